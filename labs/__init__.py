@@ -1,0 +1,1 @@
+"""What learners do: labs, the clusters they run on, and the life of one learner's lab."""

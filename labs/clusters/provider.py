@@ -1,0 +1,194 @@
+"""The contract between a lab's session and whatever gives it a cluster.
+
+A provider is one file beside this one. Rules that every provider keeps:
+
+- The cluster is named by :attr:`ClusterSpec.name`, chosen and recorded by the caller *before* anything is created. A
+  handle is JSON, opaque but for its ``name``; ``{"name": spec.name}`` is always a valid handle, so that a creation that
+  was killed half-way can be finished (:meth:`Provider.create` again) or removed (:meth:`Provider.delete`).
+- Every call may be made twice. What is already so is a success, not an error.
+- Trouble is a :class:`ClusterError` whose message says what to do next; nothing else escapes.
+- Everything a provider makes carries the cluster's name, so that a crash leaves nothing unaccounted for.
+
+::
+
+    ClusterError
+    ├── ProviderUnavailable   Docker, kind or an image is missing; .fix is the command that mends it
+    ├── CapabilityMissing     the lab needs what this provider does not have
+    ├── ClusterGone           the handle's cluster no longer exists
+    └── CreateCancelled       progress() said that nobody wants the cluster any more
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Handle = dict[str, Any]
+Who = Literal["learner", "grader"]
+
+
+class ClusterError(Exception):
+    """The root of what a provider raises. ``fix`` is a command that mends it, or ""."""
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+class ProviderUnavailable(ClusterError):
+    """Something this provider is built on is missing."""
+
+
+class CapabilityMissing(ClusterError):
+    """The lab needs what this provider does not have."""
+
+
+class ClusterGone(ClusterError):
+    """The cluster no longer exists."""
+
+
+class CreateCancelled(ClusterError):
+    """The cluster is no longer wanted; what was made so far has been or can be deleted."""
+
+
+class Fault(StrEnum):
+    """What can be broken on purpose. ``target`` of :meth:`Faults.inject` is given beside each."""
+
+    STOP_NODE = "stop-node"  # node name
+    PAUSE_NODE = "pause-node"  # node name
+    START_NODE = "start-node"  # node name; undoes both of the above
+    STOP_COMPONENT = "stop-component"  # kube-scheduler, kube-controller-manager, kube-apiserver, etcd
+    START_COMPONENT = "start-component"  # the same
+    KILL_CONTAINER = "kill-container"  # namespace/pod/container: SIGKILL to its first process, from outside
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a provider can give. ``max_nodes`` counts the control plane; ``kubernetes`` is (major, minor)."""
+
+    provider: str
+    kubernetes: tuple[int, int]
+    max_nodes: int
+    faults: frozenset[Fault]
+    metrics: bool = False
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a lab needs of its cluster."""
+
+    nodes: int = 1
+    faults: frozenset[Fault] = frozenset()
+    metrics: bool = False
+    kubernetes: tuple[int, int] = (1, 20)
+
+    def missing(self, has: Capabilities) -> list[str]:
+        """What ``has`` does not offer, as phrases for a sentence (``3 nodes (it has at most 1)``); [] when it fits."""
+        phrases: list[str] = []
+        if self.nodes > has.max_nodes:
+            phrases.append(f"{self.nodes} nodes (it has at most {has.max_nodes})")
+        lacking = sorted(self.faults - has.faults)
+        if lacking:
+            phrases.append("the faults " + ", ".join(lacking))
+        if self.metrics and not has.metrics:
+            phrases.append("metrics")
+        if self.kubernetes > has.kubernetes:
+            phrases.append("Kubernetes {}.{} (it has {}.{})".format(*self.kubernetes, *has.kubernetes))
+        return phrases
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """The cluster a session wants.
+
+    ``name``: unique on this machine, a DNS label of at most 40 characters. ``topology``: stem of a file in
+    ``kind-configs/`` (``single``, ``three-node``). ``images``: every image that must be on each node before the learner
+    starts. ``setup``: manifests (parsed YAML documents) of the lab's starting state, applied before it is ready.
+    ``labels``: what to record on everything that is made (session, learner, lab).
+    """
+
+    name: str
+    topology: str = "single"
+    images: Sequence[str] = ()
+    setup: Sequence[Mapping[str, Any]] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Progress(Protocol):
+    """Told of each named step as it begins (``done=False``) and ends (``done=True``).
+
+    ``steps`` of the whole work is announced by :meth:`plan` first. Raises :class:`CreateCancelled` when the cluster is
+    no longer wanted; a provider lets that through after leaving a state that ``delete`` can remove.
+    """
+
+    def plan(self, steps: Sequence[str]) -> None: ...
+
+    def step(self, name: str, *, done: bool) -> None: ...
+
+
+class ClusterState(StrEnum):
+    """What a provider observes of a cluster."""
+
+    ABSENT = "absent"
+    PARTIAL = "partial"  # something exists, but it cannot be worked with: create again or delete
+    READY = "ready"
+
+
+@dataclass(frozen=True)
+class ClusterStatus:
+    """An observation. ``detail`` is a sentence for a person."""
+
+    state: ClusterState
+    detail: str = ""
+
+
+class Faults(Protocol):
+    """Breaks things on purpose in one cluster. Injecting what is already so is a success."""
+
+    def inject(self, fault: Fault, target: str) -> None:
+        """Raises :class:`ClusterError`; ``ValueError`` for a target that does not exist."""
+
+    def heal(self) -> None:
+        """Undo every stop and pause that is in force, whoever injected it."""
+
+
+class Provider(Protocol):
+    """Gives clusters. Construction connects to nothing."""
+
+    name: str
+
+    def capabilities(self) -> Capabilities:
+        """What it can give here and now; :class:`ProviderUnavailable` with its fix when it can give nothing."""
+
+    def create(self, spec: ClusterSpec, progress: Progress) -> Handle:
+        """Bring the cluster to the lab's starting state and return its handle.
+
+        Finishes a half-done creation of the same name; returns at once when it is already there and ready.
+        """
+
+    def status(self, handle: Handle) -> ClusterStatus:
+        """Observe, in at most a few seconds; trouble reaching it is PARTIAL with the reason, not an error."""
+
+    def credentials(self, handle: Handle, who: Who) -> str:
+        """A kubeconfig (YAML) for the learner or for the grader; different identities. :class:`ClusterGone`."""
+
+    def reset(self, handle: Handle, spec: ClusterSpec, progress: Progress) -> Handle:
+        """Back to the lab's starting state, proven; creates the cluster anew when that cannot be proven."""
+
+    def faults(self, handle: Handle) -> Faults:
+        """Break things in it."""
+
+    def delete(self, handle: Handle) -> None:
+        """Remove everything made under this name, half-done or not."""
+
+
+def topology_file(root: Path, topology: str) -> Path:
+    """The path of a topology below ``root`` (the folder ``kind-configs``); :class:`ClusterError` when there is none."""
+    path = root / f"{topology}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in root.glob("*.yaml"))) or "none"
+        raise ClusterError(f"there is no topology {topology!r}; there are: {known}")
+    return path

@@ -1,0 +1,359 @@
+"""How components see the cluster: get, list, watch, write, and the workqueue behind a reconcile loop.
+
+The scheduler, the controllers, the kubelets and the proxy use nothing else of the API server, so that each of them could
+be taken out and run against another one. Calls are synchronous and in-process, but pass through the same request path
+(admission, validation, conflict detection) as a learner's kubectl. Objects handed out are shared: **never change one in
+place**, copy it first (:func:`copy_of`).
+
+It refuses to retry conflicts for its callers: a reconcile loop runs again, which is how Kubernetes does it.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from simkube.clock import Clock, Timer
+from simkube.errors import StatusError
+
+Obj = dict[str, Any]
+"""A Kubernetes object as JSON."""
+
+Key = tuple[str, str]
+"""``(namespace, name)``; the namespace is "" for cluster-scoped objects."""
+
+log = logging.getLogger(__name__)
+
+
+def copy_of(obj: Obj) -> Obj:
+    """A deep copy that may be changed and written back."""
+    return copy.deepcopy(obj)
+
+
+def key_of(obj: Obj) -> Key:
+    """The object's ``(namespace, name)``."""
+    meta = obj["metadata"]
+    return (meta.get("namespace", ""), meta["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request. ``agent`` is the first word of the User-Agent: the field manager when none is named."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+    agent: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change. ``old`` is the object before it (None when ADDED); ``obj`` of DELETED is its last state."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED"]
+    obj: Obj
+    old: Obj | None = None
+
+
+Handler = Callable[[Event], None]
+Patch = dict[str, Any] | list[dict[str, Any]]
+PatchType = Literal["json", "merge", "strategic", "apply"]
+
+
+class Server(Protocol):
+    """The API server as called in-process (kept by ``simkube.apiserver.server.APIServer``).
+
+    ``resource`` is a plural with its group, as kubectl writes it: ``pods``, ``deployments.apps``,
+    ``endpointslices.discovery.k8s.io``. ``subresource`` is "" or ``status``, ``scale``, ``binding``, ``eviction``...
+    Every failure is a :class:`~simkube.errors.StatusError`. Objects returned are shared and must not be changed.
+    ``options`` are the query parameters and ``DeleteOptions`` of the HTTP API under their own names (``dryRun``,
+    ``fieldManager``, ``fieldValidation``, ``force``, ``gracePeriodSeconds``, ``propagationPolicy``, ``preconditions``).
+    """
+
+    def get(self, caller: Caller, resource: str, name: str, namespace: str = "", *, subresource: str = "") -> Obj: ...
+
+    def list(
+        self,
+        caller: Caller,
+        resource: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> list[Obj]: ...
+
+    def create(
+        self,
+        caller: Caller,
+        resource: str,
+        obj: Obj,
+        namespace: str = "",
+        *,
+        name: str = "",
+        subresource: str = "",
+        options: Mapping[str, Any] | None = None,
+    ) -> Obj: ...
+
+    def update(
+        self,
+        caller: Caller,
+        resource: str,
+        obj: Obj,
+        *,
+        subresource: str = "",
+        options: Mapping[str, Any] | None = None,
+    ) -> Obj: ...
+
+    def patch(
+        self,
+        caller: Caller,
+        resource: str,
+        name: str,
+        patch: Patch,
+        namespace: str = "",
+        *,
+        type: PatchType = "merge",
+        subresource: str = "",
+        options: Mapping[str, Any] | None = None,
+    ) -> Obj: ...
+
+    def delete(
+        self, caller: Caller, resource: str, name: str, namespace: str = "", *, options: Mapping[str, Any] | None = None
+    ) -> Obj: ...
+
+    def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
+        """Call ``handler`` with ADDED for every object there is, then synchronously after each committed change.
+
+        Returns a call that ends it. A handler must only note what changed (enqueue a key); it must not write.
+        """
+
+
+class Client:
+    """One component's access to one cluster, as the user Kubernetes gives that component."""
+
+    def __init__(self, server: Server, component: str, clock: Clock, *, user: str | None = None) -> None:
+        self._server = server
+        self.component = component
+        self.clock = clock
+        self.caller = Caller(user or f"system:{component}", ("system:authenticated", "system:masters"), component)
+        self._informers: dict[str, Informer] = {}
+
+    def get(self, resource: str, name: str, namespace: str = "", *, subresource: str = "") -> Obj:
+        """The object now; StatusError NotFound when there is none."""
+        return self._server.get(self.caller, resource, name, namespace, subresource=subresource)
+
+    def list(self, resource: str, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Obj]:
+        """All objects of the resource, of one namespace or of all; selectors in kubectl's syntax."""
+        return self._server.list(self.caller, resource, namespace, label_selector=labels, field_selector=fields)
+
+    def create(self, resource: str, obj: Obj, namespace: str = "", *, name: str = "", subresource: str = "") -> Obj:
+        """Create an object (or POST to a subresource of ``name``)."""
+        return self._server.create(self.caller, resource, obj, namespace, name=name, subresource=subresource)
+
+    def update(self, resource: str, obj: Obj, *, subresource: str = "") -> Obj:
+        """Replace an object; Conflict when its ``resourceVersion`` is no longer the current one."""
+        return self._server.update(self.caller, resource, obj, subresource=subresource)
+
+    def patch(
+        self,
+        resource: str,
+        name: str,
+        patch: Patch,
+        namespace: str = "",
+        *,
+        type: PatchType = "merge",
+        subresource: str = "",
+    ) -> Obj:
+        """Patch an object."""
+        return self._server.patch(self.caller, resource, name, patch, namespace, type=type, subresource=subresource)
+
+    def delete(self, resource: str, name: str, namespace: str = "", **options: Any) -> None:
+        """Delete an object; ``options`` as in ``DeleteOptions``. NotFound is not an error: it is what was wanted."""
+        try:
+            self._server.delete(self.caller, resource, name, namespace, options=options)
+        except StatusError as error:
+            if error.reason != "NotFound":
+                raise
+
+    def informer(self, resource: str) -> Informer:
+        """The shared, always current view of one resource."""
+        if resource not in self._informers:
+            self._informers[resource] = Informer(self._server, resource)
+        return self._informers[resource]
+
+    def close(self) -> None:
+        """End every watch."""
+        for informer in self._informers.values():
+            informer.close()
+        self._informers.clear()
+
+
+class Informer:
+    """All objects of one resource, kept current, with handlers told of each change after the view has it."""
+
+    def __init__(self, server: Server, resource: str) -> None:
+        self.resource = resource
+        self._objects: dict[Key, Obj] = {}
+        self._handlers: list[Handler] = []
+        self._unsubscribe = server.subscribe(resource, self._apply)
+
+    def _apply(self, event: Event) -> None:
+        if event.type == "DELETED":
+            self._objects.pop(key_of(event.obj), None)
+        else:
+            self._objects[key_of(event.obj)] = event.obj
+        for handler in list(self._handlers):
+            handler(event)
+
+    def get(self, namespace: str, name: str) -> Obj | None:
+        """The object, or None."""
+        return self._objects.get((namespace, name))
+
+    def list(self, namespace: str | None = None) -> list[Obj]:
+        """Every object, or those of one namespace, in the order they were first seen."""
+        if namespace is None:
+            return list(self._objects.values())
+        return [obj for (where, _), obj in self._objects.items() if where == namespace]
+
+    def on_change(self, handler: Handler) -> None:
+        """Tell ``handler`` of every object there is (as ADDED), then of every change."""
+        self._handlers.append(handler)
+        for obj in list(self._objects.values()):
+            handler(Event("ADDED", obj))
+
+    def close(self) -> None:
+        """End the watch."""
+        self._unsubscribe()
+        self._handlers.clear()
+
+
+class WorkLoop:
+    """The queue of everything there is to reconcile in one cluster, across components, in order of arrival.
+
+    One item is ``(component, key)``; the same item waits only once. Whoever drives it (a live cluster, a test, a learner
+    who steps) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup`` is called when the queue stops being empty.
+    """
+
+    MAX_DELAY = 30.0
+    """The longest back-off of a failing reconcile, in seconds."""
+
+    def __init__(self, clock: Clock, wakeup: Callable[[], None] | None = None) -> None:
+        self.clock = clock
+        self._wakeup = wakeup
+        self._queue: deque[tuple[Component, Hashable]] = deque()
+        self._waiting: set[tuple[Component, Hashable]] = set()
+        self._failures: dict[tuple[Component, Hashable], int] = {}
+        self._retries: dict[tuple[Component, Hashable], Timer] = {}
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, component: Component, key: Hashable) -> None:
+        """Have ``component`` reconcile ``key``."""
+        item = (component, key)
+        if item in self._waiting:
+            return
+        self._waiting.add(item)
+        self._queue.append(item)
+        if len(self._queue) == 1 and self._wakeup is not None:
+            self._wakeup()
+
+    def run_one(self) -> tuple[Component, Hashable] | None:
+        """Reconcile the oldest item; return it, or None when there was none. A failure is retried with back-off."""
+        if not self._queue:
+            return None
+        item = self._queue.popleft()
+        self._waiting.discard(item)
+        component, key = item
+        if not component.running:
+            return item
+        try:
+            component.reconcile(key)
+        except StatusError as error:
+            if error.reason not in ("Conflict", "NotFound", "AlreadyExists"):
+                log.warning("%s %s: %s", component.name, key, error)
+            self._retry(item)
+        except Exception:
+            log.exception("%s failed on %s", component.name, key)
+            self._retry(item)
+        else:
+            self._failures.pop(item, None)
+        return item
+
+    def run_until_quiet(self, most: int = 1_000_000) -> int:
+        """Reconcile until nothing waits, or ``most`` items; return how many ran."""
+        ran = 0
+        while ran < most and self.run_one() is not None:
+            ran += 1
+        return ran
+
+    def _retry(self, item: tuple[Component, Hashable]) -> None:
+        failures = self._failures[item] = self._failures.get(item, 0) + 1
+        delay = min(self.MAX_DELAY, 0.005 * 2.0 ** min(failures, 20))
+        if item not in self._retries or self._retries[item].cancelled:
+            self._retries[item] = self.clock.call_later(delay, lambda: self._retry_now(item))
+
+    def _retry_now(self, item: tuple[Component, Hashable]) -> None:
+        self._retries.pop(item, None)
+        self.add(*item)
+
+
+class Component:
+    """A part of the cluster that can be stopped and started: it watches, and reconciles one key at a time.
+
+    A subclass sets ``name`` (``deployment-controller``), subscribes in :meth:`watch` and implements
+    :meth:`reconcile`. It keeps no truth of its own: after :meth:`stop` and :meth:`start` it must be able to carry on
+    from what the API server says (level-triggered).
+    """
+
+    name: str
+
+    def __init__(self, server: Server, loop: WorkLoop) -> None:
+        self._server = server
+        self.loop = loop
+        self.clock = loop.clock
+        self.running = False
+        self.client = Client(server, self.name, loop.clock)
+        self._timers: dict[Hashable, Timer] = {}
+
+    def start(self) -> None:
+        """Watch and work; a no-op when it runs."""
+        if not self.running:
+            self.running = True
+            self.client = Client(self._server, self.name, self.clock)
+            self.watch()
+
+    def stop(self) -> None:
+        """Stop watching and working at once, as a killed process does; a no-op when it is stopped."""
+        if self.running:
+            self.running = False
+            self.client.close()
+            for timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()
+
+    def enqueue(self, key: Hashable) -> None:
+        """Reconcile ``key`` soon."""
+        if self.running:
+            self.loop.add(self, key)
+
+    def enqueue_after(self, key: Hashable, seconds: float) -> None:
+        """Reconcile ``key`` after ``seconds`` of cluster time; a later call for the same key replaces an earlier one."""
+        if key in self._timers:
+            self._timers[key].cancel()
+        self._timers[key] = self.clock.call_later(seconds, lambda: self._due(key))
+
+    def _due(self, key: Hashable) -> None:
+        self._timers.pop(key, None)
+        self.enqueue(key)
+
+    def watch(self) -> None:
+        """Subscribe to what it needs to see; called at each start."""
+        raise NotImplementedError
+
+    def reconcile(self, key: Hashable) -> None:
+        """Bring the world one step closer to what is desired for ``key``; safe to call at any time, any number of times."""
+        raise NotImplementedError

@@ -1,0 +1,222 @@
+"""The contract between kubelet and container runtime, after the Container Runtime Interface.
+
+The kubelet knows pods, probes and restarts; the runtime knows images, processes and files. Neither knows the other
+beyond this file. Calls return at once; what takes cluster time is a :class:`~simkube.clock.Future` or happens on the
+clock. Nothing here touches the host: no process, file or socket of the machine is ever opened for a container.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from simkube.clock import Future
+from simkube.errors import SimkubeError
+
+
+class ImageError(SimkubeError):
+    """An image that cannot be had. ``reason`` is the waiting reason: ``ErrImagePull``, ``InvalidImageName``, ..."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StartError(SimkubeError):
+    """A container that cannot be started (``exec: "foo": executable file not found in $PATH``): ``exit_code`` 127/128."""
+
+    def __init__(self, message: str, exit_code: int = 128, reason: str = "StartError") -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.reason = reason
+
+
+class NetworkError(SimkubeError):
+    """A connection that did not come about. ``kind``: ``refused``, ``timeout``, ``no-route``, ``name``, ``reset``."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A pulled image: its id (``docker.io/library/nginx@sha256:...``) and the cluster seconds its pull took."""
+
+    reference: str
+    id: str
+    pull_seconds: float
+
+
+class Volume(Protocol):
+    """A directory tree that containers of one pod share; made by the kubelet, filled by it or by processes."""
+
+    def write(self, path: str, content: bytes, *, mode: int = 0o644) -> None: ...
+
+    def read(self, path: str) -> bytes: ...
+
+    def remove(self, path: str) -> None: ...
+
+    def paths(self) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A volume at an absolute path of a container."""
+
+    volume: Volume
+    path: str
+    read_only: bool = False
+    sub_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerConfig:
+    """What a container is made from; ``command``/``args`` None means the image's own entrypoint/cmd."""
+
+    name: str
+    image: str
+    command: Sequence[str] | None = None
+    args: Sequence[str] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    working_dir: str = ""
+    mounts: Sequence[Mount] = ()
+    stdin: bool = False
+    tty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    """What a pod's containers share: identity, address, host name, DNS search domains."""
+
+    uid: str
+    namespace: str
+    name: str
+    hostname: str
+    node: str
+    host_network: bool = False
+    dns_searches: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line a container wrote: when (seconds since the epoch), ``stdout`` or ``stderr``, text without newline."""
+
+    when: float
+    stream: str
+    text: str
+
+
+class Log(Protocol):
+    """What a container wrote, bounded in size; the oldest lines go first."""
+
+    def lines(self) -> list[LogLine]: ...
+
+    def follow(self, handler: Callable[[LogLine], None]) -> Callable[[], None]:
+        """Call ``handler`` for each new line until the returned call is made."""
+
+
+class Stdin(Protocol):
+    """The write end of a process's standard input."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Exec(Protocol):
+    """A command running in a container. ``exited`` gives its exit code."""
+
+    stdin: Stdin
+    exited: Future[int]
+
+    def signal(self, number: int) -> None: ...
+
+    def resize(self, columns: int, rows: int) -> None: ...
+
+
+class Container(Protocol):
+    """A container of a sandbox. ``exited`` gives the exit code of its first process once that has ended.
+
+    ``state`` is ``created``, ``running`` or ``exited``; times are cluster seconds, 0.0 when not yet.
+    """
+
+    id: str
+    config: ContainerConfig
+    image: Image
+    state: str
+    started_at: float
+    finished_at: float
+    reason: str
+    log: Log
+    exited: Future[int]
+
+    def start(self) -> None:
+        """Run its first process; raises :class:`StartError`."""
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its first process from outside (SIGKILL always ends it, SIGSTOP freezes all of it)."""
+
+    def stop(self, grace: float) -> Future[int]:
+        """SIGTERM, then SIGKILL after ``grace`` seconds; :attr:`exited`."""
+
+    def exec(self, argv: Sequence[str], output: Callable[[str, bytes], None], *, tty: bool = False) -> Exec:
+        """Run a command in it. ``output`` gets (``stdout``/``stderr``, bytes). Raises :class:`StartError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPRequest:
+    """A request on the simulated network. Header names are lower case."""
+
+    method: str = "GET"
+    path: str = "/"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPResponse:
+    """An answer on the simulated network. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class Sandbox(Protocol):
+    """A pod's shared environment: an address of its own and containers."""
+
+    config: SandboxConfig
+    ip: str
+
+    def create(self, config: ContainerConfig) -> Container:
+        """A new container, not yet started. Its image must have been pulled: :class:`ImageError` otherwise."""
+
+    async def http(self, port: int, request: HTTPRequest) -> HTTPResponse:
+        """Ask a server listening in this pod; :class:`NetworkError` when nobody answers. Never times out by itself."""
+
+    async def connect(self, port: int) -> None:
+        """Open and close a TCP connection to this pod; :class:`NetworkError` when nobody listens."""
+
+    def remove(self) -> None:
+        """Kill what runs and give the address back."""
+
+    def dump(self) -> Mapping[str, Any]:
+        """What must outlive the host process (volumes, logs, container states), as JSON."""
+
+
+class Runtime(Protocol):
+    """The container runtime of one node."""
+
+    def pull(self, image: str) -> Image:
+        """Fetch an image from the simulated registry; at once, the caller waits ``pull_seconds``. :class:`ImageError`."""
+
+    def image(self, image: str) -> Image | None:
+        """The image when this node already has it."""
+
+    def volume(self) -> Volume:
+        """A new, empty volume."""
+
+    def sandbox(self, config: SandboxConfig, *, ip: str = "", state: Mapping[str, Any] | None = None) -> Sandbox:
+        """A new sandbox; with ``ip`` and ``state`` (of :meth:`Sandbox.dump`) one that was there before a restart."""

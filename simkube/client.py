@@ -1,7 +1,7 @@
 """How components see the cluster: get, list, watch, write, and the workqueue behind a reconcile loop.
 
-The scheduler, the controllers, the kubelets and the proxy use nothing else of the API server, so that each of them could
-be taken out and run against another one. Calls are synchronous and in-process, but pass through the same request path
+The scheduler, the controllers, the kubelets and the proxy use nothing else of the API server, so that each of them
+could be taken out and run against another one. Calls are synchronous and in-process, but pass through the same request path
 (admission, validation, conflict detection) as a learner's kubectl. Objects handed out are shared: **never change one in
 place**, copy it first (:func:`copy_of`).
 
@@ -233,8 +233,8 @@ class Informer:
 class WorkLoop:
     """The queue of everything there is to reconcile in one cluster, across components, in order of arrival.
 
-    One item is ``(component, key)``; the same item waits only once. Whoever drives it (a live cluster, a test, a learner
-    who steps) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup`` is called when the queue stops being empty.
+    One item is ``(component, key)``; the same item waits only once. Whoever drives it (a live cluster, a test, a
+    learner who steps) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup`` is called when the queue stops being empty.
     """
 
     MAX_DELAY = 30.0
@@ -341,7 +341,7 @@ class Component:
             self.loop.add(self, key)
 
     def enqueue_after(self, key: Hashable, seconds: float) -> None:
-        """Reconcile ``key`` after ``seconds`` of cluster time; a later call for the same key replaces an earlier one."""
+        """Reconcile ``key`` after ``seconds`` of cluster time; a later call for the same key replaces this one."""
         if key in self._timers:
             self._timers[key].cancel()
         self._timers[key] = self.clock.call_later(seconds, lambda: self._due(key))
@@ -355,5 +355,5 @@ class Component:
         raise NotImplementedError
 
     def reconcile(self, key: Hashable) -> None:
-        """Bring the world one step closer to what is desired for ``key``; safe to call at any time, any number of times."""
+        """Bring the world one step closer to what is desired for ``key``; safe at any time, any number of times."""
         raise NotImplementedError

@@ -30,7 +30,7 @@ class Wakeup(Protocol):
 class Timer:
     """A call in the future. ``cancel()`` may be called any number of times."""
 
-    __slots__ = ("when", "call", "cancelled")
+    __slots__ = ("call", "cancelled", "when")
 
     def __init__(self, when: float, call: Callable[[], None]) -> None:
         self.when = when
@@ -129,7 +129,7 @@ class Cancelled(BaseException):
 class Future(Generic[T]):
     """A value that is not there yet. Setting it twice is allowed; the first wins."""
 
-    __slots__ = ("_done", "_value", "_error", "_callbacks", "on_cancel")
+    __slots__ = ("_callbacks", "_done", "_error", "_value", "on_cancel")
 
     def __init__(self) -> None:
         self._done = False
@@ -185,7 +185,7 @@ class Future(Generic[T]):
 class Task(Future[T]):
     """A running coroutine; done when it returns or raises."""
 
-    __slots__ = ("_coroutine", "_waiting_for", "_running", "_cancel_requested")
+    __slots__ = ("_cancel_requested", "_coroutine", "_running", "_waiting_for")
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         super().__init__()
@@ -209,17 +209,14 @@ class Task(Future[T]):
     def _step(self, error: BaseException | None = None) -> None:
         self._running = True
         try:
-            if error is None:
-                waiting = self._coroutine.send(None)
-            else:
-                waiting = self._coroutine.throw(error)
+            waiting = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
         except StopIteration as stop:
             self.set(stop.value)
             return
         except Cancelled as cancelled:
             self.fail(cancelled)
             return
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - it belongs to whoever awaits the task
             self.fail(failure)
             return
         finally:

@@ -28,7 +28,7 @@ class GradeRequest:
     """One attempt to grade.
 
     ``checks``: path of the lab's ``checks.py``. ``kubeconfig``: the grader's own, as YAML. ``parameters``: the
-    learner's values. ``thresholds``: the lab's. ``seconds``: wall-clock limit of the whole attempt. ``nodes``: of the cluster.
+    learner's values. ``thresholds``: the lab's. ``seconds``: wall-clock limit of the whole attempt.
     ``attempt``: an id that marks everything the grader makes in the cluster. ``only``: names of checks; empty for all.
     """
 
@@ -97,7 +97,7 @@ class FaultCall:
 
 @dataclass(frozen=True)
 class FaultReply:
-    """The answer to a :class:`FaultCall`; ``error`` "" means done. ``kind`` is "unknown-target" when nothing is there."""
+    """The answer to a :class:`FaultCall`; ``error`` "" means done, ``kind`` "unknown-target" that it is not there."""
 
     id: int
     error: str = ""

@@ -1,9 +1,9 @@
 """How components see the cluster: get, list, watch, write, and the workqueue behind a reconcile loop.
 
 The scheduler, the controllers, the kubelets and the proxy use nothing else of the API server, so that each of them
-could be taken out and run against another one. Calls are synchronous and in-process, but pass through the same request path
-(admission, validation, conflict detection) as a learner's kubectl. Objects handed out are shared: **never change one in
-place**, copy it first (:func:`copy_of`).
+could be taken out and run against another one. Calls are synchronous and in-process, but pass through the same
+request path (admission, validation, conflict detection) as a learner's kubectl. Objects handed out are shared:
+**never change one in place**, copy it first (:func:`copy_of`).
 
 It refuses to retry conflicts for its callers: a reconcile loop runs again, which is how Kubernetes does it.
 """
@@ -234,7 +234,7 @@ class WorkLoop:
     """The queue of everything there is to reconcile in one cluster, across components, in order of arrival.
 
     One item is ``(component, key)``; the same item waits only once. Whoever drives it (a live cluster, a test, a
-    learner who steps) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup`` is called when the queue stops being empty.
+    learner who steps) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup`` is called when the first item comes.
     """
 
     MAX_DELAY = 30.0

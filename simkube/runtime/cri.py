@@ -24,7 +24,7 @@ class ImageError(SimkubeError):
 
 
 class StartError(SimkubeError):
-    """A container that cannot be started (``exec: "foo": executable file not found in $PATH``): ``exit_code`` 127/128."""
+    """A container that cannot be started (``exec: "foo": executable file not found in $PATH``)."""
 
     def __init__(self, message: str, exit_code: int = 128, reason: str = "StartError") -> None:
         super().__init__(message)
@@ -210,7 +210,7 @@ class Runtime(Protocol):
     """The container runtime of one node."""
 
     def pull(self, image: str) -> Image:
-        """Fetch an image from the simulated registry; at once, the caller waits ``pull_seconds``. :class:`ImageError`."""
+        """Fetch an image from the simulated registry, at once: the caller waits ``pull_seconds``. :class:`ImageError`."""
 
     def image(self, image: str) -> Image | None:
         """The image when this node already has it."""

@@ -1,0 +1,1 @@
+"""The request path of the API server: from a request to a stored, watched object."""

@@ -1,0 +1,52 @@
+"""What the labs raise on purpose. Every message is for a person and says what to do next.
+
+::
+
+    KindlingError         .fix is a command that mends it, or ""
+    ├── SettingsError     a setting has a value that cannot be used
+    ├── Malformed         a lab.yaml, roster or state file is not what it should be; .file .line .expected
+    ├── NotFound          there is no such lab, session, attempt, class for this learner
+    ├── NotNow            it exists, but not in a state in which this can be done
+    ├── NotPossible       no provider here can give what was asked for
+    └── Refused           wrong password, used or expired link, unknown join code
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class KindlingError(Exception):
+    """The root of what labs raise. ``fix`` is a command that mends it, or ""."""
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+class SettingsError(KindlingError):
+    """A setting has a value that cannot be used; the message names it and what was expected."""
+
+
+class Malformed(KindlingError):
+    """A file is not what it should be."""
+
+    def __init__(self, file: Path | str, line: int, expected: str) -> None:
+        super().__init__(f"{file}, line {line}: {expected}")
+        self.file, self.line, self.expected = str(file), line, expected
+
+
+class NotFound(KindlingError):
+    """There is no such thing for this learner; whether another has it is not said."""
+
+
+class NotNow(KindlingError):
+    """It exists, but cannot do this in the state it is in."""
+
+
+class NotPossible(KindlingError):
+    """Nothing here can give what was asked for."""
+
+
+class Refused(KindlingError):
+    """Not allowed in with what was shown."""

@@ -1,0 +1,1 @@
+"""The only home of state that must last: models, the database that holds them, and its migrations."""

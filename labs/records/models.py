@@ -1,0 +1,243 @@
+"""The tables. Rows only: no rule of the business lives here beyond what a constraint can hold.
+
+Times are stored and returned as timezone-aware UTC. JSON that may be large (evidence, snapshots) is stored compressed.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import zlib
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, DateTime, Dialect, Float, ForeignKey, Index, Integer, LargeBinary, String, Text
+from sqlalchemy import UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+
+def new_id() -> str:
+    """An id that cannot be guessed (80 bits, lower-case hexadecimal)."""
+    return secrets.token_hex(10)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A point in time; a naive one is refused, so that no local time ever gets in."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- SQLAlchemy's signature
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a time zone cannot be stored")
+        return value.astimezone(UTC).replace(tzinfo=None) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- as above
+        return value.replace(tzinfo=UTC) if value else None
+
+
+class PackedJSON(TypeDecorator[Any]):
+    """JSON, compressed."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:  # noqa: ARG002 -- as above
+        return None if value is None else zlib.compress(json.dumps(value, default=str).encode(), 6)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 -- as above
+        return None if value is None else json.loads(zlib.decompress(value))
+
+
+class Base(DeclarativeBase):
+    """The root of every table."""
+
+
+class User(Base):
+    """An account. ``name`` is what one signs in with and what the command's ``--learner`` takes."""
+
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    display_name: Mapped[str] = mapped_column(String(200), default="")
+    email: Mapped[str | None] = mapped_column(String(254), unique=True)
+    role: Mapped[str] = mapped_column(String(16), default="learner")
+    password_hash: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class LoginLink(Base):
+    """A one-time link that signs in without a password. Only the token's hash is kept."""
+
+    __tablename__ = "login_links"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class SchoolClass(Base):
+    """A class of learners, entered with a join code."""
+
+    __tablename__ = "classes"
+    id: Mapped[str] = mapped_column(String(20), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(200))
+    join_code: Mapped[str] = mapped_column(String(16), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Membership(Base):
+    """Who belongs to a class: ``learner`` or ``instructor`` of it."""
+
+    __tablename__ = "memberships"
+    class_id: Mapped[str] = mapped_column(ForeignKey("classes.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16), default="learner")
+    joined_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Session(Base):
+    """One learner's lab. ``desired`` is what was asked for, ``state`` what was last observed or done.
+
+    ``cluster`` is the name chosen before anything is made. ``reset_wanted`` counts resets asked for, ``reset_done``
+    those carried out. At most one session of a learner and lab has no ``ended_at``.
+    """
+
+    __tablename__ = "sessions"
+    id: Mapped[str] = mapped_column(String(20), primary_key=True, default=new_id)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    lab: Mapped[str] = mapped_column(String(64))
+    lab_version: Mapped[str] = mapped_column(String(64))
+    provider: Mapped[str] = mapped_column(String(32))
+    cluster: Mapped[str] = mapped_column(String(40), unique=True)
+    desired: Mapped[str] = mapped_column(String(16), default="ready")
+    state: Mapped[str] = mapped_column(String(16), default="provisioning")
+    reset_wanted: Mapped[int] = mapped_column(Integer, default=0)
+    reset_done: Mapped[int] = mapped_column(Integer, default=0)
+    handle: Mapped[dict[str, Any]] = mapped_column(JSON)
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    seed: Mapped[str] = mapped_column(String(64))
+    detail: Mapped[str] = mapped_column(Text, default="")
+    fix: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ready_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    user: Mapped[User] = relationship()
+    steps: Mapped[list[SessionStep]] = relationship(order_by="SessionStep.position", cascade="all, delete-orphan")
+    __table_args__ = (
+        Index(
+            "one_live_session",
+            "user_id",
+            "lab",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+
+class SessionStep(Base):
+    """One step of bringing a cluster up (or back), as the learner sees it."""
+
+    __tablename__ = "session_steps"
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Attempt(Base):
+    """Something handed in. Committed as ``wanted`` before grading starts; ``counted`` is false while ungradable.
+
+    ``began`` is set once the grading process was asked, so that an attempt found after a crash is either run again
+    (it never began) or closed as ungradable. ``cause`` is for the instructor and the log.
+    """
+
+    __tablename__ = "attempts"
+    id: Mapped[str] = mapped_column(String(20), primary_key=True, default=new_id)
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    lab: Mapped[str] = mapped_column(String(64), index=True)
+    lab_version: Mapped[str] = mapped_column(String(64))
+    provider: Mapped[str] = mapped_column(String(32))
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    state: Mapped[str] = mapped_column(String(16), default="wanted")
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    counted: Mapped[bool] = mapped_column(Boolean, default=False)
+    score: Mapped[float] = mapped_column(Float, default=0.0)
+    max_score: Mapped[float] = mapped_column(Float, default=0.0)
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    wanted_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    cause: Mapped[str] = mapped_column(Text, default="")
+    snapshot: Mapped[Any] = mapped_column(PackedJSON, deferred=True)
+    session: Mapped[Session] = relationship()
+    user: Mapped[User] = relationship()
+    checks: Mapped[list[CheckRecord]] = relationship(order_by="CheckRecord.position", cascade="all, delete-orphan")
+    __table_args__ = (
+        Index(
+            "one_running_attempt",
+            "session_id",
+            unique=True,
+            sqlite_where=text("state <> 'done'"),
+            postgresql_where=text("state <> 'done'"),
+        ),
+    )
+
+
+class CheckRecord(Base):
+    """One check of an attempt, written as it finishes. ``state``: waiting, running, done."""
+
+    __tablename__ = "check_results"
+    attempt_id: Mapped[str] = mapped_column(ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer)
+    title: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(String(16), default="waiting")
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    points: Mapped[float] = mapped_column(Float, default=0.0)
+    max_points: Mapped[float] = mapped_column(Float, default=0.0)
+    message: Mapped[str] = mapped_column(Text, default="")
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    evidence: Mapped[Any] = mapped_column(PackedJSON, deferred=True)
+    cause: Mapped[str] = mapped_column(Text, default="")
+
+
+class HintTaken(Base):
+    """A hint that a learner was shown, counted from 1 within its check."""
+
+    __tablename__ = "hints_taken"
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    check: Mapped[str] = mapped_column(String(100), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    taken_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class QuizAnswer(Base):
+    """What a learner answered last to one question of a lesson's quiz."""
+
+    __tablename__ = "quiz_answers"
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    lesson: Mapped[str] = mapped_column(String(200), primary_key=True)
+    question: Mapped[str] = mapped_column(String(100), primary_key=True)
+    answer: Mapped[Any] = mapped_column(JSON)
+    correct: Mapped[bool] = mapped_column(Boolean)
+    answered_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Activity(Base):
+    """Something a learner did, for time spent and last activity. ``lab`` is "" for what belongs to no lab."""
+
+    __tablename__ = "activity"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    lab: Mapped[str] = mapped_column(String(64), default="")
+    kind: Mapped[str] = mapped_column(String(32))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    __table_args__ = (Index("activity_of", "user_id", "lab", "at"), UniqueConstraint("user_id", "lab", "kind", "at"))

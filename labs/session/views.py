@@ -1,0 +1,115 @@
+"""What the command and the site see of sessions and attempts: plain frozen data, safe to keep and to pass between threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of bringing a cluster up. ``state``: waiting, running, done, failed. ``seconds``: so far, or in all."""
+
+    name: str
+    state: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """One learner's lab as it is now.
+
+    ``state``: provisioning, ready, resetting, stopping, stopped, failed, expired. ``detail``: a sentence when there is
+    something to say; ``fix``: a command that mends it, or "". ``working``: some process is driving it at this moment.
+    ``best_score``: of counted attempts, ``None`` before the first. Times are UTC.
+    """
+
+    id: str
+    learner: str
+    lab: str
+    provider: str
+    state: str
+    detail: str
+    fix: str
+    working: bool
+    steps: list[StepView]
+    created_at: datetime
+    ready_at: datetime | None
+    expires_at: datetime
+    ended_at: datetime | None
+    seconds_left: float
+    parameters: dict[str, Any]
+    attempts: int
+    best_score: float | None
+    max_score: float
+    hints_taken: int
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is under way: it is ready, gone, or needs somebody's decision."""
+        return self.state in ("ready", "stopped", "failed", "expired")
+
+    @property
+    def live(self) -> bool:
+        """It has not ended."""
+        return self.ended_at is None
+
+
+@dataclass(frozen=True)
+class CheckView:
+    """One check of an attempt. ``state``: waiting, running, done; ``outcome``: passed, failed, ungradable, None until done.
+
+    ``evidence`` and ``cause`` are filled in for instructors only (reports), never for the learner.
+    """
+
+    name: str
+    title: str
+    state: str
+    outcome: str | None
+    points: float
+    max_points: float
+    message: str
+    seconds: float
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class AttemptView:
+    """Something handed in. ``state``: wanted, running, done. ``number``: counted from 1 for this learner and lab.
+
+    ``counted``: false while ungradable. ``seconds``: how long grading took, or has taken so far.
+    """
+
+    id: str
+    session: str
+    learner: str
+    lab: str
+    provider: str
+    number: int
+    state: str
+    outcome: str | None
+    counted: bool
+    score: float
+    max_score: float
+    seconds: float
+    wanted_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    checks: list[CheckView]
+    detail: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class HintView:
+    """A hint. ``number`` of ``of`` for this check; ``more``: there is a stronger one. ``new``: shown for the first time."""
+
+    check: str
+    title: str
+    number: int
+    of: int
+    text: str
+    more: bool
+    new: bool

@@ -1,0 +1,157 @@
+"""Everything that can be set, read once from the environment into one frozen object.
+
+It refuses a value it does not understand with the variable's name and what was expected; nothing reads the environment
+after this, and nothing here connects to anything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labs.errors import SettingsError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this installation is set up. Each field names the environment variable that sets it.
+
+    ``home`` KINDLING_HOME: where all state lives (default: the platform's data directory).
+    ``database_url`` KINDLING_DATABASE_URL: SQLAlchemy URL (default: SQLite in ``home``).
+    ``catalogs`` KINDLING_CATALOGS: further folders of labs, separated as PATH is; the shipped one comes first.
+    ``courses`` KINDLING_COURSES: further folders of courses; the shipped ``content`` comes first.
+    ``topologies`` KINDLING_TOPOLOGIES: the folder of cluster topologies.
+    ``provider`` KINDLING_PROVIDER: where a lab starts when nothing else is said.
+    ``providers`` KINDLING_PROVIDERS: names that may be used, separated by commas.
+    ``host`` KINDLING_HOST, ``port`` KINDLING_PORT: where the site listens.
+    ``secret_key`` KINDLING_SECRET_KEY: signs the site's cookies ("": one is made and kept in ``home``).
+    ``session_hours`` KINDLING_SESSION_HOURS: how long a lab's cluster is kept without being extended.
+    ``attempt_seconds`` KINDLING_ATTEMPT_SECONDS: the longest grading run any lab may ask for.
+    ``kind_binary`` KIND_BINARY, ``kubectl`` KINDLING_KUBECTL: programs ("" or a path; default: found on PATH).
+    ``kind_node_image`` KIND_NODE_IMAGE: node image ("": kind's own default).
+    ``web_image_base`` KINDLING_WEB_IMAGE_BASE: base image the labs' own web image is built from.
+    ``simulated_speed`` KINDLING_SIMULATED_SPEED: seconds of simulated time per second (1 is real time).
+    """
+
+    home: Path
+    database_url: str
+    catalogs: tuple[Path, ...]
+    courses: tuple[Path, ...]
+    topologies: Path
+    provider: str = "simulated"
+    providers: tuple[str, ...] = ("simulated", "kind")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    secret_key: str = field(default="", repr=False)
+    session_hours: float = 4.0
+    attempt_seconds: float = 900.0
+    kind_binary: str = "kind"
+    kubectl: str = "kubectl"
+    kind_node_image: str = ""
+    web_image_base: str = "python:3.13-slim"
+    simulated_speed: float = 1.0
+
+    @property
+    def locks(self) -> Path:
+        """Where processes lock sessions against each other."""
+        return self.home / "locks"
+
+    @property
+    def log_file(self) -> Path:
+        """Where unexpected trouble is written in full."""
+        return self.home / "kindling.log"
+
+    @property
+    def images(self) -> Path:
+        """The sources of the labs' own images."""
+        return _PACKAGE / "images"
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process; :class:`SettingsError` names the variable at fault."""
+    env = os.environ if environ is None else environ
+    home = Path(env.get("KINDLING_HOME") or _default_home()).expanduser().absolute()
+    providers = tuple(
+        name.strip() for name in env.get("KINDLING_PROVIDERS", "simulated,kind").split(",") if name.strip()
+    )
+    provider = env.get("KINDLING_PROVIDER") or "simulated"
+    if provider not in providers:
+        raise SettingsError(
+            f"KINDLING_PROVIDER is {provider!r}: expected one of {', '.join(providers) or 'KINDLING_PROVIDERS'}"
+        )
+    return Settings(
+        home=home,
+        database_url=env.get("KINDLING_DATABASE_URL") or f"sqlite:///{home / 'kindling.db'}",
+        catalogs=(_PACKAGE / "catalog", *_folders(env, "KINDLING_CATALOGS")),
+        courses=(_shipped("content"), *_folders(env, "KINDLING_COURSES")),
+        topologies=_folder(env, "KINDLING_TOPOLOGIES") or _shipped("kind-configs"),
+        provider=provider,
+        providers=providers,
+        host=env.get("KINDLING_HOST") or "127.0.0.1",
+        port=int(_number(env, "KINDLING_PORT", 8000, 0, 65535, whole=True)),
+        secret_key=env.get("KINDLING_SECRET_KEY", ""),
+        session_hours=_number(env, "KINDLING_SESSION_HOURS", 4.0, 0.1, 720),
+        attempt_seconds=_number(env, "KINDLING_ATTEMPT_SECONDS", 900.0, 5, 7200),
+        kind_binary=env.get("KIND_BINARY") or "kind",
+        kubectl=env.get("KINDLING_KUBECTL") or find_kubectl(),
+        kind_node_image=env.get("KIND_NODE_IMAGE", ""),
+        web_image_base=env.get("KINDLING_WEB_IMAGE_BASE") or "python:3.13-slim",
+        simulated_speed=_number(env, "KINDLING_SIMULATED_SPEED", 1.0, 0.01, 1000),
+    )
+
+
+def find_kubectl(which: Callable[[str], str | None] = shutil.which) -> str:
+    """The system's kubectl, else the one pip installed beside this interpreter, else the bare name."""
+    beside = Path(sys.executable).parent / ("kubectl.exe" if os.name == "nt" else "kubectl")
+    return which("kubectl") or (str(beside) if beside.is_file() else "kubectl")
+
+
+def _default_home() -> str:
+    import platformdirs  # only needed where KINDLING_HOME is not set
+
+    return platformdirs.user_data_dir("kindling", appauthor=False)
+
+
+def _shipped(name: str) -> Path:
+    """A folder that a wheel carries inside this package and a checkout has at its top."""
+    packaged = _PACKAGE / "_shipped" / name
+    return packaged if packaged.is_dir() else _PACKAGE.parent / name
+
+
+def _folders(env: Mapping[str, str], variable: str) -> tuple[Path, ...]:
+    parts = [part for part in env.get(variable, "").split(os.pathsep) if part.strip()]
+    return tuple(_existing(variable, part) for part in parts)
+
+
+def _folder(env: Mapping[str, str], variable: str) -> Path | None:
+    value = env.get(variable, "").strip()
+    return _existing(variable, value) if value else None
+
+
+def _existing(variable: str, value: str) -> Path:
+    path = Path(value).expanduser().absolute()
+    if not path.is_dir():
+        raise SettingsError(f"{variable} names {value!r}: expected a folder that exists")
+    return path
+
+
+def _number(
+    env: Mapping[str, str], variable: str, default: float, low: float, high: float, *, whole: bool = False
+) -> float:
+    value = env.get(variable, "").strip()
+    if not value:
+        return default
+    what = "a whole number" if whole else "a number"
+    try:
+        number = int(value) if whole else float(value)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise SettingsError(f"{variable} is {value!r}: expected {what} from {low:g} to {high:g}")
+    return number

@@ -1,0 +1,43 @@
+"""Start as the web application (no argument) or as the grader's probe (argument ``probe``).
+
+Refuses any other argument, so that a typing mistake in a manifest is seen in the pod's log and not as odd behaviour.
+Everything in this folder keeps to the standard library and runs on Python 3.9 and newer.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import listener
+import probe
+import web
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until SIGTERM; the process's exit code."""
+    if os.environ.get("CRASH"):
+        print("fatal: " + os.environ["CRASH"], flush=True)  # noqa: T201 - the container's log is what a learner reads
+        return 1
+    if arguments not in ([], ["probe"]):
+        print("fatal: unknown arguments " + repr(arguments) + "; use none or: probe", flush=True)  # noqa: T201
+        return 2
+    try:
+        port = int(os.environ.get("PORT") or "8080")
+        drain = float(os.environ.get("DRAIN_SECONDS") or "0")
+        handler = probe.make_handler() if arguments else web.make_handler(web.settings(os.environ))
+        server = listener.Listener(port, handler, drain)
+    except (ValueError, OSError, OverflowError) as error:
+        print("fatal: " + str(error), flush=True)  # noqa: T201 - as above
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    server.run()
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # do not wait for threads that serve clients who never finish

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import copy
 import logging
+import time
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -132,14 +133,31 @@ class Server(Protocol):
 
 
 class Client:
-    """One component's access to one cluster, as the user Kubernetes gives that component."""
+    """One component's access to one cluster, as the user Kubernetes gives that component.
 
-    def __init__(self, server: Server, component: str, clock: Clock, *, user: str | None = None) -> None:
+    ``agent`` is the program it is part of (``kube-controller-manager``), which is who its writes are attributed to.
+    Components of one program share their informers: they are given the same ``informers``, and whoever made that
+    closes it.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        component: str,
+        clock: Clock,
+        *,
+        user: str | None = None,
+        agent: str = "",
+        informers: Informers | None = None,
+    ) -> None:
         self._server = server
         self.component = component
         self.clock = clock
-        self.caller = Caller(user or f"system:{component}", ("system:authenticated", "system:masters"), component)
-        self._informers: dict[str, Informer] = {}
+        groups = ("system:authenticated", "system:masters")
+        self.caller = Caller(user or f"system:{component}", groups, agent or component)
+        self._owns_informers = informers is None
+        self._informers = informers if informers is not None else Informers(server)
+        self._handlers: list[Callable[[], None]] = []
 
     def get(self, resource: str, name: str, namespace: str = "", *, subresource: str = "") -> Obj:
         """The object now; StatusError NotFound when there is none."""
@@ -180,15 +198,46 @@ class Client:
 
     def informer(self, resource: str) -> Informer:
         """The shared, always current view of one resource."""
-        if resource not in self._informers:
-            self._informers[resource] = Informer(self._server, resource)
-        return self._informers[resource]
+        return self._informers.get(resource)
+
+    def observe(self, resource: str, handler: Handler) -> Informer:
+        """The view of a resource, with ``handler`` told of what there is and of every change until :meth:`close`."""
+        informer = self.informer(resource)
+        self._handlers.append(informer.on_change(handler))
+        return informer
 
     def close(self) -> None:
-        """End every watch."""
+        """Hear nothing more."""
+        for remove in self._handlers:
+            remove()
+        self._handlers.clear()
+        if self._owns_informers:
+            self._informers.close()
+
+
+class Informers:
+    """One informer per resource, shared by whoever holds this."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._informers: dict[str, Informer] = {}
+
+    def get(self, resource: str) -> Informer:
+        """The informer of ``resource``, made when first asked for."""
+        informer = self._informers.get(resource)
+        if informer is None:
+            informer = self._informers[resource] = Informer(self._server, resource)
+        return informer
+
+    def close(self) -> None:
+        """End every watch; asked again, it watches anew."""
         for informer in self._informers.values():
             informer.close()
         self._informers.clear()
+
+
+IndexOf = Callable[[Obj], Iterable[Hashable]]
+"""Under which values an object is found in an index."""
 
 
 class Informer:
@@ -197,14 +246,20 @@ class Informer:
     def __init__(self, server: Server, resource: str) -> None:
         self.resource = resource
         self._objects: dict[Key, Obj] = {}
+        self._indexes: dict[str, _Index] = {"namespace": _Index(lambda obj: (obj["metadata"].get("namespace", ""),))}
         self._handlers: list[Handler] = []
         self._unsubscribe = server.subscribe(resource, self._apply)
 
     def _apply(self, event: Event) -> None:
+        key = key_of(event.obj)
         if event.type == "DELETED":
-            self._objects.pop(key_of(event.obj), None)
+            self._objects.pop(key, None)
+            for index in self._indexes.values():
+                index.remove(key)
         else:
-            self._objects[key_of(event.obj)] = event.obj
+            self._objects[key] = event.obj
+            for index in self._indexes.values():
+                index.put(key, event.obj)
         for handler in list(self._handlers):
             handler(event)
 
@@ -212,22 +267,65 @@ class Informer:
         """The object, or None."""
         return self._objects.get((namespace, name))
 
+    def add_index(self, name: str, index_of: IndexOf) -> None:
+        """Keep an index; ``index_of`` gives the values an object is found under. A no-op when ``name`` is taken."""
+        if name not in self._indexes:
+            index = self._indexes[name] = _Index(index_of)
+            for key, obj in self._objects.items():
+                index.put(key, obj)
+
+    def indexed(self, name: str, value: Hashable) -> list[Obj]:
+        """The objects found under ``value`` in an index, in the order they got there."""
+        return [self._objects[key] for key in self._indexes[name].keys.get(value, ())]
+
     def list(self, namespace: str | None = None) -> list[Obj]:
         """Every object, or those of one namespace, in the order they were first seen."""
         if namespace is None:
             return list(self._objects.values())
-        return [obj for (where, _), obj in self._objects.items() if where == namespace]
+        return self.indexed("namespace", namespace)
 
-    def on_change(self, handler: Handler) -> None:
-        """Tell ``handler`` of every object there is (as ADDED), then of every change."""
+    def on_change(self, handler: Handler) -> Callable[[], None]:
+        """Tell ``handler`` of every object there is (as ADDED) and of every change, until the returned call is made."""
         self._handlers.append(handler)
         for obj in list(self._objects.values()):
             handler(Event("ADDED", obj))
+
+        def remove() -> None:
+            if handler in self._handlers:
+                self._handlers.remove(handler)
+
+        return remove
 
     def close(self) -> None:
         """End the watch."""
         self._unsubscribe()
         self._handlers.clear()
+
+
+class _Index:
+    """Value -> keys of the objects found under it (a dict for its order), and back."""
+
+    def __init__(self, index_of: IndexOf) -> None:
+        self._index_of = index_of
+        self.keys: dict[Hashable, dict[Key, None]] = {}
+        self._values: dict[Key, tuple[Hashable, ...]] = {}
+
+    def put(self, key: Key, obj: Obj) -> None:
+        values = tuple(self._index_of(obj))
+        if self._values.get(key, ()) == values:
+            return
+        self.remove(key)
+        if values:
+            self._values[key] = values
+        for value in values:
+            self.keys.setdefault(value, {})[key] = None
+
+    def remove(self, key: Key) -> None:
+        for value in self._values.pop(key, ()):
+            keys = self.keys[value]
+            keys.pop(key, None)
+            if not keys:
+                del self.keys[value]
 
 
 class WorkLoop:
@@ -269,6 +367,7 @@ class WorkLoop:
         self._waiting.discard(item)
         component, key = item
         if not component.running:
+            self._failures.pop(item, None)
             return item
         try:
             component.reconcile(key)
@@ -276,7 +375,7 @@ class WorkLoop:
             if error.reason not in ("Conflict", "NotFound", "AlreadyExists"):
                 log.warning("%s %s: %s", component.name, key, error)
             self._retry(item)
-        except Exception:
+        except Exception:  # a fault in one reconcile must not stop the others; it is retried and logged
             log.exception("%s failed on %s", component.name, key)
             self._retry(item)
         else:
@@ -289,6 +388,28 @@ class WorkLoop:
         while ran < most and self.run_one() is not None:
             ran += 1
         return ran
+
+    def run_for(self, wall_seconds: float) -> bool:
+        """Reconcile for at most about so much wall time; return whether something still waits."""
+        deadline = time.perf_counter() + wall_seconds
+        while self.run_one() is not None:
+            if time.perf_counter() >= deadline:
+                break
+        return bool(self._queue)
+
+    def retry_now(self) -> None:
+        """Retry at once what failed and waits for its back-off: the cause is known to be gone."""
+        for item, timer in list(self._retries.items()):
+            timer.cancel()
+            self._failures.pop(item, None)
+            self._retry_now(item)
+
+    def forget(self, component: Component) -> None:
+        """Drop what waits or is to be retried for a component that has stopped."""
+        for item in [item for item in self._retries if item[0] is component]:
+            self._retries.pop(item).cancel()
+        for item in [item for item in self._failures if item[0] is component]:
+            del self._failures[item]
 
     def _retry(self, item: tuple[Component, Hashable]) -> None:
         failures = self._failures[item] = self._failures.get(item, 0) + 1
@@ -304,26 +425,32 @@ class WorkLoop:
 class Component:
     """A part of the cluster that can be stopped and started: it watches, and reconciles one key at a time.
 
-    A subclass sets ``name`` (``deployment-controller``), subscribes in :meth:`watch` and implements
-    :meth:`reconcile`. It keeps no truth of its own: after :meth:`stop` and :meth:`start` it must be able to carry on
+    A subclass sets ``name`` (``deployment-controller``), and ``agent`` when it is part of a program of another name;
+    it subscribes in :meth:`watch` (:meth:`Client.observe`) and implements :meth:`reconcile`. It keeps no truth of its
+    own: after :meth:`stop` and :meth:`start` it must be able to carry on
     from what the API server says (level-triggered).
     """
 
     name: str
+    agent: str = ""
 
-    def __init__(self, server: Server, loop: WorkLoop) -> None:
+    def __init__(self, server: Server, loop: WorkLoop, informers: Informers | None = None) -> None:
         self._server = server
+        self._shared = informers
         self.loop = loop
         self.clock = loop.clock
         self.running = False
-        self.client = Client(server, self.name, loop.clock)
+        self.client = self._connect()
         self._timers: dict[Hashable, Timer] = {}
+
+    def _connect(self) -> Client:
+        return Client(self._server, self.name, self.clock, agent=self.agent, informers=self._shared)
 
     def start(self) -> None:
         """Watch and work; a no-op when it runs."""
         if not self.running:
             self.running = True
-            self.client = Client(self._server, self.name, self.clock)
+            self.client = self._connect()
             self.watch()
 
     def stop(self) -> None:
@@ -334,6 +461,7 @@ class Component:
             for timer in self._timers.values():
                 timer.cancel()
             self._timers.clear()
+            self.loop.forget(self)
 
     def enqueue(self, key: Hashable) -> None:
         """Reconcile ``key`` soon."""
@@ -345,6 +473,12 @@ class Component:
         if key in self._timers:
             self._timers[key].cancel()
         self._timers[key] = self.clock.call_later(seconds, lambda: self._due(key))
+
+    def dequeue(self, key: Hashable) -> None:
+        """Forget an :meth:`enqueue_after` that is not due yet."""
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
 
     def _due(self, key: Hashable) -> None:
         self._timers.pop(key, None)

@@ -193,6 +193,13 @@ class Sandbox(Protocol):
     def create(self, config: ContainerConfig) -> Container:
         """A new container, not yet started. Its image must have been pulled: :class:`ImageError` otherwise."""
 
+    def containers(self) -> list[Container]:
+        """Every container made here and not forgotten, oldest first; after a restart those of the dumped state, running
+        ones running again without a :meth:`Container.start`."""
+
+    def forget(self, container: Container) -> None:
+        """Drop an exited container: nobody will ask for its log any more."""
+
     async def http(self, port: int, request: HTTPRequest) -> HTTPResponse:
         """Ask a server listening in this pod; :class:`NetworkError` when nobody answers. Never times out by itself."""
 
@@ -200,7 +207,7 @@ class Sandbox(Protocol):
         """Open and close a TCP connection to this pod; :class:`NetworkError` when nobody listens."""
 
     def remove(self) -> None:
-        """Kill what runs and give the address back."""
+        """Kill what runs and give the address back. Its exited containers and their logs can still be read."""
 
     def dump(self) -> Mapping[str, Any]:
         """What must outlive the host process (volumes, logs, container states), as JSON."""

@@ -1,0 +1,176 @@
+"""A lab: what ``lab.yaml`` may say, and the typed object everything else works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from labs import yamlfile
+from labs.clusters.provider import ClusterSpec, Fault, Needs
+from labs.definition.checks import CheckInfo, read_checks
+from labs.definition.states import State, StateFile
+from labs.errors import Malformed
+from labs.parameters import Parameter, UnknownParameter, Value, draw, fill
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+ParameterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+
+
+class NeedsFile(BaseModel):
+    """``needs`` of a lab."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    nodes: Annotated[int, Field(ge=1, le=3)] = 1
+    faults: list[Fault] = []
+    metrics: bool = False
+    kubernetes: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,2}$")] = "1.20"
+
+
+class LabFile(BaseModel):
+    """``lab.yaml``; every field is described in docs/authoring.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Text
+    goal: Text
+    level: Literal["beginner", "intermediate", "advanced"]
+    minutes: Annotated[int, Field(ge=1, le=600)]
+    points: Annotated[float, Field(gt=0, le=1000)]
+    order: int = 100
+    namespace: Name = "default"
+    needs: NeedsFile = NeedsFile()
+    images: list[Text] = []
+    limit: Annotated[float, Field(ge=5, le=3600)] = 300.0
+    parameters: dict[ParameterName, Parameter] = {}
+    thresholds: dict[str, float | int | str | bool] = {}
+    hints: dict[str, Annotated[list[Text], Field(min_length=1)]] = {}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A validated lab. ``name`` is its folder's; ``version`` a hash of everything a verdict depends on."""
+
+    name: str
+    folder: Path
+    file: LabFile
+    version: str
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.file.title
+
+    @property
+    def goal(self) -> str:
+        """What one can do afterwards, in a sentence."""
+        return self.file.goal
+
+    @property
+    def level(self) -> str:
+        """beginner, intermediate or advanced."""
+        return self.file.level
+
+    @property
+    def minutes(self) -> int:
+        """How long a learner takes."""
+        return self.file.minutes
+
+    @property
+    def points(self) -> float:
+        """The sum of its checks' points."""
+        return self.file.points
+
+    @property
+    def namespace(self) -> str:
+        """Where the learner works."""
+        return self.file.namespace
+
+    @property
+    def limit(self) -> float:
+        """Seconds that a grading run may take."""
+        return self.file.limit
+
+    @property
+    def thresholds(self) -> dict[str, Any]:
+        """What checks measure against."""
+        return dict(self.file.thresholds)
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What it needs of a cluster."""
+        needs = self.file.needs
+        major, minor = needs.kubernetes.split(".")
+        return Needs(needs.nodes, frozenset(needs.faults), needs.metrics, (int(major), int(minor)))
+
+    @property
+    def topology(self) -> str:
+        """Stem of the smallest topology that has enough nodes."""
+        return "single" if self.file.needs.nodes == 1 else "three-node"
+
+    @property
+    def checks_file(self) -> Path:
+        """Its ``checks.py``."""
+        return self.folder / "checks.py"
+
+    @cached_property
+    def checks(self) -> list[CheckInfo]:
+        """Its checks, in order."""
+        return read_checks(self.checks_file)
+
+    @cached_property
+    def states(self) -> list[State]:
+        """Its states: solved, alternatives, broken ones, each group by name. :class:`Malformed`."""
+        order = {"solved": 0, "alternative": 1, "broken": 2}
+        folders = [path.parent for path in (self.folder / "states").glob("*/state.yaml")]
+        states = [State(folder.name, folder, _state_file(folder / "state.yaml")) for folder in folders]
+        return sorted(states, key=lambda state: (order.get(state.kind, 3), state.name))
+
+    def parameters_for(self, seed: str) -> dict[str, Value]:
+        """The parameters' values for a seed (see :func:`labs.parameters.seed_of`)."""
+        return draw(self.file.parameters, seed)
+
+    def instructions(self, parameters: Mapping[str, Any]) -> str:
+        """The learner's instructions, Markdown, parameters filled in."""
+        return self.filled(self.folder / "instructions.md", parameters)
+
+    def hints(self, check: str, parameters: Mapping[str, Any]) -> list[str]:
+        """A check's hints in order of strength, parameters filled in; [] when it has none."""
+        return [fill(hint, parameters) for hint in self.file.hints.get(check, [])]
+
+    def setup(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The manifests of the starting state, in the order of their files' names, parameters filled in."""
+        files = sorted(path for path in (self.folder / "setup").glob("*") if path.suffix in (".yaml", ".yml", ".json"))
+        return [manifest for path in files for manifest in self.manifests(path, parameters)]
+
+    def manifests(self, path: Path, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The objects of one manifest file of this lab."""
+        documents = yamlfile.parse(self.filled(path, parameters), path)
+        for document in documents:
+            value = document.value
+            if not isinstance(value, dict) or not value.get("kind") or not value.get("apiVersion"):
+                raise Malformed(path, document.line(()), "expected a Kubernetes object with apiVersion and kind")
+        return [document.value for document in documents]
+
+    def filled(self, path: Path, parameters: Mapping[str, Any]) -> str:
+        """A text file of this lab with parameters filled in; :class:`Malformed` for one that is not there."""
+        try:
+            return fill(yamlfile.read_text(path), parameters)
+        except UnknownParameter as error:
+            raise Malformed(path, error.line, str(error)) from error
+
+    def spec(self, cluster: str, parameters: Mapping[str, Any], labels: Mapping[str, str]) -> ClusterSpec:
+        """The cluster that a session of this lab wants."""
+        return ClusterSpec(cluster, self.topology, tuple(self.file.images), self.setup(parameters), dict(labels))
+
+
+def _state_file(path: Path) -> StateFile:
+    from labs.definition.load import validated  # here: load reads labs, which have states
+
+    return validated(StateFile, yamlfile.read(path), path)

@@ -11,8 +11,21 @@ import zlib
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, DateTime, Dialect, Float, ForeignKey, Index, Integer, LargeBinary, String, Text
-from sqlalchemy import UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
@@ -28,12 +41,14 @@ class UTCDateTime(TypeDecorator[datetime]):
     impl = DateTime
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- SQLAlchemy's signature
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
         if value is not None and value.tzinfo is None:
             raise ValueError("a time without a time zone cannot be stored")
         return value.astimezone(UTC).replace(tzinfo=None) if value else None
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- as above
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
         return value.replace(tzinfo=UTC) if value else None
 
 
@@ -43,10 +58,12 @@ class PackedJSON(TypeDecorator[Any]):
     impl = LargeBinary
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:  # noqa: ARG002 -- as above
+    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
+        del dialect
         return None if value is None else zlib.compress(json.dumps(value, default=str).encode(), 6)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 -- as above
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        del dialect
         return None if value is None else json.loads(zlib.decompress(value))
 
 
@@ -176,7 +193,7 @@ class Attempt(Base):
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     cause: Mapped[str] = mapped_column(Text, default="")
-    snapshot: Mapped[Any] = mapped_column(PackedJSON, deferred=True)
+    snapshot: Mapped[Any] = mapped_column(PackedJSON, nullable=True, deferred=True)
     session: Mapped[Session] = relationship()
     user: Mapped[User] = relationship()
     checks: Mapped[list[CheckRecord]] = relationship(order_by="CheckRecord.position", cascade="all, delete-orphan")
@@ -205,7 +222,7 @@ class CheckRecord(Base):
     max_points: Mapped[float] = mapped_column(Float, default=0.0)
     message: Mapped[str] = mapped_column(Text, default="")
     seconds: Mapped[float] = mapped_column(Float, default=0.0)
-    evidence: Mapped[Any] = mapped_column(PackedJSON, deferred=True)
+    evidence: Mapped[Any] = mapped_column(PackedJSON, nullable=True, deferred=True)
     cause: Mapped[str] = mapped_column(Text, default="")
 
 

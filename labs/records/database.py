@@ -1,0 +1,142 @@
+"""The database: opened, brought to the newest schema, and handed out as short transactions.
+
+SQLite (write-ahead log, foreign keys on, waits for other writers) unless a URL says otherwise. Alembic is imported only
+when the schema is not the newest one, so that a command that finds everything in order does not pay for it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.orm import Session as Transaction
+from sqlalchemy.orm import sessionmaker
+
+from labs.errors import KindlingError, SettingsError
+
+HEAD = "0001"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """Where records live. ``begin`` gives one transaction that may write, ``read`` one that does not; objects stay
+    readable after it."""
+
+    def __init__(self, url: str, home: Path) -> None:
+        self.home = home
+        self.engine = _engine(url)
+        self._transactions = sessionmaker(self.engine.execution_options(writes=True), expire_on_commit=False)
+        self._reads = sessionmaker(self.engine, expire_on_commit=False)
+
+    def open(self) -> None:
+        """Make the database and bring it to the newest schema; safe from many processes at once."""
+        try:
+            if self._revision() != HEAD:
+                self._migrate()
+        except SQLAlchemyError as error:
+            shown = self.engine.url.render_as_string(hide_password=True)
+            raise KindlingError(f"the database {shown} cannot be used: {_short(error)}") from error
+
+    @contextmanager
+    def begin(self) -> Iterator[Transaction]:
+        """A transaction, committed at the end and rolled back by an exception."""
+        with self._transactions() as transaction, transaction.begin():
+            yield transaction
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A consistent look that waits for no writer."""
+        with self._reads() as transaction:
+            yield transaction
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+    def _revision(self) -> str | None:
+        try:
+            with self.engine.connect() as connection:
+                found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        except DBAPIError:
+            return None  # no schema yet, or no database: migrating says which
+        if found is not None and found > HEAD:
+            raise KindlingError("the database was written by a newer version of Kindling; update Kindling")
+        return found
+
+    def _migrate(self) -> None:
+        with _locked(self.home / "migrate.lock"):
+            if self._revision() != HEAD:
+                migrate(self.engine)
+
+
+def migrate(engine: Engine, target: str = "head") -> None:
+    """Run the migrations up to ``target``."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with engine.execution_options(writes=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, target)
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            _private_folder(Path(parsed.database).parent)
+            engine = create_engine(parsed, connect_args={"timeout": 30})
+            event.listen(engine, "connect", _sqlite_settings)
+            event.listen(engine, "begin", _begin)
+            return engine
+        return create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise SettingsError(
+            f"KINDLING_DATABASE_URL cannot be used ({_short(error)}): expected an SQLAlchemy URL such as "
+            "sqlite:////path/kindling.db or postgresql+psycopg://user@host/name, its driver installed"
+        ) from error
+
+
+def _sqlite_settings(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Take the write lock at once where needed: two that read and then write never fail for each other."""
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _private_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"KINDLING_HOME cannot be used: {error.strerror} ({folder})") from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _short(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]

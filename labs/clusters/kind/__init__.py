@@ -1,0 +1,14 @@
+"""Real clusters: kind, in Docker. One cluster per learner and lab.
+
+==============  ================================================================================
+``provider``    keeps the contract of :mod:`labs.clusters.provider`
+``nodes``       the node containers, through the Docker SDK: what is there, what is broken on purpose
+``images``      the images a lab needs: built, pulled, loaded into every node
+``identity``    kubeconfigs for the learner and for the grader, each with a client certificate of its own
+``baseline``    the starting state of a cluster, and the way back to it
+==============  ================================================================================
+"""
+
+from labs.clusters.kind.provider import KindProvider
+
+__all__ = ["KindProvider"]

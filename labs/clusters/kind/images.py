@@ -1,0 +1,78 @@
+"""The images a lab needs: the labs' own built from source, others pulled, all of them loaded into every node.
+
+A learner's first pod must not wait for a download, and a lab must work where no registry can be reached once its images
+are there. Images are rebuilt when their source changed, which a label on the image tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import docker
+import docker.errors
+from requests.exceptions import RequestException
+
+from labs.clusters.provider import ProviderUnavailable
+
+OWN = "kindling/"
+"""Images of this repository are built from ``labs/images/NAME``; the tag is the version they report."""
+
+_SOURCE_LABEL = "kindling.source"
+
+
+def ensure(engine: docker.DockerClient, images: Sequence[str], sources: Path, base: str) -> None:
+    """Have every image in the Docker engine; :class:`ProviderUnavailable` names one that cannot be had."""
+    for image in images:
+        if image.startswith(OWN):
+            _build(engine, image, sources, base)
+        else:
+            _pull(engine, image)
+
+
+def _build(engine: docker.DockerClient, image: str, sources: Path, base: str) -> None:
+    repository, _, version = image.removeprefix(OWN).partition(":")
+    folder = sources / repository
+    if not folder.is_dir():
+        raise ProviderUnavailable(f"there is no source for the image {image} in {sources}")
+    source = _fingerprint(folder, base, version)
+    try:
+        if engine.images.get(image).labels.get(_SOURCE_LABEL) == source:
+            return
+    except docker.errors.ImageNotFound:
+        pass
+    try:
+        engine.images.build(
+            path=str(folder),
+            tag=image,
+            buildargs={"BASE": base, "VERSION": version},
+            labels={_SOURCE_LABEL: source},
+            rm=True,
+            forcerm=True,
+        )
+    except docker.errors.BuildError as error:
+        log = "".join(str(line.get("stream", "")) for line in error.build_log)
+        raise ProviderUnavailable(f"the image {image} could not be built: {error.msg}: {log[-300:]}") from error
+    except (docker.errors.APIError, RequestException) as error:
+        raise ProviderUnavailable(f"the image {image} could not be built: {error}", f"docker pull {base}") from error
+
+
+def _pull(engine: docker.DockerClient, image: str) -> None:
+    try:
+        engine.images.get(image)
+    except docker.errors.ImageNotFound:
+        try:
+            engine.images.pull(image)
+        except (docker.errors.APIError, RequestException) as error:
+            raise ProviderUnavailable(
+                f"the image {image}, which this lab needs, is not here and could not be pulled.", f"docker pull {image}"
+            ) from error
+
+
+def _fingerprint(folder: Path, base: str, version: str) -> str:
+    digest = hashlib.sha256(f"{base}\n{version}\n".encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

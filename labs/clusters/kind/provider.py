@@ -1,0 +1,335 @@
+"""Keeps the provider contract with kind: one cluster per learner and lab, each node a Docker container.
+
+What it must remember of a cluster beyond Docker (kubeconfigs, baseline, whether its creation was finished) is a folder
+of its own, ``HOME/kind/NAME``, readable by its owner only. A cluster without the finished mark is PARTIAL: ``create``
+removes what there is of it and begins again, ``delete`` removes it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import docker.errors
+from requests.exceptions import RequestException
+
+from labs.clusters.kind import baseline, identity, images
+from labs.clusters.kind.command import Kind
+from labs.clusters.kind.nodes import Nodes, clusters, connect
+from labs.clusters.objects import APIError, Objects
+from labs.clusters.provider import (
+    Capabilities,
+    ClusterError,
+    ClusterGone,
+    ClusterSpec,
+    ClusterState,
+    ClusterStatus,
+    Fault,
+    Faults,
+    Handle,
+    Progress,
+    Who,
+    topology_file,
+)
+
+OLDEST_DEFAULT = (1, 27)
+"""What kind's own node image is at least, for every kind release of the last years; a named image says it itself."""
+
+IMAGES, NODES, CONTROL_PLANE, LOAD, STARTING_STATE = STEPS = (
+    "Getting the images",
+    "Starting the nodes",
+    "Starting the control plane",
+    "Loading the images into the nodes",
+    "Preparing the lab",
+)
+CLEANING, PROVING = RESET_STEPS = ("Undoing what changed", "Waiting for the nodes")
+
+
+class KindProvider:
+    """Clusters of kind. ``home``: where its folders go. ``node_image``: "" for kind's default."""
+
+    name = "kind"
+    RESET_SECONDS = 20.0
+    """How long a reset may take to prove itself before the cluster is created anew."""
+
+    def __init__(
+        self,
+        home: Path,
+        topologies: Path,
+        image_sources: Path,
+        *,
+        node_image: str = "",
+        image_base: str = "python:3.13-slim",
+        binary: str = "kind",
+    ) -> None:
+        self._home = home / "kind"
+        self._topologies = topologies
+        self._image_sources = image_sources
+        self._image_base = image_base
+        self._node_image = node_image
+        self._kind = Kind(binary, node_image)
+
+    def capabilities(self) -> Capabilities:
+        """What kind can give on this machine now."""
+        self._kind.find()
+        connect().close()
+        version = re.search(r":v?(\d+)\.(\d+)", self._node_image)
+        kubernetes = (int(version[1]), int(version[2])) if version else OLDEST_DEFAULT
+        return Capabilities(self.name, kubernetes, max_nodes=3, faults=frozenset(Fault))
+
+    def create(self, spec: ClusterSpec, progress: Progress) -> Handle:
+        """Bring a cluster to the lab's starting state; about as long as kind itself takes."""
+        handle: Handle = {"name": spec.name}
+        progress.plan(STEPS)
+        if self.status(handle).state is ClusterState.READY:
+            return handle
+        with _translated():
+            if self._revive(handle):
+                return handle
+            self.delete(handle)
+            try:
+                self._create(spec, progress)
+            except BaseException:
+                self.delete(handle)  # a failed, cancelled or interrupted creation leaves nothing
+                raise
+        return handle
+
+    def status(self, handle: Handle) -> ClusterStatus:
+        """Look at the nodes and ask the API server whether it is ready."""
+        name = handle["name"]
+        try:
+            nodes = self._nodes(name).all()
+        except (ClusterError, docker.errors.DockerException, RequestException) as error:
+            return ClusterStatus(ClusterState.PARTIAL, str(error))
+        if not nodes:
+            here = self._folder(name).exists()
+            return ClusterStatus(ClusterState.PARTIAL if here else ClusterState.ABSENT, "it has no nodes")
+        if not self._finished(name).exists():
+            return ClusterStatus(ClusterState.PARTIAL, "its creation was not finished")
+        down = [str(node.name) for node in nodes if node.status != "running"]
+        if nodes[0].name in down:
+            return ClusterStatus(ClusterState.PARTIAL, "its control plane is stopped")
+        try:
+            with Objects(self.credentials(handle, "grader")) as objects:
+                objects.request("GET", "/api/v1/namespaces/default")
+        except APIError as error:
+            return ClusterStatus(ClusterState.PARTIAL, f"its API server does not answer: {error}")
+        return ClusterStatus(ClusterState.READY, f"stopped nodes: {', '.join(down)}" if down else "")
+
+    def credentials(self, handle: Handle, who: Who) -> str:
+        """The kubeconfig that was made for ``who`` when the cluster was created."""
+        try:
+            return (self._folder(handle["name"]) / f"{who}.kubeconfig").read_text()
+        except FileNotFoundError:
+            raise ClusterGone(f"the cluster {handle['name']} is gone; start the lab again") from None
+
+    def reset(self, handle: Handle, spec: ClusterSpec, progress: Progress) -> Handle:
+        """Undo every difference from the starting state; create anew when that cannot be proven."""
+        progress.plan(RESET_STEPS)
+        with _translated():
+            try:
+                progress.step(CLEANING, done=False)
+                left = self._restore(handle)
+                progress.step(CLEANING, done=True)
+                if not left:
+                    progress.step(PROVING, done=False)
+                    self._wait_for_nodes(handle["name"], self.RESET_SECONDS)
+                    progress.step(PROVING, done=True)
+                    return handle
+            except ClusterError:
+                pass  # whatever stands in the way, a new cluster does not have it
+            self.delete(handle)
+        return self.create(spec, progress)
+
+    def faults(self, handle: Handle) -> Faults:
+        """Break things in it."""
+        return _KindFaults(self, handle)
+
+    def delete(self, handle: Handle) -> None:
+        """Remove its nodes and its folder."""
+        name = handle["name"]
+        with _translated():
+            for node in self._nodes(name).all():
+                node.remove(force=True, v=True)
+        shutil.rmtree(self._folder(name), ignore_errors=True)
+
+    def leftovers(self, known: set[str], prefix: str) -> list[str]:
+        """Names of clusters whose name begins with ``prefix`` and that are not among ``known``."""
+        engine = connect()
+        try:
+            return sorted(clusters(engine, prefix) - known)
+        finally:
+            engine.close()
+
+    def _create(self, spec: ClusterSpec, progress: Progress) -> None:
+        folder = self._folder(spec.name)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        topology = topology_file(self._topologies, spec.topology)
+        self._kind.find()
+        engine = connect()
+        try:
+            progress.step(IMAGES, done=False)
+            images.ensure(engine, spec.images, self._image_sources, self._image_base)
+            progress.step(IMAGES, done=True)
+            with ThreadPoolExecutor(1) as loader:
+                self._bring_up(spec, topology, progress, loader)
+        finally:
+            engine.close()
+        progress.step(STARTING_STATE, done=False)
+        self._prepare(spec)
+        self._finished(spec.name).touch()
+        progress.step(STARTING_STATE, done=True)
+
+    def _bring_up(self, spec: ClusterSpec, topology: Path, progress: Progress, loader: ThreadPoolExecutor) -> None:
+        """Run kind; load the images while the control plane starts, which leaves a core idle most of the time."""
+        loading: Future[None] | None = None
+        progress.step(NODES, done=False)
+        admin = self._folder(spec.name) / "admin.kubeconfig"
+        with closing(self._kind.create(spec.name, topology, admin)) as phases:
+            for phase in phases:
+                if phase == "Writing configuration":
+                    progress.step(NODES, done=True)
+                    loading = loader.submit(self._kind.load, spec.name, spec.images)
+                progress.step(NODES if loading is None else CONTROL_PLANE, done=False)
+        progress.step(CONTROL_PLANE, done=True)
+        progress.step(LOAD, done=False)
+        if loading is not None:
+            loading.result()
+        progress.step(LOAD, done=True)
+
+    def _prepare(self, spec: ClusterSpec) -> None:
+        """Identities, a settled cluster, the lab's own objects, and the baseline of it all."""
+        nodes = self._nodes(spec.name)
+        ca = nodes.read("/etc/kubernetes/pki/ca.crt"), nodes.read("/etc/kubernetes/pki/ca.key")
+        for who in identity.USERS:
+            text = identity.kubeconfig(who, spec.name, nodes.server(), *ca)
+            _write_private(self._folder(spec.name) / f"{who}.kubeconfig", text.encode())
+        self._wait_for_nodes(spec.name, 120)
+        with Objects(self.credentials({"name": spec.name}, "grader")) as objects:
+            own = objects.create_all(spec.setup)
+            kept = {"own": own, "objects": baseline.take(objects)}
+        _write_private(self._folder(spec.name) / "baseline.json.gz", gzip.compress(json.dumps(kept).encode()))
+
+    def _restore(self, handle: Handle) -> list[str]:
+        self.faults(handle).heal()
+        kept = json.loads(gzip.decompress((self._folder(handle["name"]) / "baseline.json.gz").read_bytes()))
+        with Objects(self.credentials(handle, "grader")) as objects:
+            own = [(kind, namespace, name) for kind, namespace, name in kept["own"]]
+            return baseline.restore(objects, kept["objects"], own, self.RESET_SECONDS)
+
+    def _revive(self, handle: Handle) -> bool:
+        """Start a finished cluster whose nodes were stopped (the machine was rebooted); whether it came back."""
+        name = handle["name"]
+        if not self._finished(name).exists() or not self._nodes(name).all():
+            return False
+        try:
+            self.faults(handle).heal()
+            self._wait_for_nodes(name, 60)
+        except ClusterError:
+            return False
+        return True
+
+    def _wait_for_nodes(self, name: str, seconds: float) -> None:
+        """Until every node is Ready and the default service account exists."""
+        deadline = time.monotonic() + seconds
+        waiting = "its API server"
+        with Objects(self.credentials({"name": name}, "grader")) as objects:
+            while time.monotonic() < deadline:
+                try:
+                    waiting = _not_ready(objects)
+                except APIError as error:
+                    waiting = f"its API server ({error})"
+                if not waiting:
+                    return
+                time.sleep(0.25)  # between two questions to the API server
+        raise ClusterError(f"the cluster {name} is still waiting for {waiting} after {seconds:.0f} s")
+
+    def _nodes(self, name: str) -> Nodes:
+        return Nodes(connect(), name)
+
+    def _folder(self, name: str) -> Path:
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", name):
+            raise ClusterError(f"{name!r} is not a cluster name: a DNS label of at most 40 characters")
+        return self._home / name
+
+    def _finished(self, name: str) -> Path:
+        return self._folder(name) / "finished"
+
+
+class _KindFaults:
+    """Faults in one cluster, through Docker."""
+
+    def __init__(self, provider: KindProvider, handle: Handle) -> None:
+        self._provider = provider
+        self._handle = handle
+
+    def inject(self, fault: Fault, target: str) -> None:
+        """Break ``target``."""
+        with _translated():
+            Nodes(connect(), self._handle["name"]).inject(fault, target, self._container_id)
+
+    def heal(self) -> None:
+        """Undo every stop and pause, and wait until the API server answers again."""
+        with _translated():
+            if Nodes(connect(), self._handle["name"]).heal():
+                self._wait_for_api()
+
+    def _container_id(self, target: str) -> tuple[str, str]:
+        namespace, pod, container = target.split("/")
+        with Objects(self._provider.credentials(self._handle, "grader")) as objects:
+            try:
+                found = objects.request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}")
+            except APIError as error:
+                if error.status == 404:
+                    raise ValueError(f"there is no pod {namespace}/{pod}") from error
+                raise
+        for status in found.get("status", {}).get("containerStatuses", []):
+            if status["name"] == container and status.get("containerID"):
+                return found["spec"]["nodeName"], status["containerID"].partition("://")[2]
+        raise ValueError(f"pod {namespace}/{pod} runs no container {container!r}")
+
+    def _wait_for_api(self) -> None:
+        deadline = time.monotonic() + 60
+        while self._provider.status(self._handle).state is not ClusterState.READY:
+            if time.monotonic() > deadline:
+                raise ClusterError("the API server did not come back within a minute; reset the lab")
+            time.sleep(0.25)  # between two questions to the API server
+
+
+class _translated:  # noqa: N801 - read as `with _translated():`
+    """Docker's own errors leave as :class:`ClusterError`."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, docker.errors.DockerException | RequestException):
+            raise ClusterError(f"Docker refused: {error}") from error
+
+
+def _not_ready(objects: Objects) -> str:
+    """What is still missing, as a phrase, or ""."""
+    for node in objects.request("GET", "/api/v1/nodes").get("items", []):
+        conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions", [])}
+        if conditions.get("Ready") != "True":
+            return f"node {node['metadata']['name']}"
+    try:
+        objects.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")
+    except APIError as error:
+        if error.status == 404:
+            return "its default service account"
+        raise
+    return ""
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)

@@ -2,8 +2,8 @@
 
 :class:`Recorder` writes core events the way client-go's recorder does: an event that happens again counts up the one
 there is; from the tenth similar message within ten minutes on they are combined; an object can have 25 events in a
-burst from one component and then one every five minutes. :class:`SeriesRecorder` writes ``events.k8s.io`` events, as the
-scheduler does. :class:`EventExpiry` removes what nobody repeated for an hour, as etcd's leases do.
+burst from one component and then one every five minutes. :class:`SeriesRecorder` writes ``events.k8s.io`` events, as
+the scheduler does. :class:`EventExpiry` removes what nobody repeated for an hour, as etcd's leases do.
 
 Events are best effort: an event that cannot be written is dropped, and nothing is ever decided by reading one.
 

@@ -1,0 +1,79 @@
+"""Owner references: who controls an object, and how a controller takes and gives up what its selector says is its.
+
+Source: ``pkg/controller/controller_ref_manager.go``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from simkube.client import Client, Obj
+from simkube.errors import StatusError
+
+
+def controller_of(obj: Obj) -> Obj | None:
+    """The owner reference with ``controller: true``, or None."""
+    for ref in obj["metadata"].get("ownerReferences") or ():
+        if ref.get("controller"):
+            found: Obj = ref
+            return found
+    return None
+
+
+def controller_reference(owner: Obj, api_version: str, kind: str) -> Obj:
+    """The owner reference of an object that ``owner`` controls."""
+    meta = owner["metadata"]
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a controller claims: objects of ``resource`` in ``owner``'s namespace that ``matches``."""
+
+    client: Client
+    resource: str
+    owner: Obj
+    reference: Obj
+    matches: Callable[[Obj], bool]
+
+    def of(self, candidates: Iterable[Obj]) -> list[Obj]:
+        """Adopt orphans that match, release own objects that no longer do, and return what is the owner's now."""
+        mine: list[Obj] = []
+        dying = "deletionTimestamp" in self.owner["metadata"]
+        for obj in candidates:
+            ref = controller_of(obj)
+            if ref is not None:
+                if ref["uid"] != self.reference["uid"]:
+                    continue
+                if self.matches(obj):
+                    mine.append(obj)
+                elif not dying:
+                    self._release(obj)
+            elif not dying and "deletionTimestamp" not in obj["metadata"] and self.matches(obj):
+                adopted = self._patch(obj, {"ownerReferences": [self.reference], "uid": obj["metadata"]["uid"]})
+                if adopted is not None:
+                    mine.append(adopted)
+        return mine
+
+    def _release(self, obj: Obj) -> None:
+        gone = {"$patch": "delete", "uid": self.reference["uid"]}
+        self._patch(obj, {"ownerReferences": [gone], "uid": obj["metadata"]["uid"]})
+
+    def _patch(self, obj: Obj, metadata: Obj) -> Obj | None:
+        meta = obj["metadata"]
+        try:
+            return self.client.patch(
+                self.resource, meta["name"], {"metadata": metadata}, meta["namespace"], type="strategic"
+            )
+        except StatusError as error:
+            if error.reason in ("NotFound", "Invalid", "Conflict"):  # gone, or no longer the object that was seen
+                return None
+            raise

@@ -1,0 +1,204 @@
+"""ReplicaSet: so many pods of one template exist, no more, no fewer.
+
+Source: ``pkg/controller/replicaset/replica_set.go``. Pods are created in slices, so that a thousand of them do not keep
+everything else waiting; the status is written once a burst is complete or has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from simkube.client import Event, Obj, copy_of, key_of
+from simkube.controllers import pods as podstate
+from simkube.controllers.controller import Controller, by_controller
+from simkube.controllers.owners import Claim, controller_of, controller_reference
+from simkube.controllers.ranking import to_delete
+from simkube.errors import StatusError
+from simkube.labels import matches
+
+REPLICASETS = "replicasets.apps"
+SLICE = 20
+"""So many pods are created or deleted in one go."""
+
+
+class ReplicaSetController(Controller):
+    """Keys are ``(namespace, name)`` of replica sets."""
+
+    name = "replicaset-controller"
+
+    def watch(self) -> None:
+        """Replica sets, and pods as theirs or as orphans they may adopt."""
+        self.sets = self.client.informer(REPLICASETS)
+        self.pods = self.client.informer("pods")
+        by_controller(self.sets)
+        by_controller(self.pods)
+        self.client.observe(REPLICASETS, self._set_changed)
+        self.client.observe("pods", self._pod_changed)
+
+    def _set_changed(self, event: Event) -> None:
+        self.enqueue(key_of(event.obj))
+
+    def _pod_changed(self, event: Event) -> None:
+        for pod in (event.obj, event.old):
+            if pod is None:
+                continue
+            ref = controller_of(pod)
+            if ref is not None:
+                if ref.get("kind") == "ReplicaSet":
+                    self.enqueue((pod["metadata"]["namespace"], ref["name"]))
+            elif event.type != "DELETED" and "deletionTimestamp" not in pod["metadata"]:
+                self._offer(pod)
+
+    def _offer(self, pod: Obj) -> None:
+        labels = pod["metadata"].get("labels")
+        if labels:
+            for rs in self.sets.list(pod["metadata"]["namespace"]):
+                if matches(rs["spec"].get("selector"), labels):
+                    self.enqueue(key_of(rs))
+
+    def reconcile(self, key: Hashable) -> None:
+        """Claim pods, create or delete what is missing or too many, write the status."""
+        assert isinstance(key, tuple)
+        rs = self.sets.get(*key)
+        if rs is None:
+            return
+        mine = self._claimed(rs)
+        active = [pod for pod in mine if podstate.is_active(pod)]
+        failure: Obj | None = None
+        if "deletionTimestamp" not in rs["metadata"]:
+            done, failure = self._manage(rs, active)
+            if not done:
+                self.enqueue(key)
+                return
+            rs = self.sets.get(*key)
+            if rs is None:
+                return
+            mine = [pod for pod in self.pods.indexed("controller", rs["metadata"]["uid"])]
+        self._write_status(rs, mine, failure)
+        if failure is not None:
+            raise StatusError(failure["code"], failure["cause"], failure["message"])
+
+    def _claimed(self, rs: Obj) -> list[Obj]:
+        meta, selector = rs["metadata"], rs["spec"].get("selector")
+        claim = Claim(
+            self.client,
+            "pods",
+            rs,
+            controller_reference(rs, "apps/v1", "ReplicaSet"),
+            lambda pod: matches(selector, pod["metadata"].get("labels")),
+        )
+        orphans = [
+            pod for pod in self.pods.indexed("controller", ("orphan", meta["namespace"])) if podstate.is_active(pod)
+        ]
+        return claim.of([*self.pods.indexed("controller", meta["uid"]), *orphans])
+
+    def _manage(self, rs: Obj, active: Sequence[Obj]) -> tuple[bool, Obj | None]:
+        """One slice towards the wanted number: whether that was all, and what went wrong."""
+        missing = rs["spec"].get("replicas", 1) - len(active)
+        try:
+            if missing > 0:
+                for _ in range(min(missing, SLICE)):
+                    self._create_pod(rs)
+                return missing <= SLICE, None
+            surplus = to_delete(active, self._related(rs), -missing, self.clock.now()) if missing else []
+            for pod in surplus[:SLICE]:
+                self._delete_pod(rs, pod)
+        except StatusError as error:
+            reason = "FailedCreate" if missing > 0 else "FailedDelete"
+            verb = "creating" if missing > 0 else "deleting"
+            if error.reason != "NotFound" or missing > 0:
+                self.recorder.event(rs, "Warning", reason, f"Error {verb}: {error.message}")
+            return True, {"reason": reason, "message": error.message, "code": error.code, "cause": error.reason}
+        return len(surplus) <= SLICE, None
+
+    def _related(self, rs: Obj) -> list[Obj]:
+        """Pods of all replica sets with the same controller, this one's included."""
+        owner = controller_of(rs)
+        sets = self.sets.indexed("controller", owner["uid"]) if owner else [rs]
+        return [pod for each in sets for pod in self.pods.indexed("controller", each["metadata"]["uid"])]
+
+    def _create_pod(self, rs: Obj) -> None:
+        template = rs["spec"]["template"]
+        meta = template.get("metadata") or {}
+        pod: Obj = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "generateName": pod_prefix(rs["metadata"]["name"]),
+                "namespace": rs["metadata"]["namespace"],
+                "ownerReferences": [controller_reference(rs, "apps/v1", "ReplicaSet")],
+            },
+            "spec": copy_of(template.get("spec") or {}),
+        }
+        for part in ("labels", "annotations", "finalizers"):
+            if meta.get(part):
+                pod["metadata"][part] = copy_of(meta[part])
+        made = self.client.create("pods", pod, rs["metadata"]["namespace"])
+        self.recorder.event(rs, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
+
+    def _delete_pod(self, rs: Obj, pod: Obj) -> None:
+        meta = pod["metadata"]
+        self.client.delete("pods", meta["name"], meta["namespace"], preconditions={"uid": meta["uid"]})
+        self.recorder.event(rs, "Normal", "SuccessfulDelete", f"Deleted pod: {meta['name']}")
+
+    def _write_status(self, rs: Obj, mine: Sequence[Obj], failure: Obj | None) -> None:
+        now = self.clock.now()
+        wait = rs["spec"].get("minReadySeconds", 0)
+        active = [pod for pod in mine if podstate.is_active(pod)]
+        ready = [pod for pod in active if podstate.is_ready(pod)]
+        available = [pod for pod in ready if podstate.is_available(pod, wait, now)]
+        self._look_again_when_available(rs, ready, wait, now)
+        status = self._status(rs, mine, active, failure)
+        for field, count in (("readyReplicas", len(ready)), ("availableReplicas", len(available))):
+            if count:
+                status[field] = count
+        old = {key: value for key, value in (rs.get("status") or {}).items() if value not in (0, [], None)}
+        if {key: value for key, value in status.items() if value} == old and "replicas" in (rs.get("status") or {}):
+            return
+        update = dict(rs)
+        update["status"] = status
+        self.client.update(REPLICASETS, update, subresource="status")
+
+    def _status(self, rs: Obj, mine: Sequence[Obj], active: Sequence[Obj], failure: Obj | None) -> Obj:
+        wanted = {"matchLabels": (rs["spec"]["template"].get("metadata") or {}).get("labels") or {}}
+        labeled = sum(matches(wanted, pod["metadata"].get("labels")) for pod in active)
+        status: Obj = {
+            "replicas": len(active),
+            "terminatingReplicas": sum(podstate.is_terminating(pod) for pod in mine),
+            "observedGeneration": rs["metadata"].get("generation", 0),
+        }
+        if labeled:
+            status["fullyLabeledReplicas"] = labeled
+        conditions = [
+            each for each in (rs.get("status") or {}).get("conditions") or () if each["type"] != "ReplicaFailure"
+        ]
+        if failure is not None:
+            old = podstate.condition(rs, "ReplicaFailure")
+            same = old is not None and (old["reason"], old["message"]) == (failure["reason"], failure["message"])
+            conditions.append(
+                old
+                if same
+                else {
+                    "type": "ReplicaFailure",
+                    "status": "True",
+                    "lastTransitionTime": self.clock.timestamp(),
+                    "reason": failure["reason"],
+                    "message": failure["message"],
+                }
+            )
+        if conditions:
+            status["conditions"] = conditions
+        return status
+
+    def _look_again_when_available(self, rs: Obj, ready: Sequence[Obj], wait: int, now: float) -> None:
+        if wait:
+            due = [podstate.ready_since(pod) + wait - now for pod in ready]
+            soonest = min((seconds for seconds in due if seconds > 0), default=None)
+            if soonest is not None:
+                self.enqueue_after(key_of(rs), soonest)
+
+
+def pod_prefix(name: str) -> str:
+    """The ``generateName`` of a controller's pods: ``web-``, unless that would not be a valid name any more."""
+    prefix = f"{name}-"
+    return prefix if len(prefix) <= 253 else name

@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -181,7 +182,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log(self, line: str) -> None:
         """One line to the container's log, whatever a client put into it."""
-        print("".join(c if c.isprintable() else "?" for c in line), flush=True)  # noqa: T201 - the container's log
+        sys.stdout.write("".join(c if c.isprintable() else "?" for c in line) + "\n")  # one write: threads share it
+        sys.stdout.flush()
 
     def log_message(self, format: str, *args: Any) -> None:
         """The base class's own messages are left out."""

@@ -25,11 +25,14 @@ from typing import Any
 BODY_CHARACTERS = 200
 BODY_BYTES = 64 << 10
 NAME_SECONDS = 1.0  # how long an address is used before the name is asked for again
+UNKNOWN_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+STALE_SECONDS = 60.0  # how long it is used while DNS, asked again, does not answer
 
 Record = dict[str, Any]
 """``{"t": s since 1970 at sending, "ms": duration, "status": 0 when no answer, "error": str, "body": str}``"""
 
-_names: dict[str, tuple[float, list[str]]] = {}
+_names: dict[str, tuple[float, list[str]]] = {}  # host -> when it was learnt, its addresses
+_asking: set[str] = set()
 _names_lock = threading.Lock()
 
 
@@ -71,8 +74,7 @@ def request(
     try:
         status, text = _exchange(url, method, headers or {}, body, deadline)
     except socket.gaierror as problem:
-        known = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-        error = "name not found" if problem.errno in known else "dns unavailable"
+        error = "name not found" if problem.errno in UNKNOWN_NAME else "dns unavailable"
     except (socket.timeout, TimeoutError):  # noqa: UP041 - two classes before Python 3.10
         error = "timeout"
     except ConnectionRefusedError:
@@ -113,15 +115,45 @@ def _split(url: str) -> tuple[str, int, str]:
 
 
 def _resolve(host: str) -> str:
-    """An IPv4 address of ``host``, any of them when there are several."""
-    now = time.monotonic()
+    """An IPv4 address of ``host``, any of them when there are several.
+
+    A name known already is asked for again beside the request, so that an outage of DNS is not taken for one of the
+    application.
+    """
     with _names_lock:
-        expires, addresses = _names.get(host, (0.0, []))
-    if now >= expires:
-        addresses = [str(found[4][0]) for found in socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)]
+        learnt, addresses = _names.get(host, (0.0, []))
+        age = time.monotonic() - learnt
+        fresh = bool(addresses) and age < STALE_SECONDS
+        refresh = fresh and age > NAME_SECONDS and host not in _asking
+        if refresh:
+            _asking.add(host)
+    if refresh:
+        threading.Thread(target=_refresh, args=(host,), daemon=True).start()
+    return random.choice(addresses if fresh else _ask(host))  # noqa: S311 - spreading, not secrecy
+
+
+def _refresh(host: str) -> None:
+    try:
+        _ask(host)
+    except OSError:
+        pass  # DNS did not answer: what was learnt last is used until it is stale
+    finally:
         with _names_lock:
-            _names[host] = (time.monotonic() + NAME_SECONDS, addresses)
-    return random.choice(addresses)  # noqa: S311 - spreading, not secrecy
+            _asking.discard(host)
+
+
+def _ask(host: str) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno in UNKNOWN_NAME:
+            with _names_lock:
+                _names.pop(host, None)
+        raise
+    addresses = [str(one[4][0]) for one in found]
+    with _names_lock:
+        _names[host] = (time.monotonic(), addresses)
+    return addresses
 
 
 def _message(host: str, port: int, target: str, method: str, headers: Mapping[str, str], body: str) -> bytes:

@@ -25,24 +25,28 @@ USERS: dict[Who, str] = {"learner": "learner", "grader": "kindling:grader"}
 _VALID = timedelta(days=365)
 
 
-def kubeconfig(who: Who, cluster: str, server: str, ca_certificate: bytes, ca_key: bytes) -> str:
-    """A kubeconfig (YAML, everything inline) for ``who``; ``ca_certificate`` and ``ca_key`` are the cluster's, PEM."""
-    certificate, key = _client_certificate(USERS[who], ca_certificate, ca_key)
-    document = {
+def kubeconfig(who: Who, admin: str, ca_key: bytes) -> str:
+    """A kubeconfig (YAML, everything inline) for ``who``, from kind's own and the key of the cluster's CA (PEM)."""
+    document = yaml.safe_load(admin)
+    entry = document["clusters"][0]
+    issued = x509.load_pem_x509_certificate(base64.b64decode(document["users"][0]["user"]["client-certificate-data"]))
+    certificate, key = _client_certificate(USERS[who], issued, ca_key)
+    user = {"client-certificate-data": _b64(certificate), "client-key-data": _b64(key)}
+    context = {"cluster": entry["name"], "user": who, "namespace": "default"}
+    made = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": cluster,
-        "clusters": [
-            {"name": cluster, "cluster": {"server": server, "certificate-authority-data": _b64(ca_certificate)}}
-        ],
-        "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": who, "namespace": "default"}}],
-        "users": [{"name": who, "user": {"client-certificate-data": _b64(certificate), "client-key-data": _b64(key)}}],
+        "current-context": entry["name"],
+        "clusters": [entry],
+        "contexts": [{"name": entry["name"], "context": context}],
+        "users": [{"name": who, "user": user}],
     }
-    return yaml.safe_dump(document, sort_keys=False)
+    return yaml.safe_dump(made, sort_keys=False)
 
 
-def _client_certificate(user: str, ca_certificate: bytes, ca_key: bytes) -> tuple[bytes, bytes]:
-    issuer = x509.load_pem_x509_certificate(ca_certificate)
+def _client_certificate(user: str, issued: x509.Certificate, ca_key: bytes) -> tuple[bytes, bytes]:
+    """Certificate and key (PEM) for ``user``, by the issuer of ``issued`` (the CA's own certificate may have serial
+    number 0, as kubeadm once made it, which X.509 libraries refuse to read)."""
     signer = serialization.load_pem_private_key(ca_key, password=None)
     if not isinstance(signer, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise ClusterError(f"the cluster's CA key is of an unexpected kind: {type(signer).__name__}")
@@ -55,15 +59,16 @@ def _client_certificate(user: str, ca_certificate: bytes, ca_key: bytes) -> tupl
     certificate = (
         x509.CertificateBuilder()
         .subject_name(x509.Name(attributes))
-        .issuer_name(issuer.subject)
+        .issuer_name(issued.issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(min(now + _VALID, issuer.not_valid_after_utc))
+        .not_valid_after(min(now + _VALID, issued.not_valid_after_utc))
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         .sign(signer, hashes.SHA256())
     )
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = serialization.PrivateFormat.PKCS8
+    pem = key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption())
     return certificate.public_bytes(serialization.Encoding.PEM), pem
 
 

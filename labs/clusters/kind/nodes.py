@@ -69,15 +69,6 @@ class Nodes:
                 return node
         raise ClusterGone(f"the cluster {self.cluster} is gone")
 
-    def server(self) -> str:
-        """URL of the API server on loopback."""
-        node = self.control_plane()
-        node.reload()
-        ports = node.ports.get("6443/tcp") or []
-        if not ports:
-            raise ClusterError(f"the control plane of {self.cluster} publishes no port: it is {node.status}")
-        return f"https://127.0.0.1:{ports[0]['HostPort']}"
-
     def read(self, path: str) -> bytes:
         """A file of the control-plane node."""
         chunks, _ = self.control_plane().get_archive(path)

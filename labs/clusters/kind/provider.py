@@ -206,16 +206,17 @@ class KindProvider:
 
     def _prepare(self, spec: ClusterSpec) -> None:
         """Identities, a settled cluster, the lab's own objects, and the baseline of it all."""
-        nodes = self._nodes(spec.name)
-        ca = nodes.read("/etc/kubernetes/pki/ca.crt"), nodes.read("/etc/kubernetes/pki/ca.key")
+        folder = self._folder(spec.name)
+        admin = (folder / "admin.kubeconfig").read_text()
+        ca_key = self._nodes(spec.name).read("/etc/kubernetes/pki/ca.key")
         for who in identity.USERS:
-            text = identity.kubeconfig(who, spec.name, nodes.server(), *ca)
-            _write_private(self._folder(spec.name) / f"{who}.kubeconfig", text.encode())
+            _write_private(folder / f"{who}.kubeconfig", identity.kubeconfig(who, admin, ca_key).encode())
+        (folder / "admin.kubeconfig").unlink()
         self._wait_for_nodes(spec.name, 120)
         with Objects(self.credentials({"name": spec.name}, "grader")) as objects:
             own = objects.create_all(spec.setup)
             kept = {"own": own, "objects": baseline.take(objects)}
-        _write_private(self._folder(spec.name) / "baseline.json.gz", gzip.compress(json.dumps(kept).encode()))
+        _write_private(folder / "baseline.json.gz", gzip.compress(json.dumps(kept).encode()))
 
     def _restore(self, handle: Handle) -> list[str]:
         self.faults(handle).heal()

@@ -1,0 +1,39 @@
+# Everything a newcomer needs: `make run` and `make test`. Both set themselves up.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench demo clean
+
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## start the site on http://127.0.0.1:8000 and print a link that signs you in
+	$(BIN)/kindling up
+
+test: $(VENV)/.installed-dev ## run every test; one that needs Docker or a browser says why it is skipped
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev ## speed and memory, as ratios in one run
+	$(BIN)/python -m bench
+
+demo: $(VENV)/.installed ## a class of five goes through all four labs; then the report
+	$(BIN)/python -m labs.demo
+
+clean: ## remove the environment and caches (never what learners did)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(VENV)/.installed: pyproject.toml scripts/bootstrap.py
+	$(PYTHON) scripts/bootstrap.py $(VENV)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml scripts/bootstrap.py
+	$(PYTHON) scripts/bootstrap.py $(VENV) dev
+	@touch $@ $(VENV)/.installed

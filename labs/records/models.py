@@ -171,8 +171,9 @@ class SessionStep(Base):
 class Attempt(Base):
     """Something handed in. Committed as ``wanted`` before grading starts; ``counted`` is false while ungradable.
 
-    ``began`` is set once the grading process was asked, so that an attempt found after a crash is either run again
-    (it never began) or closed as ungradable. ``cause`` is for the instructor and the log.
+    It becomes ``running`` before the grading process is asked, so that an attempt found after a crash is either run
+    again (it never began) or closed as ungradable. ``detail`` is a sentence for
+    the learner, ``cause`` for the instructor and the log.
     """
 
     __tablename__ = "attempts"
@@ -192,6 +193,7 @@ class Attempt(Base):
     wanted_at: Mapped[datetime] = mapped_column(UTCDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    detail: Mapped[str] = mapped_column(Text, default="")
     cause: Mapped[str] = mapped_column(Text, default="")
     snapshot: Mapped[Any] = mapped_column(PackedJSON, nullable=True, deferred=True)
     session: Mapped[Session] = relationship()

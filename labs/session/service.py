@@ -1,83 +1,504 @@
-"""The session service: what the command and the site call. Interface first; see the package for how it works."""
+"""The session service: what the command and the site call.
+
+A call that wants something records it and returns; :meth:`SessionService.wait`, :meth:`SessionService.follow` and
+:meth:`SessionService.wake` do the work, or watch whoever does. It refuses whatever is not the learner's own.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session as Transaction
+
+from labs.clusters.provider import ClusterError, ClusterGone
+from labs.clusters.registry import Providers
+from labs.definition import Lab
+from labs.errors import KindlingError, NotFound, NotNow
+from labs.library import Library
+from labs.parameters import seed_of
+from labs.records.database import Database
+from labs.records.models import Activity, Attempt, CheckRecord, HintTaken, Session, User, new_id
+from labs.session.drive import Driver
+from labs.session.grading import Grader, Grading
+from labs.session.kubeconfig import in_namespace
+from labs.session.locks import Locks
+from labs.session.show import attempt_view, session_view
 from labs.session.views import AttemptView, HintView, SessionView
+from labs.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL = 0.1  # seconds between looks at what another process does
+GRACE = timedelta(minutes=30)  # who works is not thrown out: the least time left after doing something
+SHORTEST = timedelta(hours=1)
+FACTOR = 4  # a lab is kept this many times as long as a learner needs for it
+SAME_ACTIVITY = timedelta(seconds=20)
 
 
+def utc_now() -> datetime:
+    """The time, with its zone."""
+    return datetime.now(UTC)
+
+
+@dataclass
 class SessionService:
     """Every call checks that ``learner`` (an account's name) owns what it names, else :class:`labs.errors.NotFound`.
 
-    Calls that record something wanted return at once. :meth:`wait` and :meth:`follow` do the work in the caller's
-    thread, or follow whoever does it. Trouble is a :class:`labs.errors.KindlingError`.
+    Trouble is a :class:`labs.errors.KindlingError` with a sentence and, where there is one, the command that mends it.
     """
 
+    settings: Settings
+    records: Database
+    labs: Library
+    providers: Providers
+    grader: Grader
+    now: Callable[[], datetime] = utc_now
+    pause: Callable[[float], None] = time.sleep
+    _closing: threading.Event = field(default_factory=threading.Event)
+    _threads: dict[str, threading.Thread] = field(default_factory=dict)
+    _thread_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._locks = Locks(self.settings.locks)
+        grading = Grading(self.records, self.labs, self.providers, self.grader, self.now)
+        self._driver = Driver(
+            self.records,
+            self.labs,
+            self.providers,
+            grading,
+            self._locks,
+            self.now,
+            self._closing.is_set,
+            self.settings.attempt_seconds,
+        )
+
+    # What a learner asks for
+
     def start(self, learner: str, lab: str, provider: str | None = None) -> SessionView:
-        """Ask for a lab; returns the session that is already there, if any. ``NotFound``, ``NotPossible``."""
-        raise NotImplementedError
-
-    def wait(self, session: str, on_change: Callable[[SessionView], None] | None = None) -> SessionView:
-        """Drive a session to what is wanted of it, or follow whoever does; returns when :attr:`SessionView.settled`."""
-        raise NotImplementedError
-
-    def view(self, session: str, learner: str) -> SessionView:
-        """One session."""
-        raise NotImplementedError
+        """Ask for a lab; returns the session that is already there, if any. ``NotFound``, ``NotPossible``, ``NotNow``."""
+        current = self.current(learner, lab)
+        if current is not None and current.state == "ready":
+            self._driver.observe(current.id)
+            current = self.view(current.id, learner)
+        if current is not None and current.live:
+            return self._again(current, provider)
+        found = self.labs.get(lab)
+        name = provider or self.settings.provider
+        self.providers.fit(name, found.needs, lab)
+        seed = seed_of(learner, lab)
+        parameters = found.parameters_for(seed)
+        found.setup(parameters)  # a malformed manifest is said now, not when a cluster is half made
+        try:
+            with self.records.begin() as tx:
+                row = self._new(tx, self._user(tx, learner), found, name, seed, parameters)
+                _note(tx, row.user_id, lab, "start", self.now())
+        except IntegrityError:  # started at the same moment by somebody else
+            current = self.current(learner, lab)
+            if current is None:
+                raise
+            return self._again(current, provider)
+        return self.view(row.id, learner)
 
     def current(self, learner: str, lab: str) -> SessionView | None:
         """The live session of a lab, if there is one."""
-        raise NotImplementedError
+        with self.records.read() as tx:
+            user = self._user(tx, learner)
+            mine = (Session.user_id == user.id, Session.lab == lab, Session.ended_at.is_(None))
+            row = tx.scalar(select(Session).where(*mine))
+            return None if row is None else self._view(tx, row)
+
+    def view(self, session: str, learner: str) -> SessionView:
+        """One session."""
+        with self.records.read() as tx:
+            return self._view(tx, self._mine(tx, session, learner))
 
     def all(self, learner: str) -> list[SessionView]:
         """Every session, newest first."""
-        raise NotImplementedError
+        with self.records.read() as tx:
+            user = self._user(tx, learner)
+            rows = tx.scalars(select(Session).where(Session.user_id == user.id).order_by(Session.created_at.desc()))
+            return [self._view(tx, row) for row in rows]
 
     def kubeconfig(self, session: str, learner: str) -> str:
         """The learner's kubeconfig (YAML). ``NotNow`` unless ready."""
-        raise NotImplementedError
+        with self.records.read() as tx:
+            row = self._mine(tx, session, learner)
+        self._must_be_ready(row)
+        try:
+            config = self.providers.get(row.provider).credentials(row.handle, "learner")
+        except ClusterGone as error:
+            raise NotNow("its cluster is gone", f"kindling start {row.lab}") from error
+        except ClusterError as error:
+            raise NotNow(str(error), error.fix) from error
+        return in_namespace(config, self.labs.get(row.lab).namespace)
+
+    def reset(self, session: str, learner: str) -> SessionView:
+        """Ask for the lab's starting state. ``NotNow`` unless ready or failed."""
+        with self.records.begin() as tx:
+            row = self._mine(tx, session, learner)
+            if row.state not in ("ready", "failed", "resetting") or row.desired != "ready":
+                raise NotNow(f"{row.lab} cannot be reset while it is {row.state}", f"kindling start {row.lab}")
+            if tx.scalar(select(Attempt.id).where(Attempt.session_id == session, Attempt.state != "done")):
+                raise NotNow(f"{row.lab} is being checked; reset it when that is done")
+            if row.state == "failed" and row.ready_at is None:
+                row.state = "provisioning"
+            elif row.state != "resetting":
+                row.reset_wanted += 1
+                row.state = "resetting"
+            row.detail = row.fix = ""
+            self._active(tx, row, "reset")
+            return self._view(tx, row)
+
+    def stop(self, session: str, learner: str) -> SessionView:
+        """Ask for the cluster to be removed; also while it is starting. Stopping twice is fine."""
+        with self.records.begin() as tx:
+            row = self._mine(tx, session, learner)
+            if row.ended_at is None and row.desired == "ready":
+                row.desired, row.state, row.detail, row.fix = "stopped", "stopping", "", ""
+                _note(tx, row.user_id, row.lab, "stop", self.now())
+            return self._view(tx, row)
+
+    def extend(self, session: str, learner: str) -> SessionView:
+        """Move the expiry to the full time from now. ``NotNow`` once it has ended."""
+        with self.records.begin() as tx:
+            row = self._mine(tx, session, learner)
+            if row.ended_at is not None or row.desired != "ready":
+                raise NotNow(f"{row.lab} has ended", f"kindling start {row.lab}")
+            row.expires_at = max(row.expires_at, self.now() + self._lifetime(self._minutes(row.lab)))
+            return self._view(tx, row)
+
+    def hint(self, session: str, learner: str, check: str | None = None) -> HintView:
+        """The next hint of a check (default: of the first check not yet passed that has one left).
+
+        When all of a check's are taken, its last one again. ``NotFound`` when there is no hint.
+        """
+        with self.records.begin() as tx:
+            row = self._mine(tx, session, learner)
+            lab = self.labs.get(row.lab)
+            taken: dict[str, int] = {}
+            for found in tx.scalars(select(HintTaken).where(HintTaken.session_id == session)):
+                taken[found.check] = max(taken.get(found.check, 0), found.number)
+            name = check or _next_check(lab, self._passed(tx, session), taken)
+            hints = lab.hints(name, row.parameters) if name else []
+            if not name or not hints:
+                known = ", ".join(info.name for info in lab.checks if info.name in lab.file.hints) or "none"
+                raise NotFound(f"there is no hint for {check or row.lab}; checks with hints: {known}")
+            number = min(taken.get(name, 0) + 1, len(hints))
+            new = number > taken.get(name, 0)
+            if new:
+                tx.add(HintTaken(session_id=session, check=name, number=number, taken_at=self.now()))
+            self._active(tx, row, "hint")
+        title = next((info.title for info in lab.checks if info.name == name), name)
+        return HintView(name, title, number, len(hints), hints[number - 1], number < len(hints), new)
+
+    def active(self, learner: str, lab: str, kind: str) -> None:
+        """Note that a learner did something (``page``, ``kubectl``, ``shell``...): time spent, and no expiry meanwhile."""
+        with self.records.begin() as tx:
+            user = self._user(tx, learner)
+            mine = (Session.user_id == user.id, Session.lab == lab, Session.ended_at.is_(None))
+            row = tx.scalar(select(Session).where(*mine))
+            if row is not None:
+                self._active(tx, row, kind)
+            else:
+                _note(tx, user.id, lab, kind, self.now())
+
+    # Handing in
 
     def check(self, session: str, learner: str) -> AttemptView:
         """Hand in: record a wanted attempt. While one is not done, the same attempt is returned. ``NotNow``."""
-        raise NotImplementedError
+        try:
+            with self.records.begin() as tx:
+                row = self._mine(tx, session, learner)
+                same = select(Attempt).where(Attempt.session_id == session, Attempt.state != "done")
+                attempt = tx.scalar(same)
+                if attempt is None:
+                    self._must_be_ready(row)
+                    attempt = self._hand_in(tx, row)
+                return attempt_view(tx, attempt, self.now())
+        except IntegrityError:  # handed in at the same moment elsewhere
+            with self.records.read() as tx:
+                attempt = tx.scalars(same).one()
+                return attempt_view(tx, attempt, self.now())
 
     def follow(self, attempt: str, learner: str, on_change: Callable[[AttemptView], None] | None = None) -> AttemptView:
         """Grade an attempt, or follow whoever does, to its end."""
-        raise NotImplementedError
+        view = self.attempt(attempt, learner)
+        told = _Told(on_change, lambda: self.attempt(attempt, learner))
+        while view.state != "done":
+            if not self._driver.work(view.session, told, grade=True):
+                self.pause(POLL)
+            told()
+            view = self.attempt(attempt, learner)
+        return view
 
     def attempt(self, attempt: str, learner: str) -> AttemptView:
         """One attempt."""
-        raise NotImplementedError
+        with self.records.read() as tx:
+            row = tx.get(Attempt, attempt)
+            if row is None or row.user.name != learner:
+                raise NotFound("there is no such attempt")
+            return attempt_view(tx, row, self.now())
 
     def attempts(self, learner: str, lab: str) -> list[AttemptView]:
         """Every attempt at a lab, newest first."""
-        raise NotImplementedError
+        with self.records.read() as tx:
+            user = self._user(tx, learner)
+            mine = select(Attempt).where(Attempt.user_id == user.id, Attempt.lab == lab)
+            rows = tx.scalars(mine.order_by(Attempt.wanted_at.desc(), Attempt.id.desc()))
+            return [attempt_view(tx, row, self.now()) for row in rows]
 
-    def hint(self, session: str, learner: str, check: str | None = None) -> HintView:
-        """The next hint of a check (default: of the first check not yet passed); the last one again when all are taken."""
-        raise NotImplementedError
+    # Doing it
 
-    def reset(self, session: str, learner: str) -> SessionView:
-        """Ask for the lab's starting state. ``NotNow`` while it is not ready or failed."""
-        raise NotImplementedError
-
-    def stop(self, session: str, learner: str) -> SessionView:
-        """Ask for the cluster to be removed; also while it is starting."""
-        raise NotImplementedError
-
-    def extend(self, session: str, learner: str) -> SessionView:
-        """Move the expiry to the full time from now."""
-        raise NotImplementedError
-
-    def active(self, learner: str, lab: str, kind: str) -> None:
-        """Note that a learner did something (``page``, ``kubectl``, ``shell``...): time spent and last activity."""
-        raise NotImplementedError
+    def wait(self, session: str, on_change: Callable[[SessionView], None] | None = None) -> SessionView:
+        """Drive a session to what is wanted of it, or follow whoever does; returns when nothing more is under way."""
+        told = _Told(on_change, lambda: self._any(session))
+        told()
+        while True:
+            worked = self._driver.work(session, told, grade=False)
+            told()
+            view = self._any(session)
+            if worked or view.settled:
+                return view
+            self.pause(POLL)
 
     def wake(self, session: str) -> None:
-        """Have a background thread of this process drive a session (the site, after every call that records something)."""
-        raise NotImplementedError
+        """Have a background thread of this process do all that is wanted of a session. For the site."""
+        with self._thread_lock:
+            thread = self._threads.get(session)
+            if thread is not None and thread.is_alive():
+                return
+            thread = threading.Thread(target=self._background, args=(session,), name=f"session-{session}", daemon=True)
+            self._threads[session] = thread
+            thread.start()
 
-    def reconcile(self) -> None:
-        """Bring every session in line: finish, adopt, expire, remove. Called at each start and by the site's loop."""
-        raise NotImplementedError
+    def reconcile(self, *, background: bool = False) -> None:
+        """Bring every session in line: finish, adopt, expire, remove.
+
+        With ``background`` (the site's loop) all of it is done, by threads. Without (a command that starts) only what
+        is quick is done here: leftovers of attempts whose process is gone are healed, what has ended is removed.
+        """
+        for session, driven in self._due():
+            if background:
+                self.wake(session)
+            elif driven:
+                self._driver.work(session, _nothing, grade=False)
+        if background:
+            for session in self._ready():
+                self._driver.observe(session)
+
+    def close(self) -> None:
+        """This process is about to end: let threads finish what they hold, grading included (as interrupted)."""
+        self._closing.set()
+        with self._thread_lock:
+            threads = list(self._threads.values())
+        for thread in threads:
+            thread.join(timeout=10)
+
+    # Inside
+
+    def _background(self, session: str) -> None:
+        try:
+            while not self._driver.work(session, _nothing, grade=True) and not self._closing.is_set():
+                self.pause(POLL)
+        except Exception:
+            log.exception("session %s", session)
+        finally:
+            with self._thread_lock:
+                self._threads.pop(session, None)
+
+    def _due(self) -> list[tuple[str, bool]]:
+        """Sessions of which something is wanted, and whether a starting command may do it at once."""
+        now = self.now()
+        with self.records.read() as tx:
+            live = tx.scalars(select(Session).where(Session.ended_at.is_(None))).all()
+            undone = {
+                attempt.session_id: attempt.state
+                for attempt in tx.scalars(select(Attempt).where(Attempt.state != "done"))
+            }
+        due: dict[str, bool] = {}
+        for row in live:
+            over = row.desired != "ready" or row.expires_at <= now
+            killed = undone.get(row.id) == "running"
+            if over or killed or row.id in undone or row.state in ("provisioning", "resetting"):
+                due[row.id] = (over or killed) and row.state not in ("provisioning", "resetting")
+        for session in undone.keys() - {row.id for row in live}:
+            due[session] = True
+        return [(session, quick) for session, quick in due.items() if not self._locks.held(session)]
+
+    def _ready(self) -> list[str]:
+        with self.records.read() as tx:
+            ready = select(Session.id).where(Session.ended_at.is_(None), Session.state == "ready")
+            return list(tx.scalars(ready))
+
+    def _again(self, current: SessionView, provider: str | None) -> SessionView:
+        """Starting what is there already: fine, unless it is going or was wanted elsewhere; what failed is retried."""
+        lab = current.lab
+        if provider is not None and provider != current.provider:
+            raise NotNow(f"{lab} is already there on {current.provider}; stop it first", f"kindling stop {lab}")
+        with self.records.begin() as tx:
+            row = tx.get_one(Session, current.id)
+            if row.desired != "ready":
+                raise NotNow(f"{lab} is being stopped; start it again when that is done", f"kindling stop {lab}")
+            if row.state == "failed":
+                row.state, row.detail, row.fix = "provisioning", "", ""
+                row.expires_at = max(row.expires_at, self.now() + self._lifetime(self._minutes(lab)))
+            self._active(tx, row, "start")
+            return self._view(tx, row)
+
+    def _new(
+        self, tx: Transaction, user: User, lab: Lab, provider: str, seed: str, parameters: dict[str, Any]
+    ) -> Session:
+        now, id = self.now(), new_id()
+        cluster = f"kindling-{lab.name[:19].rstrip('-')}-{id[:10]}"
+        row = Session(
+            id=id,
+            user_id=user.id,
+            lab=lab.name,
+            lab_version=lab.version,
+            provider=provider,
+            cluster=cluster,
+            handle={"name": cluster},
+            parameters=parameters,
+            seed=seed,
+            created_at=now,
+            expires_at=now + self._lifetime(lab.minutes),
+        )
+        tx.add(row)
+        tx.flush()
+        return row
+
+    def _hand_in(self, tx: Transaction, row: Session) -> Attempt:
+        lab = self.labs.get(row.lab)
+        attempt = Attempt(
+            session_id=row.id,
+            user_id=row.user_id,
+            lab=row.lab,
+            lab_version=lab.version,
+            provider=row.provider,
+            parameters=row.parameters,
+            max_score=lab.points,
+            wanted_at=self.now(),
+        )
+        tx.add(attempt)
+        tx.flush()
+        tx.add_all(
+            CheckRecord(
+                attempt_id=attempt.id, name=info.name, position=position, title=info.title, max_points=info.points
+            )
+            for position, info in enumerate(lab.checks)
+        )
+        self._active(tx, row, "check")
+        tx.flush()
+        return attempt
+
+    def _must_be_ready(self, row: Session) -> None:
+        if row.state == "ready" and row.desired == "ready":
+            return
+        if row.ended_at is not None:
+            raise NotNow(f"{row.lab} has ended", f"kindling start {row.lab}")
+        said = f": {row.detail}" if row.detail else ""
+        raise NotNow(f"{row.lab} is {row.state}, not ready{said}", row.fix or f"kindling start {row.lab}")
+
+    def _passed(self, tx: Transaction, session: str) -> set[str]:
+        """Checks that the latest counted attempt of a session passed."""
+        counted = select(Attempt.id).where(Attempt.session_id == session, Attempt.counted)
+        latest = tx.scalar(counted.order_by(Attempt.wanted_at.desc()).limit(1))
+        passed = select(CheckRecord.name).where(CheckRecord.attempt_id == latest, CheckRecord.outcome == "passed")
+        return set(tx.scalars(passed)) if latest else set()
+
+    def _lifetime(self, minutes: int) -> timedelta:
+        return min(timedelta(hours=self.settings.session_hours), max(SHORTEST, timedelta(minutes=minutes * FACTOR)))
+
+    def _minutes(self, lab: str) -> int:
+        try:
+            return self.labs.get(lab).minutes
+        except KindlingError:  # it was taken away or broken meanwhile: the shortest time
+            return 0
+
+    def _active(self, tx: Transaction, row: Session, kind: str) -> None:
+        now = self.now()
+        _note(tx, row.user_id, row.lab, kind, now)
+        if row.expires_at > now:
+            longest = timedelta(hours=self.settings.session_hours)
+            row.expires_at = max(row.expires_at, now + min(GRACE, longest))
+
+    def _user(self, tx: Transaction, learner: str) -> User:
+        user = tx.scalar(select(User).where(User.name == learner))
+        if user is None:
+            raise NotFound(f"there is no account {learner!r}")
+        return user
+
+    def _mine(self, tx: Transaction, session: str, learner: str) -> Session:
+        row = tx.get(Session, session)
+        if row is None or row.user.name != learner:
+            raise NotFound("there is no such lab of yours")
+        return row
+
+    def _any(self, session: str) -> SessionView:
+        with self.records.read() as tx:
+            row = tx.get(Session, session)
+            if row is None:
+                raise NotFound("there is no such lab")
+            return self._view(tx, row)
+
+    def _view(self, tx: Transaction, row: Session) -> SessionView:
+        try:
+            points = self.labs.get(row.lab).points
+        except KindlingError:  # taken away or broken meanwhile: what it was worth when last handed in
+            last = select(Attempt.max_score).where(Attempt.lab == row.lab).order_by(Attempt.wanted_at.desc()).limit(1)
+            points = tx.scalar(last) or 0.0
+        working = row.ended_at is None and self._locks.held(row.id)
+        return session_view(tx, row, self.now(), working=working, max_score=points)
+
+
+class _Told:
+    """Tells somebody of each change of a view; passing time alone is no change."""
+
+    def __init__(self, on_change: Callable[[Any], None] | None, look: Callable[[], Any]) -> None:
+        self._on_change, self._look, self._last = on_change, look, None
+
+    def __call__(self) -> None:
+        if self._on_change is None:
+            return
+        view = self._look()
+        if _still(view) != self._last:
+            self._last = _still(view)
+            self._on_change(view)
+
+
+def _still(view: SessionView | AttemptView) -> Any:
+    """The view without what changes by itself."""
+    if isinstance(view, SessionView):
+        steps = [dataclasses.replace(step, seconds=0.0) for step in view.steps]
+        return dataclasses.replace(view, steps=steps, seconds_left=0.0, working=False)
+    return dataclasses.replace(view, seconds=0.0)
+
+
+def _nothing() -> None:
+    """Nobody is watching."""
+
+
+def _note(tx: Transaction, user: int, lab: str, kind: str, now: datetime) -> None:
+    """One row of activity, unless the same was noted a moment ago."""
+    mine = (Activity.user_id == user, Activity.lab == lab, Activity.kind == kind, Activity.at > now - SAME_ACTIVITY)
+    if tx.scalar(select(Activity.id).where(*mine).limit(1)) is None:
+        tx.add(Activity(user_id=user, lab=lab, kind=kind, at=now))
+
+
+def _next_check(lab: Lab, passed: set[str], taken: dict[str, int]) -> str:
+    """The first check that is not passed and has a hint left; else the last that had one; "" when there is none."""
+    open_checks = [info.name for info in lab.checks if info.name in lab.file.hints and info.name not in passed]
+    left = [name for name in open_checks if taken.get(name, 0) < len(lab.file.hints[name])]
+    if left:
+        return left[0]
+    fallback = open_checks or [info.name for info in lab.checks if info.name in lab.file.hints]
+    return fallback[-1] if fallback else ""

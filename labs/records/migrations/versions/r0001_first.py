@@ -133,6 +133,7 @@ def upgrade() -> None:
         sa.Column("wanted_at", sa.DateTime(), nullable=False),
         sa.Column("started_at", sa.DateTime(), nullable=True),
         sa.Column("finished_at", sa.DateTime(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),
         sa.Column("snapshot", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,73 @@
+"""Providers by name. Each is imported when it is first asked for, so that nobody pays for one they do not use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from labs.clusters.provider import Capabilities, ClusterError, Needs, Provider
+from labs.errors import NotFound, NotPossible
+from labs.settings import Settings
+
+
+def _simulated(settings: Settings) -> Provider:
+    from labs.clusters.simulated import SimulatedProvider
+
+    return SimulatedProvider(settings.home, settings.topologies)
+
+
+def _kind(settings: Settings) -> Provider:
+    from labs.clusters.kind import KindProvider
+
+    return KindProvider(settings)
+
+
+MAKERS: Mapping[str, Callable[[Settings], Provider]] = {"simulated": _simulated, "kind": _kind}
+
+
+@dataclass
+class Providers:
+    """The providers that this installation may use. ``makers`` is what each is made with."""
+
+    settings: Settings
+    makers: Mapping[str, Callable[[Settings], Provider]] = field(default_factory=lambda: MAKERS)
+    _made: dict[str, Provider] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """In the order of the settings."""
+        return [name for name in self.settings.providers if name in self.makers]
+
+    def get(self, name: str) -> Provider:
+        """``NotFound`` with the names there are."""
+        if name not in self.names():
+            raise NotFound(f"there is no provider {name!r}; there are: {', '.join(self.names())}", "kindling doctor")
+        if name not in self._made:
+            self._made[name] = self.makers[name](self.settings)
+        return self._made[name]
+
+    def fit(self, name: str, needs: Needs, lab: str) -> Capabilities:
+        """What the provider can give, when that is enough; ``NotPossible`` says what is missing and who has it."""
+        try:
+            has = self.get(name).capabilities()
+        except ClusterError as error:
+            raise NotPossible(f"{error}{self._instead(name, needs, lab)}", error.fix) from error
+        missing = needs.missing(has)
+        if missing:
+            what = " and ".join(missing)
+            raise NotPossible(
+                f"the lab {lab} needs {what}, which {name} does not have{self._instead(name, needs, lab)}"
+            )
+        return has
+
+    def _instead(self, name: str, needs: Needs, lab: str) -> str:
+        """Half a sentence naming the providers that would do."""
+        able = [other for other in self.names() if other != name and self._able(other, needs)]
+        if not able:
+            return "; no other provider here has it"
+        return f"; {able[0]} has what it needs: kindling start {lab} --on {able[0]}"
+
+    def _able(self, name: str, needs: Needs) -> bool:
+        try:
+            return not needs.missing(self.get(name).capabilities())
+        except ClusterError:
+            return False

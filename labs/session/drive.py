@@ -1,0 +1,167 @@
+"""Does what is wanted of one session, under its lock. Level-triggered: what to do next is read from the rows every time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from labs.clusters.provider import ClusterError, ClusterSpec, ClusterState, CreateCancelled
+from labs.clusters.registry import Providers
+from labs.errors import KindlingError
+from labs.library import Library
+from labs.records.database import Database
+from labs.records.models import Attempt, Session, SessionStep
+from labs.session.grading import Grading
+from labs.session.locks import Locks
+from labs.session.progress import Recorder
+
+log = logging.getLogger(__name__)
+
+KILLED = "the process that graded it ended before it had a verdict"
+
+
+@dataclass
+class Driver:
+    """Brings sessions where they are wanted. ``closing`` is asked whether this process is about to end."""
+
+    records: Database
+    labs: Library
+    providers: Providers
+    grading: Grading
+    locks: Locks
+    now: Callable[[], datetime]
+    closing: Callable[[], bool]
+    attempt_seconds: float
+
+    def work(self, session: str, told: Callable[[], None], *, grade: bool) -> bool:
+        """Do all that is wanted now; False when somebody else is at it. Attempts are graded only with ``grade``."""
+        with self.locks.hold(session) as held:
+            if not held:
+                return False
+            while not self.closing() and self._next(session, told, grade=grade):
+                pass
+            return True
+
+    def observe(self, session: str) -> None:
+        """Look whether a ready session's cluster is still there, and say so when it is not."""
+        with self.locks.hold(session) as held:
+            row = self._row(session)
+            if not held or row.ended_at is not None or row.state != "ready":
+                return
+            try:
+                status = self.providers.get(row.provider).status(row.handle)
+            except (ClusterError, KindlingError) as error:
+                self._note(session, row, str(error), error.fix)
+                return
+            if status.state is ClusterState.ABSENT:
+                with self.records.begin() as tx:
+                    found = tx.get_one(Session, session)
+                    found.state, found.ready_at = "failed", None
+                    found.detail, found.fix = "Its cluster is gone.", f"kindling start {row.lab}"
+            else:
+                trouble = "" if status.state is ClusterState.READY else status.detail or "Its cluster does not answer."
+                self._note(session, row, trouble, "")
+
+    def _note(self, session: str, row: Session, detail: str, fix: str) -> None:
+        if (row.detail, row.fix) != (detail, fix):
+            self._set(session, detail=detail, fix=fix)
+
+    def _next(self, session: str, told: Callable[[], None], *, grade: bool) -> bool:
+        """Do one thing; False when there is nothing left that can be done."""
+        row, attempt = self._row(session), self._undone(session)
+        gone = row.ended_at is not None
+        if attempt is not None and (attempt.state == "running" or gone or row.state not in ("ready", "provisioning")):
+            self.grading.close(attempt.id, KILLED if attempt.state == "running" else "the lab's cluster was gone")
+            told()
+            return True
+        if gone:
+            return False
+        if row.desired == "ready" and row.expires_at <= self.now() and attempt is None:
+            self._set(session, desired="expired", state="stopping", detail="Its time is over.", fix="")
+            return True
+        if row.desired != "ready":
+            return self._remove(row, told)
+        if row.state == "provisioning":
+            self._bring(row, told, reset=False)
+        elif row.reset_wanted > row.reset_done and row.state != "failed":
+            self._bring(row, told, reset=True)
+        elif attempt is not None and grade:
+            self.grading.run(attempt.id, told, lambda: self._unwanted(session), self.attempt_seconds)
+        else:
+            return False
+        return True
+
+    def _unwanted(self, session: str) -> bool:
+        return self.closing() or self._row(session).desired != "ready"
+
+    def _bring(self, row: Session, told: Callable[[], None], *, reset: bool) -> None:
+        """Create, or return to, the starting state."""
+        progress = Recorder(self.records, row.id, self.now, told)
+        try:
+            provider, spec = self.providers.get(row.provider), self._spec(row)
+            handle = provider.reset(row.handle, spec, progress) if reset else provider.create(spec, progress)
+        except CreateCancelled:
+            self._set(row.id, state="stopping", detail="", fix="")
+        except (ClusterError, KindlingError) as error:
+            log.warning("session %s of %s: %s", row.id, row.lab, error)
+            done = {"reset_done": row.reset_wanted} if reset else {}
+            self._set(row.id, state="failed", detail=str(error), fix=error.fix, **done)
+        except Exception as error:  # noqa: BLE001 -- a fault of a provider must not leave a session "starting" for ever
+            log.exception("session %s of %s", row.id, row.lab)
+            self._set(row.id, state="failed", detail=f"Unexpected trouble: {error}", fix=f"kindling start {row.lab}")
+        else:
+            self._ready(row, handle)
+        told()
+
+    def _ready(self, row: Session, handle: dict[str, Any]) -> None:
+        now = self.now()
+        with self.records.begin() as tx:
+            found = tx.get_one(Session, row.id)
+            found.handle, found.state, found.detail, found.fix = handle, "ready", "", ""
+            found.ready_at = found.ready_at or now
+            found.reset_done = row.reset_wanted
+            for step in tx.scalars(select(SessionStep).where(SessionStep.session_id == row.id)):
+                step.started_at = step.started_at or now
+                step.finished_at = step.finished_at or now
+
+    def _spec(self, row: Session) -> ClusterSpec:
+        labels = {"session": row.id, "learner": row.user.name, "lab": row.lab}
+        return self.labs.get(row.lab).spec(row.cluster, row.parameters, labels)
+
+    def _remove(self, row: Session, told: Callable[[], None]) -> bool:
+        self._set(row.id, state="stopping")
+        told()
+        try:
+            self.providers.get(row.provider).delete(row.handle)
+        except Exception as error:  # noqa: BLE001 -- whatever is in the way: said, logged and tried again later
+            log.warning("removing session %s of %s: %s", row.id, row.lab, error, exc_info=True)
+            detail = f"Its cluster could not be removed: {error}. This is tried again."
+            self._set(row.id, state="failed", detail=detail, fix=getattr(error, "fix", ""))
+            told()
+            return False
+        end = "expired" if row.desired == "expired" else "stopped"
+        self._set(row.id, state=end, ended_at=self.now())
+        self.locks.forget(row.id)
+        told()
+        return True
+
+    def _row(self, session: str) -> Session:
+        with self.records.read() as tx:
+            row = tx.get_one(Session, session)
+            assert row.user is not None  # loaded here, to be read after the transaction
+            return row
+
+    def _undone(self, session: str) -> Attempt | None:
+        with self.records.read() as tx:
+            return tx.scalar(select(Attempt).where(Attempt.session_id == session, Attempt.state != "done"))
+
+    def _set(self, session: str, **fields: Any) -> None:
+        with self.records.begin() as tx:
+            row = tx.get_one(Session, session)
+            for name, value in fields.items():
+                setattr(row, name, value)

@@ -1,0 +1,70 @@
+"""One worker per session at a time, across threads and processes.
+
+An OS file lock per session: the kernel lets go of it when its holder dies, however it dies. It is held only while
+somebody drives the session, never while a learner works.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Locks:
+    """Locks by session id, as files in a folder that all processes of one installation share."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def hold(self, session: str) -> Iterator[bool]:
+        """Holds the lock while entered; False, at once, when somebody else has it."""
+        descriptor = self._take(session, fcntl.LOCK_EX)
+        if descriptor is None:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            os.close(descriptor)
+
+    def held(self, session: str) -> bool:
+        """Whether somebody drives the session at this moment."""
+        if not self._path(session).exists():
+            return False
+        descriptor = self._take(session, fcntl.LOCK_SH)
+        if descriptor is None:
+            return True
+        os.close(descriptor)
+        return False
+
+    def forget(self, session: str) -> None:
+        """Remove the file of a session that has ended; only while holding its lock."""
+        self._path(session).unlink(missing_ok=True)
+
+    def _path(self, session: str) -> Path:
+        return self._folder / f"{session}.lock"
+
+    def _take(self, session: str, kind: int) -> int | None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._path(session)
+        while True:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return None
+            if _same_file(descriptor, path):
+                return descriptor
+            os.close(descriptor)  # its holder removed the file between our opening and our locking it
+
+
+def _same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.fstat(descriptor).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False

@@ -335,7 +335,7 @@ class WorkLoop:
     learner who steps) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup`` is called when the first item comes.
     """
 
-    MAX_DELAY = 30.0
+    MAX_DELAY = 1000.0
     """The longest back-off of a failing reconcile, in seconds."""
 
     def __init__(self, clock: Clock, wakeup: Callable[[], None] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What every controller here has: its place in ``kube-controller-manager``, informers shared with the others, a recorder.
+"""What every controller here has: a place in ``kube-controller-manager``, informers shared with others, a recorder.
 
 The indexes that several controllers read are defined here, once.
 """

@@ -73,7 +73,7 @@ class ReplicaSetController(Controller):
             rs = self.sets.get(*key)
             if rs is None:
                 return
-            mine = [pod for pod in self.pods.indexed("controller", rs["metadata"]["uid"])]
+            mine = self.pods.indexed("controller", rs["metadata"]["uid"])
         self._write_status(rs, mine, failure)
         if failure is not None:
             raise StatusError(failure["code"], failure["cause"], failure["message"])

@@ -1,8 +1,9 @@
 """What Kubernetes knows about the shape of its objects, taken from the OpenAPI definitions of ``kubernetes-validate``.
 
-Everything that needs a field's type, merge key or list keys (strict decoding, patches, apply, field ownership) asks here,
-so that no such table is typed by hand. The definitions are read once per process, when first asked for, and kept without
-their descriptions; :mod:`simkube.apiserver.openapi` reads the descriptions when somebody explains a field.
+Everything that needs a field's type, merge key or list keys (strict decoding, patches, apply, field ownership) asks
+here, so that no such table is typed by hand. The definitions are read once per process, when first asked for, and
+kept without their descriptions; :mod:`simkube.apiserver.openapi` reads the descriptions when somebody explains a
+field.
 
 The package leaves out ``default``; the two facts needed of it (the default of a list key, and the fields that Go always
 serializes) are in :data:`KEY_DEFAULTS` and :data:`ALWAYS_PRESENT`.
@@ -75,9 +76,9 @@ _GO_NUMBERS = {"int32": "int32", "int64": "int64", "double": "float64", "float":
 class Type:
     """The shape of one value.
 
-    ``name`` is the Go name of a struct (``PodSpec``), ``go`` the Go type (``[]v1.Container``). ``atomic`` is true of lists,
-    maps and structs that have one owner as a whole. A list that is not atomic is a set when ``keys`` is empty, else a map
-    whose elements are told apart by ``keys``. ``fields`` belong to a struct, ``element`` to a list or map.
+    ``name`` is the Go name of a struct (``PodSpec``), ``go`` the Go type (``[]v1.Container``). ``atomic`` is true of
+    lists, maps and structs that have one owner as a whole. A list that is not atomic is a set when ``keys`` is empty,
+    else a map whose elements are told apart by ``keys``. ``fields`` belong to a struct, ``element`` to a list or map.
     """
 
     __slots__ = ("atomic", "element", "fields", "go", "keys", "name", "shape")

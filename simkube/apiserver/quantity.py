@@ -1,0 +1,86 @@
+"""Quantities (``500m``, ``64Mi``, ``1e3``) in the one form in which the API server stores each of them.
+
+The grammar and the canonical form are those of ``k8s.io/apimachinery/pkg/api/resource``: no fraction, the largest
+suffix that loses nothing, ``0.5`` is ``500m`` and ``1024Mi`` is ``1Gi``. Digits beyond nano are rounded up.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from fractions import Fraction
+from math import ceil
+
+FORMAT = re.compile(r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$", re.ASCII)
+_NUMBER = re.compile(r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)$", re.ASCII)
+_EXPONENT = re.compile(r"^[eE][+-]?[0-9]{1,3}$", re.ASCII)
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+_DECIMAL_POWER = {suffix: power for power, suffix in _DECIMAL.items()}
+_LONGEST = 128
+
+
+class QuantityError(ValueError):
+    """Not a quantity; the message is apimachinery's."""
+
+
+@functools.lru_cache(maxsize=4096)
+def canonical(text: str) -> str:
+    """The stored form of a quantity: ``canonical("0.5") == "500m"``. QuantityError when it is none."""
+    number, suffix = _split(text)
+    if suffix in _BINARY[1:]:
+        value = number * 1024 ** _BINARY.index(suffix)
+        if abs(value) >= 1024 and value.denominator == 1:
+            return _binary(value.numerator)
+        return _decimal(value)
+    if _EXPONENT.match(suffix):
+        return _decimal(number * Fraction(10) ** int(suffix[1:]), exponent=True)
+    return _decimal(number * Fraction(10) ** _DECIMAL_POWER[suffix])
+
+
+def parse(text: str) -> Fraction:
+    """The exact value of a quantity; QuantityError when it is none."""
+    number, suffix = _split(text)
+    if suffix in _BINARY[1:]:
+        return number * Fraction(1024) ** _BINARY.index(suffix)
+    if _EXPONENT.match(suffix):
+        return number * Fraction(10) ** int(suffix[1:])
+    return number * Fraction(10) ** _DECIMAL_POWER[suffix]
+
+
+def _split(text: str) -> tuple[Fraction, str]:
+    match = FORMAT.match(text)
+    if match is None or len(text) > _LONGEST:
+        raise QuantityError(f"quantities must match the regular expression '{FORMAT.pattern}'")
+    number, suffix = match.groups()
+    if not _NUMBER.match(number):
+        raise QuantityError(f"quantities must match the regular expression '{FORMAT.pattern}'")
+    if suffix not in _BINARY and suffix not in _DECIMAL_POWER and not _EXPONENT.match(suffix):
+        raise QuantityError("unable to parse quantity's suffix")
+    return Fraction(number), suffix
+
+
+def _binary(value: int) -> str:
+    power = 0
+    while power < len(_BINARY) - 1 and value % 1024 == 0:
+        value //= 1024
+        power += 1
+    return f"{value}{_BINARY[power]}"
+
+
+def _decimal(value: Fraction, exponent: bool = False) -> str:
+    scaled = value * 10**9
+    whole = scaled.numerator if scaled.denominator == 1 else _away_from_zero(scaled)
+    if whole == 0:
+        return "0"
+    power = -9
+    while whole % 1000 == 0 and power < 18:
+        whole //= 1000
+        power += 3
+    if exponent:
+        return f"{whole}e{power}" if power else str(whole)
+    return f"{whole}{_DECIMAL[power]}"
+
+
+def _away_from_zero(value: Fraction) -> int:
+    return ceil(value) if value > 0 else -ceil(-value)

@@ -1,0 +1,340 @@
+"""The kubelet of one node: registers it, runs the pods bound to it, and is silent when it is stopped.
+
+Heartbeats are no writes: who wants to know asks :meth:`Kubelet.last_heartbeat`, so that idle clusters cost nothing.
+Stopping the component is a stopped kubelet: its containers go on and nobody looks after them. A stopped node
+(:meth:`Kubelet.stop_node`) loses its containers, a paused one (:meth:`Kubelet.pause_node`) freezes with all it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any, Protocol
+
+from simkube.client import Client, Component, Event, Informers, Obj, Server, WorkLoop
+from simkube.events import Recorder
+from simkube.kubelet.actions import Network
+from simkube.kubelet.env import service_variables
+from simkube.kubelet.node import NodeSettings, register
+from simkube.kubelet.pod import NodeServices
+from simkube.kubelet.recovery import lose, recover, saved
+from simkube.kubelet.volumes import refers_to
+from simkube.kubelet.worker import PROPAGATION, PodWorker
+from simkube.runtime.cri import Container, LogLine, Runtime
+
+SAVE_AFTER = 10.0
+"""Seconds until new log lines and files of a running pod are saved; state changes are saved at once."""
+_NODE = "node"
+
+
+class SideStore(Protocol):
+    """Where a kubelet keeps what must outlive the host process (``simkube.store.Side``)."""
+
+    def put(self, key: str, value: Any) -> None: ...
+
+    def get(self, key: str) -> Any: ...
+
+    def items(self, prefix: str = "") -> Iterator[tuple[str, Any]]: ...
+
+    def delete(self, key: str) -> None: ...
+
+
+class NodeRuntime(Runtime, Protocol):
+    """The runtime of a node that can be switched off."""
+
+    def stop(self) -> None:
+        """Power off: every container dies, nothing answers."""
+
+    def start(self) -> None:
+        """Power on again, or go on after :meth:`pause`."""
+
+    def pause(self) -> None:
+        """Freeze everything; packets to it are lost."""
+
+
+class Kubelet(Component):
+    """See the module. ``workers`` by pod uid is what it knows; streams and tests read it."""
+
+    name = "kubelet"
+    agent = "kubelet"
+
+    def __init__(
+        self,
+        node_name: str,
+        server: Server,
+        loop: WorkLoop,
+        runtime: NodeRuntime,
+        network: Network,
+        side_store: SideStore,
+        *,
+        settings: NodeSettings | None = None,
+        informers: Informers | None = None,
+    ) -> None:
+        self.node_name = node_name
+        super().__init__(server, loop, informers)
+        self.settings = settings or NodeSettings()
+        self.runtime = runtime
+        self.workers: dict[str, PodWorker] = {}
+        self.powered = True
+        self.paused = False
+        self._side = side_store
+        self._network = network
+        self._silent_since = loop.clock.now()
+        self._lost = False
+        self._refreshing: set[str] = set()
+        self._followed: dict[str, Any] = {}
+        self._node = self._services()
+
+    def _connect(self) -> Client:
+        user = f"system:node:{self.node_name}"
+        return Client(self._server, self.name, self.clock, user=user, agent=self.agent, informers=self._shared)
+
+    def _services(self) -> NodeServices:
+        return NodeServices(
+            name=self.node_name,
+            ip=self.settings.ip,
+            clock=self.clock,
+            runtime=self.runtime,
+            network=self._network,
+            recorder=Recorder(self.client, "kubelet", self.node_name),
+            client=lambda: self.client,
+            allocatable=self.settings.capacity,
+            service_variables=self._service_variables,
+            token=self._token,
+        )
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    def last_heartbeat(self) -> float:
+        """When the node was last heard of, in cluster seconds: now while the kubelet runs."""
+        return self.clock.now() if self.running else self._silent_since
+
+    def start(self) -> None:
+        """Watch and work; a no-op when it runs or when the node is switched off or paused."""
+        if self.powered and not self.paused:
+            super().start()
+
+    def stop(self) -> None:
+        """The kubelet's process ends; containers go on."""
+        if self.running:
+            self._silent_since = self.clock.now()
+            self.save_all()
+            super().stop()
+            for worker in self.workers.values():
+                worker.suspend()
+
+    def stop_node(self) -> None:
+        """Switch the node off: its containers die, and nothing of it answers."""
+        self.stop()
+        self.powered, self.paused = False, False
+        self._lost = True
+        self.runtime.stop()
+
+    def pause_node(self) -> None:
+        """Freeze the node and everything on it."""
+        self.stop()
+        self.paused = True
+        self.runtime.pause()
+
+    def start_node(self) -> None:
+        """Undo :meth:`stop_node` and :meth:`pause_node`; a no-op on a running node."""
+        if self.powered and not self.paused:
+            return
+        self.powered, self.paused = True, False
+        self.runtime.start()
+        if self._lost:
+            self._lost = False
+            for worker in self.workers.values():
+                if not worker.pod.over:
+                    lose(worker.pod)
+        self.start()
+
+    # -- reconciling -------------------------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Register the node, then follow pods and what their volumes are made from."""
+        self._node.recorder = Recorder(self.client, "kubelet", self.node_name)
+        self.enqueue(_NODE)
+        self.client.observe("pods", self._pod_changed)
+        self.client.observe("configmaps", lambda event: self._source_changed("configmaps", event))
+        self.client.observe("secrets", lambda event: self._source_changed("secrets", event))
+        pods = self.client.informer("pods")
+        for uid, worker in list(self.workers.items()):
+            current = pods.get(worker.pod.namespace, worker.pod.name)
+            if current is None or current["metadata"]["uid"] != uid:
+                worker.gone = True
+                self.enqueue(uid)
+
+    def _pod_changed(self, event: Event) -> None:
+        obj = event.obj
+        if obj["spec"].get("nodeName") != self.node_name:
+            return
+        uid = str(obj["metadata"]["uid"])
+        worker = self.workers.get(uid)
+        if event.type == "DELETED":
+            if worker is not None:
+                worker.pod.obj = obj
+                worker.gone = True
+                self.enqueue(uid)
+            return
+        if worker is None:
+            worker = self._new_worker(uid, obj)
+        before, worker.pod.obj = worker.pod.obj, obj
+        if before is obj or _wants_work(before, obj):
+            self.enqueue(uid)
+        if before["metadata"].get("labels") != obj["metadata"].get("labels"):
+            self._refresh_later(uid)
+
+    def _new_worker(self, uid: str, obj: Obj) -> PodWorker:
+        worker = PodWorker(
+            self._node,
+            obj,
+            wake=lambda seconds: self._wake(uid, seconds),
+            save=lambda: self._save_later(uid, 0.0),
+            forget=lambda: self._forget(uid),
+        )
+        self.workers[uid] = worker
+        if (obj.get("status") or {}).get("startTime"):
+            recover(worker.pod, self._side.get(self._key(uid)))
+        return worker
+
+    def _wake(self, uid: str, seconds: float) -> None:
+        if not self.running:
+            return
+        if seconds <= 0:
+            self.enqueue(uid)
+        else:
+            self.enqueue_after(uid, seconds)
+
+    def reconcile(self, key: Hashable) -> None:
+        """Bring the node's object or one pod in line."""
+        if key == _NODE:
+            register(self.client, self.node_name, self.settings, [], self.clock.timestamp())
+        elif isinstance(key, tuple):
+            what, uid = key
+            if what == "save":
+                self._save(uid)
+            elif uid in self.workers:
+                self._refreshing.discard(uid)
+                self.workers[uid].refresh_volumes()
+        elif str(key) in self.workers:
+            self.workers[str(key)].reconcile()
+
+    def _forget(self, uid: str) -> None:
+        self.workers.pop(uid, None)
+        self._unfollow(uid)
+        self.dequeue(uid)
+        self.dequeue(("save", uid))
+        self._side.delete(self._key(uid))
+
+    # -- volumes and tokens ------------------------------------------------------------------------------------------
+
+    def _source_changed(self, resource: str, event: Event) -> None:
+        if event.old is None:
+            return
+        meta = event.obj["metadata"]
+        for uid, worker in self.workers.items():
+            pod = worker.pod
+            if pod.namespace == meta["namespace"] and pod.mounted and refers_to(pod.obj, resource, meta["name"]):
+                self._refresh_later(uid)
+
+    def _refresh_later(self, uid: str) -> None:
+        if uid not in self._refreshing:
+            self._refreshing.add(uid)
+            self.enqueue_after(("refresh", uid), PROPAGATION)
+
+    def _service_variables(self, namespace: str) -> dict[str, str]:
+        services = self.client.informer("services")
+        own = services.list(namespace)
+        master = services.get("default", "kubernetes")
+        return service_variables(own if master is None or namespace == "default" else [master, *own])
+
+    def _token(self, pod: Obj, audience: str, seconds: int) -> str:
+        """A token of the pod's service account, from the API server as for a real kubelet."""
+        meta = pod["metadata"]
+        spec: Obj = {"expirationSeconds": seconds, "boundObjectRef": _bound(pod)}
+        if audience:
+            spec["audiences"] = [audience]
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        account = pod["spec"].get("serviceAccountName") or "default"
+        answer = self.client.create("serviceaccounts", request, meta["namespace"], name=account, subresource="token")
+        return str(answer["status"]["token"])
+
+    # -- what outlives the process -----------------------------------------------------------------------------------
+
+    def _key(self, uid: str) -> str:
+        return f"kubelet/{self.node_name}/{uid}"
+
+    def _save_later(self, uid: str, seconds: float) -> None:
+        if not self.running or uid not in self.workers:
+            return
+        self._follow(uid)
+        if seconds <= 0:
+            self.enqueue(("save", uid))
+        else:
+            self.enqueue_after(("save", uid), seconds)
+
+    def _follow(self, uid: str) -> None:
+        """Have new log lines of the pod saved too, a while after the first of them."""
+        pod = self.workers[uid].pod
+        ids = tuple(run.container.id for run in pod.runs.values() if run.container is not None and run.running)
+        if self._followed.get(uid, ((), ()))[0] == ids:
+            return
+        self._unfollow(uid)
+
+        def noted(_: LogLine) -> None:
+            if ("save", uid) not in self._timers:
+                self._save_later(uid, SAVE_AFTER)
+
+        logs = [run.container.log for run in pod.runs.values() if run.container is not None and run.running]
+        self._followed[uid] = (ids, [each.follow(noted) for each in logs])
+
+    def _unfollow(self, uid: str) -> None:
+        for end in self._followed.pop(uid, ((), ()))[1]:
+            end()
+
+    def _save(self, uid: str) -> None:
+        self.dequeue(("save", uid))
+        worker = self.workers.get(uid)
+        state = None if worker is None else saved(worker.pod)
+        if state is not None:
+            self._side.put(self._key(uid), state)
+
+    def save_all(self) -> None:
+        """Save every pod now; for an orderly end of the host process."""
+        for uid in self.workers:
+            self._save(uid)
+
+    # -- for streams -------------------------------------------------------------------------------------------------
+
+    def container(self, uid: str, name: str, *, previous: bool = False) -> Container | None:
+        """A container of a pod on this node: the current one, or the one before it."""
+        worker = self.workers.get(uid)
+        run = None if worker is None else worker.pod.runs.get(name)
+        if run is None:
+            return None
+        return run.previous if previous else run.container
+
+
+def _wants_work(before: Obj, after: Obj) -> bool:
+    """Whether a change of a pod is one the kubelet acts upon; its own status writes are not."""
+    if before["spec"] is not after["spec"] and before["spec"] != after["spec"]:
+        return True
+    return any(
+        before["metadata"].get(field) != after["metadata"].get(field)
+        for field in ("deletionTimestamp", "deletionGracePeriodSeconds")
+    ) or _foreign(before) != _foreign(after)
+
+
+def _foreign(pod: Obj) -> list[tuple[str, str]]:
+    """The conditions that others set: readiness gates depend on them."""
+    if not pod["spec"].get("readinessGates"):
+        return []
+    return [(one["type"], one["status"]) for one in (pod.get("status") or {}).get("conditions") or []]
+
+
+def _bound(pod: Obj) -> Obj:
+    meta = pod["metadata"]
+    return {"kind": "Pod", "apiVersion": "v1", "name": meta["name"], "uid": meta["uid"]}
+
+
+__all__ = ["Kubelet", "NodeRuntime", "SideStore"]

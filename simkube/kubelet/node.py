@@ -1,0 +1,121 @@
+"""The Node object a kubelet keeps: what the node has, where it is, and that it is ready.
+
+Written when the kubelet starts and when something differs; heartbeats are no writes (see ``Kubelet.last_heartbeat``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from simkube.client import Client, Obj
+from simkube.errors import StatusError
+
+VERSION = "v1.36.2"
+CAPACITY: Mapping[str, str] = {
+    "cpu": "4",
+    "ephemeral-storage": "61255492Ki",
+    "hugepages-1Gi": "0",
+    "hugepages-2Mi": "0",
+    "memory": "8Gi",
+    "pods": "110",
+}
+_HEALTHY = (
+    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+)
+_INFO = {
+    "architecture": "amd64",
+    "containerRuntimeVersion": "containerd://2.2.0",
+    "kernelVersion": "6.12.0-simkube",
+    "kubeProxyVersion": "",
+    "kubeletVersion": VERSION,
+    "operatingSystem": "linux",
+    "osImage": "Debian GNU/Linux 13 (trixie)",
+    "swap": {"capacity": 0},
+}
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What a node is given from outside: address, labels, taints, capacity. The rest it finds out by itself."""
+
+    ip: str = "172.18.0.2"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Mapping[str, str], ...] = ()
+    pod_cidr: str = ""
+    capacity: Mapping[str, str] = field(default_factory=lambda: dict(CAPACITY))
+
+
+def _identifier(uid: str, salt: str) -> str:
+    return (uid.replace("-", "") or salt * 4)[:32]
+
+
+def node_object(name: str, settings: NodeSettings) -> Obj:
+    """The Node as a kubelet registers it."""
+    labels = {
+        "beta.kubernetes.io/arch": "amd64",
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        **settings.labels,
+    }
+    annotations = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
+    spec: dict[str, Any] = {"providerID": f"kind://docker/simulated/{name}"}
+    if settings.pod_cidr:
+        spec.update(podCIDR=settings.pod_cidr, podCIDRs=[settings.pod_cidr])
+    if settings.taints:
+        spec["taints"] = [dict(taint) for taint in settings.taints]
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
+        "spec": spec,
+    }
+
+
+def node_status(node: Obj, settings: NodeSettings, images: list[Obj], now: str) -> dict[str, Any]:
+    """The node's status as its running kubelet reports it; conditions that did not change keep their times."""
+    name, uid = node["metadata"]["name"], str(node["metadata"].get("uid", ""))
+    before = {one["type"]: one for one in (node.get("status") or {}).get("conditions") or []}
+    conditions = []
+    for kind, status, reason, message in _HEALTHY:
+        was = before.pop(kind, None)
+        same = was is not None and (was["status"], was.get("reason")) == (status, reason)
+        conditions.append(
+            {
+                "type": kind,
+                "status": status,
+                "lastHeartbeatTime": was["lastHeartbeatTime"] if was and same else now,
+                "lastTransitionTime": was["lastTransitionTime"] if was and was["status"] == status else now,
+                "reason": reason,
+                "message": message,
+            }
+        )
+    return {
+        "addresses": [{"type": "InternalIP", "address": settings.ip}, {"type": "Hostname", "address": name}],
+        "capacity": dict(settings.capacity),
+        "allocatable": dict(settings.capacity),
+        "conditions": [*conditions, *before.values()],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+        "images": images,
+        "nodeInfo": {**_INFO, "machineID": _identifier(uid, name), "systemUUID": uid, "bootID": uid},
+    }
+
+
+def register(client: Client, name: str, settings: NodeSettings, images: list[Obj], now: str) -> Obj:
+    """Create the node's object if it is missing and bring its status in line; safe to call at any time."""
+    try:
+        node = client.get("nodes", name)
+    except StatusError as error:
+        if error.reason != "NotFound":
+            raise
+        node = client.create("nodes", node_object(name, settings))
+    status = node_status(node, settings, images, now)
+    if status == node.get("status"):
+        return node
+    return client.update("nodes", {**node, "status": status}, subresource="status")

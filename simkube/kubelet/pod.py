@@ -1,0 +1,155 @@
+"""Everything the kubelet holds of one pod, and the node's services it works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from simkube.client import Client, Obj
+from simkube.clock import Clock
+from simkube.events import EventType, Recorder
+from simkube.kubelet.actions import Network, Target
+from simkube.kubelet.containers import Run, runs_of
+from simkube.kubelet.volumes import Files
+from simkube.runtime.cri import Runtime, Sandbox, SandboxConfig, Volume
+
+
+@dataclass
+class NodeServices:
+    """What the pods of one node share."""
+
+    name: str
+    ip: str
+    clock: Clock
+    runtime: Runtime
+    network: Network
+    recorder: Recorder
+    client: Callable[[], Client]
+    allocatable: Mapping[str, str]
+    service_variables: Callable[[str], dict[str, str]]
+    token: Callable[[Obj, str, int], str]
+    cluster_domain: str = "cluster.local"
+
+    def lookup(self, namespace: str) -> Callable[[str, str], Obj | None]:
+        """Config maps and secrets of a namespace, by plural and name."""
+        return lambda resource, name: self.client().informer(resource).get(namespace, name)
+
+
+@dataclass
+class Pod:
+    """One pod on this node. ``obj`` is always its newest version; ``over`` once its phase is final."""
+
+    node: NodeServices
+    obj: Obj
+    runs: dict[str, Run] = field(default_factory=dict)
+    sandbox: Sandbox | None = None
+    address: str = ""
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    files: dict[str, Files] = field(default_factory=dict)
+    mounted: bool = False
+    initialized: bool = False
+    terminating: bool = False
+    over: bool = False
+    failure: tuple[str, str] | None = None
+    """``(reason, message)`` of the pod's status when the kubelet itself failed it."""
+    publish: Callable[[], None] = lambda: None
+    """Write its status now if it differs."""
+    changed: Callable[[], None] = lambda: None
+    """Something happened to it: look at it again soon."""
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            self.runs = runs_of(self.obj["spec"])
+        if self.spec.get("initContainers"):
+            for run in self.runs.values():
+                if run.role == "app":
+                    run.waiting = ("PodInitializing", "")
+
+    @property
+    def uid(self) -> str:
+        """Its uid."""
+        return str(self.obj["metadata"]["uid"])
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return str(self.obj["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.obj["metadata"]["name"])
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Its spec."""
+        spec: dict[str, Any] = self.obj["spec"]
+        return spec
+
+    def role(self, *roles: str) -> list[Run]:
+        """Its containers of these roles, in the order of the spec."""
+        return [run for run in self.runs.values() if run.role in roles]
+
+    def restart_policy(self, run: Run) -> str:
+        """``Always``, ``OnFailure`` or ``Never`` for one of its containers."""
+        if run.role == "sidecar":
+            return "Always"
+        policy = str(run.spec.get("restartPolicy") or self.spec.get("restartPolicy") or "Always")
+        return "OnFailure" if run.role == "init" and policy == "Always" else policy
+
+    def restarts(self, run: Run) -> bool:
+        """Whether a container that has ended is to be started again."""
+        if run.ended is None:
+            return True
+        for rule in run.spec.get("restartPolicyRules") or []:
+            codes = rule.get("exitCodes") or {}
+            listed = run.exit_code in (codes.get("values") or [])
+            if rule.get("action") == "Restart" and listed == (codes.get("operator") == "In"):
+                return True
+        policy = self.restart_policy(run)
+        return policy == "Always" or (policy == "OnFailure" and run.exit_code != 0)
+
+    def grace(self) -> float:
+        """Seconds its containers have between SIGTERM and SIGKILL."""
+        asked = self.obj["metadata"].get("deletionGracePeriodSeconds")
+        return float(self.spec.get("terminationGracePeriodSeconds", 30) if asked is None else asked)
+
+    def facts(self) -> dict[str, str]:
+        """What the downward API knows from the node."""
+        return {
+            "status.podIP": self.address,
+            "status.podIPs": self.address,
+            "status.hostIP": self.node.ip,
+            "status.hostIPs": self.node.ip,
+        }
+
+    def target(self, run: Run) -> Target:
+        """What the probes and hooks of a running container are run against."""
+        if self.sandbox is None or run.container is None:
+            raise RuntimeError(f"container {run.name} of pod {self.namespace}/{self.name} does not run")
+        node = self.node
+        return Target(node.clock, node.network, node.ip, self.sandbox, run.container, run.spec, self.facts())
+
+    def event(self, type: EventType, reason: str, message: str, run: Run | None = None) -> None:
+        """Record an event about it, or about one of its containers."""
+        self.node.recorder.event(self.obj, type, reason, message, field_path="" if run is None else run.field_path)
+
+    def sandbox_config(self) -> SandboxConfig:
+        """What its sandbox is made from."""
+        domain = self.node.cluster_domain
+        searches = [f"{self.namespace}.svc.{domain}", f"svc.{domain}", domain]
+        config = self.spec.get("dnsConfig") or {}
+        policy = self.spec.get("dnsPolicy") or "ClusterFirst"
+        if policy in ("None", "Default") or (policy == "ClusterFirst" and self.spec.get("hostNetwork")):
+            searches = []
+        hostname = str(self.spec.get("hostname") or self.name)[:63].rstrip("-.")
+        return SandboxConfig(
+            uid=self.uid,
+            namespace=self.namespace,
+            name=self.name,
+            hostname=self.node.name if self.spec.get("hostNetwork") else hostname,
+            node=self.node.name,
+            host_network=bool(self.spec.get("hostNetwork")),
+            dns_searches=(*searches, *(config.get("searches") or [])),
+        )

@@ -1,0 +1,48 @@
+"""What a pod may ask for that this kubelet does not do, in one list.
+
+The API server can ask it at admission (a 501 is the clearest answer); a pod that reaches the kubelet all the same is
+not run: it stays Pending with a FailedMount or FailedCreatePodSandBox event that names the feature. Nothing is ignored
+silently that would change how a pod behaves.
+"""
+
+from __future__ import annotations
+
+from simkube.client import Obj
+
+SIMULATED_VOLUMES = frozenset({"name", "emptyDir", "configMap", "secret", "downwardAPI", "projected"})
+_POD_FIELDS = {
+    "hostPID": "the host PID namespace",
+    "hostIPC": "the host IPC namespace",
+    "runtimeClassName": "a runtime class",
+    "ephemeralContainers": "an ephemeral container",
+    "resourceClaims": "a resource claim",
+}
+_PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+
+
+def volume_refusals(spec: Obj) -> list[tuple[str, str]]:
+    """``(volume name, feature)`` for each volume of a kind that is not simulated."""
+    return [
+        (volume["name"], f"a volume of kind {kind}")
+        for volume in spec.get("volumes") or []
+        for kind in volume
+        if kind not in SIMULATED_VOLUMES
+    ]
+
+
+def pod_refusals(spec: Obj) -> list[str]:
+    """The features of a pod spec, other than volumes, that are not simulated, as phrases (``a gRPC probe``)."""
+    found = [what for field, what in _POD_FIELDS.items() if spec.get(field)]
+    if (spec.get("os") or {}).get("name", "linux") != "linux":
+        found.append("a pod for Windows")
+    for container in [*(spec.get("initContainers") or []), *spec.get("containers", [])]:
+        if any((container.get(probe) or {}).get("grpc") for probe in _PROBES):
+            found.append("a gRPC probe")
+        if container.get("volumeDevices"):
+            found.append("a block volume")
+    return sorted(set(found))
+
+
+def refusals(spec: Obj) -> list[str]:
+    """Everything of a pod spec that is not simulated, as phrases; [] when the pod can be run."""
+    return sorted({*pod_refusals(spec), *(feature for _, feature in volume_refusals(spec))})

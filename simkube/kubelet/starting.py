@@ -1,0 +1,204 @@
+"""From a container in a pod's spec to a running one: image, configuration, creation, start, postStart hook.
+
+The steps, their events and the reasons a container waits with are those of ``startContainer`` and the image manager of
+the real kubelet. What fails leaves ``run.waiting`` and ``run.retry_at``; the caller tries again at that time.
+"""
+
+from __future__ import annotations
+
+from simkube.clock import Clock
+from simkube.kubelet.actions import act
+from simkube.kubelet.containers import Run
+from simkube.kubelet.env import ConfigError, environment, expand
+from simkube.kubelet.pod import Pod
+from simkube.kubelet.stopping import kill
+from simkube.kubelet.volumes import MountError, mounts
+from simkube.runtime.cri import ContainerConfig, Image, ImageError, Mount, StartError
+
+HOOK_SECONDS = 600.0
+"""A postStart hook without an end is given up after this; the real kubelet waits for ever."""
+CONFIG_RETRY = 10.0
+"""Seconds until a container that could not be configured is tried again (the kubelet's pod sync back-off)."""
+PULL_SETTLE = 1.0
+"""Seconds a failed pull shows as ErrImagePull before the back-off shows as ImagePullBackOff."""
+
+
+def pull_policy(container: dict[str, object]) -> str:
+    """``imagePullPolicy``, by default Always for ``:latest`` or no tag."""
+    policy = container.get("imagePullPolicy")
+    if policy:
+        return str(policy)
+    image = str(container["image"])
+    tag = "" if "@" in image else image.rpartition("/")[2].partition(":")[2]
+    return "Always" if tag in ("", "latest") and "@" not in image else "IfNotPresent"
+
+
+def go_duration(seconds: float) -> str:
+    """A duration as Go prints it, to the millisecond: ``350ms``, ``1.2s``."""
+    if seconds < 1:
+        return f"{round(seconds * 1000)}ms"
+    return f"{round(seconds, 3):g}s"
+
+
+async def have_image(pod: Pod, run: Run) -> Image | None:
+    """The container's image on this node, pulled when the policy says so; None when it has to wait."""
+    clock, name = pod.node.clock, str(run.spec["image"])
+    policy = pull_policy(run.spec)
+    present = pod.node.runtime.image(name)
+    if present is not None and policy != "Always":
+        pod.event(
+            "Normal",
+            "Pulled",
+            f'Container image "{name}" already present on machine and can be accessed by the pod',
+            run,
+        )
+        return present
+    if policy == "Never":
+        message = f'Container image "{name}" is not present with pull policy of Never'
+        pod.event("Warning", "ErrImageNeverPull", message, run)
+        _wait(pod, run, "ErrImageNeverPull", message, CONFIG_RETRY)
+        return None
+    if run.pulls.wait(run.pulls.updated, clock.now()) > 0:
+        _back_off(pod, run, name)
+        return None
+    pod.event("Normal", "Pulling", f'Pulling image "{name}"', run)
+    try:
+        image = pod.node.runtime.pull(name)
+    except ImageError as error:
+        _pull_failed(pod, run, name, error, clock)
+        return None
+    if image.pull_seconds > 0:
+        pod.publish()
+        await clock.sleep(image.pull_seconds)
+    run.pulls.reset()
+    took = go_duration(image.pull_seconds)
+    pod.event("Normal", "Pulled", f'Successfully pulled image "{name}" in {took} ({took} including waiting).', run)
+    return image
+
+
+def _pull_failed(pod: Pod, run: Run, name: str, error: ImageError, clock: Clock) -> None:
+    if error.reason == "InvalidImageName":
+        message = f'Failed to apply default image tag "{name}": {error}'
+        pod.event("Warning", "InspectFailed", message, run)
+        pod.event("Warning", "Failed", "Error: InvalidImageName", run)
+        _wait(pod, run, "InvalidImageName", message, CONFIG_RETRY)
+        return
+    pod.event("Warning", "Failed", f'Failed to pull image "{name}": {error}', run)
+    pod.event("Warning", "Failed", f"Error: {error.reason}", run)
+    run.pulls.fail(clock.now())
+    _wait(pod, run, error.reason, str(error), PULL_SETTLE)
+
+
+def _back_off(pod: Pod, run: Run, name: str) -> None:
+    pod.event("Normal", "BackOff", f'Back-off pulling image "{name}"', run)
+    pod.event("Warning", "Failed", "Error: ImagePullBackOff", run)
+    why = run.waiting[1] if run.waiting[0] == "ErrImagePull" else ""
+    message = f'Back-off pulling image "{name}"' + (f": ErrImagePull: {why}" if why else "")
+    _wait(pod, run, "ImagePullBackOff", message, run.pulls.wait(run.pulls.updated, pod.node.clock.now()))
+
+
+def _wait(pod: Pod, run: Run, reason: str, message: str, seconds: float) -> None:
+    run.waiting = (reason, message)
+    run.held = True
+    run.retry_at = pod.node.clock.now() + seconds
+
+
+async def start(pod: Pod, run: Run) -> None:
+    """Start a container (again). Afterwards it runs, or ``run.waiting``/``run.ended`` say why not."""
+    image = await have_image(pod, run)
+    if image is None or pod.sandbox is None:
+        return
+    try:
+        config = _config(pod, run)
+    except (ConfigError, MountError) as error:
+        pod.event("Warning", "Failed", f"Error: {error}", run)
+        _wait(pod, run, "CreateContainerConfigError", str(error), CONFIG_RETRY)
+        return
+    try:
+        container = pod.sandbox.create(config)
+    except ImageError as error:
+        pod.event("Warning", "Failed", f"Error: {error}", run)
+        _wait(pod, run, "CreateContainerError", str(error), CONFIG_RETRY)
+        return
+    _begin(pod, run)
+    run.container, run.image_id = container, image.id
+    pod.event("Normal", "Created", "Container created", run)
+    container.exited.when_done(lambda _: pod.changed())
+    try:
+        container.start()
+    except StartError as error:
+        _start_failed(pod, run, error)
+        return
+    pod.event("Normal", "Started", "Container started", run)
+    await _post_start(pod, run)
+
+
+def _begin(pod: Pod, run: Run) -> None:
+    """The current container, if any, becomes the previous one."""
+    if run.ended is not None:
+        run.restarts += 1
+        run.last = run.ended
+        if run.previous is not None and pod.sandbox is not None:
+            pod.sandbox.forget(run.previous)
+        run.previous = run.container
+    run.ended = None
+    run.held = False
+    run.waiting = ("ContainerCreating", "")
+    run.retry_at = 0.0
+    run.started = run.ready = False
+
+
+def _start_failed(pod: Pod, run: Run, error: StartError) -> None:
+    message = (
+        f"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: \
+unable to start container process: error during container init: {error}"
+    )
+    pod.event("Warning", "Failed", f"Error: {message}", run)
+    container_id = run.container.id if run.container is not None else ""
+    run.ended_without_container(error.exit_code, error.reason, message, pod.node.clock.now(), container_id)
+    run.waiting = ("RunContainerError", message)
+    run.held = True
+
+
+def _config(pod: Pod, run: Run) -> ContainerConfig:
+    node = pod.node
+    services = node.service_variables(pod.namespace) if pod.spec.get("enableServiceLinks", True) else {}
+    variables = environment(
+        pod.obj, run.spec, node.lookup(pod.namespace), services, pod.facts(), dict(node.allocatable)
+    )
+    found = mounts(run.spec, pod.obj, pod.volumes, variables)
+    path = str(run.spec.get("terminationMessagePath") or "/dev/termination-log")
+    run.message_volume = node.runtime.volume()
+    run.message_volume.write("termination-log", b"", mode=0o666)
+    found.append(Mount(run.message_volume, path, sub_path="termination-log"))
+    command, args = run.spec.get("command"), run.spec.get("args")
+    return ContainerConfig(
+        name=run.name,
+        image=str(run.spec["image"]),
+        command=None if not command else [expand(str(word), variables) for word in command],
+        args=None if not args else [expand(str(word), variables) for word in args],
+        env=variables,
+        working_dir=str(run.spec.get("workingDir") or ""),
+        mounts=found,
+        stdin=bool(run.spec.get("stdin")),
+        tty=bool(run.spec.get("tty")),
+    )
+
+
+async def _post_start(pod: Pod, run: Run) -> None:
+    hook = (run.spec.get("lifecycle") or {}).get("postStart")
+    container = run.container
+    if not hook or container is None:
+        return
+    run.hooking = True
+    pod.publish()
+    outcome = await act(hook, pod.target(run), HOOK_SECONDS)
+    run.hooking = False
+    if outcome.ok or (hook.get("httpGet") and "statuscode" in outcome.text):
+        return
+    pod.event("Warning", "FailedPostStartHook", "PostStartHook failed", run)
+    if container.state == "running":
+        await kill(pod, run, "FailedPostStartHook", pod.grace())
+    run.observe_exit()
+    run.waiting = ("PostStartHookError", outcome.text)
+    run.held = True

@@ -1,0 +1,420 @@
+"""Brings one pod in line with its spec, step by step, as ``SyncPod`` and the pod workers of the real kubelet do.
+
+One :class:`PodWorker` per pod. :meth:`PodWorker.reconcile` may be called at any time: it takes over what happened
+(containers that ended), and either goes on bringing the pod up or, when the pod is deleted, down. What takes time is a
+task; while one runs, the pod is looked at again when it is done. The kubelet being stopped cancels the tasks and
+forgets nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from simkube.client import Obj
+from simkube.clock import Cancelled, Future, Task, spawn
+from simkube.errors import StatusError
+from simkube.kubelet.containers import Run
+from simkube.kubelet.health import Health
+from simkube.kubelet.pod import NodeServices, Pod
+from simkube.kubelet.refusals import pod_refusals, volume_refusals
+from simkube.kubelet.starting import start
+from simkube.kubelet.status import phase, pod_status
+from simkube.kubelet.stopping import kill, kill_all
+from simkube.kubelet.volumes import MountError, Sources, contents, fill
+
+log = logging.getLogger(__name__)
+
+RESTART_DELAY = 1.0
+"""Seconds until the kubelet has noticed that a container ended and starts it again (one PLEG relist)."""
+CRASH_SETTLE = 1.0
+"""Seconds an ended container shows how it ended before the back-off shows as CrashLoopBackOff."""
+MOUNT_DELAYS = (0.5, 122.0)
+"""First and longest wait after a volume could not be set up, in seconds."""
+PROPAGATION = 30.0
+"""Seconds until a changed config map or secret is in the volumes: half of the real kubelet's sync period."""
+FORCED_GRACE = 1.0
+"""Seconds the containers of a pod have that was deleted from the API by force."""
+TROUBLE = 5.0
+"""Seconds until a pod is looked at again whose status could not be written or whose sync failed."""
+
+
+def short_duration(seconds: float) -> str:
+    """Whole seconds as Go prints a duration: ``10s``, ``1m20s``, ``5m0s``."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+class PodWorker:
+    """One pod on this node.
+
+    ``wake(seconds)`` has it reconciled after that time (the latest call counts), ``forget()`` drops it for good.
+    """
+
+    def __init__(
+        self,
+        node: NodeServices,
+        obj: Obj,
+        wake: Callable[[float], None],
+        save: Callable[[], None],
+        forget: Callable[[], None],
+    ) -> None:
+        self.pod = Pod(node, obj)
+        self.pod.publish = self.publish
+        self.pod.changed = lambda: wake(0.0)
+        self.health = Health(self.pod)
+        self.gone = False
+        self._node = node
+        self._wake = wake
+        self._save = save
+        self._forget = forget
+        self._task: Task[None] | None = None
+        self._ending: Task[None] | None = None
+        self._grace = 0.0
+        self._wakes: list[float] = []
+        self._again = False
+        self._sent: Obj | None = None
+        self._mount_delay = MOUNT_DELAYS[0]
+        self._mount_at = 0.0
+        self._complained: set[str] = set()
+
+    # -- the two directions ------------------------------------------------------------------------------------------
+
+    def reconcile(self) -> None:
+        """Look at the pod: take over what happened, then go on with bringing it up or down."""
+        self._observe()
+        if self.gone or self.pod.obj["metadata"].get("deletionTimestamp"):
+            self._end()
+        elif self.pod.over:
+            self.publish()
+        elif self._task is None:
+            self._again = False
+            self._wakes = []
+            task = self._task = spawn(self._sync())
+            task.when_done(self._synced)
+        else:
+            self._again = True
+            self.publish()
+
+    def suspend(self) -> None:
+        """The kubelet stops: nothing of it runs any more; containers go on without it."""
+        for task in (self._task, self._ending):
+            if task is not None:
+                task.cancel()
+        self._task = self._ending = None
+        self.health.stop()
+        for run in self.pod.runs.values():
+            run.hooking = False
+
+    def _observe(self) -> None:
+        for run in self.pod.runs.values():
+            if run.container is not None and run.container.state == "exited" and run.ended is None:
+                run.observe_exit()
+                run.held = False
+                run.waiting = ("", "")
+                run.retry_at = self._node.clock.now() + RESTART_DELAY
+
+    def _synced(self, task: Future[None]) -> None:
+        self._task = None
+        try:
+            task.result()
+        except Cancelled:
+            return
+        except Exception:  # whatever one pod does must not stop the node; it is logged and tried again
+            log.exception("pod %s/%s on %s", self.pod.namespace, self.pod.name, self._node.name)
+            self._wakes.append(TROUBLE)
+        self.publish()
+        if self._again:
+            self._wake(0.0)
+        elif self._wakes:
+            self._wake(min(self._wakes))
+
+    # -- up ----------------------------------------------------------------------------------------------------------
+
+    async def _sync(self) -> None:
+        pod = self.pod
+        if self._refused() or await self._deadline_passed() or not self._mount():
+            return
+        if pod.sandbox is None:
+            pod.sandbox = self._node.runtime.sandbox(pod.sandbox_config())
+            pod.address = self._node.ip if pod.spec.get("hostNetwork") else pod.sandbox.ip
+            self._refresh_downward()
+        if not await self._initialize():
+            return
+        if not pod.initialized:
+            pod.initialized = True
+            for run in pod.role("app"):
+                if run.waiting[0] == "PodInitializing":
+                    run.waiting = ("ContainerCreating", "")
+        for run in pod.role("app"):
+            await self._ensure(run)
+        if phase(pod) in ("Succeeded", "Failed"):
+            await self._finish()
+
+    def _refused(self) -> bool:
+        features = pod_refusals(self.pod.spec)
+        for feature in features:
+            if feature not in self._complained:
+                self._complained.add(feature)
+                text = (
+                    f"Failed to create pod sandbox: {feature} is not simulated here; use a real cluster (kind) for it"
+                )
+                self.pod.event("Warning", "FailedCreatePodSandBox", text)
+        return bool(features)
+
+    async def _deadline_passed(self) -> bool:
+        """Fail a pod that ran for longer than ``activeDeadlineSeconds``."""
+        deadline = self.pod.spec.get("activeDeadlineSeconds")
+        began = (self.pod.obj.get("status") or {}).get("startTime")
+        if deadline is None:
+            return False
+        left = float(deadline) - (self._node.clock.now() - _seconds(began, self._node.clock.now()))
+        if left > 0:
+            self._wakes.append(left)
+            return False
+        message = "Pod was active on the node longer than the specified deadline"
+        self.pod.event("Normal", "DeadlineExceeded", message)
+        self.pod.failure = ("DeadlineExceeded", message)
+        await kill_all(self.pod, self.pod.grace())
+        await self._finish()
+        return True
+
+    async def _initialize(self) -> bool:
+        """Run init containers one after another; True when all are done and the others may start."""
+        for run in self.pod.role("init", "sidecar"):
+            if run.role == "init" and (self.pod.initialized or run.exit_code == 0):
+                continue
+            if run.role == "init" and run.done and not self.pod.restarts(run):
+                await self._finish()
+                return False
+            await self._ensure(run)
+            done = run.exit_code == 0 if run.role == "init" else run.running and run.started
+            if not done and not self.pod.initialized:
+                return False
+        return True
+
+    async def _ensure(self, run: Run) -> None:
+        """Have a container run if it should."""
+        now = self._node.clock.now()
+        if run.running:
+            if self.health.needs_begin(run):
+                self.health.begin(run)
+            return
+        if run.done and not self.pod.restarts(run):
+            return
+        if run.retry_at > now:
+            self._wakes.append(run.retry_at - now)
+            return
+        if run.done and run.waiting[0] not in _PULLING and self._crash_looping(run, now):
+            return
+        await start(self.pod, run)
+        self._observe()
+        if run.running:
+            self.health.begin(run)
+        elif run.retry_at > (now := self._node.clock.now()):
+            self._wakes.append(run.retry_at - now)
+        self._save()
+
+    def _crash_looping(self, run: Run, now: float) -> bool:
+        """Whether a container that ended must wait; notes the failure when it need not."""
+        wait = run.backoff.wait(_seconds((run.ended or {}).get("finishedAt"), now), now)
+        if wait <= 0:
+            run.backoff.fail(now)
+            return False
+        self._wakes.append(wait)
+        pod = self.pod
+        where = f"{pod.name}_{pod.namespace}({pod.uid})"
+        if run.waiting[0] != "CrashLoopBackOff" or not run.held:
+            run.waiting = (
+                "CrashLoopBackOff",
+                f"back-off {short_duration(run.backoff.seconds)} restarting failed container={run.name} pod={where}",
+            )
+            run.held = True
+            pod.event("Warning", "BackOff", f"Back-off restarting failed container {run.name} in pod {where}", run)
+        return True
+
+    async def _finish(self) -> None:
+        """The pod's phase is final: end its sidecars and give its address back."""
+        for run in reversed(self.pod.role("sidecar")):
+            await kill(self.pod, run, f"Stopping container {run.name}", self.pod.grace())
+        self._observe()
+        self.pod.over = True
+        self.health.stop()
+        self._release()
+
+    def _release(self) -> None:
+        if self.pod.sandbox is not None:
+            self._save()
+            self.pod.sandbox.remove()
+
+    # -- volumes -----------------------------------------------------------------------------------------------------
+
+    def _sources(self) -> Sources:
+        pod, node = self.pod, self._node
+        return Sources(
+            node.lookup(pod.namespace),
+            pod.facts(),
+            dict(node.allocatable),
+            lambda audience, seconds: node.token(pod.obj, audience, seconds),
+        )
+
+    def _mount(self) -> bool:
+        """Set up every volume; False, with an event and another try later, when one cannot be."""
+        pod, now = self.pod, self._node.clock.now()
+        if pod.mounted:
+            return True
+        if self._mount_at > now:
+            self._wakes.append(self._mount_at - now)
+            return False
+        trouble = [
+            (name, f"{feature} is not simulated here; use a real cluster (kind) for it")
+            for name, feature in volume_refusals(pod.spec)
+        ]
+        for volume in pod.spec.get("volumes") or [] if not trouble else []:
+            try:
+                self._fill(volume)
+            except MountError as error:
+                trouble.append((volume["name"], str(error)))
+        for name, text in trouble:
+            pod.event("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{name}" : {text}')
+        if trouble:
+            self._wakes.append(self._mount_delay)
+            self._mount_at = now + self._mount_delay
+            self._mount_delay = min(MOUNT_DELAYS[1], self._mount_delay * 2)
+        pod.mounted = not trouble
+        return pod.mounted
+
+    def _fill(self, volume: Obj) -> None:
+        files = contents(self.pod.obj, volume, self._sources())
+        name = volume["name"]
+        if name not in self.pod.volumes:
+            self.pod.volumes[name] = self._node.runtime.volume()
+        if files is not None:
+            fill(self.pod.volumes[name], self.pod.files.get(name, {}), files)
+            self.pod.files[name] = files
+
+    def _refresh_downward(self) -> None:
+        """The pod has its address now: files that show it are written again."""
+        for volume in self.pod.spec.get("volumes") or []:
+            if volume.get("downwardAPI") or volume.get("projected"):
+                self._fill(volume)
+
+    def refresh_volumes(self) -> None:
+        """Bring changed config maps, secrets and labels into the pod's files; what is missing stays as it was."""
+        if not self.pod.mounted or self.pod.over:
+            return
+        for volume in self.pod.spec.get("volumes") or []:
+            try:
+                self._fill(volume)
+            except MountError as error:
+                message = f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}'
+                self.pod.event("Warning", "FailedMount", message)
+        self._save()
+
+    # -- down --------------------------------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        pod = self.pod
+        grace = FORCED_GRACE if self.gone else pod.grace()
+        if self._ending is not None:
+            self._hasten(grace)
+            return
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        pod.terminating = True
+        self.health.keep_readiness_only()
+        self._grace = grace
+        if any(run.running for run in pod.runs.values()):
+            task = self._ending = spawn(kill_all(pod, grace))
+            task.when_done(self._ended)
+            self.publish()
+        else:
+            self._remove()
+
+    def _hasten(self, grace: float) -> None:
+        """A second deletion may only shorten the grace period."""
+        if grace >= self._grace:
+            return
+        self._grace = grace
+        for run in self.pod.runs.values():
+            if run.running and run.container is not None:
+                container = run.container
+                self._node.clock.call_later(grace, lambda container=container: container.signal(9))  # type: ignore[misc]  # a default binds it
+
+    def _ended(self, task: Future[None]) -> None:
+        self._ending = None
+        try:
+            task.result()
+        except Cancelled:
+            return
+        except Exception:  # as in _synced: the pod is looked at again
+            log.exception("ending pod %s/%s on %s", self.pod.namespace, self.pod.name, self._node.name)
+            self._wake(TROUBLE)
+            return
+        self._wake(0.0)
+
+    def _remove(self) -> None:
+        """Every container has ended: report it, give the address back, and take the pod out of the API."""
+        pod = self.pod
+        self._observe()
+        self.health.stop()
+        pod.over = True
+        if not self.gone:
+            self.publish()
+        if pod.sandbox is not None:
+            pod.sandbox.remove()
+            pod.sandbox = None
+        if not self.gone:
+            options = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod.uid}}
+            try:
+                self._node.client().delete("pods", pod.name, pod.namespace, **options)
+            except StatusError as error:
+                if error.reason != "Conflict":  # another pod of that name: this one is gone
+                    raise
+        self._forget()
+
+    # -- status ------------------------------------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """Write the pod's status if it differs from what was last written; try again later when that fails."""
+        pod = self.pod
+        if self.gone:
+            return
+        status = pod_status(pod, self._node.clock.timestamp())
+        if status == self._sent or (self._sent is None and _bare(status) == _bare(pod.obj.get("status"))):
+            return
+        try:
+            self._node.client().update("pods", {**pod.obj, "status": status}, subresource="status")
+        except StatusError as error:
+            if error.reason == "NotFound":
+                return
+            self._wakes.append(0.0 if error.reason == "Conflict" else TROUBLE)
+            if self._task is None:
+                self._wake(self._wakes[-1])
+            return
+        self._sent = status
+        self._save()
+
+
+_PULLING = (
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+)
+
+
+def _bare(value: object) -> object:
+    """A value without nulls, as a server may keep it."""
+    if isinstance(value, dict):
+        return {key: _bare(one) for key, one in value.items() if one is not None}
+    return [_bare(one) for one in value] if isinstance(value, list) else value
+
+
+def _seconds(stamp: str | None, default: float) -> float:
+    """An API time as cluster seconds."""
+    return datetime.fromisoformat(stamp).timestamp() if stamp else default

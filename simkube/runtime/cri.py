@@ -193,9 +193,14 @@ class Sandbox(Protocol):
     def create(self, config: ContainerConfig) -> Container:
         """A new container, not yet started. Its image must have been pulled: :class:`ImageError` otherwise."""
 
-    def containers(self) -> list[Container]:
+    @property
+    def containers(self) -> Sequence[Container]:
         """Every container made here and not forgotten, oldest first; after a restart those of the dumped state, running
         ones running again without a :meth:`Container.start`."""
+
+    @property
+    def version(self) -> int:
+        """Grows with every change that :meth:`dump` would show."""
 
     def forget(self, container: Container) -> None:
         """Drop an exited container: nobody will ask for its log any more."""

@@ -1,0 +1,1 @@
+"""The pod network and what routes on it."""

@@ -1,0 +1,269 @@
+"""A container: an image's files and environment, a process table, and the first process that its life hangs on.
+
+Bounded: :data:`MAX_PROCESSES` processes, :data:`ROOT_BYTES` of files of its own, a log of fixed size, a CPU bucket. Users other than
+by number, capabilities, cgroups and namespaces beyond these are not simulated.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from simkube.clock import Future, Timer
+from simkube.runtime import signals
+from simkube.runtime.cpu import CPU
+from simkube.runtime.cri import ContainerConfig, Image, StartError
+from simkube.runtime.executables import load, which
+from simkube.runtime.files import Directory, FileError, FileSystem, Quota
+from simkube.runtime.log import ContainerLog
+from simkube.runtime.process import Process
+from simkube.runtime.procfs import mount_kernel_files
+from simkube.runtime.registry import ImageSpec
+from simkube.runtime.session import Session
+from simkube.runtime.stdin import MOST_WAITING, Keyboard, PipeInput
+from simkube.runtime.streams import LogStream, NullStream, Pipe, Stream
+from simkube.runtime.terminal import Terminal
+from simkube.runtime.volume import MemoryVolume, dump_tree, restore_tree
+
+if TYPE_CHECKING:
+    from simkube.runtime.sandbox import PodSandbox
+
+MAX_PROCESSES = 64
+ROOT_BYTES = 8 * 1024 * 1024
+CONTAINER_STEPS = (6_000.0, 30_000.0)
+"""Steps a second and at most at once for one container."""
+
+_SHIM = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+
+
+class SimContainer:
+    """Keeps :class:`~simkube.runtime.cri.Container`.
+
+    ``durable`` is what its programs want to find again after the host was killed (JSON).
+    """
+
+    def __init__(self, sandbox: PodSandbox, config: ContainerConfig, spec: ImageSpec, id: str) -> None:
+        self.sandbox = sandbox
+        self.config = config
+        self.spec = spec
+        self.id = id
+        self.clock = sandbox.clock
+        self.queue = sandbox.network.queue
+        self.image = Image(spec.reference, spec.id, spec.pull_seconds)
+        self.state = "created"
+        self.started_at = 0.0
+        self.finished_at = 0.0
+        self.reason = ""
+        self.durable: dict[str, Any] = {}
+        self.exited: Future[int] = Future()
+        self.log = ContainerLog(self.clock, sandbox.touch)
+        self.cpu = CPU(self.clock, *CONTAINER_STEPS, parent=sandbox.network.cpu)
+        self.uid = config_user(config, spec)
+        self.env = {**spec.env, "HOSTNAME": sandbox.config.hostname, **config.env}
+        self.processes: dict[int, Process] = {}
+        self.stdin: PipeInput | Keyboard | None = None
+        self._last_pid = 0
+        self._grace: Timer | None = None
+        self.quota = Quota(ROOT_BYTES)
+        self.root = spec.root
+        self.files = self._mount(Directory())
+
+    def _mount(self, root: Directory) -> FileSystem:
+        """The container's file system: a private root over the image's tree, kernel files, volumes."""
+        root.entries = root.entries or dict(self.root.entries)
+        files = FileSystem(root, self.quota, self.clock.now)
+        mount_kernel_files(self, files)
+        for mount in sorted(self.config.mounts, key=lambda mount: len(mount.path)):
+            volume = mount.volume
+            if isinstance(volume, MemoryVolume):
+                files.mount(mount.path, volume.mount_point(read_only=mount.read_only, sub_path=mount.sub_path))
+        return files
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def command(self) -> list[str]:
+        """What its first process is started with, after Kubernetes' rule for ``command`` and ``args``."""
+        if self.config.command:
+            return [*self.config.command, *(self.config.args or ())]
+        if self.config.args:
+            return [*self.spec.entrypoint, *self.config.args]
+        return [*self.spec.entrypoint, *self.spec.cmd]
+
+    def start(self) -> None:
+        """Run its first process; StartError with the words of runc."""
+        if self.state != "created":
+            raise StartError(f"container {self.id} has already been started")
+        self._run_first()
+        self.started_at = self.clock.now()
+        self.sandbox.touch()
+
+    def _run_first(self) -> None:
+        argv = self.command()
+        if not argv:
+            raise StartError("failed to generate container spec: no command specified")
+        cwd = self.config.working_dir or self.spec.working_dir
+        try:
+            if not self.files.is_directory(cwd):
+                self.files.make_directories(cwd)
+            program, arguments = load(self.files, which(self.files, argv[0], self.env, cwd), argv, self.env)
+        except FileError as error:
+            raise start_error(argv[0], error, _SHIM) from None
+        process = self.add_process(None, arguments, {**self.env, **self._home()}, cwd, self._standard_streams())
+        self.state = "running"
+        process.exited.when_done(lambda future: self._ended(future.result()))
+        process.run(program)
+
+    def _home(self) -> dict[str, str]:
+        return {} if "HOME" in self.env else {"HOME": "/root" if self.uid == 0 else "/"}
+
+    def _standard_streams(self) -> dict[int, Stream]:
+        if self.config.tty:
+            terminal = Terminal(self, lambda _name, data: self.log.write("stdout", data.replace(b"\r\n", b"\n")))
+            self.stdin = Keyboard(terminal)
+            return {0: terminal, 1: terminal.hold(), 2: terminal.hold()}
+        out, err = LogStream(self.log, "stdout"), LogStream(self.log, "stderr")
+        if self.config.stdin:
+            pipe = Pipe(MOST_WAITING)
+            self.stdin = PipeInput(pipe)
+            return {0: pipe.reader, 1: out, 2: err}
+        return {0: NullStream(), 1: out, 2: err}
+
+    def _ended(self, code: int) -> None:
+        for process in list(self.processes.values()):
+            process.end(128 + signals.KILL)
+        if self._grace is not None:
+            self._grace.cancel()
+        self.log.flush()
+        self.state = "exited"
+        self.finished_at = self.clock.now()
+        self.reason = "Completed" if code == 0 else "Error"
+        self.sandbox.touch()
+        self.exited.set(code)
+
+    def signal(self, number: int) -> None:
+        """From outside: SIGKILL always ends it, SIGSTOP freezes all of it, others reach its first process."""
+        if number in (signals.STOP, signals.CONT):
+            for process in list(self.processes.values()):
+                process.signal(number, outside=True)
+        elif 1 in self.processes:
+            self.processes[1].signal(number, outside=True)
+
+    def stop(self, grace: float) -> Future[int]:
+        """The image's stop signal (SIGTERM), then SIGKILL after ``grace`` seconds; :attr:`exited`."""
+        if self.state == "created":
+            self.state, self.finished_at = "exited", self.clock.now()
+            self.exited.set(128 + signals.KILL)
+        elif self.state == "running":
+            if self._grace is not None:
+                self._grace.cancel()
+            if grace > 0:
+                self._grace = self.clock.call_later(grace, lambda: self.signal(signals.KILL))
+                self.signal(self.spec.stop_signal)
+            else:
+                self.signal(signals.KILL)
+        return self.exited
+
+    def freeze(self, frozen: bool) -> None:
+        """Stop or resume every process: a paused node."""
+        self.signal(signals.STOP if frozen else signals.CONT)
+
+    # -- processes -------------------------------------------------------------------------------------------------
+
+    def add_process(
+        self, parent: Process | None, argv: list[str], env: dict[str, str], cwd: str, fds: dict[int, Stream]
+    ) -> Process:
+        """A process in the table, not yet running; FileError EAGAIN when there are too many."""
+        if len(self.processes) >= MAX_PROCESSES:
+            raise FileError(errno.EAGAIN)
+        self._last_pid += 1
+        process = Process(self, self._last_pid, parent, argv, env, cwd, fds)
+        self.processes[process.pid] = process
+        return process
+
+    def forget(self, process: Process) -> None:
+        """Take an ended process out of the table; its children become the first process's."""
+        self.processes.pop(process.pid, None)
+        first = self.processes.get(1)
+        for other in self.processes.values():
+            if other.parent is process:
+                other.parent = first
+
+    def exec(self, argv: Sequence[str], output: Callable[[str, bytes], None], *, tty: bool = False) -> Session:
+        """Run a command in it; StartError as runc words it (127 not found, 126 not executable)."""
+        if self.state != "running":
+            raise StartError(f"container {self.id} is not running", 128, "ContainerNotRunning")
+        cwd = self.config.working_dir or self.spec.working_dir
+        if not argv:
+            raise StartError("process args cannot be empty", 126)
+        try:
+            program, arguments = load(self.files, which(self.files, argv[0], self.env, cwd), argv, self.env)
+            session = Session(self, arguments, {**self.env, **self._home()}, cwd, output, tty=tty)
+        except FileError as error:
+            raise start_error(argv[0], error, "OCI runtime exec failed: exec failed: ") from None
+        session.process.run(program)
+        return session
+
+    # -- a restart of the host -------------------------------------------------------------------------------------
+
+    def dump(self, volumes: Mapping[int, int]) -> dict[str, Any]:
+        """State, log and own files as JSON; ``volumes`` maps ``id(volume)`` to its number in the sandbox's dump."""
+        config = self.config
+        root = self.files.mounts["/"].root
+        assert isinstance(root, Directory)
+        return {
+            "id": self.id,
+            "config": {
+                "name": config.name,
+                "image": config.image,
+                "command": list(config.command) if config.command is not None else None,
+                "args": list(config.args) if config.args is not None else None,
+                "env": dict(config.env),
+                "working_dir": config.working_dir,
+                "stdin": config.stdin,
+                "tty": config.tty,
+            },
+            "mounts": [[volumes[id(m.volume)], m.path, m.read_only, m.sub_path] for m in config.mounts],
+            "state": self.state,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "reason": self.reason,
+            "exit_code": self.exited.result() if self.exited.done else None,
+            "durable": self.durable,
+            "log": self.log.dump(),
+            "root": dump_tree(root),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`dump` gave; what ran starts from its beginning, with times and id unchanged."""
+        root = Directory()
+        root.entries = restore_tree(state["root"], self.root)
+        self.files = self._mount(root)
+        self.log.restore(state["log"])
+        self.durable = dict(state["durable"])
+        self.started_at, self.finished_at = state["started_at"], state["finished_at"]
+        self.reason = state["reason"]
+        if state["state"] == "exited":
+            self.state = "exited"
+            self.exited.set(state["exit_code"])
+        elif state["state"] == "running":
+            self._run_first()
+
+
+def config_user(config: ContainerConfig, spec: ImageSpec) -> int:
+    """The uid its processes run as: of the pod (``run_as_user``), else the image's."""
+    user = getattr(config, "run_as_user", None)
+    return spec.user if user is None else int(user)
+
+
+def start_error(name: str, error: FileError, prefix: str) -> StartError:
+    """runc's words for a command that cannot be started."""
+    if error.number == errno.ENOENT and "/" not in name:
+        why, code = f'exec: "{name}": executable file not found in $PATH', 127
+    elif error.number == errno.ENOENT:
+        why, code = f'exec: "{name}": stat {name}: no such file or directory', 127
+    elif error.number == errno.ENOEXEC:
+        why, code = f"exec {name}: exec format error", 126
+    else:
+        why, code = f'exec: "{name}": {error.strerror.lower()}', 126
+    return StartError(f"{prefix}unable to start container process: {why}: unknown", 128 if "create" in prefix else code)

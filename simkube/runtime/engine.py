@@ -1,0 +1,122 @@
+"""The container runtime of one node: images it has, volumes, sandboxes (:class:`~simkube.runtime.cri.Runtime`).
+
+It refuses every image that the simulated registry does not have, with containerd's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from simkube.clock import Clock
+from simkube.proxy.network import Network, NodeNet
+from simkube.runtime import reference, registry
+from simkube.runtime.cri import Image, ImageError, SandboxConfig
+from simkube.runtime.sandbox import PodSandbox
+from simkube.runtime.volume import MemoryVolume
+
+
+class Engine:
+    """Keeps :class:`~simkube.runtime.cri.Runtime`. ``node`` names the node; its place on the network is made when missing."""
+
+    def __init__(self, clock: Clock, network: Network, node: str) -> None:
+        self.clock = clock
+        self.network = network
+        self.node: NodeNet = network.node(node)
+        self.started = clock.now()
+        self._images: dict[str, registry.ImageSpec] = {}
+        self._sandboxes: list[PodSandbox] = []
+
+    # -- images ----------------------------------------------------------------------------------------------------
+
+    def pull(self, image: str) -> Image:
+        """Fetch an image; the caller waits ``pull_seconds``. ImageError ``ErrImagePull``, ``InvalidImageName``."""
+        spec = registry.find(reference.parse(image))
+        self._images[spec.reference] = spec
+        return Image(spec.reference, spec.id, spec.pull_seconds)
+
+    def preload(self, image: str) -> Image:
+        """Have an image from the beginning, as with ``kind load``; its pull takes no time."""
+        spec = registry.find(reference.parse(image))
+        self._images[spec.reference] = spec
+        return Image(spec.reference, spec.id, 0.0)
+
+    def image(self, image: str) -> Image | None:
+        """The image when this node already has it; ImageError ``InvalidImageName``."""
+        spec = self._have(image)
+        return None if spec is None else Image(spec.reference, spec.id, 0.0)
+
+    def images(self) -> list[Image]:
+        """Every image this node has."""
+        return [Image(spec.reference, spec.id, 0.0) for spec in self._images.values()]
+
+    def _have(self, image: str) -> registry.ImageSpec | None:
+        wanted = reference.parse(image)
+        for spec in self._images.values():
+            if (
+                spec.reference == f"{wanted.repository}:{wanted.tag}"
+                or spec.id == f"{wanted.repository}@{wanted.digest}"
+            ):
+                return spec
+        return None
+
+    def _present(self, image: str) -> registry.ImageSpec:
+        spec = self._have(image)
+        if spec is None:
+            raise ImageError(
+                "ErrImageNeverPull", f'image "{image}" is not present on node {self.node.name}; pull it first'
+            )
+        return spec
+
+    # -- sandboxes -------------------------------------------------------------------------------------------------
+
+    def volume(self) -> MemoryVolume:
+        """A new, empty volume."""
+        return MemoryVolume(self.clock.now)
+
+    def sandbox(self, config: SandboxConfig, *, ip: str = "", state: Mapping[str, Any] | None = None) -> PodSandbox:
+        """A new sandbox; with ``ip`` and ``state`` one that was there before the host's restart.
+
+        A restored one has its containers in ``.containers`` and their volumes in ``.volumes()``.
+        """
+        self._sandboxes = [sandbox for sandbox in self._sandboxes if not sandbox.removed]
+        if state is not None:
+            for kept in state["containers"]:
+                self.preload(kept["config"]["image"])
+        sandbox = PodSandbox(config, self.network, self.node, self._present, self.started, ip)
+        self._sandboxes.append(sandbox)
+        if state is not None:
+            sandbox.restore(state)
+        return sandbox
+
+    def sandboxes(self) -> Iterable[PodSandbox]:
+        """Every sandbox that was not removed."""
+        return [sandbox for sandbox in self._sandboxes if not sandbox.removed]
+
+    # -- faults ----------------------------------------------------------------------------------------------------
+
+    def power_off(self) -> None:
+        """The machine is gone: nobody reaches it, every process dies. Sandboxes stay to be cleaned up at power-on."""
+        self.node.reachable = False
+        for sandbox in self.sandboxes():
+            for container in sandbox.containers:
+                container.signal(9)
+
+    def power_on(self) -> None:
+        """Reachable again; containers stay as they ended (the kubelet starts new ones)."""
+        self.started = self.clock.now()
+        self.resume()
+
+    def pause(self) -> None:
+        """Every process stands still and nobody reaches the node."""
+        self.node.reachable = False
+        for sandbox in self.sandboxes():
+            for container in sandbox.containers:
+                container.freeze(True)
+
+    def resume(self) -> None:
+        """The end of :meth:`pause`."""
+        self.node.reachable = True
+        for sandbox in self.sandboxes():
+            for container in sandbox.containers:
+                container.freeze(False)

@@ -1,0 +1,125 @@
+"""The kernel's files in a container: /proc, /dev, and what the container runtime puts into /etc.
+
+Only what lessons look at is there; a path of /proc that is not simulated does not exist.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simkube.runtime.files import Device, Directory, File, FileSystem, MountPoint, Quota, Symlink
+
+if TYPE_CHECKING:
+    from simkube.runtime.container import SimContainer
+
+KERNEL = "6.1.0"
+"""The version of the Linux kernel that containers see."""
+
+
+def mount_kernel_files(container: SimContainer, files: FileSystem) -> None:
+    """Mount /proc, /dev, /sys, and write /etc/hosts, /etc/hostname and /etc/resolv.conf."""
+    files.mount("/proc", MountPoint(_proc(container), Quota(0), read_only=True, source="proc", kind="proc"))
+    files.mount("/dev", MountPoint(_dev(), Quota(64 * 1024), source="tmpfs", kind="tmpfs"))
+    files.mount("/sys", MountPoint(Directory(0o555), Quota(0), read_only=True, source="sysfs", kind="sysfs"))
+    for name, text in etc_files(container).items():
+        files.write(f"/etc/{name}", text.encode())
+
+
+def etc_files(container: SimContainer) -> dict[str, str]:
+    """What the kubelet and the container runtime write into /etc."""
+    config = container.sandbox.config
+    searches = " ".join(config.dns_searches)
+    resolv = f"search {searches}\n" if searches else ""
+    resolv += f"nameserver {container.sandbox.network.dns_address}\n"
+    if searches:
+        resolv += "options ndots:5\n"
+    hosts = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+    hosts += f"fe00::0\tip6-localnet\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n{container.sandbox.ip}\t{config.hostname}\n"
+    return {"hostname": f"{config.hostname}\n", "hosts": hosts, "resolv.conf": resolv}
+
+
+def _text(text: str) -> Device:
+    return Device("text", lambda: text.encode(), 0o444)
+
+
+def _proc(container: SimContainer) -> Directory:
+    proc = _ProcessDirectory(container)
+    clock = container.clock
+    proc.fixed = {
+        "uptime": Device("text", lambda: f"{clock.now() - container.sandbox.node_started:.2f} 0.00\n".encode(), 0o444),
+        "loadavg": _text("0.00 0.00 0.00 1/1 1\n"),
+        "version": _text(f"Linux version {KERNEL} (simulated)\n"),
+        "mounts": Device("text", lambda: mounts_text(container).encode(), 0o444),
+        "self": Symlink("1"),
+    }
+    return proc
+
+
+def mounts_text(container: SimContainer) -> str:
+    """The lines of /proc/mounts."""
+    lines = []
+    for path, mount in container.files.mounts.items():
+        options = "ro" if mount.read_only else "rw"
+        lines.append(f"{mount.source} {path} {mount.kind} {options},relatime 0 0\n")
+    return "".join(lines)
+
+
+class _ProcessDirectory(Directory):
+    """/proc: its entries are the processes there are right now."""
+
+    __slots__ = ("_container", "fixed")
+
+    def __init__(self, container: SimContainer) -> None:
+        self._container = container
+        self.fixed: dict[str, Device | Symlink] = {}
+        super().__init__(0o555)
+
+    @property  # type: ignore[override] # computed instead of stored
+    def entries(self) -> dict[str, Directory | Device | Symlink]:
+        found: dict[str, Directory | Device | Symlink] = dict(self.fixed)
+        for pid in self._container.processes:
+            found[str(pid)] = self._process(pid)
+        return found
+
+    @entries.setter
+    def entries(self, value: object) -> None:
+        return
+
+    def _process(self, pid: int) -> Directory:
+        process = self._container.processes[pid]
+        name = process.argv[0].rpartition("/")[2][:15]
+        parent = process.parent.pid if process.parent is not None else 0
+        state = "T (stopped)" if process.frozen else "S (sleeping)"
+        directory = Directory(0o555)
+        directory.entries = {
+            "cmdline": _text("".join(f"{argument}\0" for argument in process.argv)),
+            "comm": _text(f"{name}\n"),
+            "environ": _text("".join(f"{key}={value}\0" for key, value in process.env.items())),
+            "status": _text(f"Name:\t{name}\nState:\t{state}\nPid:\t{pid}\nPPid:\t{parent}\nUid:\t{process.uid}\n"),
+            "cwd": Symlink(process.cwd),
+        }
+        return directory
+
+
+def _dev() -> Directory:
+    dev = Directory()
+    dev.entries = {
+        "null": Device("null"),
+        "zero": Device("zero"),
+        "full": Device("full"),
+        "random": Device("random", _pseudo_random),
+        "urandom": Device("random", _pseudo_random),
+        "stdin": Symlink("/proc/self/fd/0"),
+        "stdout": Symlink("/proc/self/fd/1"),
+        "stderr": Symlink("/proc/self/fd/2"),
+        "fd": Symlink("/proc/self/fd"),
+        "shm": Directory(0o1777),
+        "termination-log": File(b"", 0o666),
+    }
+    return dev
+
+
+def _pseudo_random() -> bytes:
+    import secrets
+
+    return secrets.token_bytes(4096)

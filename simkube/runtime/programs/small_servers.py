@@ -1,0 +1,138 @@
+"""Small servers that lessons and test suites use: agnhost (netexec, serve-hostname, pause), http-echo, pause."""
+
+from __future__ import annotations
+
+import errno
+
+from simkube.runtime import httptext, signals
+from simkube.runtime.cri import HTTPRequest, HTTPResponse
+from simkube.runtime.files import FileError
+from simkube.runtime.process import Process
+from simkube.runtime.programs.serving import listen, stop_request
+
+
+async def pause(process: Process) -> int:
+    """Waits for SIGTERM or SIGINT and says what it got, as the pause container."""
+    number = await stop_request(process)
+    await process.err(f"Shutting down, got signal: {'Terminated' if number == signals.TERM else 'Interrupt'}\n")
+    return 0
+
+
+def _options(arguments: list[str]) -> dict[str, str]:
+    options: dict[str, str] = {}
+    pending = list(arguments)
+    while pending:
+        name, equals, value = pending.pop(0).lstrip("-").partition("=")
+        if not equals and pending and not pending[0].startswith("-"):
+            value = pending.pop(0)
+        options[name] = value
+    return options
+
+
+async def agnhost(process: Process) -> int:
+    """``agnhost netexec | serve-hostname | pause``; other subcommands are refused by name."""
+    arguments = process.argv[1:] or ["pause"]
+    command, options = arguments[0], _options(arguments[1:])
+    if command == "pause":
+        return await _agnhost_pause(process)
+    if command == "netexec":
+        port, answer = _port(options.get("http-port", "8080")), _NetExec(process, options).serve
+    elif command == "serve-hostname":
+        port, answer = _port(options.get("port", "9376")), _hostname(process)
+    else:
+        await process.err(f"agnhost: {command} is not simulated; netexec, serve-hostname and pause are\n")
+        return 1
+    try:
+        listen(process, port, answer)
+    except FileError as error:
+        await process.err(f"listen tcp :{port}: bind: {error.strerror.lower()}\n")
+        return 1
+    if command == "netexec":
+        await process.err(f"Started HTTP server on port {port}\n")
+    number = await stop_request(process)
+    return 0 if command == "serve-hostname" else 128 + number - 128
+
+
+async def _agnhost_pause(process: Process) -> int:
+    await process.out("Paused\n")
+    await stop_request(process)
+    return 0
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isdecimal() and len(text) < 6 else 0
+    if not 0 < number < 65536:
+        raise FileError(errno.EINVAL, f"port {text[:20]}")
+    return number
+
+
+def _hostname(process: Process):  # type: ignore[no-untyped-def] # a closure of type Serve
+    name = process.container.sandbox.config.hostname
+
+    async def serve(request: HTTPRequest, peer: str) -> HTTPResponse:
+        return httptext.text(200, name)
+
+    return serve
+
+
+class _NetExec:
+    """``agnhost netexec``: /, /hostname, /hostName, /clientip, /echo, /exit, /healthz, /header; the rest is refused by name."""
+
+    def __init__(self, process: Process, options: dict[str, str]) -> None:
+        self._process = process
+        delay = options.get("delay-shutdown", "0")
+        self._delay = int(delay) if delay.isdecimal() and len(delay) < 6 else 0
+
+    async def serve(self, request: HTTPRequest, peer: str) -> HTTPResponse:
+        """One request."""
+        path, query = httptext.split_path(request.path)
+        process = self._process
+        await process.err(f"{request.method} {path[:200]}\n")
+        if path == "/":
+            return httptext.text(200, f"NOW: {process.container.clock.timestamp()}")
+        if path.lower() == "/hostname":
+            return httptext.text(200, process.container.sandbox.config.hostname)
+        if path == "/clientip":
+            return httptext.text(200, f"{peer}:40000")
+        if path == "/healthz":
+            return httptext.text(200, "")
+        if path == "/header":
+            return httptext.text(200, request.headers.get(query.get("key", "").lower(), ""))
+        if path == "/echo":
+            code = query.get("code", "200")
+            return httptext.text(int(code) if code.isdecimal() and len(code) == 3 else 200, query.get("msg", ""))
+        if path == "/exit":
+            code = query.get("code", "0")
+            number = int(code) & 255 if code.isdecimal() and len(code) < 6 else 0
+            process.container.clock.call_later(0.0, lambda: process.end(number))
+            return httptext.text(200, "")
+        return httptext.text(501, f"agnhost netexec {path[:100]} is not simulated\n")
+
+
+async def http_echo(process: Process) -> int:
+    """hashicorp/http-echo: answers every request with ``-text``."""
+    options = _options(process.argv[1:])
+    text = options.get("text", process.env.get("ECHO_TEXT", "hello-world"))
+    address = options.get("listen", ":5678")
+    body = f"{text}\n"
+
+    async def serve(request: HTTPRequest, peer: str) -> HTTPResponse:
+        return httptext.text(200, body)
+
+    listen(process, _port(address.rpartition(":")[2]), serve)
+    await process.out(f"{process.container.clock.timestamp()} [INFO] server is listening on {address}\n")
+    await stop_request(process)
+    return 0
+
+
+async def python(process: Process) -> int:
+    """python3 of ``kindling/web``: runs the application it came for; any other program is refused."""
+    from simkube.runtime.programs.web_app import web_app
+
+    if process.argv[1:2] == ["/app/main.py"]:
+        return await web_app(process)
+    if process.argv[1:] in (["--version"], ["-V"]):
+        await process.out("Python 3.13.0\n")
+        return 0
+    await process.err("python3: running Python programs is not simulated here; only /app/main.py is\n")
+    return 127

@@ -1,0 +1,18 @@
+"""Every simulated program by the name that images give it."""
+
+from __future__ import annotations
+
+from simkube.runtime.applets.table import APPLETS
+from simkube.runtime.process import Program
+from simkube.runtime.programs.small_servers import agnhost, http_echo, pause, python
+from simkube.runtime.programs.static_site import apache, nginx
+
+PROGRAMS: dict[str, Program] = {
+    **APPLETS,
+    "agnhost": agnhost,
+    "apache": apache,
+    "http-echo": http_echo,
+    "nginx": nginx,
+    "pause": pause,
+    "python": python,
+}

@@ -1,0 +1,122 @@
+"""A pod's shared environment: its address, its listening ports, its containers, and what of them outlives the host process."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from simkube.clock import Clock, Future
+from simkube.proxy.network import Connection, Network, NodeNet
+from simkube.proxy.ports import PortTable
+from simkube.runtime import signals
+from simkube.runtime.container import SimContainer
+from simkube.runtime.cri import ContainerConfig, HTTPRequest, HTTPResponse, Mount, NetworkError, SandboxConfig
+from simkube.runtime.registry import ImageSpec
+from simkube.runtime.volume import MemoryVolume
+
+
+class PodSandbox:
+    """Keeps :class:`~simkube.runtime.cri.Sandbox`.
+
+    ``containers`` are all it ever had and that were not forgotten, in order of creation; ``version`` grows with every change
+    that :meth:`dump` would show, so that its keeper can tell whether to store it again.
+    """
+
+    def __init__(
+        self,
+        config: SandboxConfig,
+        network: Network,
+        node: NodeNet,
+        image: Callable[[str], ImageSpec],
+        node_started: float,
+        ip: str = "",
+    ) -> None:
+        self.config = config
+        self.network = network
+        self.node = node
+        self.clock: Clock = network.clock
+        self.node_started = node_started
+        self.containers: list[SimContainer] = []
+        self.removed = False
+        self._image = image
+        self._touched = 0
+        self.ports = node.ports if config.host_network else PortTable()
+        self.ip = node.address if config.host_network else network.attach(self, node, ip)
+
+    def touch(self) -> None:
+        """Something changed that :meth:`dump` would show."""
+        self._touched += 1
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of state, log, own files or volumes."""
+        files = sum(container.quota.version for container in self.containers)
+        return self._touched + files + sum(volume.quota.version for volume in self.volumes())
+
+    def volumes(self) -> list[MemoryVolume]:
+        """Every volume that its containers mount, each once."""
+        found: dict[int, MemoryVolume] = {}
+        for container in self.containers:
+            for mount in container.config.mounts:
+                if isinstance(mount.volume, MemoryVolume):
+                    found[id(mount.volume)] = mount.volume
+        return list(found.values())
+
+    def create(self, config: ContainerConfig) -> SimContainer:
+        """A new container, not yet started; ImageError when this node does not have its image."""
+        container = SimContainer(self, config, self._image(config.image), secrets.token_hex(32))
+        self.containers.append(container)
+        self.touch()
+        return container
+
+    def forget(self, container: SimContainer) -> None:
+        """Drop an ended container with its log and files."""
+        if container in self.containers and container.state == "exited":
+            self.containers.remove(container)
+            self.touch()
+
+    async def http(self, port: int, request: HTTPRequest) -> HTTPResponse:
+        """Ask a server in this pod, from its node; NetworkError when nobody answers. Never times out by itself."""
+        return await (await self._open(port)).exchange(request)
+
+    async def connect(self, port: int) -> None:
+        """Open and close a TCP connection to this pod; NetworkError when nobody listens."""
+        await self._open(port)
+
+    async def _open(self, port: int) -> Connection:
+        if self.removed:
+            raise NetworkError("no-route", "No route to host")
+        if not self.node.reachable:
+            await Future[None]()
+        return Connection(self.network, self.ports.find(port, loopback=False), self.node, self.node.address)
+
+    def remove(self) -> None:
+        """Kill what runs and give the address back; a no-op when removed."""
+        if self.removed:
+            return
+        self.removed = True
+        for container in self.containers:
+            container.signal(signals.KILL)
+        self.network.detach(self)
+
+    def dump(self) -> Mapping[str, Any]:
+        """Volumes and containers (state, log, own files) as JSON."""
+        volumes = self.volumes()
+        numbers = {id(volume): number for number, volume in enumerate(volumes)}
+        return {
+            "volumes": [volume.dump() for volume in volumes],
+            "containers": [container.dump(numbers) for container in self.containers],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`dump` gave; containers that ran run again, from the beginning of their programs."""
+        volumes = [MemoryVolume(self.clock.now) for _ in state["volumes"]]
+        for volume, kept in zip(volumes, state["volumes"], strict=True):
+            volume.restore(kept)
+        for kept in state["containers"]:
+            mounts = [Mount(volumes[number], path, ro, sub) for number, path, ro, sub in kept["mounts"]]
+            config = ContainerConfig(**kept["config"], mounts=mounts)
+            container = SimContainer(self, config, self._image(config.image), kept["id"])
+            self.containers.append(container)
+            container.restore(kept)

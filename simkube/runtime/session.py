@@ -1,0 +1,55 @@
+"""A command running in a container by ``exec``, as the kubelet holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from simkube.clock import Future
+from simkube.runtime import signals
+from simkube.runtime.process import Process
+from simkube.runtime.stdin import MOST_WAITING, Keyboard, PipeInput
+from simkube.runtime.streams import OutputStream, Pipe, Stream
+from simkube.runtime.terminal import Terminal
+
+if TYPE_CHECKING:
+    from simkube.runtime.container import SimContainer
+
+
+class Session:
+    """Keeps :class:`~simkube.runtime.cri.Exec`."""
+
+    def __init__(
+        self,
+        container: SimContainer,
+        argv: list[str],
+        env: dict[str, str],
+        cwd: str,
+        output: Callable[[str, bytes], None],
+        *,
+        tty: bool,
+    ) -> None:
+        self.stdin: PipeInput | Keyboard
+        self._terminal: Terminal | None = None
+        fds: dict[int, Stream]
+        if tty:
+            self._terminal = Terminal(container, output)
+            self.stdin = Keyboard(self._terminal)
+            env = {**env, "TERM": env.get("TERM", "xterm")}
+            fds = {0: self._terminal, 1: self._terminal.hold(), 2: self._terminal.hold()}
+        else:
+            pipe = Pipe(MOST_WAITING)
+            self.stdin = PipeInput(pipe)
+            fds = {0: pipe.reader, 1: OutputStream("stdout", output), 2: OutputStream("stderr", output)}
+        self.process: Process = container.add_process(None, argv, env, cwd, fds)
+        self.exited: Future[int] = self.process.exited
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command."""
+        self.process.signal(number, outside=True)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The terminal has a new size."""
+        if self._terminal is not None:
+            self._terminal.size = (columns, rows)
+            self.process.signal(signals.WINCH, outside=True)

@@ -1,0 +1,131 @@
+"""Volumes: directory trees of a pod, shared by its containers and surviving their restarts.
+
+``label`` is the kubelet's own note of what the volume is (kept by :meth:`dump`). A volume is bounded by its quota.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from simkube.runtime.files import (
+    Directory,
+    File,
+    FileError,
+    FileSystem,
+    MountPoint,
+    Node,
+    Quota,
+    Symlink,
+    normal,
+    tree_size,
+)
+
+VOLUME_BYTES = 8 * 1024 * 1024
+
+
+class MemoryVolume:
+    """Keeps :class:`~simkube.runtime.cri.Volume`. Paths are relative to the volume's root."""
+
+    def __init__(self, now: Callable[[], float], label: str = "") -> None:
+        self.label = label
+        self.root = Directory(0o777, now())
+        self.quota = Quota(VOLUME_BYTES)
+        self._files = FileSystem(self.root, self.quota, now)
+
+    def write(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
+        """Create or replace a file and the directories above it. FileError ENOSPC."""
+        clean = normal(path)
+        parent = clean.rpartition("/")[0]
+        if parent:
+            self._files.make_directories(parent)
+        self._files.write(clean, content, mode=mode)
+
+    def read(self, path: str) -> bytes:
+        """A file's content; FileError ENOENT."""
+        return self._files.read(normal(path))
+
+    def remove(self, path: str) -> None:
+        """Remove a file or a directory with all it holds; nothing there is no error."""
+        clean = normal(path)
+        try:
+            found = [where for where, _ in self._files.walk(clean)]
+            for where in reversed(found):
+                directory = isinstance(self._files.node(where, follow=False), Directory)
+                self._files.remove(where, directory=directory)
+        except FileError:
+            return
+
+    def paths(self) -> list[str]:
+        """The relative paths of all files."""
+        return [path.lstrip("/") for path, node in self._files.walk("/") if not isinstance(node, Directory)]
+
+    def directory(self, sub_path: str) -> Directory:
+        """The directory at ``sub_path``, made when missing."""
+        clean = normal(sub_path)
+        if clean == "/":
+            return self.root
+        self._files.make_directories(clean)
+        node = self._files.node(clean)
+        assert isinstance(node, Directory)
+        return node
+
+    def node(self, sub_path: str) -> Node | None:
+        """What is at ``sub_path``; None for nothing."""
+        try:
+            return self._files.find(normal(sub_path)).node
+        except FileError:
+            return None
+
+    def mount_point(self, *, read_only: bool, sub_path: str = "") -> MountPoint:
+        """This volume as something to mount."""
+        node = self.node(sub_path)
+        root = node if node is not None else self.directory(sub_path)
+        return MountPoint(root, self.quota, read_only)
+
+    def dump(self) -> dict[str, Any]:
+        """Label and content as JSON."""
+        return {"label": self.label, "tree": dump_tree(self.root)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`dump` gave."""
+        self.label = str(state["label"])
+        self.root.entries = restore_tree(state["tree"], None)
+        self.quota.used = tree_size(self.root)
+
+
+def dump_tree(directory: Directory) -> dict[str, Any]:
+    """A directory as JSON: what is private in full, of what it shares with an image the names alone."""
+    found: dict[str, Any] = {"": [name for name, node in directory.entries.items() if node.shared]}
+    for name, node in directory.entries.items():
+        if node.shared:
+            continue
+        if isinstance(node, Directory):
+            found[name] = {"mode": node.mode, "dir": dump_tree(node)}
+        elif isinstance(node, File):
+            content = base64.b64encode(node.data).decode()
+            found[name] = {"mode": node.mode, "mtime": node.mtime, "data": content, "program": node.program}
+        elif isinstance(node, Symlink):
+            found[name] = {"link": node.target}
+    return found
+
+
+def restore_tree(state: Mapping[str, Any], image: Directory | None) -> dict[str, Node]:
+    """Nodes of what :func:`dump_tree` gave; what was shared comes from ``image``."""
+    below = image.entries if image is not None else {}
+    found: dict[str, Node] = {name: below[name] for name in state.get("", ()) if name in below}
+    for name, entry in state.items():
+        if name == "":
+            continue
+        if "dir" in entry:
+            directory = Directory(entry["mode"])
+            under = below.get(name)
+            directory.entries = restore_tree(entry["dir"], under if isinstance(under, Directory) else None)
+            found[name] = directory
+        elif "link" in entry:
+            found[name] = Symlink(entry["link"])
+        else:
+            data = base64.b64decode(entry["data"])
+            found[name] = File(data, entry["mode"], entry["mtime"], entry["program"])
+    return found

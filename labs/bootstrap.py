@@ -1,18 +1,19 @@
-"""The composition root: from settings to services. The only place where parts are chosen; nothing connects at import."""
+"""The composition root: from settings to services. Parts are chosen here and nowhere else; nothing connects at import."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from labs.accounts import Accounts
+from labs.clusters.registry import Providers
+from labs.library import Library
+from labs.records.database import Database
+from labs.report import Reports
+from labs.session.grading import Grader
+from labs.session.service import SessionService, utc_now
 from labs.settings import Settings
-
-if TYPE_CHECKING:
-    from labs.accounts import Accounts
-    from labs.library import Library
-    from labs.records.database import Database
-    from labs.report import Reports
-    from labs.session import SessionService
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,39 @@ class Kindling:
     settings: Settings
     records: Database
     labs: Library
+    providers: Providers
     sessions: SessionService
     accounts: Accounts
     reports: Reports
 
+    def close(self) -> None:
+        """Let background work end and give back the database."""
+        self.sessions.close()
+        self.records.close()
 
-def bootstrap(settings: Settings) -> Kindling:
-    """Open the records (made and migrated when needed) and wire the services. Clusters are touched by nothing here."""
-    raise NotImplementedError
+
+def bootstrap(
+    settings: Settings,
+    *,
+    grader: Grader | None = None,
+    providers: Providers | None = None,
+    now: Callable[[], datetime] = utc_now,
+) -> Kindling:
+    """Open the records (made and migrated when needed) and wire the services; no cluster is touched.
+
+    The command hands in a grader that is warming up already; tests hand in what they test with.
+    """
+    records = Database(settings.database_url, settings.home)
+    records.open()
+    library = Library(settings.catalogs)
+    chosen = providers or Providers(settings)
+    sessions = SessionService(settings, records, library, chosen, grader or _grader(), now)
+    return Kindling(
+        settings, records, library, chosen, sessions, Accounts(records, now), Reports(records, library, now)
+    )
+
+
+def _grader() -> Grader:
+    from labs.session.process import ProcessGrader
+
+    return ProcessGrader()

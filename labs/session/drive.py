@@ -1,4 +1,7 @@
-"""Does what is wanted of one session, under its lock. Level-triggered: what to do next is read from the rows every time."""
+"""Does what is wanted of one session, under its lock.
+
+Level-triggered: what to do next is read from the rows every time, so that it does not matter who began it.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +114,7 @@ class Driver:
             log.warning("session %s of %s: %s", row.id, row.lab, error)
             done = {"reset_done": row.reset_wanted} if reset else {}
             self._set(row.id, state="failed", detail=str(error), fix=error.fix, **done)
-        except Exception as error:  # noqa: BLE001 -- a fault of a provider must not leave a session "starting" for ever
+        except Exception as error:  # a fault of a provider must not leave a session "starting" for ever
             log.exception("session %s of %s", row.id, row.lab)
             self._set(row.id, state="failed", detail=f"Unexpected trouble: {error}", fix=f"kindling start {row.lab}")
         else:
@@ -138,7 +141,7 @@ class Driver:
         told()
         try:
             self.providers.get(row.provider).delete(row.handle)
-        except Exception as error:  # noqa: BLE001 -- whatever is in the way: said, logged and tried again later
+        except Exception as error:  # whatever is in the way: said, logged and tried again later
             log.warning("removing session %s of %s: %s", row.id, row.lab, error, exc_info=True)
             detail = f"Its cluster could not be removed: {error}. This is tried again."
             self._set(row.id, state="failed", detail=detail, fix=getattr(error, "fix", ""))

@@ -96,7 +96,7 @@ class Grading:
 
         try:
             verdict = self._grader.grade(request, on_event, faults, cancelled)
-        except Exception as error:  # noqa: BLE001 -- whatever the grader does, the attempt is kept and not counted
+        except Exception as error:  # whatever the grader does, the attempt is kept and not counted
             log.exception("grading attempt %s of %s", row.id, row.lab)
             self._heal(row)
             cause = f"{type(error).__name__}: {error}"

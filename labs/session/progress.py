@@ -13,7 +13,7 @@ from labs.records.models import Session, SessionStep
 
 
 class Recorder:
-    """A :class:`labs.clusters.provider.Progress` of one session. ``step`` may be repeated: that only asks for go-ahead."""
+    """A :class:`labs.clusters.provider.Progress` of one session. A repeated ``step`` only asks whether to go on."""
 
     def __init__(self, records: Database, session: str, now: Callable[[], datetime], told: Callable[[], None]) -> None:
         self._records, self._session, self._now, self._told = records, session, now, told

@@ -65,6 +65,7 @@ class SessionService:
     pause: Callable[[float], None] = time.sleep
     _closing: threading.Event = field(default_factory=threading.Event)
     _threads: dict[str, threading.Thread] = field(default_factory=dict)
+    _woken: set[str] = field(default_factory=set)
     _thread_lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -84,7 +85,7 @@ class SessionService:
     # What a learner asks for
 
     def start(self, learner: str, lab: str, provider: str | None = None) -> SessionView:
-        """Ask for a lab; returns the session that is already there, if any. ``NotFound``, ``NotPossible``, ``NotNow``."""
+        """Ask for a lab; the session that is already there, if any. ``NotFound``, ``NotPossible``, ``NotNow``."""
         current = self.current(learner, lab)
         if current is not None and current.state == "ready":
             self._driver.observe(current.id)
@@ -201,7 +202,7 @@ class SessionService:
         return HintView(name, title, number, len(hints), hints[number - 1], number < len(hints), new)
 
     def active(self, learner: str, lab: str, kind: str) -> None:
-        """Note that a learner did something (``page``, ``kubectl``, ``shell``...): time spent, and no expiry meanwhile."""
+        """Note that a learner did something (``page``, ``kubectl``...): it counts as time spent and delays expiry."""
         with self.records.begin() as tx:
             user = self._user(tx, learner)
             mine = (Session.user_id == user.id, Session.lab == lab, Session.ended_at.is_(None))
@@ -273,8 +274,8 @@ class SessionService:
     def wake(self, session: str) -> None:
         """Have a background thread of this process do all that is wanted of a session. For the site."""
         with self._thread_lock:
-            thread = self._threads.get(session)
-            if thread is not None and thread.is_alive():
+            self._woken.add(session)
+            if session in self._threads:
                 return
             thread = threading.Thread(target=self._background, args=(session,), name=f"session-{session}", daemon=True)
             self._threads[session] = thread
@@ -306,14 +307,17 @@ class SessionService:
     # Inside
 
     def _background(self, session: str) -> None:
-        try:
-            while not self._driver.work(session, _nothing, grade=True) and not self._closing.is_set():
-                self.pause(POLL)
-        except Exception:
-            log.exception("session %s", session)
-        finally:
+        while True:
             with self._thread_lock:
-                self._threads.pop(session, None)
+                if session not in self._woken or self._closing.is_set():
+                    del self._threads[session]
+                    return
+                self._woken.discard(session)
+            try:
+                while not self._driver.work(session, _nothing, grade=True) and not self._closing.is_set():
+                    self.pause(POLL)
+            except Exception:  # a thread has nobody to raise to; the site's loop wakes the session again
+                log.exception("session %s", session)
 
     def _due(self) -> list[tuple[str, bool]]:
         """Sessions of which something is wanted, and whether a starting command may do it at once."""
@@ -357,10 +361,10 @@ class SessionService:
     def _new(
         self, tx: Transaction, user: User, lab: Lab, provider: str, seed: str, parameters: dict[str, Any]
     ) -> Session:
-        now, id = self.now(), new_id()
-        cluster = f"kindling-{lab.name[:19].rstrip('-')}-{id[:10]}"
+        now, session = self.now(), new_id()
+        cluster = f"kindling-{lab.name[:19].rstrip('-')}-{session[:10]}"
         row = Session(
-            id=id,
+            id=session,
             user_id=user.id,
             lab=lab.name,
             lab_version=lab.version,

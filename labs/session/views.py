@@ -1,4 +1,4 @@
-"""What the command and the site see of sessions and attempts: plain frozen data, safe to keep and to pass between threads."""
+"""What the command and the site see of sessions and attempts: plain frozen data, safe to keep and to pass around."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ class SessionView:
 
 @dataclass(frozen=True)
 class CheckView:
-    """One check of an attempt. ``state``: waiting, running, done; ``outcome``: passed, failed, ungradable, None until done.
+    """One check of an attempt. ``state``: waiting, running, done. ``outcome``: passed, failed, ungradable, None until
+    done.
 
     ``evidence`` and ``cause`` are filled in for instructors only (reports), never for the learner.
     """
@@ -104,7 +105,7 @@ class AttemptView:
 
 @dataclass(frozen=True)
 class HintView:
-    """A hint. ``number`` of ``of`` for this check; ``more``: there is a stronger one. ``new``: shown for the first time."""
+    """A hint: ``number`` of ``of`` for this check. ``more``: there is a stronger one. ``new``: not shown before."""
 
     check: str
     title: str

@@ -151,6 +151,16 @@ class Objects:
             if error.status != 404:
                 raise
 
+    def observed(self, key: Key) -> bool:
+        """Whether the controller of this object, if it has one that says so, has seen its latest generation."""
+        api_version, _, kind = key[0].rpartition("/")
+        if api_version != "apps/v1":
+            return True
+        resource = Resource("/apis/apps/v1", f"{kind.lower()}s", kind, namespaced=True, verbs=frozenset())
+        found = self.get(resource, key[1], key[2]) or {}
+        seen = found.get("status", {}).get("observedGeneration", 0)
+        return bool(seen >= found.get("metadata", {}).get("generation", 0))
+
     def create_all(self, manifests: Iterable[Mapping[str, Any]], namespace: str = "default") -> list[Key]:
         """Create manifests in order; those of a namespaced kind that name none go to ``namespace``. Their keys."""
         made: list[Key] = []

@@ -1,7 +1,7 @@
 """The starting state of a cluster, and the way back to it.
 
-A baseline is every object that somebody put there (not those that controllers derive from others) as it was when the
-lab was handed to the learner. :func:`restore` compares the cluster with it, undoes each difference, and goes on until
+A baseline is every object that somebody put there (not those that controllers derive from others) as it was before the
+lab's own objects were added. :func:`restore` compares the cluster with it, undoes each difference, and goes on until
 there is none: an object that was added goes, one that was changed or removed comes back, whatever its kind,
 cluster-scoped ones included. What it cannot prove it reports, and the provider then makes the cluster anew.
 
@@ -90,31 +90,25 @@ def take(objects: Objects) -> list[Obj]:
     return [_clean(obj) for obj in _Index(objects).found.values()]
 
 
-def restore(objects: Objects, baseline: Iterable[Obj], fresh: Iterable[Key], seconds: float) -> list[str]:
-    """Bring the cluster back to ``baseline``; [] when proven, else what still differs after ``seconds``.
-
-    ``fresh`` names objects that are made anew even when nothing of them changed (the lab's own, whose pods a learner
-    may have been inside of).
-    """
+def restore(objects: Objects, baseline: Iterable[Obj], seconds: float) -> list[str]:
+    """Bring the cluster back to ``baseline``; [] when proven, else what still differs after ``seconds``."""
     wanted = {key_of(obj): obj for obj in baseline}
-    renew = set(fresh)
     deadline = time.monotonic() + seconds
     before = _Index(objects).uids()
     while True:
-        left = list(_undo(objects, wanted, renew, before))
+        left = list(_undo(objects, wanted, before))
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.25)  # the control plane needs a moment to finish deletions
 
 
-def _undo(objects: Objects, wanted: dict[Key, Obj], renew: set[Key], before: set[str]) -> Iterator[str]:
+def _undo(objects: Objects, wanted: dict[Key, Obj], before: set[str]) -> Iterator[str]:
     """One pass: name each difference, and have it undone."""
     now = _Index(objects)
     order = sorted(now.found.items(), key=lambda item: (item[0][0].rpartition("/")[2] not in _FIRST, item[0]))
     for key, obj in order:
         resource = now.resources[key[0]]
-        uid = obj["metadata"]["uid"]
-        if key not in wanted or (key in renew and uid in before):
+        if key not in wanted:
             yield f"{_name(key)} is still there"
             _remove(objects, resource, obj)
         elif _comparable(obj) != _comparable(wanted[key]):

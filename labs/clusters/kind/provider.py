@@ -31,6 +31,7 @@ from labs.clusters.provider import (
     ClusterSpec,
     ClusterState,
     ClusterStatus,
+    CreateCancelled,
     Fault,
     Faults,
     Handle,
@@ -49,7 +50,7 @@ IMAGES, NODES, CONTROL_PLANE, LOAD, STARTING_STATE = STEPS = (
     "Loading the images into the nodes",
     "Preparing the lab",
 )
-CLEANING, PROVING = RESET_STEPS = ("Undoing what changed", "Waiting for the nodes")
+(CLEANING,) = RESET_STEPS = ("Undoing what changed",)
 
 
 class KindProvider:
@@ -58,6 +59,8 @@ class KindProvider:
     name = "kind"
     RESET_SECONDS = 20.0
     """How long a reset may take to prove itself before the cluster is created anew."""
+    SETTLE_SECONDS = 30.0
+    """How long the controllers may take to see the lab's own objects (a leader election takes 15)."""
 
     def __init__(
         self,
@@ -131,18 +134,20 @@ class KindProvider:
             raise ClusterGone(f"the cluster {handle['name']} is gone; start the lab again") from None
 
     def reset(self, handle: Handle, spec: ClusterSpec, progress: Progress) -> Handle:
-        """Undo every difference from the starting state; create anew when that cannot be proven."""
+        """Undo every difference from the starting state; create anew when that cannot be proven.
+
+        ``spec`` may be another lab's: a cluster of the same topology then becomes that lab's.
+        """
         progress.plan(RESET_STEPS)
         with _translated():
             try:
                 progress.step(CLEANING, done=False)
-                left = self._restore(handle)
+                left = self._restore(handle, spec)
                 progress.step(CLEANING, done=True)
                 if not left:
-                    progress.step(PROVING, done=False)
-                    self._wait_for_nodes(handle["name"], self.RESET_SECONDS)
-                    progress.step(PROVING, done=True)
                     return handle
+            except CreateCancelled:
+                raise
             except ClusterError:
                 pass  # whatever stands in the way, a new cluster does not have it
             self.delete(handle)
@@ -214,16 +219,30 @@ class KindProvider:
         (folder / "admin.kubeconfig").unlink()
         self._wait_for_nodes(spec.name, 120)
         with Objects(self.credentials({"name": spec.name}, "grader")) as objects:
-            own = objects.create_all(spec.setup)
-            kept = {"own": own, "objects": baseline.take(objects)}
-        _write_private(folder / "baseline.json.gz", gzip.compress(json.dumps(kept).encode()))
+            kept = json.dumps(baseline.take(objects)).encode()
+            _write_private(folder / "baseline.json.gz", gzip.compress(kept))
+            self._add_setup(objects, spec)
 
-    def _restore(self, handle: Handle) -> list[str]:
+    def _add_setup(self, objects: Objects, spec: ClusterSpec) -> None:
+        """Create the lab's own objects and wait until the controllers have seen them."""
+        made = objects.create_all(spec.setup)
+        deadline = time.monotonic() + self.SETTLE_SECONDS
+        while waiting := [key for key in made if not objects.observed(key)]:
+            if time.monotonic() > deadline:
+                raise ClusterError(f"no controller took up {waiting[0][2]} within {self.SETTLE_SECONDS:.0f} s")
+            time.sleep(0.1)  # between two questions to the API server
+
+    def _restore(self, handle: Handle, spec: ClusterSpec) -> list[str]:
+        """Undo everything, then add the lab's own objects; what could not be undone, in words."""
         self.faults(handle).heal()
         kept = json.loads(gzip.decompress((self._folder(handle["name"]) / "baseline.json.gz").read_bytes()))
         with Objects(self.credentials(handle, "grader")) as objects:
-            own = [(kind, namespace, name) for kind, namespace, name in kept["own"]]
-            return baseline.restore(objects, kept["objects"], own, self.RESET_SECONDS)
+            left = baseline.restore(objects, kept, self.RESET_SECONDS)
+            if not left:
+                self._kind.load(spec.name, spec.images)
+                self._wait_for_nodes(spec.name, self.RESET_SECONDS)
+                self._add_setup(objects, spec)
+            return left
 
     def _revive(self, handle: Handle) -> bool:
         """Start a finished cluster whose nodes were stopped (the machine was rebooted); whether it came back."""

@@ -195,11 +195,13 @@ def _belongs(pod: Obj) -> bool:
 
 
 def _ports_key(ports: Sequence[Obj]) -> str:
-    return json.dumps(ports, sort_keys=True)
+    """Equal for equal ports; a stored port without a name has the name ""."""
+    named = [{key: value for key, value in port.items() if value not in ("", None)} for port in ports]
+    return json.dumps(named, sort_keys=True)
 
 
 def _relevant(obj: Obj) -> tuple[object, ...]:
-    return obj["metadata"].get("labels"), obj.get("endpoints") or [], obj.get("ports") or []
+    return obj["metadata"].get("labels"), obj.get("endpoints") or [], _ports_key(obj.get("ports") or [])
 
 
 def _triggered(obj: Obj, at: str) -> Obj:

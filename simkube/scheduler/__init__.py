@@ -1,0 +1,1 @@
+"""``kube-scheduler``: filter, score, bind; independent of the other components."""

@@ -1,0 +1,200 @@
+"""What the scheduler knows of each node: what it has, what is taken, who runs there.
+
+Kept current pod by pod, so that placing one more pod costs a look at each node and not at each pod.
+Source: ``pkg/scheduler/framework/types.go`` (NodeInfo).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from simkube.client import Key, Obj, key_of
+from simkube.controllers.owners import controller_of
+from simkube.controllers.pods import FINISHED, phase
+from simkube.quantity import milli
+
+PODS = "pods"
+DEFAULT_CPU = 100
+"""Thousandths of a CPU that a container without a request counts for when nodes are scored."""
+DEFAULT_MEMORY = 200 * 1024 * 1024 * 1000
+
+
+def requests(pod: Obj) -> dict[str, int]:
+    """What a pod asks for, in thousandths of each resource's unit; init containers count where they ask for more."""
+    spec = pod["spec"]
+    wanted: Counter[str] = Counter()
+    for container in spec.get("containers") or ():
+        wanted.update(_requests(container))
+    sidecars: Counter[str] = Counter()
+    peak: dict[str, int] = {}
+    for container in spec.get("initContainers") or ():
+        asked = _requests(container)
+        if container.get("restartPolicy") == "Always":
+            sidecars.update(asked)
+            asked = dict(sidecars)
+        else:
+            asked = dict(sidecars + Counter(asked))
+        for name, amount in asked.items():
+            peak[name] = max(peak.get(name, 0), amount)
+    wanted.update(sidecars)
+    total = {name: max(wanted[name], peak.get(name, 0)) for name in {*wanted, *peak}}
+    total |= _requests(spec)
+    for name, amount in _quantities(spec.get("overhead")).items():
+        total[name] = total.get(name, 0) + amount
+    return {name: amount for name, amount in total.items() if amount}
+
+
+def _requests(container: Obj) -> dict[str, int]:
+    return _quantities((container.get("resources") or {}).get("requests"))
+
+
+def _quantities(amounts: Obj | None) -> dict[str, int]:
+    return {name: milli(amount) for name, amount in (amounts or {}).items()}
+
+
+def scored_requests(pod: Obj) -> tuple[int, int]:
+    """CPU and memory as counted when nodes are scored: containers that ask for nothing count for a little."""
+    asked = requests(pod)
+    containers = len(pod["spec"].get("containers") or ())
+    return asked.get("cpu") or DEFAULT_CPU * containers, asked.get("memory") or DEFAULT_MEMORY * containers
+
+
+HostPort = tuple[str, str, int]
+
+
+def host_ports(pod: Obj) -> list[HostPort]:
+    """The ``(address, protocol, port)`` of the node that a pod takes."""
+    return [
+        (port.get("hostIP") or "0.0.0.0", port.get("protocol", "TCP"), port["hostPort"])  # noqa: S104 - any address
+        for container in pod["spec"].get("containers") or ()
+        for port in container.get("ports") or ()
+        if port.get("hostPort")
+    ]
+
+
+class NodeInfo:
+    """One node and the pods bound to it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.node: Obj | None = None
+        self.allocatable: dict[str, int] = {}
+        self.requested: Counter[str] = Counter()
+        self.scored = [0, 0]
+        self.ports: Counter[HostPort] = Counter()
+        self.owners: Counter[str] = Counter()
+        self.pods: dict[Key, Obj] = {}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The node's labels."""
+        meta = self.node["metadata"] if self.node else {}
+        labels: dict[str, str] = meta.get("labels") or {}
+        return labels
+
+    @property
+    def taints(self) -> list[Obj]:
+        """The node's taints."""
+        return list((self.node["spec"].get("taints") if self.node else None) or ())
+
+    @property
+    def unschedulable(self) -> bool:
+        """Whether it is cordoned."""
+        return bool(self.node and self.node["spec"].get("unschedulable"))
+
+    def set_node(self, node: Obj | None) -> None:
+        """Take over what the node says about itself now."""
+        self.node = node
+        status = (node.get("status") or {}) if node else {}
+        self.allocatable = _quantities(status.get("allocatable") or status.get("capacity"))
+
+    def put(self, pod: Obj) -> None:
+        """Count a pod that is bound here."""
+        self.remove(key_of(pod))
+        self.pods[key_of(pod)] = pod
+        self._count(pod, 1)
+
+    def remove(self, key: Key) -> None:
+        """Count it no more."""
+        pod = self.pods.pop(key, None)
+        if pod is not None:
+            self._count(pod, -1)
+
+    def _count(self, pod: Obj, sign: int) -> None:
+        for name, amount in requests(pod).items():
+            self.requested[name] += sign * amount
+        for index, amount in enumerate(scored_requests(pod)):
+            self.scored[index] += sign * amount
+        for port in host_ports(pod):
+            self.ports[port] += sign
+            if not self.ports[port]:
+                del self.ports[port]
+        owner = controller_of(pod)
+        if owner is not None:
+            self.owners[owner["uid"]] += sign
+            if not self.owners[owner["uid"]]:
+                del self.owners[owner["uid"]]
+
+
+class Nodes:
+    """All nodes, by name; it also remembers which bound pods keep others away."""
+
+    def __init__(self) -> None:
+        self._infos: dict[str, NodeInfo] = {}
+        self._where: dict[Key, str] = {}
+        self.repelling: dict[Key, Obj] = {}
+        self.namespace_labels: dict[str, dict[str, str]] = {}
+
+    def all(self) -> list[NodeInfo]:
+        """The nodes there are, in the order of their names."""
+        return [self._infos[name] for name in sorted(self._infos) if self._infos[name].node is not None]
+
+    def get(self, name: str) -> NodeInfo | None:
+        """One node."""
+        info = self._infos.get(name)
+        return info if info is not None and info.node is not None else None
+
+    def set_node(self, name: str, node: Obj | None) -> None:
+        """A node came, changed or (None) went."""
+        self._info(name).set_node(node)
+        if node is None and not self._infos[name].pods:
+            del self._infos[name]
+
+    def set_pod(self, pod: Obj) -> None:
+        """A pod came or changed; it counts while it is bound and not finished."""
+        node = pod["spec"].get("nodeName")
+        if not node or phase(pod) in FINISHED:
+            self.drop_pod(key_of(pod))
+            return
+        key = key_of(pod)
+        if self._where.get(key) not in (None, node):
+            self.drop_pod(key)
+        self._where[key] = node
+        self._info(node).put(pod)
+        if required_terms(pod, "podAntiAffinity"):
+            self.repelling[key] = pod
+
+    def drop_pod(self, key: Key) -> None:
+        """A pod is gone."""
+        node = self._where.pop(key, None)
+        self.repelling.pop(key, None)
+        if node is not None:
+            self._infos[node].remove(key)
+
+    def pods(self) -> Iterable[tuple[NodeInfo, Obj]]:
+        """Every bound pod with its node."""
+        for info in self.all():
+            for pod in info.pods.values():
+                yield info, pod
+
+    def _info(self, name: str) -> NodeInfo:
+        if name not in self._infos:
+            self._infos[name] = NodeInfo(name)
+        return self._infos[name]
+
+
+def required_terms(pod: Obj, kind: str) -> list[Obj]:
+    """The required terms of ``podAffinity`` or ``podAntiAffinity``."""
+    affinity = (pod["spec"].get("affinity") or {}).get(kind) or {}
+    return list(affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ())

@@ -28,8 +28,17 @@ _TEXT = {
 }
 
 
+class NodePlace(Protocol):
+    """Where a node is on the network."""
+
+    address: str
+    pod_cidr: str
+
+
 class Network(Protocol):
-    """The part of the cluster's network that the kubelet needs: requests to hosts other than its own pods."""
+    """What the kubelet needs of the cluster's network: its own place, and requests to hosts other than its pods."""
+
+    def node(self, name: str) -> NodePlace: ...
 
     async def request(self, source_ip: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse: ...
 
@@ -108,8 +117,7 @@ async def _exec(argv: list[str], target: Target, timeout: float) -> Outcome:
         return Outcome(
             None,
             "rpc error: code = Unknown desc = failed to exec in container: "
-            f'failed to start exec "{target.container.id}": '
-            f"OCI runtime exec failed: exec failed: unable to start container process: {error}",
+            f'failed to start exec "{target.container.id}": {error}',
         )
     process.stdin.close()
 

@@ -8,6 +8,7 @@ Stopping the component is a stopped kubelet: its containers go on and nobody loo
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 from simkube.client import Client, Component, Event, Informers, Obj, Server, WorkLoop
@@ -41,14 +42,17 @@ class SideStore(Protocol):
 class NodeRuntime(Runtime, Protocol):
     """The runtime of a node that can be switched off."""
 
-    def stop(self) -> None:
-        """Power off: every container dies, nothing answers."""
+    def power_off(self) -> None:
+        """Every container dies, nothing answers."""
 
-    def start(self) -> None:
-        """Power on again, or go on after :meth:`pause`."""
+    def power_on(self) -> None:
+        """It answers again; nothing runs on it."""
 
     def pause(self) -> None:
-        """Freeze everything; packets to it are lost."""
+        """Freeze everything; nothing answers."""
+
+    def resume(self) -> None:
+        """The end of :meth:`pause`."""
 
 
 class Kubelet(Component):
@@ -71,7 +75,7 @@ class Kubelet(Component):
     ) -> None:
         self.node_name = node_name
         super().__init__(server, loop, informers)
-        self.settings = settings or NodeSettings()
+        self.settings = _placed(settings or NodeSettings(), network, node_name)
         self.runtime = runtime
         self.workers: dict[str, PodWorker] = {}
         self.powered = True
@@ -127,7 +131,7 @@ class Kubelet(Component):
         self.stop()
         self.powered, self.paused = False, False
         self._lost = True
-        self.runtime.stop()
+        self.runtime.power_off()
 
     def pause_node(self) -> None:
         """Freeze the node and everything on it."""
@@ -140,12 +144,14 @@ class Kubelet(Component):
         if self.powered and not self.paused:
             return
         self.powered, self.paused = True, False
-        self.runtime.start()
         if self._lost:
             self._lost = False
+            self.runtime.power_on()
             for worker in self.workers.values():
                 if not worker.pod.over:
                     lose(worker.pod)
+        else:
+            self.runtime.resume()
         self.start()
 
     # -- reconciling -------------------------------------------------------------------------------------------------
@@ -313,6 +319,11 @@ class Kubelet(Component):
         if run is None:
             return None
         return run.previous if previous else run.container
+
+
+def _placed(settings: NodeSettings, network: Network, name: str) -> NodeSettings:
+    place = network.node(name)
+    return replace(settings, ip=settings.ip or place.address, pod_cidr=settings.pod_cidr or place.pod_cidr)
 
 
 def _wants_work(before: Obj, after: Obj) -> bool:

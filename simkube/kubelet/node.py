@@ -41,9 +41,9 @@ _INFO = {
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """What a node is given from outside: address, labels, taints, capacity. The rest it finds out by itself."""
+    """What a node is given from outside; address and pod range are the network's choice when empty."""
 
-    ip: str = "172.18.0.2"
+    ip: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Mapping[str, str], ...] = ()
     pod_cidr: str = ""

@@ -52,7 +52,7 @@ def recover(pod: Pod, state: Mapping[str, Any] | None) -> None:
     pod.initialized = met.get("Initialized") == "True"
     pod.sandbox = pod.node.runtime.sandbox(pod.sandbox_config(), ip=str(state["ip"]), state=state["sandbox"])
     pod.address = pod.node.ip if pod.spec.get("hostNetwork") else pod.sandbox.ip
-    for container in pod.sandbox.containers():
+    for container in pod.sandbox.containers:
         of = pod.runs.get(container.config.name)
         if of is not None:
             of.previous, of.container = of.container, container
@@ -118,6 +118,8 @@ def lose(pod: Pod) -> None:
         run.held = False
         run.hooking = False
         run.retry_at = 0.0
+    if pod.sandbox is not None:
+        pod.sandbox.remove()
     pod.sandbox = None
     pod.volumes = {}
     pod.files = {}

@@ -44,7 +44,11 @@ async def have_image(pod: Pod, run: Run) -> Image | None:
     """The container's image on this node, pulled when the policy says so; None when it has to wait."""
     clock, name = pod.node.clock, str(run.spec["image"])
     policy = pull_policy(run.spec)
-    present = pod.node.runtime.image(name)
+    try:
+        present = pod.node.runtime.image(name)
+    except ImageError as error:
+        _pull_failed(pod, run, name, error, clock)
+        return None
     if present is not None and policy != "Always":
         pod.event(
             "Normal",
@@ -149,10 +153,7 @@ def _begin(pod: Pod, run: Run) -> None:
 
 
 def _start_failed(pod: Pod, run: Run, error: StartError) -> None:
-    message = (
-        f"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: \
-unable to start container process: error during container init: {error}"
-    )
+    message = str(error)
     pod.event("Warning", "Failed", f"Error: {message}", run)
     container_id = run.container.id if run.container is not None else ""
     run.ended_without_container(error.exit_code, error.reason, message, pod.node.clock.now(), container_id)

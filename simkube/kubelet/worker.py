@@ -23,6 +23,7 @@ from simkube.kubelet.starting import start
 from simkube.kubelet.status import phase, pod_status
 from simkube.kubelet.stopping import kill, kill_all
 from simkube.kubelet.volumes import MountError, Sources, contents, fill
+from simkube.runtime.cri import NetworkError
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ PROPAGATION = 30.0
 """Seconds until a changed config map or secret is in the volumes: half of the real kubelet's sync period."""
 FORCED_GRACE = 1.0
 """Seconds the containers of a pod have that was deleted from the API by force."""
+SANDBOX_RETRY = 12.0
+"""Seconds until a sandbox that could not be made is tried again."""
 TROUBLE = 5.0
 """Seconds until a pod is looked at again whose status could not be written or whose sync failed."""
 
@@ -136,10 +139,8 @@ class PodWorker:
         pod = self.pod
         if self._refused() or await self._deadline_passed() or not self._mount():
             return
-        if pod.sandbox is None:
-            pod.sandbox = self._node.runtime.sandbox(pod.sandbox_config())
-            pod.address = self._node.ip if pod.spec.get("hostNetwork") else pod.sandbox.ip
-            self._refresh_downward()
+        if pod.sandbox is None and not self._make_sandbox():
+            return
         if not await self._initialize():
             return
         if not pod.initialized:
@@ -151,6 +152,18 @@ class PodWorker:
             await self._ensure(run)
         if phase(pod) in ("Succeeded", "Failed"):
             await self._finish()
+
+    def _make_sandbox(self) -> bool:
+        pod = self.pod
+        try:
+            pod.sandbox = self._node.runtime.sandbox(pod.sandbox_config())
+        except NetworkError as error:
+            pod.event("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
+            self._wakes.append(SANDBOX_RETRY)
+            return False
+        pod.address = self._node.ip if pod.spec.get("hostNetwork") else pod.sandbox.ip
+        self._refresh_downward()
+        return True
 
     def _refused(self) -> bool:
         features = pod_refusals(self.pod.spec)

@@ -1,0 +1,53 @@
+"""How a lab's author marks a check, and says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from grader.errors import CheckFailed
+from grader.text import plain
+
+Test = TypeVar("Test", bound=Callable[..., Any])
+MARK = "__kindling_check__"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What :func:`check` says about a test. ``name``: the function's, without ``test_``, with dashes."""
+
+    name: str
+    title: str
+    points: float
+
+
+def check(*, points: float, title: str) -> Callable[[Test], Test]:
+    """Mark a test function as a check worth ``points``; ``title`` is what the learner reads. ``ValueError`` when
+    the points are negative, the title is empty or the function is not named ``test_...``."""
+
+    def mark(test: Test) -> Test:
+        if points < 0 or not title.strip() or not test.__name__.startswith("test_"):
+            raise ValueError(f"{test.__name__}: a check is named test_..., has a title and points of at least 0")
+        name = test.__name__.removeprefix("test_").replace("_", "-")
+        setattr(test, MARK, Check(name, title.strip(), float(points)))
+        return test
+
+    return mark
+
+
+def of(test: object) -> Check | None:
+    """What the author said about a test function; None for a function that is no check."""
+    found = getattr(test, MARK, None)
+    return found if isinstance(found, Check) else None
+
+
+def fail(*, expected: object, observed: object, look: str = "") -> NoReturn:
+    """Fail the check: what was asked for, what there is instead, and the command or place that shows it.
+
+    Learner's words inside go through ``quoted`` first. Never say the solution.
+    """
+    lines = [f"Expected: {expected}", f"Observed: {observed}"]
+    if look:
+        lines.append(f"Look: {look}")
+    raise CheckFailed(plain("\n".join(lines)))

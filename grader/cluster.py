@@ -1,0 +1,235 @@
+"""The ``cluster`` fixture: the learner's cluster as a check sees it.
+
+Helpers answer the questions checks ask again and again (which pods, are they ready and if not why, who is behind this
+Service, what does the log say) in the learner's namespace. For everything else there is the official client:
+``cluster.core``, ``cluster.apps`` and ``cluster.client``. It changes nothing; what breaks things is ``faults``.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from grader import explain
+from grader.checks import fail
+from grader.connection import Connection
+from grader.errors import Missing, Refused
+from grader.objects import Endpoint, Endpoints, Pod, endpoints, seconds_of
+from grader.text import plain
+from grader.waiting import poll
+
+Selector = str | Mapping[str, str]
+MOST = 500
+HOMES = {
+    "deployment": "/apis/apps/v1",
+    "replicaset": "/apis/apps/v1",
+    "statefulset": "/apis/apps/v1",
+    "daemonset": "/apis/apps/v1",
+    "pod": "/api/v1",
+    "service": "/api/v1",
+    "endpoints": "/api/v1",
+    "configmap": "/api/v1",
+    "secret": "/api/v1",
+    "serviceaccount": "/api/v1",
+}
+
+
+class Cluster:
+    """One learner's namespace in one cluster. ``core``, ``apps``, ``client``: the official Python client."""
+
+    def __init__(self, connection: Connection, namespace: str) -> None:
+        self.connection = connection
+        self.namespace = namespace
+
+    # -- the official client -----------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def client(self) -> Any:
+        """``kubernetes.client.ApiClient`` for this cluster (imported when first asked for: it takes 0.3 s)."""
+        import kubernetes.client
+        import kubernetes.config
+        import yaml
+
+        given = yaml.safe_load(self.connection.kubeconfig)
+        return kubernetes.config.new_client_from_config_dict(given)
+
+    @functools.cached_property
+    def core(self) -> Any:
+        """``kubernetes.client.CoreV1Api``."""
+        import kubernetes.client
+
+        return kubernetes.client.CoreV1Api(self.client)
+
+    @functools.cached_property
+    def apps(self) -> Any:
+        """``kubernetes.client.AppsV1Api``."""
+        import kubernetes.client
+
+        return kubernetes.client.AppsV1Api(self.client)
+
+    # -- objects -----------------------------------------------------------------------------------------------------
+
+    def find(self, kind: str, name: str) -> dict[str, Any] | None:
+        """The object as JSON, None when there is none. ``kind`` is the singular: deployment, service, pod, ..."""
+        try:
+            return self.connection.get(f"{self._path(kind)}/{urllib.parse.quote(name, safe='')}")
+        except Missing:
+            return None
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """The object as JSON; the check fails, saying so, when the learner has none of that name."""
+        found = self.find(kind, name)
+        if found is None:
+            fail(
+                expected=f"a {kind} named {name} in namespace {self.namespace}",
+                observed="there is none",
+                look=f"kubectl get {kind} --namespace {self.namespace}",
+            )
+        return found
+
+    def objects(self, kind: str, selector: Selector = "") -> list[dict[str, Any]]:
+        """Objects as JSON, at most 500 of them."""
+        answer = self.connection.get(self._path(kind), labelSelector=_selector(selector), limit=MOST)
+        return list(answer.get("items") or [])
+
+    def _path(self, kind: str) -> str:
+        plural = kind if kind.endswith("s") else kind + "s"
+        return f"{HOMES[kind]}/namespaces/{self.namespace}/{plural}"
+
+    # -- pods --------------------------------------------------------------------------------------------------------
+
+    def pod(self, name: str) -> Pod:
+        """The pod of that name; the check fails when there is none."""
+        return Pod(self.get("pod", name))
+
+    def pods(self, selector: Selector = "", *, terminating: bool = False) -> list[Pod]:
+        """Pods that match, oldest first; those being deleted or over only with ``terminating``."""
+        found = [Pod(one) for one in self.objects("pod", selector)]
+        found.sort(key=lambda one: (str(one.raw["metadata"].get("creationTimestamp")), one.name))
+        return [one for one in found if terminating or not (one.terminating or one.over)]
+
+    def pods_of(self, kind: str, name: str) -> list[Pod]:
+        """Pods that the workload controls, whatever their labels: directly, or through its replica sets."""
+        uid = self.get(kind, name)["metadata"]["uid"]
+        owners = {uid}
+        if kind == "deployment":
+            owners |= {one["metadata"]["uid"] for one in self.objects("replicaset") if _owned(one, {uid})}
+        return [pod for pod in self.pods() if _owned(pod.raw, owners)]
+
+    def pods_behind(self, service: str) -> list[Pod]:
+        """Ready pods that the Service sends its clients to."""
+        names = {one.pod for one in self.endpoints(service).ready if one.pod}
+        return [one for one in self.pods() if one.name in names]
+
+    def ready_pods(self, selector: Selector, count: int, seconds: float, look: str = "") -> list[Pod]:
+        """Wait until exactly ``count`` pods match and all are ready; the check fails saying which is not and why."""
+        shown = _selector(selector)
+
+        def all_ready() -> list[Pod]:
+            pods = self.pods(selector)
+            if len(pods) != count or not all(one.ready for one in pods):
+                extra = f" ({len(pods)} pods match)" if len(pods) > count else ""
+                fail(
+                    expected=f"{count} ready pods labelled {shown}",
+                    observed=self.explain_all(pods, count) + extra,
+                    look=look or f"kubectl get pods --namespace {self.namespace} --selector {shown}",
+                )
+            return pods
+
+        return poll(all_ready, seconds)
+
+    def explain(self, pod: Pod) -> str:
+        """One sentence on the state of a pod, with its last log line or event where that says more."""
+        return explain.explain(pod, self._last_line, self.last_warning)
+
+    def explain_all(self, pods: Iterable[Pod], wanted: int) -> str:
+        """``1 of 3 ready: pod a is ...``."""
+        return explain.explain_all(list(pods), wanted, self.explain)
+
+    def logs(self, pod: Pod, container: str, *, lines: int = 100, previous: bool = False) -> str:
+        """The end of a container's log; "" when it has none."""
+        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
+        query = {"container": container, "tailLines": lines, "limitBytes": 1 << 18}
+        try:
+            return self.connection.text(path, **query, **({"previous": "true"} if previous else {}))
+        except Refused:
+            return ""  # no process has run yet, or the kubelet has let its log go
+
+    def _last_line(self, pod: Pod, container: str, previous: bool) -> str:
+        lines = self.logs(pod, container, lines=5, previous=previous).strip().splitlines()
+        return plain(lines[-1], 200) if lines else ""
+
+    def last_warning(self, pod: Pod) -> str:
+        """The message of the pod's last warning event."""
+        path = f"/api/v1/namespaces/{pod.namespace}/events"
+        events = self.connection.get(path, fieldSelector=f"involvedObject.name={pod.name},type=Warning", limit=100)
+        mine = [one for one in events.get("items") or [] if (one.get("involvedObject") or {}).get("uid") == pod.uid]
+        latest: Mapping[str, Any] = max(mine, key=_when, default={})
+        return plain(latest.get("message", ""), 400)
+
+    # -- services and nodes ------------------------------------------------------------------------------------------
+
+    def endpoints(self, service: str) -> Endpoints:
+        """The addresses behind a Service; none when it has none or does not exist."""
+        found = self.find("endpoints", service)
+        if found is not None:
+            return Endpoints(tuple(endpoints(found)))
+        try:
+            path = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
+            slices = self.connection.get(path, labelSelector=f"kubernetes.io/service-name={service}").get("items") or []
+        except Refused:
+            return Endpoints()  # before Kubernetes 1.21
+        return Endpoints(tuple(address for one in slices for address in _of_slice(one)))
+
+    def url(self, service: str, port: int = 80, path: str = "/") -> str:
+        """The URL of a Service by its DNS name, for the probe."""
+        return f"http://{service}.{self.namespace}.svc.cluster.local:{port}{path}"
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The cluster's nodes as JSON."""
+        return list(self.connection.get("/api/v1/nodes", limit=MOST).get("items") or [])
+
+    def workers(self) -> list[str]:
+        """Names of the nodes that are not part of the control plane."""
+        return [one["metadata"]["name"] for one in self.nodes() if not is_control_plane(one)]
+
+
+def is_control_plane(node: Mapping[str, Any]) -> bool:
+    """By the labels of kubeadm, before and after Kubernetes 1.24."""
+    labels = node["metadata"].get("labels") or {}
+    return any(f"node-role.kubernetes.io/{role}" in labels for role in ("control-plane", "master"))
+
+
+def node_ready(node: Mapping[str, Any]) -> bool:
+    """Whether its kubelet says, and the node controller believes, that it is ready."""
+    conditions = (node.get("status") or {}).get("conditions") or []
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+
+
+def _selector(selector: Selector) -> str:
+    return selector if isinstance(selector, str) else ",".join(f"{key}={value}" for key, value in selector.items())
+
+
+def _owned(raw: Mapping[str, Any], uids: set[str]) -> bool:
+    return any(one.get("controller") and one.get("uid") in uids for one in raw["metadata"].get("ownerReferences") or [])
+
+
+def _when(event: Mapping[str, Any]) -> float:
+    for key in ("lastTimestamp", "eventTime", "firstTimestamp"):
+        if event.get(key):
+            return seconds_of(str(event[key]))
+    return seconds_of(str(event["metadata"].get("creationTimestamp") or "")) or time.time()
+
+
+def _of_slice(raw: Mapping[str, Any]) -> list[Endpoint]:
+    ports = [int(one.get("port") or 0) for one in raw.get("ports") or []] or [0]
+    made = []
+    for one in raw.get("endpoints") or []:
+        target = one.get("targetRef") or {}
+        ready = (one.get("conditions") or {}).get("ready") is not False
+        for ip in one.get("addresses") or []:
+            made += [Endpoint(ip, port, str(target.get("name", "")), ready) for port in ports]
+    return made

@@ -1,0 +1,185 @@
+"""The grader's own connection to one cluster's API server: JSON in, JSON out, over kept-open HTTPS connections.
+
+The helpers of the ``cluster`` fixture read JSON as the API server sent it: it is the same for every version from 1.20
+on, and needs no client library to be imported first (a third of a second at every attempt). Authors who want the
+official client get it from ``cluster.core`` and ``cluster.apps``.
+
+It loads the kubeconfig it was given and nothing else; commands (``exec``) and helpers (``auth-provider``) in it are
+refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import ssl
+import tempfile
+import threading
+import time
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import urllib3
+import yaml
+
+from grader.errors import ClusterUnreachable, Missing, Refused, Ungradable
+from grader.text import plain
+
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 10.0
+RETRY_SECONDS = 6.0
+PAUSE_SECONDS = 0.2
+ANSWER_BYTES = 32 << 20
+
+
+class Connection:
+    """Requests to one API server. Safe to use from several threads."""
+
+    def __init__(self, kubeconfig: str) -> None:
+        """``Ungradable`` when ``kubeconfig`` (YAML) cannot be used. Connects to nothing."""
+        self.kubeconfig = kubeconfig
+        try:
+            self.server, headers, context = _load(kubeconfig)
+        except (KeyError, TypeError, ValueError, StopIteration, OSError, yaml.YAMLError, ssl.SSLError) as error:
+            raise Ungradable(f"the grader's kubeconfig cannot be used: {error!r}") from error
+        self._pool = urllib3.PoolManager(headers=headers, ssl_context=context, maxsize=8, retries=False)
+        self._alive = threading.Event()
+        self._alive.set()
+
+    def get(self, path: str, **query: object) -> dict[str, Any]:
+        """GET ``path`` (``/api/v1/...``); tried again for some seconds when the API server does not answer."""
+        return self._json("GET", path, query, None)
+
+    def text(self, path: str, **query: object) -> str:
+        """GET ``path`` as text (logs)."""
+        return self._patiently("GET", path, query, None, READ_SECONDS).decode("utf-8", "replace")
+
+    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST; ``Refused`` with status 409 when it is there already."""
+        return self._json("POST", path, {}, body)
+
+    def delete(self, path: str, **options: object) -> dict[str, Any]:
+        """DELETE with ``options`` (``gracePeriodSeconds``, ``preconditions``, ...)."""
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", **options}
+        return self._json("DELETE", path, {}, body)
+
+    def send(self, method: str, path: str, body: object = None, seconds: float = READ_SECONDS) -> tuple[int, bytes]:
+        """One request, tried once: status and body. ``ClusterUnreachable`` when there is no answer in time."""
+        return self._once(method, path, {}, body, seconds)
+
+    def close(self) -> None:
+        """Drop the connections that are kept open."""
+        self._pool.clear()
+
+    def _json(self, method: str, path: str, query: Mapping[str, object], body: object) -> dict[str, Any]:
+        data = self._patiently(method, path, query, body, READ_SECONDS)
+        try:
+            answer = json.loads(data)
+        except ValueError as error:
+            raise ClusterUnreachable(f"{method} {path}: the answer is not JSON: {data[:200]!r}") from error
+        if not isinstance(answer, dict):
+            raise ClusterUnreachable(f"{method} {path}: the answer is not an object")
+        return answer
+
+    def _patiently(self, method: str, path: str, query: Mapping[str, object], body: object, seconds: float) -> bytes:
+        """The body of a good answer. Once the cluster was found gone, later calls are tried once only."""
+        deadline = time.monotonic() + (RETRY_SECONDS if self._alive.is_set() else 0)
+        while True:
+            try:
+                status, data = self._once(method, path, query, body, seconds)
+                if status < 400:
+                    self._alive.set()
+                    return data
+                _raise_for(method, path, status, data)
+            except ClusterUnreachable:
+                if time.monotonic() >= deadline:
+                    self._alive.clear()
+                    raise
+            time.sleep(PAUSE_SECONDS)
+
+    def _once(
+        self, method: str, path: str, query: Mapping[str, object], body: object, seconds: float
+    ) -> tuple[int, bytes]:
+        given = urllib.parse.urlencode({key: value for key, value in query.items() if value not in (None, "")})
+        url = self.server + path + ("?" + given if given else "")
+        headers = dict(self._pool.headers)
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)
+        try:
+            answer = self._pool.request(
+                method, url, body=data, headers=headers, timeout=timeout, redirect=False, preload_content=False
+            )
+            try:
+                content = answer.read(ANSWER_BYTES, decode_content=True)
+            finally:
+                answer.drain_conn()
+                answer.release_conn()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ClusterUnreachable(f"{method} {path}: {error!r}") from error
+        return int(answer.status), content
+
+
+def _raise_for(method: str, path: str, status: int, data: bytes) -> None:
+    """Raise what an answer of 400 and above means."""
+    try:
+        said = json.loads(data)
+        details = said.get("details") or {}
+        message, reason = str(said.get("message", "")), str(said.get("reason", ""))
+    except (ValueError, AttributeError):
+        details, message, reason = {}, data[:300].decode("utf-8", "replace"), ""
+    cause = plain(f"{method} {path}: {status} {reason} {message}", 600)
+    if status >= 500 or status == 429:
+        raise ClusterUnreachable(cause)
+    if status == 404 and details.get("name"):
+        raise Missing(cause, str(details.get("kind", "")), str(details["name"]))
+    raise Refused(cause, status, reason)
+
+
+def _load(kubeconfig: str) -> tuple[str, dict[str, str], ssl.SSLContext | None]:
+    """Server URL, headers and TLS settings of the current context."""
+    config = yaml.safe_load(kubeconfig)
+    wanted = config["current-context"]
+    context = next(one["context"] for one in config["contexts"] if one["name"] == wanted)
+    cluster = next(one["cluster"] for one in config["clusters"] if one["name"] == context["cluster"])
+    user = next(one["user"] for one in config["users"] if one["name"] == context["user"]) or {}
+    if "exec" in user or "auth-provider" in user:
+        raise ValueError("it names a command to run, which is not done here")
+    headers = {"Accept": "application/json", "User-Agent": "kindling-grader"}
+    if user.get("token"):
+        headers["Authorization"] = "Bearer " + str(user["token"])
+    server = str(cluster["server"]).rstrip("/")
+    return server, headers, _tls(cluster, user) if server.startswith("https:") else None
+
+
+def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if cluster.get("insecure-skip-tls-verify"):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif authority := _content(cluster, "certificate-authority"):
+        context = ssl.create_default_context(cadata=authority.decode())
+    certificate, key = _content(user, "client-certificate"), _content(user, "client-key")
+    if certificate and key:
+        with tempfile.TemporaryDirectory(prefix="kindling-grader-") as folder:
+            path = Path(folder) / "identity.pem"
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                file.write(certificate + b"\n" + key)
+            context.load_cert_chain(path)
+    return context
+
+
+def _content(given: Mapping[str, Any], name: str) -> bytes:
+    """The bytes of ``name`` or ``name-data``; b"" when neither is given."""
+    if given.get(name + "-data"):
+        try:
+            return base64.b64decode(str(given[name + "-data"]), validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"{name}-data is not base64") from error
+    return Path(str(given[name])).read_bytes() if given.get(name) else b""

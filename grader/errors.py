@@ -1,0 +1,72 @@
+"""What can end a check early.
+
+::
+
+    GraderError
+    ├── CheckFailed            the learner's: expected, observed, where to look
+    └── Ungradable             ours: the check decided nothing; ``cause`` is for the log
+        ├── ClusterUnreachable the API server does not answer, or answers 5xx
+        ├── Refused            the API server refuses what the grader asks for
+        │   └── Missing        ... because there is no such object
+        ├── ProbeUnavailable   the grader's probe pod does not come up or does not answer
+        └── FaultUnavailable   a fault could not be injected or undone
+"""
+
+from __future__ import annotations
+
+
+class GraderError(Exception):
+    """The root."""
+
+
+class CheckFailed(GraderError, AssertionError):
+    """The learner's state is not what was asked for. The text is for the learner."""
+
+
+class Ungradable(GraderError):
+    """The check could not be decided. ``str()`` is for the log, :attr:`said` for the learner."""
+
+    said = "something went wrong on the grader's side"
+
+    def __init__(self, cause: str, said: str = "") -> None:
+        super().__init__(cause)
+        if said:
+            self.said = said
+
+
+class ClusterUnreachable(Ungradable):
+    """The API server does not answer, or answers that it cannot."""
+
+    said = "the cluster did not answer"
+
+
+class Refused(Ungradable):
+    """The API server refused a request; ``status`` is the HTTP status, ``reason`` Kubernetes' own word."""
+
+    said = "the cluster refused what the grader asked for"
+
+    def __init__(self, cause: str, status: int, reason: str = "") -> None:
+        super().__init__(cause)
+        self.status = status
+        self.reason = reason
+
+
+class Missing(Refused):
+    """There is no such object (``kind``, ``name`` as the API server says them). Where no helper catches it, failed."""
+
+    def __init__(self, cause: str, kind: str = "", name: str = "") -> None:
+        super().__init__(cause, 404, "NotFound")
+        self.kind = kind
+        self.name = name
+
+
+class ProbeUnavailable(Ungradable):
+    """The probe pod does not come up, or no longer answers."""
+
+    said = "the grader's probe pod could not do its work"
+
+
+class FaultUnavailable(Ungradable):
+    """A fault could not be injected or undone."""
+
+    said = "the grader could not break or mend what this check needs"

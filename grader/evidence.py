@@ -1,0 +1,34 @@
+"""What a check was decided from, kept for the instructor: bounded, plain, JSON.
+
+It keeps observations, not opinions: counts and logs of requests, what pods said, what was broken and when.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from grader.text import bounded, plain
+
+ENTRY_CHARACTERS = 120_000
+CHECK_CHARACTERS = 300_000
+MOST_ENTRIES = 200
+
+
+class Evidence:
+    """The evidence of one check, in the order it was seen."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self._start = time.monotonic()
+        self._left = CHECK_CHARACTERS
+
+    def add(self, what: str, **data: Any) -> None:
+        """Keep ``data`` under the heading ``what``. Beyond the bounds only the heading is kept, then nothing."""
+        if len(self.entries) >= MOST_ENTRIES:
+            return
+        seconds = round(time.monotonic() - self._start, 2)
+        limit = min(ENTRY_CHARACTERS, self._left)
+        kept = bounded(data, limit) if limit > 0 else {"…": "left out: too much evidence"}
+        self._left -= len(str(kept))
+        self.entries.append({"seconds": seconds, "what": plain(what, 200), **kept})

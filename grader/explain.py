@@ -1,0 +1,73 @@
+"""Why a pod is not ready, in one sentence a learner can act on.
+
+The order is that of a person with ``kubectl describe`` before them: is it placed, is its image there, did its process
+start, did it end, does its probe say yes. It names what there is, never what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from grader.objects import Container, Pod
+from grader.text import plain, quoted
+
+LastLine = Callable[[Pod, str, bool], str]
+"""The last line of a container's log (pod, container, of the process before); "" when there is none."""
+LastWarning = Callable[[Pod], str]
+"""The message of a pod's last warning event; "" when there is none."""
+
+
+def explain(pod: Pod, last_line: LastLine, last_warning: LastWarning) -> str:
+    """One sentence without a full stop, beginning with ``pod NAME``."""
+    name = f"pod {plain(pod.name, 80)}"
+    if pod.terminating:
+        return f"{name} is being deleted"
+    if pod.over:
+        ended = "; ".join(_ended(one) for one in pod.containers if one.ended)
+        return f"{name} has ended ({pod.phase}{': ' + ended if ended else ''})"
+    if not pod.node:
+        reason = pod.condition("PodScheduled").get("message") or "no scheduler has placed it"
+        return f"{name} is Pending: {quoted(reason)}"
+    for container in pod.containers:
+        if not container.running:
+            return f"{name} {_not_running(pod, container, last_line, last_warning)}"
+    for container in pod.containers:
+        if not container.ready:
+            warning = last_warning(pod)
+            because = f": {quoted(warning)}" if warning else ""
+            return f"{name} is running but its container {container.name} is not ready{because}"
+    if pod.ready:
+        return f"{name} is ready"
+    reason = pod.condition("Ready").get("reason") or pod.phase
+    return f"{name} is not ready ({plain(reason, 80)}); its node is {plain(pod.node, 80)}"
+
+
+def _not_running(pod: Pod, container: Container, last_line: LastLine, last_warning: LastWarning) -> str:
+    ended = container.ended
+    if container.waiting in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
+        return f"is in {container.waiting}: container {container.name} wants the image {quoted(container.image)}"
+    if ended:
+        state = f"is in {container.waiting}" if container.waiting else "is not running"
+        line = last_line(pod, container.name, not container.state.get("terminated"))
+        said = f", last log line {quoted(line)}" if line else ", its log is empty"
+        return f"{state}: container {_ended(container)}{said}"
+    message = str((container.state.get("waiting") or {}).get("message") or "") or last_warning(pod)
+    because = f": {quoted(message)}" if message else ""
+    return f"is waiting ({container.waiting or pod.phase}): container {container.name} has not started{because}"
+
+
+def _ended(container: Container) -> str:
+    how: Mapping[str, Any] = container.ended
+    reason = str(how.get("reason") or "")
+    note = f" ({plain(reason, 40)})" if reason not in ("", "Error", "Completed") else ""
+    return f"{container.name} exited with code {how.get('exitCode', '?')}{note}"
+
+
+def explain_all(pods: Sequence[Pod], wanted: int, say: Callable[[Pod], str]) -> str:
+    """``1 of 3 ready: pod a is ...``: the count, and the first pod that is not ready (by name)."""
+    ready = sum(one.ready for one in pods)
+    if not pods:
+        return f"0 of {wanted} ready: there is no such pod"
+    troubled = sorted((one for one in pods if not one.ready), key=lambda one: (one.terminating, one.name))
+    return f"{ready} of {wanted} ready" + (f": {say(troubled[0])}" if troubled else "")

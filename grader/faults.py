@@ -1,0 +1,207 @@
+"""The ``faults`` fixture: breaks things on purpose, and undoes all of it when the check ends, however it ends.
+
+Pods are deleted and made to hang through the cluster itself. What needs the machine below it (a process, a node, a
+component of the control plane) is asked of the session, which has the provider; the grader cannot touch it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from grader.cluster import Cluster, node_ready
+from grader.errors import ClusterUnreachable, FaultUnavailable, Missing, Refused, Ungradable
+from grader.evidence import Evidence
+from grader.objects import Pod
+from grader.probe import Probe
+
+Ask = Callable[[str, str], None]
+"""Have the session inject a fault (name, target). ``FaultUnavailable``; ``LookupError`` for an unknown target."""
+NODE_SECONDS = 90.0
+EVERY = 0.2
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What was done, when (s since 1970), and to whom. ``uid``: of the pod; ``container``: the id of its process."""
+
+    fault: str
+    target: str
+    t: float
+    uid: str = ""
+    container: str = ""
+    restarts: int = 0
+
+
+class Faults:
+    """Breaks things in the learner's namespace and the cluster's workers."""
+
+    def __init__(self, cluster: Cluster, probe: Callable[[], Probe], ask: Ask, evidence: Evidence) -> None:
+        self._cluster, self._probe, self._ask, self._evidence = cluster, probe, ask, evidence
+        self._nodes: list[str] = []
+        self._asked = False
+        self._hung: list[tuple[Pod, str]] = []
+        self._deleted: list[Pod] = []
+
+    def kill_container(self, pod: Pod, container: str = "") -> Broken:
+        """SIGKILL to the first process of a container (of the first one by default), from outside: the kubelet finds
+        it dead with exit code 137."""
+        found = pod.container(container) if container else pod.containers[0]
+        if found is None:
+            raise Ungradable(f"pod {pod.name} has no container {container}")
+        self._inject("kill-container", f"{pod.namespace}/{pod.name}/{found.name}")
+        return self._note("kill-container", f"{pod.name}/{found.name}", pod, found.id, found.restarts)
+
+    def delete_pod(self, pod: Pod) -> Broken:
+        """Delete a pod with its own grace period, as ``kubectl delete pod`` does. A pod on its own is made again at
+        the end."""
+        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+        try:
+            self._cluster.connection.delete(path, preconditions={"uid": pod.uid})
+        except Missing:
+            pass  # gone already, by the learner's hand or a controller's
+        except Refused as error:
+            if error.status != 409:
+                raise
+        if not pod.controller[0]:
+            self._deleted.append(pod)
+        return self._note("delete-pod", pod.name, pod)
+
+    def hang(self, pod: Pod, port: int = 8080) -> Broken:
+        """Make ``kindling/web`` in a pod accept connections and answer none, its process still running."""
+        answer = self._probe().post(f"http://{pod.ip}:{port}/hang")
+        if answer.status != 202:
+            raise FaultUnavailable(f"pod {pod.name} did not take POST /hang on port {port}: {answer}")
+        container = next((one for one in pod.containers if _listens(one.spec, port)), pod.containers[0])
+        self._hung.append((pod, container.name))
+        return self._note("hang", pod.name, pod, container.id, container.restarts)
+
+    def stop_node(self, node: str) -> Broken:
+        """Take a worker node away, as if its power were cut."""
+        return self._take("stop-node", node)
+
+    def pause_node(self, node: str) -> Broken:
+        """Freeze a worker node with everything on it."""
+        return self._take("pause-node", node)
+
+    def start_node(self, node: str) -> None:
+        """Give a node back and wait until it is ready; also done when the check ends."""
+        self._inject("start-node", node)
+        self._await_node(node)
+        if node in self._nodes:
+            self._nodes.remove(node)
+
+    def stop_component(self, component: str) -> Broken:
+        """Stop a component of the control plane (``kube-scheduler``, ``kube-controller-manager``)."""
+        self._inject("stop-component", component)
+        return self._note("stop-component", component)
+
+    def start_component(self, component: str) -> None:
+        """Start it again; also done when the check ends."""
+        self._inject("start-component", component)
+
+    def undo(self) -> None:
+        """Undo everything. Tries all of it, then raises the first trouble."""
+        troubles: list[Exception] = []
+        for step in (self._undo_asked, self._undo_hung, self._undo_deleted):
+            try:
+                step()
+            except (Ungradable, LookupError) as error:
+                troubles.append(error)
+        if troubles:
+            raise FaultUnavailable(f"a fault could not be undone: {troubles[0]}") from troubles[0]
+
+    def _take(self, fault: str, node: str) -> Broken:
+        if node not in self._cluster.workers() or node == self._probe().node:
+            raise Ungradable(f"{fault} of {node}: only a worker node that the probe is not on may be stopped")
+        self._nodes.append(node)
+        self._inject(fault, node)
+        return self._note(fault, node)
+
+    def _inject(self, fault: str, target: str) -> None:
+        if fault != "kill-container":
+            self._asked = True
+        try:
+            self._ask(fault, target)
+        except LookupError as error:
+            raise FaultUnavailable(f"{fault}: there is no {target}") from error
+
+    def _note(self, fault: str, target: str, pod: Pod | None = None, container: str = "", restarts: int = 0) -> Broken:
+        broken = Broken(fault, target, time.time(), pod.uid if pod else "", container, restarts)
+        self._evidence.add("fault", fault=fault, target=target, at=broken.t, uid=broken.uid)
+        return broken
+
+    def _undo_asked(self) -> None:
+        if self._asked:
+            self._ask("heal", "")
+            self._asked = False
+        while self._nodes:
+            self._await_node(self._nodes.pop())
+
+    def _undo_hung(self) -> None:
+        """A process that still hangs is killed, so that its kubelet starts it again."""
+        while self._hung:
+            pod, name = self._hung.pop()
+            raw = self._cluster.find("pod", pod.name)
+            now = Pod(raw).container(name) if raw and raw["metadata"]["uid"] == pod.uid else None
+            before = pod.container(name)
+            if now and before and now.id == before.id and now.running:
+                self._ask("kill-container", f"{pod.namespace}/{pod.name}/{name}")
+
+    def _undo_deleted(self) -> None:
+        """A pod on its own that is still gone is made again, as it was asked for."""
+        while self._deleted:
+            pod = self._deleted.pop()
+            deadline = time.monotonic() + 40
+            while (raw := self._cluster.find("pod", pod.name)) and raw["metadata"]["uid"] == pod.uid:
+                if time.monotonic() > deadline:
+                    raise ClusterUnreachable(f"pod {pod.name} is still being deleted")
+                time.sleep(EVERY)
+            if raw is None:
+                self._cluster.connection.create(f"/api/v1/namespaces/{pod.namespace}/pods", again(pod))
+
+    def _await_node(self, node: str) -> None:
+        deadline = time.monotonic() + NODE_SECONDS
+        while True:
+            try:
+                found = next((one for one in self._cluster.nodes() if one["metadata"]["name"] == node), None)
+                taints = ((found or {}).get("spec") or {}).get("taints") or []
+                if found and node_ready(found) and not any(str(one.get("key")).startswith(GONE) for one in taints):
+                    return
+            except ClusterUnreachable:
+                pass  # the API server may be catching up; the deadline decides
+            if time.monotonic() > deadline:
+                raise FaultUnavailable(f"node {node} did not become ready again within {NODE_SECONDS:g} s")
+            time.sleep(EVERY)
+
+
+GONE = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
+
+
+def again(pod: Pod) -> dict[str, Any]:
+    """The manifest to make a deleted pod again: what was asked for, without what the cluster added to it."""
+    metadata = {
+        key: pod.raw["metadata"][key] for key in ("name", "labels", "annotations") if key in pod.raw["metadata"]
+    }
+    spec = {key: value for key, value in pod.spec.items() if key not in ("nodeName", "priority", "preemptionPolicy")}
+    mounts = {one["name"] for one in spec.get("volumes") or [] if _automatic(one)}
+    spec["volumes"] = [one for one in spec.get("volumes") or [] if one["name"] not in mounts]
+    for group in ("containers", "initContainers"):
+        if group in spec:
+            spec[group] = [
+                {**one, "volumeMounts": [m for m in one.get("volumeMounts") or [] if m["name"] not in mounts]}
+                for one in spec[group]
+            ]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _automatic(volume: dict[str, Any]) -> bool:
+    """Whether it is the service account's token, which admission adds to every pod."""
+    name = str(volume["name"])
+    return name.startswith("kube-api-access-") or ("secret" in volume and name.startswith("default-token-"))
+
+
+def _listens(spec: Any, port: int) -> bool:
+    return any(one.get("containerPort") == port for one in spec.get("ports") or [])

@@ -1,0 +1,196 @@
+"""Kubernetes objects as a check's author wants to ask about them, made from the API server's JSON.
+
+Views, not models: what is missing is empty, nothing is validated, and ``raw`` is always there for the rest.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of a pod: spec and status together."""
+
+    name: str
+    image: str
+    ready: bool
+    restarts: int
+    id: str
+    state: Mapping[str, Any]
+    last: Mapping[str, Any]
+    spec: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return "running" in self.state
+
+    @property
+    def started(self) -> float:
+        """When its process started (s since 1970); 0 when it does not run."""
+        return seconds_of(str((self.state.get("running") or {}).get("startedAt") or ""))
+
+    @property
+    def waiting(self) -> str:
+        """Why it does not run yet (``CrashLoopBackOff``); "" otherwise."""
+        return str((self.state.get("waiting") or {}).get("reason") or "")
+
+    @property
+    def ended(self) -> Mapping[str, Any]:
+        """How it ended last (``exitCode``, ``reason``, ``finishedAt``); empty when it never did."""
+        return self.state.get("terminated") or self.last.get("terminated") or {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables given as plain values."""
+        return {str(one["name"]): str(one.get("value", "")) for one in self.spec.get("env") or []}
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod as it was when it was asked for."""
+
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return str(self.raw["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.raw["metadata"].get("namespace", ""))
+
+    @property
+    def uid(self) -> str:
+        return str(self.raw["metadata"].get("uid", ""))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return dict(self.raw["metadata"].get("labels") or {})
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        return self.raw.get("spec") or {}
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        return self.raw.get("status") or {}
+
+    @property
+    def phase(self) -> str:
+        return str(self.status.get("phase", "Unknown"))
+
+    @property
+    def ip(self) -> str:
+        """Its address; "" when it has none yet."""
+        return str(self.status.get("podIP") or "")
+
+    @property
+    def node(self) -> str:
+        """The node it is bound to; "" when it is bound to none."""
+        return str(self.spec.get("nodeName") or "")
+
+    @property
+    def terminating(self) -> bool:
+        """Whether it is being deleted."""
+        return bool(self.raw["metadata"].get("deletionTimestamp"))
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended for good."""
+        return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is ready and not on its way out."""
+        return not self.terminating and self.condition("Ready").get("status") == "True"
+
+    @property
+    def restarts(self) -> int:
+        """Restarts of all its containers together."""
+        return sum(one.restarts for one in self.containers)
+
+    @property
+    def controller(self) -> tuple[str, str]:
+        """Kind and name of the controller that owns it; ("", "") for a pod on its own."""
+        for owner in self.raw["metadata"].get("ownerReferences") or []:
+            if owner.get("controller"):
+                return str(owner.get("kind")), str(owner.get("name"))
+        return "", ""
+
+    @property
+    def containers(self) -> list[Container]:
+        """Its containers in the order of its spec, init containers left out."""
+        statuses = {one.get("name"): one for one in self.status.get("containerStatuses") or []}
+        return [_container(spec, statuses.get(spec["name"]) or {}) for spec in self.spec.get("containers") or []]
+
+    def container(self, name: str) -> Container | None:
+        """The container of that name."""
+        return next((one for one in self.containers if one.name == name), None)
+
+    def condition(self, name: str) -> Mapping[str, Any]:
+        """A condition; empty when it is not set."""
+        return next((one for one in self.status.get("conditions") or [] if one.get("type") == name), {})
+
+
+def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
+    return Container(
+        name=str(spec["name"]),
+        image=str(spec.get("image", "")),
+        ready=bool(status.get("ready")),
+        restarts=int(status.get("restartCount") or 0),
+        id=str(status.get("containerID") or ""),
+        state=status.get("state") or {},
+        last=status.get("lastState") or {},
+        spec=spec,
+    )
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One address behind a Service. ``pod`` is the name of the pod it belongs to, "" when it belongs to none."""
+
+    ip: str
+    port: int
+    pod: str
+    ready: bool
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The addresses behind a Service, as its clients are sent to them."""
+
+    addresses: tuple[Endpoint, ...] = ()
+
+    @property
+    def ready(self) -> list[Endpoint]:
+        """Those that get traffic."""
+        return [one for one in self.addresses if one.ready]
+
+    @property
+    def not_ready(self) -> list[Endpoint]:
+        """Those that are kept out."""
+        return [one for one in self.addresses if not one.ready]
+
+
+def endpoints(raw: Mapping[str, Any]) -> Iterator[Endpoint]:
+    """The addresses of a core/v1 Endpoints object."""
+    for subset in raw.get("subsets") or []:
+        ports = [int(one["port"]) for one in subset.get("ports") or []] or [0]
+        for key, ready in (("addresses", True), ("notReadyAddresses", False)):
+            for address in subset.get(key) or []:
+                target = address.get("targetRef") or {}
+                pod = str(target.get("name", "")) if target.get("kind") == "Pod" else ""
+                yield from (Endpoint(str(address["ip"]), port, pod, ready) for port in ports)
+
+
+def seconds_of(timestamp: str) -> float:
+    """Kubernetes' time (``2026-11-23T02:00:00Z``) as seconds since 1970; 0 for what is none."""
+    try:
+        return datetime.datetime.fromisoformat(timestamp).timestamp()
+    except ValueError:
+        return 0.0

@@ -1,0 +1,230 @@
+"""The pytest plugin: fixtures for checks, and what became of each of them.
+
+Fixtures: ``cluster`` (grader.cluster), ``namespace``, ``params``, ``thresholds``, ``probe`` (grader.probe), ``faults``
+(grader.faults), ``evidence`` (grader.evidence). ``poll``, ``hold`` and ``fail`` are imported from ``grader``.
+
+While grading, ``grader.worker`` registers :class:`Grading`. While authoring, plain pytest does::
+
+    pytest -p grader.plugin labs/catalog/services/checks.py --kubeconfig FILE --values values.yaml
+
+where ``values.yaml`` holds ``namespace``, ``parameters`` and ``thresholds``; faults below the cluster are refused
+there. It refuses tests without ``@check``, two checks of one name, and parametrised checks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from grader import checks, verdict
+from grader.cluster import Cluster
+from grader.connection import Connection
+from grader.errors import FaultUnavailable
+from grader.evidence import Evidence
+from grader.faults import Ask, Faults
+from grader.probe import Probe, ProbePod
+from grader.protocol import CheckResult, GradeRequest, Outcome
+from grader.snapshot import snapshot
+from grader.verdict import Judgement
+
+Tell = Callable[..., None]
+"""Tell the session of an event: kind, and its fields as keywords."""
+
+
+class Grading:
+    """One attempt."""
+
+    def __init__(self, request: GradeRequest, tell: Tell, ask: Ask) -> None:
+        self.given = request
+        self._tell, self._ask = tell, ask
+        self._connection = Connection(request.kubeconfig)
+        self._cluster = Cluster(self._connection, request.namespace)
+        self._pod = ProbePod(self._connection, request.namespace, request.attempt, request.probe_image, request.seconds)
+        self._snapshot = threading.Thread(target=self._take_snapshot, name="snapshot", daemon=True)
+        self._phases: list[Judgement] = []
+        self._evidence = Evidence()
+        self._began = 0.0
+        self._undone: list[Faults] = []
+
+    # -- fixtures ----------------------------------------------------------------------------------------------------
+
+    @pytest.fixture
+    def cluster(self) -> Cluster:
+        """The learner's cluster."""
+        return self._cluster
+
+    @pytest.fixture
+    def namespace(self) -> str:
+        """The namespace the lab is in."""
+        return self.given.namespace
+
+    @pytest.fixture
+    def params(self) -> Mapping[str, Any]:
+        """The learner's parameters."""
+        return dict(self.given.parameters)
+
+    @pytest.fixture
+    def thresholds(self) -> Mapping[str, Any]:
+        """The lab's thresholds."""
+        return dict(self.given.thresholds)
+
+    @pytest.fixture
+    def evidence(self) -> Evidence:
+        """What this check was decided from."""
+        return self._evidence
+
+    @pytest.fixture
+    def probe(self, evidence: Evidence) -> Probe:
+        """Requests from inside the cluster."""
+        return Probe(self._pod, evidence)
+
+    @pytest.fixture
+    def faults(self, cluster: Cluster, evidence: Evidence) -> Iterator[Faults]:
+        """Breaks things; undone when the check ends."""
+        self._snapshot.join()
+        made = Faults(cluster, lambda: Probe(self._pod, evidence), self._ask, evidence)
+        self._undone.append(made)
+        yield made
+        self._undone.remove(made)
+        made.undo()
+
+    # -- the attempt -------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Undo and remove whatever there still is; may be called twice, and after anything."""
+        try:
+            while self._undone:
+                self._undone.pop().undo()
+        finally:
+            self._pod.close()
+            self._connection.close()
+
+    def _take_snapshot(self) -> None:
+        self._tell("snapshot", **snapshot(self._connection, self.given.namespace))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Say what will be checked; begin with what takes time."""
+        found = [_check(one) for one in items]
+        names = [one.name for one in found]
+        if len(set(names)) != len(names):
+            raise pytest.UsageError("two checks have the same name (parametrised checks are not supported)")
+        if self.given.only:
+            unknown = set(self.given.only) - set(names)
+            if unknown:
+                raise pytest.UsageError(f"there is no check {', '.join(sorted(unknown))}")
+            items[:] = [one for one in items if _check(one).name in self.given.only]
+        if config.option.collectonly:
+            return
+        self._tell("plan", checks=[dataclasses.asdict(_check(one)) for one in items])
+        self._snapshot.start()
+        if any({"probe", "faults"} & set(getattr(one, "fixturenames", ())) for one in items):
+            self._pod.start()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """One check from beginning to end."""
+        self._phases, self._evidence, self._began = [], Evidence(), time.monotonic()
+        marked = _check(item)
+        self._tell("started", name=marked.name)
+        result = yield
+        self._finish(item, marked)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Judge one phase by what it raised, not by pytest's own outcomes."""
+        if call.excinfo is None:
+            self._phases.append(verdict.PASSED)
+        else:
+            trace = str(call.excinfo.getrepr(style="short"))
+            self._phases.append(_judge(call.excinfo.value, _check(item).title, trace))
+        return (yield)
+
+    def _finish(self, item: pytest.Item, marked: checks.Check) -> None:
+        how = verdict.combine(self._phases)
+        if len(self._phases) < 3 and how.outcome is Outcome.PASSED:
+            how = verdict.ungradable("the check did not run to its end", f"only {len(self._phases)} phases ran")
+        if any(item.get_closest_marker(name) for name in ("skip", "skipif", "xfail")):
+            how = verdict.ungradable("the check is switched off", "skip and xfail are not allowed in checks")
+        passed = how.outcome is Outcome.PASSED
+        result = CheckResult(
+            name=marked.name,
+            title=marked.title,
+            outcome=how.outcome,
+            points=marked.points if passed else 0.0,
+            max_points=marked.points,
+            message=how.message,
+            seconds=round(time.monotonic() - self._began, 3),
+            evidence=self._evidence.entries,
+            cause=how.cause,
+        )
+        self._tell("finished", **dataclasses.asdict(result))
+
+
+def _check(item: pytest.Item) -> checks.Check:
+    found = checks.of(getattr(item, "function", None))
+    if found is None:
+        raise pytest.UsageError(f"{item.name} is not marked with @check(points=..., title=...)")
+    return found
+
+
+def _judge(error: BaseException, title: str, trace: str) -> Judgement:
+    if isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
+        return verdict.ungradable("the check is switched off", f"skip and xfail are not allowed in checks: {error}")
+    if isinstance(error, pytest.fail.Exception):
+        error = AssertionError(str(error))
+    return verdict.judge(error, title, trace)
+
+
+# -- plain pytest, for authors ---------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of an author's run."""
+    group = parser.getgroup("kindling", "checks of a Kindling lab")
+    group.addoption("--kubeconfig", help="kubeconfig of the cluster to check")
+    group.addoption("--values", help="YAML file with namespace, parameters and thresholds")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the fixtures when a kubeconfig is given."""
+    path = config.getoption("--kubeconfig", default=None)
+    if not path:
+        return
+    try:
+        values = yaml.safe_load(Path(config.getoption("--values")).read_text()) if config.getoption("--values") else {}
+        request = GradeRequest(
+            checks="",
+            kubeconfig=Path(path).read_text(),
+            namespace=str(values.get("namespace") or "default"),
+            parameters=values.get("parameters") or {},
+            thresholds=values.get("thresholds") or {},
+            attempt=uuid.uuid4().hex,
+        )
+    except (OSError, AttributeError, yaml.YAMLError) as error:
+        raise pytest.UsageError(f"--kubeconfig or --values cannot be read: {error}") from error
+    grading = Grading(request, _print, _refuse)
+    config.pluginmanager.register(grading, "kindling-grading")
+    config.add_cleanup(grading.close)
+
+
+def _print(kind: str, **data: Any) -> None:
+    if kind == "finished":
+        sys.stderr.write(f"\n{data['name']}: {data['outcome']} {data['message']}\n")
+
+
+def _refuse(fault: str, target: str) -> None:
+    if fault != "heal":
+        raise FaultUnavailable(f"{fault} {target}: only 'kindling check' and 'kindling replay' can do this")

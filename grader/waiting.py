@@ -1,0 +1,59 @@
+"""Waiting for something to come true, and making sure that it stays so. There is no other way to wait in a check.
+
+Trouble with the API server in between is waited out as long as the deadline allows, and then ends as ungradable: a
+cluster that does not answer says nothing about the learner.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from grader.checks import fail
+from grader.errors import ClusterUnreachable
+
+T = TypeVar("T")
+EVERY = 0.15
+
+
+def poll(until: Callable[[], T], seconds: float, *, expected: str = "", look: str = "", every: float = EVERY) -> T:
+    """Ask ``until`` again and again; its first true value.
+
+    ``until`` may return something false, or fail (``fail(...)`` or ``assert``): both mean *not yet*. After ``seconds``
+    its last failure is the check's; one that returned false fails with ``expected``.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        trouble: Exception | None = None
+        try:
+            value = until()
+            if value:
+                return value
+        except (AssertionError, ClusterUnreachable) as error:
+            trouble = error
+        if time.monotonic() >= deadline:
+            if trouble is not None:
+                raise trouble
+            fail(expected=expected or "this to happen", observed=f"it did not within {seconds:g} s", look=look)
+        time.sleep(min(every, max(deadline - time.monotonic(), 0.01)))
+
+
+def hold(
+    condition: Callable[[], object], seconds: float, *, expected: str = "", look: str = "", every: float = EVERY
+) -> None:
+    """Ask ``condition`` for ``seconds``: every answer must be true, and none may fail. A state that was right for one
+    instant is not right."""
+    start = time.monotonic()
+    while True:
+        if not condition():
+            after = time.monotonic() - start
+            fail(
+                expected=expected or f"this to hold for {seconds:g} s",
+                observed=f"it broke after {after:.1f} s",
+                look=look,
+            )
+        left = start + seconds - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(every, left))

@@ -1,0 +1,100 @@
+"""The grading process: ``python -m grader.worker``.
+
+Everything is imported before the request is read, so that a caller can start it early and have it answer at once. It
+grades one attempt and ends. SIGTERM, SIGINT, and the end of its input stop it: what it made in the cluster is removed
+and what it broke is undone first. With ``--sweep`` it only removes what a killed attempt left (the request says of what).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import types
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from grader.channel import Channel
+from grader.connection import Connection
+from grader.errors import Ungradable
+from grader.plugin import Grading
+from grader.probe import sweep
+from grader.protocol import GradeRequest
+
+OPTIONS = ("-q", "-s", "--tb=no", "--assert=plain", "--noconftest", "--import-mode=importlib")
+PLUGINS_OFF = (
+    "cacheprovider",
+    "terminal",
+    "faulthandler",
+    "doctest",
+    "junitxml",
+    "pastebin",
+    "logging",
+    "unraisableexception",
+)
+
+
+class Stopped(KeyboardInterrupt):
+    """The attempt is to end now; pytest tears down what it has set up."""
+
+
+def main(arguments: list[str]) -> int:
+    """Grade one attempt; the process's exit code."""
+    channel = _channel()
+    _on_signals()
+    request = channel.request()
+    if request is None:
+        return 0
+    try:
+        if "--sweep" in arguments:
+            sweep(Connection(request.kubeconfig), request.namespace)
+            return 0
+        return _grade(request, channel)
+    except Ungradable as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 2
+
+
+def _grade(request: GradeRequest, channel: Channel) -> int:
+    grading = Grading(request, channel.event, channel.ask)
+    try:
+        options = [*OPTIONS, *(part for name in PLUGINS_OFF for part in ("-p", "no:" + name))]
+        place = ["-c", os.devnull, "--rootdir", str(Path(request.checks).parent)]
+        code = pytest.main([*options, *place, request.checks], plugins=[grading])
+    finally:
+        grading.close()
+    channel.event("done", code=int(code))
+    return 0
+
+
+def _channel() -> Channel:
+    """Take standard input and output away from everything else: what a check prints goes to standard error."""
+    incoming, outgoing = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    return Channel(os.fdopen(incoming, "r", encoding="utf-8"), os.fdopen(outgoing, "w", encoding="utf-8"))
+
+
+def _on_signals() -> None:
+    """The first SIGTERM or SIGINT interrupts the check; later ones find the clean-up under way, and are ignored."""
+
+    def stop(number: int, _: types.FrameType | None) -> NoReturn:
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, signal.SIG_IGN)
+        raise Stopped(f"signal {number}")
+
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, stop)
+
+
+if __name__ == "__main__":
+    try:
+        code = main(sys.argv[1:])
+    except Stopped:
+        code = 130
+    sys.stderr.flush()
+    os._exit(code)  # threads that wait for an answer that no longer matters are not waited for

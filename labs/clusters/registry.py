@@ -19,7 +19,14 @@ def _simulated(settings: Settings) -> Provider:
 def _kind(settings: Settings) -> Provider:
     from labs.clusters.kind import KindProvider
 
-    return KindProvider(settings)
+    return KindProvider(
+        settings.home,
+        settings.topologies,
+        settings.images,
+        node_image=settings.kind_node_image,
+        image_base=settings.web_image_base,
+        binary=settings.kind_binary,
+    )
 
 
 MAKERS: Mapping[str, Callable[[Settings], Provider]] = {"simulated": _simulated, "kind": _kind}

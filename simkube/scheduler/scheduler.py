@@ -28,7 +28,7 @@ _NEAR_OTHERS = {"InterPodAffinity", "PodTopologySpread"}
 class Waiting:
     """A pod that fitted nowhere: which plugins refused it, how often it was tried, when last."""
 
-    __slots__ = ("plugins", "attempts", "at")
+    __slots__ = ("at", "attempts", "plugins")
 
     def __init__(self, plugins: set[str], attempts: int, at: float) -> None:
         self.plugins = plugins

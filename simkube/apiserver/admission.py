@@ -1,0 +1,144 @@
+"""What is decided about a request with a look at other objects: namespaces, service accounts, priorities, tolerations.
+
+After the admission plugins NamespaceLifecycle, ServiceAccount, Priority, DefaultTolerationSeconds and
+TaintNodesByCondition. It refuses (403) as they do, and changes new objects in place as they do.
+"""
+
+from __future__ import annotations
+
+from simkube.apiserver.naming import suffix
+from simkube.apiserver.request import Request
+from simkube.apiserver.settings import Settings
+from simkube.client import Obj
+from simkube.errors import StatusError, forbidden, not_found, not_simulated
+from simkube.store import Store
+
+_TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  a path, not a token
+_PROTECTED = ("default", "kube-system", "kube-public")
+_SYSTEM_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
+_NOT_READY = "node.kubernetes.io/not-ready"
+_UNREACHABLE = "node.kubernetes.io/unreachable"
+
+
+def namespace_exists(request: Request, store: Store, name: str) -> None:
+    """A new object needs a namespace that is there and does not end; anything else is let pass."""
+    if not request.resource.namespaced or request.resource.review:
+        return
+    namespace = store.get("namespaces", "", request.namespace)
+    if namespace is None:
+        raise not_found("namespaces", request.namespace)
+    if not namespace["metadata"].get("deletionTimestamp"):
+        return
+    resource = request.resource
+    where = request.namespace
+    why = f"unable to create new content in namespace {where} because it is being terminated"
+    error = forbidden(resource.plural, name, why, resource.group)
+    cause = {"reason": "NamespaceTerminating", "message": f"namespace {where} is being terminated"}
+    error.details = {**(error.details or {}), "causes": [{**cause, "field": "metadata.namespace"}]}
+    raise error
+
+
+def namespace_may_go(name: str) -> None:
+    """The built-in namespaces stay."""
+    if name in _PROTECTED:
+        raise forbidden("namespaces", name, "this namespace may not be deleted")
+
+
+def new_pod(request: Request, pod: Obj, store: Store, settings: Settings) -> None:
+    """Everything that admission does to a new pod."""
+    _service_account(request, pod, store)
+    _priority(pod)
+    _tolerations(pod, settings)
+
+
+def _refused(pod: Obj, why: str) -> StatusError:
+    return forbidden("pods", pod["metadata"].get("name", ""), why)
+
+
+def _service_account(request: Request, pod: Obj, store: Store) -> None:
+    spec = pod["spec"]
+    if "kubernetes.io/config.mirror" in pod["metadata"].get("annotations", {}):
+        return
+    name = spec.setdefault("serviceAccountName", "default")
+    account = store.get("serviceaccounts", request.namespace, name)
+    if account is None:
+        where = f"{request.namespace}/{name}"
+        raise _refused(pod, f'error looking up service account {where}: serviceaccount "{name}" not found')
+    spec["serviceAccount"] = name
+    mounts = spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken", True))
+    if mounts:
+        _mount_token(spec)
+    if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
+        spec["imagePullSecrets"] = [dict(each) for each in account["imagePullSecrets"]]
+
+
+def _mount_token(spec: Obj) -> None:
+    volume = f"kube-api-access-{suffix()}"
+    mounted = False
+    for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
+        if any(mount.get("mountPath") == _TOKEN_PATH for mount in container.get("volumeMounts", ())):
+            continue
+        mount = {"name": volume, "readOnly": True, "mountPath": _TOKEN_PATH}
+        container.setdefault("volumeMounts", []).append(mount)
+        mounted = True
+    if mounted:
+        spec.setdefault("volumes", []).append({"name": volume, "projected": _token_volume()})
+
+
+def _token_volume() -> Obj:
+    root = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    own = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    return {
+        "sources": [
+            {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+            {"configMap": root},
+            {"downwardAPI": {"items": [own]}},
+        ],
+        "defaultMode": 0o644,
+    }
+
+
+def _priority(pod: Obj) -> None:
+    spec = pod["spec"]
+    name = spec.get("priorityClassName", "")
+    if name and name not in _SYSTEM_PRIORITIES:
+        raise _refused(pod, f"no PriorityClass with name {name} was found")
+    value = _SYSTEM_PRIORITIES.get(name, 0)
+    if spec.get("priority") not in (None, value):
+        why = "the integer value of priority ({}) must not be provided in pod spec; priority admission controller computed"
+        raise _refused(pod, f"{why.format(spec['priority'])} {value} from the given PriorityClass name")
+    spec["priority"] = value
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+
+def _tolerations(pod: Obj, settings: Settings) -> None:
+    spec = pod["spec"]
+    tolerations = spec.get("tolerations", [])
+    wanted = ((_NOT_READY, settings.not_ready_toleration), (_UNREACHABLE, settings.unreachable_toleration))
+    missing = [
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
+        for key, seconds in wanted
+        if not any(_tolerates(each, key) for each in tolerations)
+    ]
+    if missing:
+        spec["tolerations"] = [*tolerations, *missing]
+
+
+def _tolerates(toleration: Obj, key: str) -> bool:
+    return toleration.get("key", "") in ("", key) and toleration.get("effect", "") in ("", "NoExecute")
+
+
+def new_node(node: Obj) -> None:
+    """A new node takes no pods until the node lifecycle controller finds it ready."""
+    taints = node["spec"].setdefault("taints", [])
+    if not any(each.get("key") == _NOT_READY and each.get("effect") == "NoSchedule" for each in taints):
+        taints.append({"key": _NOT_READY, "effect": "NoSchedule"})
+
+
+def persistent_volume_claims(pod: Obj) -> None:
+    """Volumes that need a kind which is not simulated."""
+    for volume in pod["spec"].get("volumes", ()):
+        if "persistentVolumeClaim" in volume or "ephemeral" in volume:
+            raise not_simulated(
+                "the volume type " + ("ephemeral" if "ephemeral" in volume else "persistentVolumeClaim")
+            )

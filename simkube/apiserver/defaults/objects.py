@@ -1,0 +1,76 @@
+"""Defaults of the smaller kinds (``pkg/apis/core/v1/defaults.go``, ``pkg/apis/discovery/v1/defaults.go``)."""
+
+from __future__ import annotations
+
+import base64
+
+from simkube.client import Obj
+
+_NODE_INFO = (
+    "machineID",
+    "systemUUID",
+    "bootID",
+    "kernelVersion",
+    "osImage",
+    "containerRuntimeVersion",
+    "kubeletVersion",
+    "kubeProxyVersion",
+    "operatingSystem",
+    "architecture",
+)
+
+
+def namespace(obj: Obj) -> None:
+    """A namespace: the label that bears its name, the finalizer of the namespace controller, active."""
+    meta = obj["metadata"]
+    if meta.get("name"):
+        meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = meta["name"]
+    obj.setdefault("spec", {})
+    obj.setdefault("status", {}).setdefault("phase", "Active")
+
+
+def node(obj: Obj) -> None:
+    """A node: the fields that are always shown."""
+    obj.setdefault("spec", {})
+    status = obj.setdefault("status", {})
+    if "capacity" in status:
+        status.setdefault("allocatable", dict(status["capacity"]))
+    status.setdefault("daemonEndpoints", {}).setdefault("kubeletEndpoint", {"Port": 0})
+    info = status.setdefault("nodeInfo", {})
+    for name in _NODE_INFO:
+        info.setdefault(name, "")
+
+
+def secret(obj: Obj) -> None:
+    """A secret: type Opaque; ``stringData`` is written to ``data`` and goes."""
+    obj.setdefault("type", "Opaque")
+    text = obj.pop("stringData", None)
+    if text:
+        data = obj.setdefault("data", {})
+        for key, value in text.items():
+            data[key] = base64.b64encode(value.encode()).decode()
+
+
+def event(obj: Obj) -> None:
+    """An event: the fields that are always there, null or not."""
+    obj.setdefault("source", {})
+    for name in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        obj.setdefault(name, None)
+    obj.setdefault("reportingComponent", "")
+    obj.setdefault("reportingInstance", "")
+
+
+def endpoints(obj: Obj) -> None:
+    """Endpoints: ports are TCP."""
+    for subset in obj.get("subsets", ()):
+        for port in subset.get("ports", ()):
+            port.setdefault("protocol", "TCP")
+
+
+def endpoint_slice(obj: Obj) -> None:
+    """A slice: ports are TCP and have a name, be it empty; both lists are always there, null or not."""
+    for port in obj.get("ports") or ():
+        port.setdefault("name", "")
+        port.setdefault("protocol", "TCP")
+    obj.setdefault("endpoints", None)
+    obj.setdefault("ports", None)

@@ -1,0 +1,109 @@
+"""What differs from kind to kind on the request path, as one table.
+
+After the ``strategy.go`` of each registry in ``pkg/registry``. A kind that is not named here takes the general path; it
+refuses to hold behaviour that is the same for all kinds (that is :mod:`simkube.apiserver.writing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from simkube.apiserver import defaults
+from simkube.apiserver.field import Errors
+from simkube.apiserver.validation import core, metadata, nodes, pods, services, workloads
+from simkube.client import Obj
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The strategy of one kind, by the qualified plural of the resource that stores it.
+
+    ``name`` checks a name; ``generation`` counts changes of anything but metadata and status; ``keeps_status`` says
+    that only the status subresource changes ``status``; ``status_keeps_labels`` that a status update leaves labels
+    alone; ``blind_update`` that a PUT needs no resourceVersion; ``created_by_put``; ``answers_deleted`` that a delete
+    answers the object instead of a Status.
+    """
+
+    name: Callable[[str], list[str]] = metadata.subdomain
+    defaults: Callable[[Obj], None] = _nothing
+    validate: Callable[[Obj, Errors], None] = _nothing
+    validate_update: Callable[[Obj, Obj, Errors], None] = _nothing
+    validate_status: Callable[[Obj, Obj, Errors], None] = _nothing
+    generation: bool = False
+    keeps_status: bool = False
+    status_keeps_labels: bool = False
+    blind_update: bool = True
+    created_by_put: bool = False
+    answers_deleted: bool = False
+
+
+GENERAL = Kind()
+
+KINDS: dict[str, Kind] = {
+    "configmaps": Kind(validate=core.config_map, validate_update=core.config_map_update),
+    "secrets": Kind(defaults=defaults.secret, validate=core.secret, validate_update=core.secret_update),
+    "serviceaccounts": Kind(answers_deleted=True),
+    "endpoints": Kind(defaults=defaults.endpoints, validate=services.endpoints, created_by_put=True),
+    "endpointslices.discovery.k8s.io": Kind(
+        defaults=defaults.endpoint_slice,
+        validate=services.endpoint_slice,
+        validate_update=services.endpoint_slice_update,
+        generation=True,
+    ),
+    "events": Kind(defaults=defaults.event, validate=core.event, created_by_put=True),
+    "leases.coordination.k8s.io": Kind(validate=core.lease, blind_update=False, created_by_put=True),
+    "controllerrevisions.apps": Kind(
+        validate=workloads.controller_revision, validate_update=workloads.controller_revision_update
+    ),
+    "namespaces": Kind(
+        name=metadata.label,
+        defaults=defaults.namespace,
+        keeps_status=True,
+        answers_deleted=True,
+    ),
+    "nodes": Kind(defaults=defaults.node, validate=nodes.node, validate_update=nodes.node_update, keeps_status=True),
+    "pods": Kind(
+        defaults=defaults.pod,
+        validate=pods.pod,
+        validate_update=pods.pod_update,
+        validate_status=pods.status_update,
+        generation=True,
+        keeps_status=True,
+        answers_deleted=True,
+    ),
+    "services": Kind(
+        name=metadata.label,
+        defaults=defaults.service,
+        validate=services.service,
+        validate_update=services.service_update,
+        keeps_status=True,
+        answers_deleted=True,
+    ),
+    "deployments.apps": Kind(
+        defaults=defaults.deployment,
+        validate=workloads.deployment,
+        validate_update=workloads.deployment_update,
+        validate_status=workloads.deployment_status,
+        generation=True,
+        keeps_status=True,
+        status_keeps_labels=True,
+    ),
+    "replicasets.apps": Kind(
+        defaults=defaults.replica_set,
+        validate=workloads.replica_set,
+        validate_update=workloads.replica_set_update,
+        validate_status=workloads.replica_set_status,
+        generation=True,
+        keeps_status=True,
+    ),
+}
+
+
+def kind_of(storage: str) -> Kind:
+    """The strategy of the kind stored under this name."""
+    return KINDS.get(storage, GENERAL)

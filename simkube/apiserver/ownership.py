@@ -1,0 +1,23 @@
+"""Who owns which field: keeps ``metadata.managedFields`` current at every write but an apply.
+
+The work itself is :mod:`simkube.apiserver.managed_fields`; this says what a request means for it.
+"""
+
+from __future__ import annotations
+
+from simkube.apiserver import managed_fields
+from simkube.apiserver.request import Request
+from simkube.client import Obj
+
+
+def record(request: Request, old: Obj | None, new: Obj, now: str, applied: Obj | None) -> None:
+    """Write the managed fields of ``new`` (changed in place); those of ``applied`` when the request is an apply."""
+    entries = applied["metadata"].get("managedFields") if applied is not None else None
+    if applied is None:
+        gvk = request.resource.gvk
+        made = managed_fields.update(old, new, gvk, request.manager, "Update", request.subresource, now)
+        entries = made["metadata"].get("managedFields")
+    if entries:
+        new["metadata"]["managedFields"] = entries
+    else:
+        new["metadata"].pop("managedFields", None)

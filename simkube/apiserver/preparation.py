@@ -1,0 +1,101 @@
+"""What the server decides about an object's own fields when it is created or changed: status, generation, QoS.
+
+After PrepareForCreate and PrepareForUpdate of the ``strategy.go`` files in ``pkg/registry``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simkube.apiserver.kinds import Kind
+from simkube.client import Obj
+from simkube.quantity import milli
+
+_EMPTY_STATUS: dict[str, dict[str, Any]] = {
+    "deployments.apps": {},
+    "replicasets.apps": {"replicas": 0},
+    "services": {"loadBalancer": {}},
+    "namespaces": {"phase": "Active"},
+}
+
+
+def prepare_create(storage: str, kind: Kind, obj: Obj) -> None:
+    """Reset what a client may not set on a new object; changes it in place."""
+    if kind.generation:
+        obj["metadata"]["generation"] = 1
+    if storage in _EMPTY_STATUS:
+        status = _EMPTY_STATUS[storage]
+        obj["status"] = {key: dict(value) if isinstance(value, dict) else value for key, value in status.items()}
+    if storage == "pods":
+        obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+    elif storage == "namespaces":
+        finalizers = obj["spec"].setdefault("finalizers", [])
+        if "kubernetes" not in finalizers:
+            finalizers.append("kubernetes")
+
+
+def prepare_update(storage: str, kind: Kind, new: Obj, old: Obj, subresource: str) -> None:
+    """Keep what this request may not change and count the generation; changes ``new`` in place."""
+    if subresource == "status":
+        _status_only(kind, new, old)
+        return
+    if subresource == "finalize":
+        _take_back(new, old, "status")
+        return
+    if kind.keeps_status or storage == "nodes":
+        _take_back(new, old, "status")
+    if storage == "namespaces":
+        new["spec"]["finalizers"] = list(old["spec"].get("finalizers", ()))
+        if not new["spec"]["finalizers"]:
+            del new["spec"]["finalizers"]
+    if storage == "pods":
+        new["status"] = old.get("status", {})
+    if kind.generation and _desired(new) != _desired(old):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def _take_back(new: Obj, old: Obj, name: str) -> None:
+    if name in old:
+        new[name] = old[name]
+    else:
+        new.pop(name, None)
+
+
+def _status_only(kind: Kind, new: Obj, old: Obj) -> None:
+    for name in {*new, *old} - {"metadata", "status", "kind", "apiVersion"}:
+        _take_back(new, old, name)
+    if kind.status_keeps_labels:
+        _take_back(new["metadata"], old["metadata"], "labels")
+    for name in ("ownerReferences", "finalizers"):
+        if kind.generation:
+            _take_back(new["metadata"], old["metadata"], name)
+
+
+def _desired(obj: Obj) -> Obj:
+    return {key: value for key, value in obj.items() if key not in ("metadata", "status", "kind", "apiVersion")}
+
+
+def qos_class(spec: Obj) -> str:
+    """``Guaranteed``, ``Burstable`` or ``BestEffort`` (``pkg/apis/core/helper/qos``): of cpu and memory alone."""
+    guaranteed, anything = True, False
+    for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
+        resources = container.get("resources", {})
+        requests, limits = _amounts(resources.get("requests")), _amounts(resources.get("limits"))
+        anything = anything or bool(requests or limits)
+        guaranteed = guaranteed and set(limits) == {"cpu", "memory"} and (requests == limits or not requests)
+    if not anything:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _amounts(resources: Any) -> dict[str, int]:
+    found = {}
+    for name in ("cpu", "memory"):
+        value = (resources or {}).get(name)
+        try:
+            amount = 0 if value is None else milli(value)
+        except ValueError:
+            amount = 0  # validation refuses it
+        if amount > 0:
+            found[name] = amount
+    return found

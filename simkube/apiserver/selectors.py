@@ -1,0 +1,262 @@
+"""Label and field selectors as kubectl writes them, with the messages of the API server's own parser.
+
+After ``k8s.io/apimachinery/pkg/labels`` and ``pkg/fields``. It refuses what they refuse; a field selector also names
+only fields that the resource offers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from simkube.client import Obj
+from simkube.errors import bad_request
+
+Matcher = Callable[[Obj], bool]
+Labels = Mapping[str, str]
+_Requirement = Callable[[Labels], bool]
+
+_TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
+_WORDS = "in, notin, =, ==, !=, gt, lt"
+_SYMBOLS = frozenset(("=", "==", "!=", "!", "(", ")", ",", "<", ">"))
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._tokens = _TOKEN.findall(text)
+        self._at = 0
+
+    def peek(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def take(self) -> str:
+        token = self.peek()
+        self._at += 1
+        return token
+
+    def requirements(self) -> list[_Requirement]:
+        found = []
+        while self.peek():
+            found.append(self._requirement())
+            token = self.take()
+            if token == "":
+                break
+            if token != ",":
+                raise bad_request(f"found '{token}', expected: ',' or 'end of string'")
+            if self.peek() == "":
+                raise bad_request("found '', expected: identifier after ','")
+        return found
+
+    def _requirement(self) -> _Requirement:
+        if self.peek() == "!":
+            self.take()
+            return _absent(self._key())
+        key = self._key()
+        operator = self.peek()
+        if operator in ("", ","):
+            return _present(key)
+        self.take()
+        if operator in ("=", "=="):
+            return _among(key, {self._value(key)})
+        if operator == "!=":
+            return _not_among(key, {self._value(key)})
+        if operator == "in":
+            return _among(key, self._values())
+        if operator == "notin":
+            return _not_among(key, self._values())
+        if operator in (">", "gt", "<", "lt"):
+            return _compared(key, operator, self._value(key))
+        raise bad_request(f"unable to parse requirement: found '{operator}', expected: {_WORDS}")
+
+    def _key(self) -> str:
+        key = self.take()
+        if key in _SYMBOLS or not key:
+            raise bad_request(f"unable to parse requirement: found '{key}', expected: identifier")
+        return key
+
+    def _value(self, key: str) -> str:
+        if self.peek() in ("", ","):
+            return ""
+        value = self.take()
+        if value in _SYMBOLS:
+            raise bad_request(f"unable to parse requirement: found '{value}', expected: identifier")
+        if len(value) > 63 or not re.fullmatch(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?", value):
+            raise bad_request(f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": {_BAD_VALUE}')
+        return value
+
+    def _values(self) -> set[str]:
+        token = self.take()
+        if token != "(":
+            raise bad_request(f"unable to parse requirement: found '{token}', expected: '('")
+        values = set()
+        while True:
+            token = self.take()
+            if token not in (",", ")", "") and token not in _SYMBOLS:
+                values.add(token)
+                token = self.take()
+            if token == ")":
+                return values
+            if token != ",":
+                raise bad_request(f"unable to parse requirement: found '{token}', expected: ',' or ')'")
+
+
+_BAD_VALUE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+
+
+def _present(key: str) -> _Requirement:
+    return lambda labels: key in labels
+
+
+def _absent(key: str) -> _Requirement:
+    return lambda labels: key not in labels
+
+
+def _among(key: str, values: set[str]) -> _Requirement:
+    return lambda labels: labels.get(key) in values
+
+
+def _not_among(key: str, values: set[str]) -> _Requirement:
+    return lambda labels: labels.get(key) not in values
+
+
+def _compared(key: str, operator: str, value: str) -> _Requirement:
+    try:
+        bound = int(value)
+    except ValueError:
+        raise bad_request(
+            f"unable to parse requirement: values[0][{key}]: for 'Gt', 'Lt' operators, the value must be an integer"
+        ) from None
+
+    def holds(labels: Labels) -> bool:
+        try:
+            number = int(labels.get(key, ""))
+        except ValueError:
+            return False
+        return number > bound if operator in (">", "gt") else number < bound
+
+    return holds
+
+
+@lru_cache(maxsize=512)
+def label_matcher(selector: str) -> Matcher:
+    """A test of objects for a label selector in kubectl's syntax; 400 when it cannot be parsed."""
+    requirements = _Parser(selector).requirements()
+    if not requirements:
+        return lambda obj: True
+
+    def matches(obj: Obj) -> bool:
+        labels = obj["metadata"].get("labels") or {}
+        return all(requirement(labels) for requirement in requirements)
+
+    return matches
+
+
+def _lookup(obj: Obj, path: str) -> str:
+    value: Any = obj
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+_FIELDS: dict[str, dict[str, str]] = {
+    "pods": {
+        name: ""
+        for name in (
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        )
+    },
+    "secrets": {"type": ""},
+    "namespaces": {"status.phase": "", "name": "metadata.name"},
+    "nodes": {"spec.unschedulable": ""},
+    "services": {"spec.clusterIP": "", "spec.type": ""},
+    "replicasets.apps": {"status.replicas": ""},
+    "events": {
+        name: ""
+        for name in (
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "type",
+        )
+    }
+    | {"source": "source.component"},
+    "events.events.k8s.io": {
+        "reason": "",
+        "type": "",
+        "reportingController": "reportingComponent",
+        **{
+            f"regarding.{name}": f"involvedObject.{name}"
+            for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        },
+    },
+}
+"""The fields a resource can be selected by, beside its name and namespace; the value is where it is, "" for there."""
+
+_BOOLEANS = frozenset({"spec.hostNetwork", "spec.unschedulable"})
+_NUMBERS = frozenset({"status.replicas"})
+
+
+def _field(resource: str, name: str) -> Callable[[Obj], str]:
+    if name in ("metadata.name", "metadata.namespace"):
+        return lambda obj: _lookup(obj, name)
+    fields = _FIELDS.get(resource, {})
+    if name not in fields:
+        raise bad_request(f"field label not supported: {name}")
+    path = fields[name] or name
+    if path in _BOOLEANS:
+        return lambda obj: _lookup(obj, path) or "false"
+    if path in _NUMBERS:
+        return lambda obj: _lookup(obj, path) or "0"
+    return lambda obj: _lookup(obj, path)
+
+
+@lru_cache(maxsize=512)
+def field_matcher(resource: str, selector: str) -> Matcher:
+    """A test of objects for a field selector; ``resource`` is qualified. 400 for a field it does not offer."""
+    terms: list[tuple[Callable[[Obj], str], bool, str]] = []
+    for term in (term for term in _split(selector) if term):
+        for operator in ("!=", "==", "="):
+            name, found, value = term.partition(operator)
+            if found:
+                terms.append((_field(resource, name.strip()), operator != "!=", value.strip().replace("\\", "")))
+                break
+        else:
+            raise bad_request(f"invalid selector: '{selector}'; can't understand '{term}'")
+    return lambda obj: all((read(obj) == value) == wanted for read, wanted, value in terms)
+
+
+def _split(selector: str) -> list[str]:
+    return re.split(r"(?<!\\),", selector)
+
+
+def matcher(resource: str, labels: str, fields: str) -> Matcher | None:
+    """Both selectors as one test; None when everything matches."""
+    tests = []
+    if labels.strip():
+        tests.append(label_matcher(labels))
+    if fields.strip():
+        tests.append(field_matcher(resource, fields))
+    if not tests:
+        return None
+    return tests[0] if len(tests) == 1 else lambda obj: tests[0](obj) and tests[1](obj)

@@ -1,0 +1,252 @@
+"""The API server of one cluster, as components call it in-process and as HTTP does: one request, one synchronous call.
+
+Because one thread runs everything, a request is atomic by construction. The steps of a write are in
+:mod:`~simkube.apiserver.writing`, of a delete in :mod:`~simkube.apiserver.deletion`, subresources in
+:mod:`~simkube.apiserver.subresources`. It refuses kinds and subresources that :mod:`~simkube.apiserver.resources` does
+not list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from simkube.apiserver import conversion, decoding, reviews, selectors
+from simkube.apiserver.deletion import Deleter
+from simkube.apiserver.kinds import kind_of
+from simkube.apiserver.paging import Page, check_version, page
+from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.resources import RESOURCES, Resource
+from simkube.apiserver.settings import Settings
+from simkube.apiserver.subresources import Subresources
+from simkube.apiserver.writing import Writer
+from simkube.client import Caller, Event, Handler, Obj, Patch, PatchType
+from simkube.clock import Clock
+from simkube.errors import StatusError, bad_request, not_found, not_simulated
+from simkube.store import Store
+
+
+class APIServer:
+    """Keeps :class:`simkube.client.Server`. ``do_*`` take a :class:`Request`, for callers that need its warnings."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Settings | None = None) -> None:
+        self.store = store
+        self.clock = clock
+        self.settings = settings or Settings()
+        self._writer = Writer(store, clock, self.settings)
+        self._deleter = Deleter(self._writer, clock)
+        self._subresources = Subresources(self, self._writer)
+
+    # the protocol of components
+
+    def get(self, caller: Caller, resource: str, name: str, namespace: str = "", *, subresource: str = "") -> Obj:
+        """The object now; see :class:`simkube.client.Server`."""
+        return self.do_get(Request(caller, "get", _resource(resource), namespace, name, subresource))
+
+    def list(
+        self,
+        caller: Caller,
+        resource: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> list[Obj]:
+        """All objects that match; see :class:`simkube.client.Server`."""
+        found = _resource(resource)
+        return self._select(found, namespace, label_selector, field_selector)
+
+    def create(
+        self,
+        caller: Caller,
+        resource: str,
+        obj: Obj,
+        namespace: str = "",
+        *,
+        name: str = "",
+        subresource: str = "",
+        options: Mapping[str, Any] | None = None,
+    ) -> Obj:
+        """Create an object, or POST to a subresource; see :class:`simkube.client.Server`."""
+        found = _resource(resource)
+        where = (namespace or obj.get("metadata", {}).get("namespace", "")) if found.namespaced else ""
+        chosen = options_of("create", options)
+        return self.do_create(Request(caller, "create", found, where, name, subresource, chosen), obj)
+
+    def update(
+        self,
+        caller: Caller,
+        resource: str,
+        obj: Obj,
+        *,
+        subresource: str = "",
+        options: Mapping[str, Any] | None = None,
+    ) -> Obj:
+        """Replace an object; see :class:`simkube.client.Server`."""
+        meta = obj["metadata"]
+        where, name = meta.get("namespace", ""), meta["name"]
+        chosen = options_of("update", options)
+        return self.do_update(Request(caller, "update", _resource(resource), where, name, subresource, chosen), obj)
+
+    def patch(
+        self,
+        caller: Caller,
+        resource: str,
+        name: str,
+        patch: Patch,
+        namespace: str = "",
+        *,
+        type: PatchType = "merge",
+        subresource: str = "",
+        options: Mapping[str, Any] | None = None,
+    ) -> Obj:
+        """Patch an object; see :class:`simkube.client.Server`."""
+        chosen = options_of("patch", options)
+        request = Request(caller, "patch", _resource(resource), namespace, name, subresource, chosen)
+        return self.do_patch(request, patch, type)
+
+    def delete(
+        self, caller: Caller, resource: str, name: str, namespace: str = "", *, options: Mapping[str, Any] | None = None
+    ) -> Obj:
+        """Delete an object; see :class:`simkube.client.Server`."""
+        chosen = options_of("delete", options)
+        return self.do_delete(Request(caller, "delete", _resource(resource), namespace, name, options=chosen))
+
+    def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
+        """Watch a resource; see :class:`simkube.client.Server`."""
+        found = _resource(resource)
+        for obj in self.store.objects(found.storage):
+            handler(Event("ADDED", conversion.shown(found, obj)))
+        if not found.stored_as:
+            return self.store.subscribe(found.storage, handler)
+
+        def converted(event: Event) -> None:
+            old = None if event.old is None else conversion.shown(found, event.old)
+            handler(Event(event.type, conversion.shown(found, event.obj), old))
+
+        return self.store.subscribe(found.storage, converted)
+
+    # requests
+
+    def do_get(self, request: Request) -> Obj:
+        """One object, or a subresource of it."""
+        obj = self.find(request)
+        if request.subresource:
+            return self._subresources.get(request, obj)
+        return conversion.shown(request.resource, obj)
+
+    def do_list(self, request: Request, query: Mapping[str, str]) -> Page:
+        """A page of objects; ``query`` holds selectors, limit, continue and version under their HTTP names."""
+        check_version(query, self.store.revision)
+        labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+        found = self._select(request.resource, request.namespace, labels, fields)
+        return page(found, query, self.store.revision, selected=bool(labels or fields))
+
+    def do_create(self, request: Request, body: Obj) -> Obj:
+        """Create an object, answer a review, or POST to a subresource."""
+        resource = request.resource
+        if request.subresource:
+            return self._subresources.create(request, body)
+        obj = decoding.decode(request, body, resource.gvk)
+        if resource.review:
+            return reviews.answer(request, obj, self)
+        return conversion.shown(resource, self._writer.create(request, conversion.stored(resource, obj)))
+
+    def do_update(self, request: Request, body: Obj) -> Obj:
+        """Replace an object or a subresource of it; some kinds are created when they are missing."""
+        resource = request.resource
+        if request.subresource and request.subresource not in ("status", "finalize"):
+            return self._subresources.update(request, body)
+        new = conversion.stored(resource, decoding.decode(request, body, resource.gvk))
+        _check_name(request, new)
+        old = self.store.get(resource.storage, request.namespace, request.name)
+        if old is None and kind_of(resource.storage).created_by_put and not request.subresource:
+            request.created = True
+            return conversion.shown(resource, self._writer.create(request, new))
+        return conversion.shown(resource, self._writer.replace(request, self.find(request), new))
+
+    def do_patch(self, request: Request, change: Any, type: PatchType) -> Obj:
+        """Patch an object or a subresource of it; an apply creates what is missing."""
+        resource = request.resource
+        if request.subresource and request.subresource != "status":
+            return self._subresources.patch(request, change, type)
+        if type == "apply":
+            return conversion.shown(resource, self._apply(request, change))
+        old = self.find(request)
+        shown = conversion.shown(resource, old)
+        new = conversion.stored(resource, decoding.decode_patched(request, shown, change, type, resource.gvk))
+        _check_name(request, new)
+        return conversion.shown(resource, self._writer.replace(request, old, new))
+
+    def _apply(self, request: Request, applied: Any) -> Obj:
+        from simkube.apiserver import apply
+
+        resource = request.resource
+        applied = decoding.decode_applied(request, applied, resource.gvk)
+        _check_name(request, applied)
+        live = self.store.get(resource.storage, request.namespace, request.name)
+        if live is None and request.subresource:
+            raise not_found(resource.plural, request.name, resource.group)
+        merged = apply.server_side_apply(
+            live,
+            applied,
+            resource.gvk,
+            request.manager,
+            request.options.force,
+            subresource=request.subresource,
+            time=self.clock.timestamp(),
+        )
+        new = decoding.canonical(merged, resource.gvk)
+        if live is not None:
+            return self._writer.replace(request, live, new, managed=merged)
+        request.created = True
+        new["metadata"].setdefault("name", request.name)
+        return self._writer.create(request, new, managed=merged)
+
+    def do_delete(self, request: Request) -> Obj:
+        """Delete an object, or mark it for deletion."""
+        obj = self._deleter.delete(request, self.find(request))
+        return obj if obj.get("kind") == "Status" else conversion.shown(request.resource, obj)
+
+    def do_delete_collection(self, request: Request, query: Mapping[str, str]) -> Page:
+        """Delete every object that matches; answers them as they were."""
+        found = self.do_list(request, query)
+        for obj in found.items:
+            meta = obj["metadata"]
+            one = request.about(verb="delete", name=meta["name"], namespace=meta.get("namespace", ""))
+            try:
+                self.do_delete(one)
+            except StatusError as error:
+                if error.reason != "NotFound":
+                    raise
+        return found
+
+    # reading
+
+    def find(self, request: Request) -> Obj:
+        """The stored object a request is about; 404 when there is none."""
+        resource = request.resource
+        obj = self.store.get(resource.storage, request.namespace, request.name)
+        if obj is None:
+            raise not_found(resource.plural, request.name, resource.group)
+        return obj
+
+    def _select(self, resource: Resource, namespace: str, labels: str, fields: str) -> "Objects":
+        matches = selectors.matcher(resource.qualified, labels, fields)
+        found = self.store.objects(resource.storage, namespace)
+        if matches is not None:
+            found = [obj for obj in found if matches(obj)]
+        return [conversion.shown(resource, obj) for obj in found] if resource.stored_as else found
+
+
+def _resource(qualified: str) -> Resource:
+    found = RESOURCES.get(qualified)
+    if found is None:
+        raise not_simulated(f"the kind {qualified}")
+    return found
+
+
+def _check_name(request: Request, new: Obj) -> None:
+    given = new.setdefault("metadata", {}).setdefault("name", request.name)
+    if given != request.name:
+        raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({request.name})")

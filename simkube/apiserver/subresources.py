@@ -1,0 +1,201 @@
+"""Subresources with a kind of their own: scale, binding, eviction, token.
+
+After ``pkg/registry/apps/deployment/storage``, ``pkg/registry/core/pod/storage`` and ``core/serviceaccount/storage``.
+``status`` and ``finalize`` are updates of the object itself (:mod:`~simkube.apiserver.writing`); streams (log, exec, ...)
+are the kubelet's and never come here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simkube.apiserver import decoding, tokens
+from simkube.apiserver.field import Errors
+from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.writing import Writer
+from simkube.client import Obj, PatchType
+from simkube.errors import StatusError, bad_request, conflict, not_simulated
+
+if TYPE_CHECKING:
+    from simkube.apiserver.server import APIServer
+
+_SCALE = ("autoscaling", "v1", "Scale")
+_BINDING = ("", "v1", "Binding")
+_EVICTION = ("policy", "v1", "Eviction")
+_TOKEN = ("authentication.k8s.io", "v1", "TokenRequest")
+
+
+class Subresources:
+    """Dispatches by the name of the subresource."""
+
+    def __init__(self, server: APIServer, writer: Writer) -> None:
+        self._server = server
+        self._writer = writer
+
+    def get(self, request: Request, obj: Obj) -> Obj:
+        """GET: the object itself for ``status``, a Scale for ``scale``."""
+        if request.subresource == "scale":
+            return scale_of(obj)
+        if request.subresource == "status":
+            return obj
+        raise not_simulated(f"reading the subresource {request.subresource}")
+
+    def create(self, request: Request, body: Obj) -> Obj:
+        """POST to a subresource."""
+        handlers = {"binding": self._bind, "eviction": self._evict, "token": self._token}
+        handler = handlers.get(request.subresource)
+        if handler is None:
+            raise not_simulated(f"the subresource {request.resource.plural}/{request.subresource}")
+        return handler(request, body)
+
+    def update(self, request: Request, body: Obj) -> Obj:
+        """PUT to a subresource."""
+        if request.subresource != "scale":
+            raise not_simulated(f"the subresource {request.resource.plural}/{request.subresource}")
+        return self._rescale(request, decoding.decode(request, body, _SCALE))
+
+    def patch(self, request: Request, change: Any, type: PatchType) -> Obj:
+        """PATCH of a subresource."""
+        if request.subresource != "scale" or type == "apply":
+            raise not_simulated(f"this patch of the subresource {request.resource.plural}/{request.subresource}")
+        before = scale_of(self._server.find(request))
+        return self._rescale(request, decoding.decode_patched(request, before, change, type, _SCALE))
+
+    # scale
+
+    def _rescale(self, request: Request, scale: Obj) -> Obj:
+        meta = scale.setdefault("metadata", {})
+        if meta.get("name", request.name) != request.name:
+            raise bad_request(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({request.name})"
+            )
+        replicas = scale.get("spec", {}).get("replicas", 0)
+        if replicas < 0:
+            errors = Errors()
+            errors.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+            errors.raise_for("Scale", "autoscaling", request.name)
+        old = self._server.find(request)
+        given = {key: meta[key] for key in ("resourceVersion", "uid") if meta.get(key)}
+        new = {**old, "metadata": {**old["metadata"], **given}, "spec": {**old["spec"], "replicas": replicas}}
+        return scale_of(self._writer.replace(request, old, decoding.canonical(new, request.resource.gvk)))
+
+    # binding
+
+    def _bind(self, request: Request, body: Obj) -> Obj:
+        binding = decoding.decode(request, body, _BINDING)
+        target = binding.get("target", {})
+        if not target.get("name"):
+            raise StatusError(500, "", "target.name: Required value")
+        if target.get("kind") not in (None, "", "Node"):
+            detail = f'target.kind: Unsupported value: "{target["kind"]}": supported values: "Node", "<empty>"'
+            raise StatusError(500, "", detail)
+        pod = self._server.find(request)
+        name, meta = request.name, pod["metadata"]
+        if meta.get("deletionTimestamp"):
+            why = f"pod {name} is being deleted, cannot be assigned to a host"
+            raise _binding_conflict(name, why)
+        if pod["spec"].get("nodeName"):
+            why = f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"'
+            raise _binding_conflict(name, why)
+        wanted = binding.get("metadata", {}).get("uid")
+        if wanted and wanted != meta["uid"]:
+            raise _binding_conflict(
+                name, f"Precondition failed: UID in precondition: {wanted}, in object {meta['uid']}"
+            )
+        self._writer.commit(request, self._bound(pod, binding, target["name"]), expect=meta["resourceVersion"])
+        return _success(201)
+
+    def _bound(self, pod: Obj, binding: Obj, node: str) -> Obj:
+        kept = [each for each in pod["status"].get("conditions", ()) if each["type"] != "PodScheduled"]
+        now = self._server.clock.timestamp()
+        generation = pod["metadata"].get("generation", 1)
+        condition = {
+            "type": "PodScheduled",
+            "observedGeneration": generation,
+            "status": "True",
+            "lastProbeTime": None,
+            "lastTransitionTime": now,
+        }
+        meta = dict(pod["metadata"])
+        annotations = binding.get("metadata", {}).get("annotations")
+        if annotations:
+            meta["annotations"] = {**meta.get("annotations", {}), **annotations}
+        spec = {**pod["spec"], "nodeName": node}
+        return {**pod, "metadata": meta, "spec": spec, "status": {**pod["status"], "conditions": [*kept, condition]}}
+
+    # eviction
+
+    def _evict(self, request: Request, body: Obj) -> Obj:
+        eviction = decoding.decode(request, body, _EVICTION)
+        name = eviction.get("metadata", {}).get("name", request.name)
+        if name != request.name:
+            raise bad_request(f"name in URL does not match name in Eviction object: {request.name} != {name}")
+        given = {**(eviction.get("deleteOptions") or {})}
+        options = options_of("delete", given)
+        dry_run = options.dry_run or request.options.dry_run
+        pod = self._server.find(request)
+        deletion = request.about(verb="delete", subresource="", options=options)
+        if dry_run:
+            return _success(201)
+        if pod["spec"].get("nodeName") and not pod["metadata"].get("deletionTimestamp"):
+            self._mark_disrupted(request, pod)
+        self._server.do_delete(deletion)
+        return _success(201)
+
+    def _mark_disrupted(self, request: Request, pod: Obj) -> None:
+        condition = {
+            "type": "DisruptionTarget",
+            "observedGeneration": pod["metadata"].get("generation", 1),
+            "status": "True",
+            "lastProbeTime": None,
+            "lastTransitionTime": self._server.clock.timestamp(),
+            "reason": "EvictionByEvictionAPI",
+            "message": "Eviction API: evicting",
+        }
+        kept = [each for each in pod["status"].get("conditions", ()) if each["type"] != "DisruptionTarget"]
+        new = {**pod, "metadata": dict(pod["metadata"]), "status": {**pod["status"], "conditions": [*kept, condition]}}
+        self._writer.commit(request, new, expect=pod["metadata"]["resourceVersion"])
+
+    # tokens
+
+    def _token(self, request: Request, body: Obj) -> Obj:
+        wanted = decoding.decode(request, body, _TOKEN)
+        account = self._server.find(request)
+        return tokens.issue(wanted, account, self._server)
+
+
+def scale_of(obj: Obj) -> Obj:
+    """The ``Scale`` of a workload."""
+    meta = obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    status: Obj = {"replicas": obj.get("status", {}).get("replicas", 0)}
+    selector = _selector_text(obj["spec"].get("selector", {}))
+    if selector:
+        status["selector"] = selector
+    replicas = obj["spec"].get("replicas", 1)
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: meta[key] for key in kept if key in meta},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+def _selector_text(selector: Obj) -> str:
+    terms = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
+    for each in selector.get("matchExpressions", ()):
+        key, operator = each["key"], each["operator"]
+        values = ",".join(sorted(each.get("values", ())))
+        terms.append(
+            {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}.get(operator, f"!{key}")
+        )
+    return ",".join(sorted(terms))
+
+
+def _binding_conflict(name: str, why: str) -> StatusError:
+    return conflict("pods/binding", name, why)
+
+
+def _success(code: int) -> Obj:
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}

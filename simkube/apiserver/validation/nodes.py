@@ -1,0 +1,39 @@
+"""Nodes: taints and addresses."""
+
+from __future__ import annotations
+
+from simkube.apiserver.field import Errors
+from simkube.apiserver.validation.metadata import label_value, qualified_name
+from simkube.client import Obj
+
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+
+def node(obj: Obj, errors: Errors) -> None:
+    """Taints: key, value, effect, none twice."""
+    seen = set()
+    for index, taint in enumerate(obj.get("spec", {}).get("taints", ())):
+        path = f"spec.taints[{index}]"
+        for problem in qualified_name(taint.get("key", "")):
+            errors.invalid(f"{path}.key", taint.get("key", ""), problem)
+        for problem in label_value(taint.get("value", "")):
+            errors.invalid(f"{path}.value", taint.get("value", ""), problem)
+        effect = taint.get("effect", "")
+        if effect not in _EFFECTS:
+            if effect:
+                errors.not_supported(f"{path}.effect", effect, _EFFECTS)
+            else:
+                errors.required(f"{path}.effect")
+        key = (taint.get("key"), effect)
+        if key in seen:
+            errors.duplicate(path, taint)
+        seen.add(key)
+
+
+def node_update(new: Obj, old: Obj, errors: Errors) -> None:
+    """Pod addresses and the provider's id, once set, stay."""
+    now, before = new.get("spec", {}), old.get("spec", {})
+    if before.get("podCIDR") and now.get("podCIDR") != before["podCIDR"]:
+        errors.forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')
+    if before.get("providerID") and now.get("providerID") != before["providerID"]:
+        errors.forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid')

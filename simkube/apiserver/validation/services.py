@@ -1,0 +1,196 @@
+"""Services, endpoints, endpoint slices (``ValidateService``, ``ValidateEndpoints``, ``ValidateEndpointSlice``)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any
+
+from simkube.apiserver.field import Errors
+from simkube.apiserver.validation.metadata import dns_label, labels, subdomain
+from simkube.client import Obj
+
+_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_PORT = "must be between 1 and 65535, inclusive"
+
+
+def is_port(value: Any) -> bool:
+    """Whether a number can be a port."""
+    return isinstance(value, int) and 1 <= value <= 65535
+
+
+def port_name(value: str) -> list[str]:
+    """What is wrong with the name of a port that pods and services refer to (``IsValidPortName``)."""
+    problems = []
+    if len(value) > 15:
+        problems.append("must be no more than 15 characters")
+    if not re.fullmatch(r"[-a-z0-9]+", value):
+        problems.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not re.search("[a-z]", value):
+        problems.append("must contain at least one letter (a-z)")
+    if "--" in value:
+        problems.append("must not contain consecutive hyphens")
+    if value and (value[0] == "-" or value[-1] == "-"):
+        problems.append("must not begin or end with a hyphen")
+    return problems
+
+
+def service(obj: Obj, errors: Errors) -> None:
+    """Type, ports, addresses, selector, affinity."""
+    spec = obj["spec"]
+    kind = spec.get("type", "")
+    ports = spec.get("ports", ())
+    headless = spec.get("clusterIP") == "None"
+    if not ports and not headless and kind != "ExternalName":
+        errors.required("spec.ports")
+    _ports(spec, ports, errors)
+    if spec.get("sessionAffinity") not in ("ClientIP", "None"):
+        errors.not_supported("spec.sessionAffinity", spec.get("sessionAffinity"), ("ClientIP", "None"))
+    labels(spec.get("selector", {}), "spec.selector", errors)
+    _type(spec, kind, headless, errors)
+    if kind == "ExternalName":
+        _external_name(spec, errors)
+    for index, address in enumerate(spec.get("externalIPs", ())):
+        _address(address, f"spec.externalIPs[{index}]", errors)
+    policy = spec.get("internalTrafficPolicy")
+    if policy not in (None, "Cluster", "Local"):
+        errors.not_supported("spec.internalTrafficPolicy", policy, ("Cluster", "Local"))
+
+
+def _type(spec: Obj, kind: str, headless: bool, errors: Errors) -> None:
+    if kind not in _TYPES:
+        errors.not_supported("spec.type", kind, _TYPES)
+    elif kind in ("NodePort", "LoadBalancer") and headless:
+        detail = f"may not be set to 'None' for {kind} services"
+        errors.invalid("spec.clusterIPs[0]", "None", detail)
+    address = spec.get("clusterIP", "")
+    if address and not headless and kind != "ExternalName":
+        _address(address, "spec.clusterIPs[0]", errors)
+    if kind == "ClusterIP":
+        for index, port in enumerate(spec.get("ports", ())):
+            if port.get("nodePort"):
+                detail = "may not be used when `type` is 'ClusterIP'"
+                errors.forbidden(f"spec.ports[{index}].nodePort", detail)
+        if spec.get("externalTrafficPolicy"):
+            detail = "may only be set for externally-accessible services"
+            errors.invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], detail)
+
+
+def _external_name(spec: Obj, errors: Errors) -> None:
+    name = spec.get("externalName", "").rstrip(".")
+    if not name:
+        errors.required("spec.externalName")
+    else:
+        for problem in subdomain(name):
+            errors.invalid("spec.externalName", spec["externalName"], problem)
+    if spec.get("clusterIP") == "None":
+        errors.invalid("spec.clusterIPs[0]", "None", "may not be set to 'None' for ExternalName services")
+
+
+def _ports(spec: Obj, ports: Any, errors: Errors) -> None:
+    names: set[str] = set()
+    served: set[tuple[Any, Any]] = set()
+    for index, port in enumerate(ports):
+        path = f"spec.ports[{index}]"
+        name = port.get("name", "")
+        if not name and len(ports) > 1:
+            errors.required(f"{path}.name")
+        elif name:
+            for problem in dns_label(name):
+                errors.invalid(f"{path}.name", name, problem)
+            if name in names:
+                errors.duplicate(f"{path}.name", name)
+            names.add(name)
+        if not is_port(port.get("port", 0)):
+            errors.invalid(f"{path}.port", port.get("port", 0), _PORT)
+        if port.get("protocol") not in _PROTOCOLS:
+            errors.not_supported(f"{path}.protocol", port.get("protocol", ""), _PROTOCOLS)
+        _target(port.get("targetPort"), f"{path}.targetPort", errors)
+        key = (port.get("port"), port.get("protocol"))
+        if key in served:
+            errors.duplicate(path, {"protocol": port.get("protocol"), "port": port.get("port")})
+        served.add(key)
+
+
+def _target(target: Any, path: str, errors: Errors) -> None:
+    if isinstance(target, str):
+        for problem in port_name(target):
+            errors.invalid(path, target, problem)
+    elif target is not None and not is_port(target):
+        errors.invalid(path, target, _PORT)
+
+
+def _address(value: str, path: str, errors: Errors) -> None:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        errors.invalid(path, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+
+
+def service_update(new: Obj, old: Obj, errors: Errors) -> None:
+    """The cluster IP stays while the type has one."""
+    now, before = new["spec"], old["spec"]
+    if now.get("type") == "ExternalName" or before.get("type") == "ExternalName":
+        return
+    for name, index in (("clusterIP", ""), ("clusterIPs", "[0]")):
+        had, has = before.get(name), now.get(name)
+        if name == "clusterIP" and now.get("clusterIPs"):
+            continue
+        if had and has and had != has:
+            value = has if isinstance(has, list) else [has]
+            errors.invalid(f"spec.clusterIPs{index or '[0]'}", value, "may not change once set")
+
+
+def endpoints(obj: Obj, errors: Errors) -> None:
+    """Each subset has addresses and valid ports."""
+    for index, subset in enumerate(obj.get("subsets", ())):
+        path = f"subsets[{index}]"
+        if not subset.get("addresses") and not subset.get("notReadyAddresses"):
+            errors.required(path, "must specify `addresses` or `notReadyAddresses`")
+        for name in ("addresses", "notReadyAddresses"):
+            for at, address in enumerate(subset.get(name, ())):
+                _address(address.get("ip", ""), f"{path}.{name}[{at}].ip", errors)
+        for at, port in enumerate(subset.get("ports", ())):
+            if not port.get("name") and len(subset["ports"]) > 1:
+                errors.required(f"{path}.ports[{at}].name")
+            if not is_port(port.get("port", 0)):
+                errors.invalid(f"{path}.ports[{at}].port", port.get("port", 0), _PORT)
+            if port.get("protocol") not in _PROTOCOLS:
+                errors.not_supported(f"{path}.ports[{at}].protocol", port.get("protocol", ""), _PROTOCOLS)
+
+
+_FAMILIES = ("FQDN", "IPv4", "IPv6")
+
+
+def endpoint_slice(obj: Obj, errors: Errors) -> None:
+    """Address type, endpoints with addresses, named ports."""
+    family = obj.get("addressType", "")
+    if not family:
+        errors.required("addressType")
+    elif family not in _FAMILIES:
+        errors.not_supported("addressType", family, _FAMILIES)
+    for index, endpoint in enumerate(obj.get("endpoints") or ()):
+        path = f"endpoints[{index}].addresses"
+        addresses = endpoint.get("addresses", ())
+        if not addresses:
+            errors.required(path, "must contain at least 1 address")
+        for at, address in enumerate(addresses):
+            if family in ("IPv4", "IPv6"):
+                _address(address, f"{path}[{at}]", errors)
+    names: set[str] = set()
+    for index, port in enumerate(obj.get("ports") or ()):
+        name = port.get("name", "")
+        if name in names:
+            errors.duplicate(f"ports[{index}].name", name)
+        names.add(name)
+        if port.get("protocol") not in _PROTOCOLS:
+            errors.not_supported(f"ports[{index}].protocol", port.get("protocol", ""), _PROTOCOLS)
+        if port.get("port") is not None and not is_port(port["port"]):
+            errors.invalid(f"ports[{index}].port", port["port"], _PORT)
+
+
+def endpoint_slice_update(new: Obj, old: Obj, errors: Errors) -> None:
+    """The address type never changes."""
+    if new.get("addressType") != old.get("addressType"):
+        errors.invalid("addressType", new.get("addressType", ""), "field is immutable")

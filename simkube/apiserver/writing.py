@@ -1,0 +1,197 @@
+"""Creates and updates: from a decoded body to a stored object, step by step.
+
+After ``pkg/registry/rest`` (BeforeCreate, BeforeUpdate) and ``pkg/registry/generic/registry/store.go``. Each step may
+refuse; nothing is visible before the last one, the commit.
+"""
+
+from __future__ import annotations
+
+
+from simkube.apiserver import admission, naming, ownership
+from simkube.apiserver.allocators import Allocators
+from simkube.apiserver.field import Errors, invalid
+from simkube.apiserver.kinds import Kind, kind_of
+from simkube.apiserver.preparation import prepare_create, prepare_update
+from simkube.apiserver.request import Request
+from simkube.apiserver.settings import Settings
+from simkube.apiserver.validation import metadata
+from simkube.client import Obj
+from simkube.clock import Clock
+from simkube.errors import STALE, StatusError, StoreError, already_exists, bad_request, conflict
+from simkube.store import Full, Store
+
+_OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+
+
+class Writer:
+    """The writing half of one cluster's API server."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Settings) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._allocators = Allocators(settings)
+
+    # create
+
+    def create(self, request: Request, obj: Obj, *, managed: Obj | None = None) -> Obj:
+        """Store a new object (``obj`` is taken over). ``managed`` is it with its managed fields, from an apply."""
+        kind = kind_of(request.resource.storage)
+        meta = obj.setdefault("metadata", {})
+        self.settle_namespace(request, meta)
+        if meta.get("resourceVersion"):
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+        kind.defaults(obj)
+        ownership.record(request, None, obj, self._clock.timestamp(), managed)
+        meta = obj["metadata"]
+        admission.namespace_exists(request, self._store, meta.get("name", ""))
+        self._admit_new(request, obj)
+        naming.born(meta, self._clock.timestamp())
+        if not meta.get("name") and meta.get("generateName"):
+            meta["name"] = naming.generate(meta["generateName"])
+        prepare_create(request.resource.storage, kind, obj)
+        self._validate_new(request, kind, obj)
+        self._refuse_taken(request, meta["name"])
+        return self.commit(request, obj, expect=None)
+
+    def settle_namespace(self, request: Request, meta: Obj) -> None:
+        """The body's namespace must be that of the path; it is filled in where it is missing."""
+        if not request.resource.namespaced:
+            if meta.get("namespace"):
+                raise bad_request(_OTHER_NAMESPACE)
+            return
+        if meta.setdefault("namespace", request.namespace) != request.namespace:
+            raise bad_request(_OTHER_NAMESPACE)
+
+    def _admit_new(self, request: Request, obj: Obj) -> None:
+        if request.resource.storage == "pods":
+            admission.new_pod(request, obj, self._store, self._settings)
+        elif request.resource.storage == "nodes":
+            admission.new_node(obj)
+
+    def _validate_new(self, request: Request, kind: Kind, obj: Obj) -> None:
+        resource = request.resource
+        errors = Errors()
+        metadata.object_meta(obj["metadata"], namespaced=resource.namespaced, name=kind.name, errors=errors)
+        kind.validate(obj, errors)
+        if not errors and resource.storage == "services":
+            self._allocators.complete(obj, None, self._store.objects("services"), errors)
+        errors.raise_for(resource.kind, resource.group, obj["metadata"].get("name", ""))
+
+    def _refuse_taken(self, request: Request, name: str) -> None:
+        resource = request.resource
+        there = self._store.get(resource.storage, request.namespace, name)
+        if there is None:
+            return
+        error = already_exists(resource.plural, name, resource.group)
+        if there["metadata"].get("deletionTimestamp"):
+            error = StatusError(409, "AlreadyExists", f"object is being deleted: {error.message}", error.details)
+        raise error
+
+    # update
+
+    def replace(self, request: Request, old: Obj, new: Obj, *, managed: Obj | None = None) -> Obj:
+        """Store ``new`` (taken over) in the place of ``old``; ``old`` itself when that would change nothing."""
+        resource = request.resource
+        kind = kind_of(resource.storage)
+        meta, before = new.setdefault("metadata", {}), old["metadata"]
+        self.settle_namespace(request, meta)
+        self._match(request, kind, meta, before)
+        _keep_identity(meta, before)
+        kind.defaults(new)
+        ownership.record(request, old, new, self._clock.timestamp(), managed)
+        prepare_update(request.resource.storage, kind, new, old, request.subresource)
+        self._validate_changed(request, kind, new, old)
+        if _same(new, old):
+            return old
+        if before.get("deletionTimestamp") and _may_go(new):
+            return self.remove(request, new)
+        return self.commit(request, new, expect=before["resourceVersion"])
+
+    def _match(self, request: Request, kind: Kind, meta: Obj, before: Obj) -> None:
+        resource, name = request.resource, before["name"]
+        uid, version = meta.get("uid"), meta.get("resourceVersion")
+        if version in (None, "", "0"):
+            if not kind.blind_update:
+                detail = "Invalid value: 0: must be specified for an update"
+                found = [("FieldValueInvalid", "metadata.resourceVersion", detail)]
+                raise invalid(resource.plural, resource.group, name, found)
+        elif not str(version).isdigit():
+            raise StatusError(500, "", f'strconv.ParseUint: parsing "{version}": invalid syntax')
+        if uid and uid != before["uid"]:
+            path = f"/registry/{resource.plural}/{before.get('namespace', '')}/{name}".replace("//", "/")
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: "
+                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
+            )
+            raise conflict(resource.plural, name, why, resource.group)
+        if version not in (None, "", "0", before["resourceVersion"]):
+            raise conflict(resource.plural, name, STALE, resource.group)
+
+    def _validate_changed(self, request: Request, kind: Kind, new: Obj, old: Obj) -> None:
+        resource = request.resource
+        errors = Errors()
+        metadata.object_meta_update(new["metadata"], old["metadata"], errors)
+        if request.subresource == "status":
+            kind.validate_status(new, old, errors)
+        elif new.get("spec") is not old.get("spec") or "spec" not in new:
+            kind.validate(new, errors)
+            kind.validate_update(new, old, errors)
+        if not errors and resource.storage == "services" and not request.subresource:
+            self._allocators.complete(new, old, self._store.objects("services"), errors)
+        errors.raise_for(resource.kind, resource.group, old["metadata"]["name"])
+
+    # storing
+
+    def commit(self, request: Request, obj: Obj, *, expect: str | None) -> Obj:
+        """Store it, unless this is a dry run."""
+        if request.options.dry_run:
+            obj["metadata"].pop("resourceVersion", None)
+            if expect is not None:
+                obj["metadata"]["resourceVersion"] = expect
+            return obj
+        try:
+            return self._store.put(request.resource.storage, obj, expect=expect)
+        except Full as error:
+            raise StatusError(507, "InsufficientStorage", str(error)) from None
+        except StoreError as error:
+            raise _not_stored(error) from error
+
+    def remove(self, request: Request, obj: Obj) -> Obj:
+        """Take an object out of the store, unless this is a dry run; return its last state."""
+        meta = obj["metadata"]
+        if request.options.dry_run:
+            return obj
+        try:
+            self._store.delete(request.resource.storage, meta.get("namespace", ""), meta["name"])
+        except StoreError as error:
+            raise _not_stored(error) from error
+        return obj
+
+
+def _not_stored(error: StoreError) -> StatusError:
+    details = {"causes": [{"message": str(error)}]}
+    return StatusError(500, "InternalError", f"Internal error occurred: {error}; nothing was changed", details)
+
+
+def _keep_identity(meta: Obj, before: Obj) -> None:
+    for name in ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+        if name in before:
+            meta[name] = before[name]
+        else:
+            meta.pop(name, None)
+    if before.get("generateName"):
+        meta.setdefault("generateName", before["generateName"])
+    meta["name"] = before["name"]
+    meta["resourceVersion"] = before["resourceVersion"]
+
+
+def _same(new: Obj, old: Obj) -> bool:
+    return new == old
+
+
+def _may_go(obj: Obj) -> bool:
+    meta = obj["metadata"]
+    if meta.get("finalizers") or (obj.get("kind") == "Namespace" and obj.get("spec", {}).get("finalizers")):
+        return False
+    return not meta.get("deletionGracePeriodSeconds")

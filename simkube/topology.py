@@ -1,15 +1,15 @@
 """The shape of a cluster, read from the configuration that ``kind`` reads (``kind.x-k8s.io/v1alpha4``).
 
-What a simulated cluster takes from it: nodes with their roles and labels, and the few settings of the control plane that
-change what a learner sees. Settings that only concern real processes are known and passed over; any other is refused
-by name with a :class:`~simkube.errors.HostError`.
+What a simulated cluster takes from it: nodes with their roles and labels, and the few settings of the control plane
+that change what a learner sees. Settings that only concern real processes are known and passed over; any other is
+refused by name with a :class:`~simkube.errors.HostError`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -63,16 +63,16 @@ def read(config: Mapping[str, Any], cluster: str) -> Topology:
     if config.get("kind", "Cluster") != "Cluster":
         raise HostError(f"a topology has kind Cluster, not {config.get('kind')!r}")
     entries = config.get("nodes", [{"role": "control-plane"}]) or []
-    topology = Topology(tuple(_nodes(entries, cluster)))
+    found: dict[str, float] = {}
     patches = list(config.get("kubeadmConfigPatches") or ())
     for entry in entries:
         patches += entry.get("kubeadmConfigPatches") or ()
     for name, value in _patched(patches):
         if name in _SETTINGS:
-            topology = replace(topology, **{_SETTINGS[name]: seconds(value, name)})
+            found[_SETTINGS[name]] = seconds(value, name)
         elif name not in _WITHOUT_EFFECT:
             raise HostError(f"the setting {name} of this topology is not simulated; remove it or use a real cluster")
-    return topology
+    return Topology(tuple(_nodes(entries, cluster)), **found)
 
 
 def _nodes(entries: Iterable[Mapping[str, Any]], cluster: str) -> Iterable[Node]:

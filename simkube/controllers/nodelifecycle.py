@@ -115,14 +115,14 @@ class NodeLifecycleController(Controller):
         name, now = node["metadata"]["name"], self.clock.timestamp()
         was_ready = (podstate.condition(node, "Ready") or {}).get("status") == "True"
         conditions = []
-        for type in _REPORTED:
-            current = podstate.condition(node, type)
+        for kind in _REPORTED:
+            current = podstate.condition(node, kind)
             if current is not None and current["status"] == "Unknown":
                 continue
             never = current is None
             conditions.append(
                 {
-                    "type": type,
+                    "type": kind,
                     "status": "Unknown",
                     "reason": "NodeStatusNeverUpdated" if never else "NodeStatusUnknown",
                     "message": f"Kubelet {'never posted' if never else 'stopped posting'} node status.",
@@ -174,8 +174,8 @@ class NodeLifecycleController(Controller):
             wanted.append((lost, "NoSchedule"))
             if not self._all_lost:
                 wanted.append((lost, "NoExecute"))
-        for type, key in _PRESSURES.items():
-            if (podstate.condition(node, type) or {}).get("status") == "True":
+        for kind, key in _PRESSURES.items():
+            if (podstate.condition(node, kind) or {}).get("status") == "True":
                 wanted.append((key, "NoSchedule"))
         if node["spec"].get("unschedulable"):
             wanted.append((UNSCHEDULABLE, "NoSchedule"))

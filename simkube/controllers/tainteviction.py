@@ -51,7 +51,7 @@ class TaintEvictionController(Controller):
             return
         node = self.nodes.get("", pod["spec"].get("nodeName", ""))
         taints = _no_execute(node) if node is not None else []
-        due = self._due(pod, taints)
+        due = self._deadline(pod, taints)
         if due is None:
             self.dequeue(key)
             if key in self._planned:
@@ -63,7 +63,7 @@ class TaintEvictionController(Controller):
         else:
             self._evict(pod)
 
-    def _due(self, pod: Obj, taints: list[Obj]) -> float | None:
+    def _deadline(self, pod: Obj, taints: list[Obj]) -> float | None:
         """When the pod has to go; None when it may stay."""
         due: list[float] = []
         for taint in taints:

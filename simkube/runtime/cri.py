@@ -136,6 +136,17 @@ class Exec(Protocol):
     def resize(self, columns: int, rows: int) -> None: ...
 
 
+class Attachment(Protocol):
+    """A client's hold on the first process of a container; ``stdin`` is None when the container has none."""
+
+    stdin: Stdin | None
+
+    def resize(self, columns: int, rows: int) -> None: ...
+
+    def detach(self) -> None:
+        """Hear nothing more; the process goes on."""
+
+
 class Container(Protocol):
     """A container of a sandbox. ``exited`` gives the exit code of its first process once that has ended.
 
@@ -160,6 +171,9 @@ class Container(Protocol):
 
     def stop(self, grace: float) -> Future[int]:
         """SIGTERM, then SIGKILL after ``grace`` seconds; :attr:`exited`."""
+
+    def attach(self, output: Callable[[str, bytes], None]) -> Attachment:
+        """Have what its first process writes from now on, as it is written: (``stdout``/``stderr``, bytes)."""
 
     def exec(self, argv: Sequence[str], output: Callable[[str, bytes], None], *, tty: bool = False) -> Exec:
         """Run a command in it. ``output`` gets (``stdout``/``stderr``, bytes). Raises :class:`StartError`."""

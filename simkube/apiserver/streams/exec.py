@@ -1,0 +1,207 @@
+"""``pods/NAME/exec`` and ``pods/NAME/attach``: a command in a container, or its first process, over a WebSocket.
+
+The exit code comes as a Status on the error channel. When the client goes away its command gets SIGHUP, then SIGKILL,
+so that nothing is left running for nobody; a container's own first process is never ended by a detaching client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from simkube.apiserver.streams.bridge import Outbox, wait
+from simkube.apiserver.streams.channels import (
+    CLOSE,
+    ERROR,
+    RESIZE,
+    STDERR,
+    STDIN,
+    STDOUT,
+    Channels,
+    exited,
+    failed,
+    refuse_spdy,
+    size_of,
+    success,
+)
+from simkube.apiserver.streams.limits import BUFFER, slot
+from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, running_container
+from simkube.client import Caller, Obj
+from simkube.clock import Clock, Future
+from simkube.errors import bad_request
+from simkube.runtime.cri import Container, StartError, Stdin
+
+SIGHUP, SIGKILL = 1, 9
+LINGER = 5.0
+"""Cluster seconds between SIGHUP and SIGKILL of a command whose client went away."""
+_TRUE = {"true", "1", "t", "True", "TRUE", "T"}
+_NUMBER = {"stdout": STDOUT, "stderr": STDERR}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The streams and the command of a request."""
+
+    stdin: bool
+    stdout: bool
+    stderr: bool
+    tty: bool
+    command: tuple[str, ...] = ()
+
+
+def _asked(request: web.Request) -> Asked:
+    query = request.query
+    chosen = {name: query.get(name) in _TRUE for name in ("stdin", "stdout", "stderr", "tty")}
+    if chosen["tty"] and chosen["stderr"]:
+        chosen["stderr"] = False
+    if not (chosen["stdin"] or chosen["stdout"] or chosen["stderr"]):
+        raise bad_request("you must specify at least one of stdin, stdout, stderr")
+    return Asked(**chosen, command=tuple(query.getall("command", [])))
+
+
+def _container(cluster: StreamCluster, request: web.Request, pod: Obj, verb: str) -> Container | web.Response:
+    name = container_name(pod, request.query.get("container", ""))
+    container = running_container(cluster, pod, name, verb)
+    if container is None:
+        return web.Response(status=500, text=f'container not found ("{name}")')
+    return container
+
+
+def _output(outbox: Outbox, asked: Asked) -> Callable[[str, bytes], None]:
+    wanted = {"stdout": asked.stdout, "stderr": asked.stderr}
+
+    def put(stream: str, data: bytes) -> None:
+        if data and wanted.get(stream):
+            outbox.put(_NUMBER[stream], data)
+
+    return put
+
+
+async def _greet(channels: Channels, asked: Asked) -> None:
+    """An empty message on the first channel that can be written tells the client that the stream is there."""
+    await channels.send(STDOUT if asked.stdout else STDERR if asked.stderr else ERROR, b"")
+
+
+async def _read(channels: Channels, stdin: Stdin | None, resize: Callable[[int, int], None], *, close: bool) -> None:
+    """Pass on what the client sends until it goes away."""
+    async for channel, data in channels.receive():
+        if channel == STDIN and stdin is not None:
+            stdin.write(data)
+        elif channel == RESIZE and (size := size_of(data)) is not None:
+            resize(*size)
+        elif channel == CLOSE and data == bytes([STDIN]) and stdin is not None and close:
+            stdin.close()
+
+
+async def _write(channels: Channels, outbox: Outbox) -> None:
+    """Send what comes out until nothing more comes."""
+    while (piece := await outbox.take()) is not None:
+        await channels.send(*piece)
+
+
+async def _stream(channels: Channels, outbox: Outbox, reading: asyncio.Task[None], ended: Future[int]) -> int | None:
+    """Carry both directions; the exit code, or None when the client went away or did not read."""
+    writing = asyncio.ensure_future(_write(channels, outbox))
+    ending = asyncio.ensure_future(wait(ended))
+    ending.add_done_callback(lambda _: outbox.close())
+    try:
+        await asyncio.wait({writing, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if not writing.done():
+            return None
+        writing.result()
+        return None if outbox.overflowed or not ended.done else ended.result()
+    except (ConnectionError, TimeoutError):
+        return None
+    finally:
+        for task in (writing, reading, ending):
+            task.cancel()
+        await asyncio.gather(writing, reading, ending, return_exceptions=True)
+
+
+async def execute(
+    cluster: StreamCluster, request: web.Request, caller: Caller, namespace: str, name: str
+) -> web.StreamResponse:
+    """Run a command in a container of the pod."""
+    del caller  # who may do it was decided before; who did it is the audit's business
+    pod = find_pod(cluster, namespace, name)
+    asked = _asked(request)
+    container = _container(cluster, request, pod, "exec")
+    if isinstance(container, web.Response):
+        return container
+    if not asked.command:
+        raise bad_request("you must specify a command")
+    refuse_spdy(request)
+    with slot(cluster, "exec"):
+        channels = await Channels.accept(request)
+        with suppress(ConnectionError, TimeoutError):  # the client is gone: there is nobody to tell
+            await _run(cluster.clock, channels, container, asked)
+        return channels.response
+
+
+async def _run(clock: Clock, channels: Channels, container: Container, asked: Asked) -> None:
+    outbox = Outbox(BUFFER)
+    await _greet(channels, asked)
+    try:
+        process = container.exec(asked.command, _output(outbox, asked), tty=asked.tty)
+    except StartError as error:
+        text = f'failed to exec in container: failed to start exec "{container.id}": {error}'
+        await channels.end(failed(f"error executing command in container: {text}"))
+        return
+    if not asked.stdin:
+        process.stdin.close()
+    reading = asyncio.ensure_future(_read(channels, process.stdin if asked.stdin else None, process.resize, close=True))
+    code = None
+    try:
+        code = await _stream(channels, outbox, reading, process.exited)
+    finally:
+        if not process.exited.done:
+            process.signal(SIGHUP)
+            clock.call_later(LINGER, lambda: process.signal(SIGKILL))
+    if code is not None:
+        await channels.end(exited(code))
+    elif outbox.overflowed:
+        await channels.end(failed("the command's output was not read fast enough; write less, or into a file"))
+
+
+async def attach(
+    cluster: StreamCluster, request: web.Request, caller: Caller, namespace: str, name: str
+) -> web.StreamResponse:
+    """Connect to the first process of a container of the pod."""
+    del caller  # as for execute
+    pod = find_pod(cluster, namespace, name)
+    asked = _asked(request)
+    container = _container(cluster, request, pod, "attach")
+    if isinstance(container, web.Response):
+        return container
+    refuse_spdy(request)
+    with slot(cluster, "exec"):
+        channels = await Channels.accept(request)
+        with suppress(ConnectionError, TimeoutError):  # as for execute
+            await _attached(channels, container, asked, once=_stdin_once(pod, container))
+        return channels.response
+
+
+def _stdin_once(pod: Obj, container: Container) -> bool:
+    return any(one["name"] == container.config.name and one.get("stdinOnce") for one in pod["spec"]["containers"])
+
+
+async def _attached(channels: Channels, container: Container, asked: Asked, *, once: bool) -> None:
+    outbox = Outbox(BUFFER)
+    await _greet(channels, asked)
+    attachment = container.attach(_output(outbox, asked))
+    stdin = attachment.stdin if asked.stdin else None
+    reading = asyncio.ensure_future(_read(channels, stdin, attachment.resize, close=once))
+    try:
+        ended = await _stream(channels, outbox, reading, container.exited) is not None
+    finally:
+        attachment.detach()
+        if once and stdin is not None:
+            stdin.close()
+    if ended:
+        await channels.end(success())
+    elif outbox.overflowed:
+        await channels.end(failed("the container's output was not read fast enough"))

@@ -1,0 +1,161 @@
+"""``GET pods/NAME/log``: what a container wrote.
+
+All of ``PodLogOptions`` but ``stream``: container, previous, follow, tailLines, sinceSeconds, sinceTime, timestamps and
+limitBytes. A container that has not started is refused with the kubelet's words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from simkube.apiserver.streams.bridge import Outbox, wait
+from simkube.apiserver.streams.limits import BUFFER, SEND_SECONDS, slot
+from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, kubelet_of
+from simkube.client import Obj
+from simkube.errors import StatusError, bad_request, not_simulated
+from simkube.runtime.cri import Container, LogLine
+
+_TRUE = {"true", "1", "t", "True", "TRUE", "T"}
+_WAITING = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """``PodLogOptions``; ``since`` is in seconds since the epoch (0.0: everything)."""
+
+    container: str = ""
+    previous: bool = False
+    follow: bool = False
+    timestamps: bool = False
+    tail: int | None = None
+    since: float = 0.0
+    limit: int | None = None
+
+
+def _number(query: Mapping[str, str], field: str, least: int) -> int | None:
+    if field not in query:
+        return None
+    try:
+        value = int(query[field])
+    except ValueError:
+        raise bad_request(f'strconv.ParseInt: parsing "{query[field]}": invalid syntax') from None
+    if value < least:
+        bound = "greater than 0" if least else "greater than or equal to 0"
+        message = f'PodLogOptions "" is invalid: {field}: Invalid value: {value}: must be {bound}'
+        cause = {"reason": "FieldValueInvalid", "message": f"Invalid value: {value}: must be {bound}", "field": field}
+        raise StatusError(422, "Invalid", message, {"kind": "PodLogOptions", "causes": [cause]})
+    return value
+
+
+def parse(query: Mapping[str, str], now: float) -> Options:
+    """The options of a query; StatusError 400 or 422 as the API server gives them."""
+    since = 0.0
+    seconds = _number(query, "sinceSeconds", 1)
+    if seconds is not None:
+        since = now - seconds
+    if "sinceTime" in query:
+        if seconds is not None:
+            text = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
+            raise StatusError(422, "Invalid", f'PodLogOptions "" is invalid: {text}', {"kind": "PodLogOptions"})
+        try:
+            since = datetime.fromisoformat(query["sinceTime"]).timestamp()
+        except ValueError:
+            raise bad_request(
+                f'parsing time "{query["sinceTime"]}": it must be a time such as 2026-01-02T03:04:05Z'
+            ) from None
+    if query.get("stream", "All") != "All":
+        raise not_simulated(f"the log of only {query['stream']}")
+    return Options(
+        container=query.get("container", ""),
+        previous=query.get("previous") in _TRUE,
+        follow=query.get("follow") in _TRUE,
+        timestamps=query.get("timestamps") in _TRUE,
+        tail=_number(query, "tailLines", 0),
+        since=since,
+        limit=_number(query, "limitBytes", 1),
+    )
+
+
+def find_container(cluster: StreamCluster, pod: Obj, options: Options) -> Container | None:
+    """The container whose log is meant; None for a pod without a node. StatusError 400 when it has no log."""
+    name = container_name(pod, options.container)
+    if not pod["spec"].get("nodeName"):
+        return None
+    meta = pod["metadata"]
+    kubelet = kubelet_of(cluster, pod, f"/containerLogs/{meta['namespace']}/{meta['name']}/{name}")
+    container = kubelet.container(meta["uid"], name, previous=options.previous)
+    if container is not None and (container.state != "created" or options.previous):
+        return container
+    if options.previous:
+        raise bad_request(f'previous terminated container "{name}" in pod "{meta["name"]}" not found')
+    status = pod.get("status") or {}
+    for one in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        reason = ((one.get("state") or {}).get("waiting") or {}).get("reason")
+        if one["name"] == name and reason:
+            why = _WAITING.get(reason, reason)
+            raise bad_request(f'container "{name}" in pod "{meta["name"]}" is waiting to start: {why}')
+    raise bad_request(f'container "{name}" in pod "{meta["name"]}" is not available')
+
+
+def _text(line: LogLine, options: Options) -> bytes:
+    text = f"{line.text}\n"
+    if options.timestamps:
+        whole = int(line.when)
+        moment = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        text = f"{moment}.{int((line.when - whole) * 1e9):09d}Z {text}"
+    return text.encode("utf-8", "surrogateescape")
+
+
+def written(container: Container, options: Options) -> bytes:
+    """What it wrote so far, after ``since``, ``tail`` and ``limit``."""
+    lines = [line for line in container.log.lines() if line.when >= options.since]
+    if options.tail is not None:
+        lines = lines[len(lines) - min(options.tail, len(lines)) :]
+    text = b"".join(_text(line, options) for line in lines)
+    return text if options.limit is None else text[: options.limit]
+
+
+async def log(cluster: StreamCluster, request: web.Request, namespace: str, name: str) -> web.StreamResponse:
+    """Answer the request, following until the container ends or the client goes away."""
+    options = parse(request.query, cluster.clock.now())
+    container = find_container(cluster, find_pod(cluster, namespace, name), options)
+    before = b"" if container is None else written(container, options)
+    if container is None or not options.follow:
+        return web.Response(body=before, content_type="text/plain")
+    with slot(cluster, "log"):
+        return await _follow(request, container, options, before)
+
+
+async def _follow(request: web.Request, container: Container, options: Options, before: bytes) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    outbox = Outbox(BUFFER)
+    end = container.log.follow(lambda line: outbox.put(0, _text(line, options)))
+    left = None if options.limit is None else options.limit - len(before)
+    closer = asyncio.ensure_future(_close_when_done(container, outbox))
+    try:
+        await response.prepare(request)
+        if before:
+            await response.write(before)
+        while (left is None or left > 0) and (piece := await outbox.take()) is not None:
+            data = piece[1] if left is None else piece[1][:left]
+            left = None if left is None else left - len(data)
+            await asyncio.wait_for(response.write(data), SEND_SECONDS)
+    except (ConnectionError, TimeoutError):
+        pass  # the reader is gone or too slow: there is nobody to tell
+    finally:
+        end()
+        closer.cancel()
+    return response
+
+
+async def _close_when_done(container: Container, outbox: Outbox) -> None:
+    await wait(container.exited)
+    outbox.close()

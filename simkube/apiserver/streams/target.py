@@ -1,0 +1,106 @@
+"""Which pod, container, node and address a streaming request is about, and the real API server's refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from simkube.client import Caller, Obj, Server
+from simkube.clock import Clock
+from simkube.errors import StatusError, bad_request
+from simkube.kubelet.actions import words
+from simkube.kubelet.kubelet import Kubelet
+from simkube.runtime.cri import Container, HTTPRequest, HTTPResponse, NetworkError
+
+ADMIN = Caller("system:apiserver", ("system:masters",), "kube-apiserver")
+NODE_PORT = 10250
+"""The port of a real kubelet, for messages."""
+
+
+class ClusterNetwork(Protocol):
+    """The cluster's network, as the API server uses it."""
+
+    async def request(self, source_ip: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse: ...
+
+
+class StreamCluster(Protocol):
+    """What streaming needs of a cluster: its API server, its clock, its network and its kubelets by node name."""
+
+    @property
+    def server(self) -> Server: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def network(self) -> ClusterNetwork: ...
+
+    @property
+    def kubelets(self) -> Mapping[str, Kubelet]: ...
+
+
+def internal_error(message: str) -> StatusError:
+    """500 as ``NewInternalError``."""
+    causes = {"causes": [{"message": message}]}
+    return StatusError(500, "InternalError", f"Internal error occurred: {message}", causes)
+
+
+def unavailable(message: str) -> StatusError:
+    """503 as the API server's proxy gives it."""
+    return StatusError(503, "ServiceUnavailable", message)
+
+
+def find_pod(cluster: StreamCluster, namespace: str, name: str) -> Obj:
+    """The pod; StatusError 404."""
+    return cluster.server.get(ADMIN, "pods", name, namespace)
+
+
+def _names(spec: Obj, field: str) -> list[str]:
+    return [one["name"] for one in spec.get(field) or []]
+
+
+def container_name(pod: Obj, asked: str) -> str:
+    """The container that is meant; StatusError 400 with the API server's words when none or an unknown one is."""
+    spec, name = pod["spec"], pod["metadata"]["name"]
+    known = {field: _names(spec, field) for field in ("containers", "initContainers", "ephemeralContainers")}
+    if asked:
+        if not any(asked in names for names in known.values()):
+            raise bad_request(f"container {asked} is not valid for pod {name}")
+        return asked
+    if len(known["containers"]) == 1:
+        return known["containers"][0]
+    message = f"a container name must be specified for pod {name}, choose one of: [{' '.join(known['containers'])}]"
+    if known["initContainers"]:
+        message += f" or one of the init containers: [{' '.join(known['initContainers'])}]"
+    raise bad_request(message)
+
+
+def kubelet_of(cluster: StreamCluster, pod: Obj, what: str) -> Kubelet:
+    """The kubelet that runs the pod; ``what`` is the path asked of it. StatusError when it cannot be reached."""
+    node = pod["spec"].get("nodeName")
+    if not node:
+        raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+    kubelet = cluster.kubelets.get(node)
+    if kubelet is None:
+        raise StatusError(404, "NotFound", f'nodes "{node}" not found', {"name": node, "kind": "nodes"})
+    where = f"{kubelet.settings.ip}:{NODE_PORT}"
+    if not kubelet.powered:
+        raise internal_error(f'Get "https://{where}{what}": dial tcp {where}: connect: no route to host')
+    if kubelet.paused:
+        raise internal_error(f'Get "https://{where}{what}": dial tcp {where}: i/o timeout')
+    if not kubelet.running:
+        raise internal_error(f'Get "https://{where}{what}": dial tcp {where}: connect: connection refused')
+    return kubelet
+
+
+def running_container(cluster: StreamCluster, pod: Obj, name: str, verb: str) -> Container | None:
+    """The container when it runs; None when the kubelet would say that it is not found."""
+    meta = pod["metadata"]
+    kubelet = kubelet_of(cluster, pod, f"/{verb}/{meta['namespace']}/{meta['name']}/{name}")
+    container = kubelet.container(meta["uid"], name)
+    return container if container is not None and container.state == "running" else None
+
+
+def connection_words(error: NetworkError, host: str, port: int) -> str:
+    """A failed connection as Go says it."""
+    return words(error, host, port)

@@ -41,33 +41,58 @@ Shape = Literal[
 KUBERNETES = "1.36.0"
 """The version of Kubernetes whose definitions are used."""
 
-KEY_DEFAULTS: Mapping[str, str] = {"protocol": "TCP"}
-"""Default of a list key that is left out (``default`` in Kubernetes' own OpenAPI document): ports are TCP."""
+KEY_DEFAULTS: Mapping[tuple[str, str], str] = {
+    ("ContainerPort", "protocol"): "TCP",
+    ("ServicePort", "protocol"): "TCP",
+    ("LocalObjectReference", "name"): "",
+}
+"""Default of a list key that is left out, by struct and field (``default`` in Kubernetes' own OpenAPI document)."""
 
-ALWAYS_PRESENT: Mapping[str, Mapping[str, Literal["struct", "null"]]] = {
+Present = Literal["", "struct", "null", "zero"]
+
+ALWAYS_PRESENT: Mapping[str, Mapping[str, Present]] = {
+    "ClusterRole": {"rules": "null"},
+    "ClusterRoleBinding": {"roleRef": "struct"},
     "CronJobSpec": {"jobTemplate": "struct"},
+    "CSINodeSpec": {"drivers": "null"},
+    "CustomResourceDefinitionSpec": {"names": "struct", "versions": "null"},
     "DaemonSetSpec": {"selector": "null", "template": "struct", "updateStrategy": "struct"},
     "DeploymentSpec": {"selector": "null", "strategy": "struct", "template": "struct"},
     "EndpointSlice": {"endpoints": "null", "ports": "null"},
-    "Event": {"involvedObject": "struct", "source": "struct", "regarding": "struct", "deprecatedSource": "struct"},
+    "Event": {
+        "involvedObject": "struct",
+        "source": "struct",
+        "regarding": "struct",
+        "deprecatedSource": "struct",
+        "eventTime": "null",
+        "firstTimestamp": "null",
+        "lastTimestamp": "null",
+        "deprecatedFirstTimestamp": "null",
+        "deprecatedLastTimestamp": "null",
+        "reportingComponent": "zero",
+        "reportingInstance": "zero",
+    },
+    "FlowSchemaSpec": {"priorityLevelConfiguration": "struct"},
     "HorizontalPodAutoscalerSpec": {"scaleTargetRef": "struct"},
     "HorizontalPodAutoscalerStatus": {"currentMetrics": "null"},
     "JobSpec": {"template": "struct"},
     "NetworkPolicySpec": {"podSelector": "struct"},
-    "NodeStatus": {"daemonEndpoints": "struct", "nodeInfo": "struct"},
     "NodeDaemonEndpoints": {"kubeletEndpoint": "struct"},
+    "NodeStatus": {"daemonEndpoints": "struct", "nodeInfo": "struct"},
     "PersistentVolumeClaimSpec": {"resources": "struct"},
     "PodSpec": {"containers": "null"},
+    "PodTemplate": {"template": "struct"},
     "ReplicaSetSpec": {"selector": "null", "template": "struct"},
+    "ResourceClaimSpec": {"devices": "struct"},
+    "Role": {"rules": "null"},
+    "RoleBinding": {"roleRef": "struct"},
     "ServiceStatus": {"loadBalancer": "struct"},
     "StatefulSetSpec": {"selector": "null", "template": "struct", "updateStrategy": "struct"},
-    "Role": {"rules": "null"},
-    "ClusterRole": {"rules": "null"},
-    "RoleBinding": {"roleRef": "struct"},
-    "ClusterRoleBinding": {"roleRef": "struct"},
+    "VolumeAttachmentSpec": {"source": "struct"},
 }
-"""Fields that Go writes even when they are empty, by definition: a zero struct (``{}``) or null. Ownership of a field
-begins when it appears, so a field that was always there is never owned as such (``f:strategy`` has no ``.``)."""
+"""Fields that Go writes even when they are empty, by definition: a zero struct (``{}``), null, or an empty string.
+Ownership of a field begins when it appears, so one that was always there is never owned as such (``f:strategy`` has no
+``.``)."""
 
 _UNTYPED = frozenset({"RawExtension", "FieldsV1", "Patch", "JSON", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool"})
 _GO_NUMBERS = {"int32": "int32", "int64": "int64", "double": "float64", "float": "float32"}
@@ -104,7 +129,8 @@ class Type:
 class Field:
     """A struct's field: its type and how a strategic merge patch treats it.
 
-    ``present`` tells what Go writes when the field is empty: "struct" (``{}``), "null", or "" (nothing).
+    ``present`` tells what Go writes when the field is empty: "struct" (``{}``), "null", "zero" (``""``), or ""
+    (nothing).
     """
 
     __slots__ = ("merge_key", "present", "required", "strategies", "type")
@@ -113,7 +139,7 @@ class Field:
         self.type = type
         self.merge_key = ""
         self.strategies: frozenset[str] = frozenset()
-        self.present: Literal["", "struct", "null"] = ""
+        self.present: Present = ""
         self.required = False
 
     @property
@@ -190,7 +216,7 @@ class Definitions:
             made.fields[key].required = key in required
         return made
 
-    def _field(self, key: str, raw: Mapping[str, Any], present: Literal["", "struct", "null"], is_kind: bool) -> Field:
+    def _field(self, key: str, raw: Mapping[str, Any], present: Present, is_kind: bool) -> Field:
         field = Field(self._type(raw))
         field.merge_key = raw.get("x-kubernetes-patch-merge-key", "")
         strategy = raw.get("x-kubernetes-patch-strategy")

@@ -6,7 +6,9 @@ whether a name or a password was the wrong one.
 
 from __future__ import annotations
 
+import getpass
 import hashlib
+import os
 import re
 import secrets
 from collections.abc import Callable
@@ -130,6 +132,10 @@ class Accounts:
             user.role = role
             return _account(user)
 
+    def local(self) -> Account:
+        """The account of whoever sits at this machine: the same for the command and for the site's one-time link."""
+        return self.ensure(local_name(), role="admin")
+
     # One-time links
 
     def login_link(self, name: str, minutes: float = 15.0) -> str:
@@ -201,13 +207,17 @@ class Accounts:
 
     def join(self, join_code: str, name: str) -> ClassInfo:
         """Enter a class; entering twice is fine. ``Refused`` for an unknown code."""
-        code = re.sub(r"[\s-]", "", join_code).upper()
         with self.records.begin() as tx:
-            row = tx.scalar(select(SchoolClass).where(SchoolClass.join_code == code))
+            row = tx.scalar(select(SchoolClass).where(SchoolClass.join_code == _code(join_code)))
             if row is None:
                 raise Refused("There is no class with this code; ask your instructor for it.")
             self._enter(tx, row, _user(tx, name))
             return _class(tx, row, code=False)
+
+    def knows_code(self, join_code: str) -> bool:
+        """Whether a class has this join code."""
+        with self.records.read() as tx:
+            return tx.scalar(select(SchoolClass.id).where(SchoolClass.join_code == _code(join_code))) is not None
 
     def leave(self, class_id: str, name: str) -> None:
         """Leave a class; what was handed in stays."""
@@ -272,6 +282,17 @@ class Accounts:
         return user
 
 
+def local_name() -> str:
+    """The operating system's user, as an account's name; ``KINDLING_LEARNER`` overrides it."""
+    try:
+        name = os.environ.get("KINDLING_LEARNER") or getpass.getuser()
+    except (KeyError, OSError):  # a user id without an entry, as containers have
+        name = f"user-{os.getuid()}"
+    if _NAME.fullmatch(name):
+        return name
+    return re.sub(r"[^\w.@+-]|^[\W_]+", "", name)[:64] or "learner"
+
+
 def taught(tx: Transaction, class_id: str, instructor: str) -> SchoolClass:
     """The class, if this account teaches it or is an admin; else ``NotFound``."""
     user, row = _user(tx, instructor), tx.get(SchoolClass, class_id)
@@ -297,6 +318,11 @@ def _class(tx: Transaction, row: SchoolClass, *, code: bool = True) -> ClassInfo
     learners = (Membership.class_id == row.id, Membership.role == "learner")
     count = tx.execute(select(func.count()).select_from(Membership).where(*learners)).scalar_one()
     return ClassInfo(row.id, row.name, row.join_code if code else "", count, row.created_at)
+
+
+def _code(join_code: str) -> str:
+    """A join code as people type it."""
+    return re.sub(r"[\s-]", "", join_code).upper()
 
 
 def _digest(token: str) -> str:

@@ -20,9 +20,9 @@ from simkube.runtime.log import ContainerLog
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import mount_kernel_files
 from simkube.runtime.registry import ImageSpec
-from simkube.runtime.session import Session
+from simkube.runtime.session import Attached, Session
 from simkube.runtime.stdin import MOST_WAITING, Keyboard, PipeInput
-from simkube.runtime.streams import LogStream, NullStream, Pipe, Stream
+from simkube.runtime.streams import NullStream, OutputStream, Pipe, Stream
 from simkube.runtime.terminal import Terminal
 from simkube.runtime.volume import MemoryVolume, dump_tree, restore_tree
 
@@ -63,6 +63,7 @@ class SimContainer:
         self.env = {**spec.env, "HOSTNAME": sandbox.config.hostname, **config.env}
         self.processes: dict[int, Process] = {}
         self.stdin: PipeInput | Keyboard | None = None
+        self.attached: list[Attached] = []
         self._last_pid = 0
         self._grace: Timer | None = None
         self.quota = Quota(ROOT_BYTES)
@@ -119,15 +120,27 @@ class SimContainer:
 
     def _standard_streams(self) -> dict[int, Stream]:
         if self.config.tty:
-            terminal = Terminal(self, lambda _name, data: self.log.write("stdout", data.replace(b"\r\n", b"\n")))
+            terminal = Terminal(self, self._wrote)
             self.stdin = Keyboard(terminal)
             return {0: terminal, 1: terminal.hold(), 2: terminal.hold()}
-        out, err = LogStream(self.log, "stdout"), LogStream(self.log, "stderr")
+        out, err = OutputStream("stdout", self._wrote), OutputStream("stderr", self._wrote)
         if self.config.stdin:
             pipe = Pipe(MOST_WAITING)
             self.stdin = PipeInput(pipe)
             return {0: pipe.reader, 1: out, 2: err}
         return {0: NullStream(), 1: out, 2: err}
+
+    def _wrote(self, stream: str, data: bytes) -> None:
+        """Its first process wrote something: for the log, and for who is attached."""
+        self.log.write(stream, data.replace(b"\r\n", b"\n") if self.config.tty else data)
+        for attached in list(self.attached):
+            attached.output(stream, data)
+
+    def attach(self, output: Callable[[str, bytes], None]) -> Attached:
+        """Have what its first process writes from now on, as it is written."""
+        attached = Attached(self.attached, output, self.stdin)
+        self.attached.append(attached)
+        return attached
 
     def _ended(self, code: int) -> None:
         for process in list(self.processes.values()):

@@ -128,8 +128,10 @@ class Stdin(Protocol):
 class Exec(Protocol):
     """A command running in a container. ``exited`` gives its exit code."""
 
-    stdin: Stdin
     exited: Future[int]
+
+    @property
+    def stdin(self) -> Stdin: ...
 
     def signal(self, number: int) -> None: ...
 
@@ -139,7 +141,8 @@ class Exec(Protocol):
 class Attachment(Protocol):
     """A client's hold on the first process of a container; ``stdin`` is None when the container has none."""
 
-    stdin: Stdin | None
+    @property
+    def stdin(self) -> Stdin | None: ...
 
     def resize(self, columns: int, rows: int) -> None: ...
 
@@ -160,8 +163,10 @@ class Container(Protocol):
     started_at: float
     finished_at: float
     reason: str
-    log: Log
     exited: Future[int]
+
+    @property
+    def log(self) -> Log: ...
 
     def start(self) -> None:
         """Run its first process; raises :class:`StartError`."""
@@ -216,7 +221,7 @@ class Sandbox(Protocol):
     def version(self) -> int:
         """Grows with every change that :meth:`dump` would show."""
 
-    def forget(self, container: Container) -> None:
+    def forget(self, container: Any) -> None:
         """Drop an exited container: nobody will ask for its log any more."""
 
     async def http(self, port: int, request: HTTPRequest) -> HTTPResponse:

@@ -1,4 +1,4 @@
-"""A command running in a container by ``exec``, as the kubelet holds it."""
+"""A command run in a container by ``exec``, and a hold on its first process by ``attach``, as the kubelet has them."""
 
 from __future__ import annotations
 
@@ -53,3 +53,24 @@ class Session:
         if self._terminal is not None:
             self._terminal.size = (columns, rows)
             self.process.signal(signals.WINCH, outside=True)
+
+
+class Attached:
+    """Keeps :class:`~simkube.runtime.cri.Attachment`. ``others`` is the container's list of who is attached."""
+
+    def __init__(
+        self, others: list[Attached], output: Callable[[str, bytes], None], stdin: PipeInput | Keyboard | None
+    ) -> None:
+        self.output = output
+        self.stdin: PipeInput | Keyboard | None = stdin
+        self._others = others
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The terminal has a new size."""
+        if isinstance(self.stdin, Keyboard):
+            self.stdin.resize(columns, rows)
+
+    def detach(self) -> None:
+        """Hear nothing more; the process goes on. A no-op when detached."""
+        if self in self._others:
+            self._others.remove(self)

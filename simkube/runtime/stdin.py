@@ -38,3 +38,7 @@ class Keyboard:
     def close(self) -> None:
         """Hang up."""
         self._terminal.hang_up()
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The screen has a new size."""
+        self._terminal.size = (columns, rows)

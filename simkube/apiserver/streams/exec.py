@@ -151,7 +151,7 @@ async def _run(clock: Clock, channels: Channels, container: Container, asked: As
         text = f'failed to exec in container: failed to start exec "{container.id}": {error}'
         await channels.end(failed(f"error executing command in container: {text}"))
         return
-    if not asked.stdin:
+    if not asked.stdin and not asked.tty:
         process.stdin.close()
     reading = asyncio.ensure_future(_read(channels, process.stdin if asked.stdin else None, process.resize, close=True))
     code = None

@@ -20,7 +20,7 @@ NODE_PORT = 10250
 class ClusterNetwork(Protocol):
     """The cluster's network, as the API server uses it."""
 
-    async def request(self, source_ip: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse: ...
+    async def request(self, source: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse: ...
 
 
 class StreamCluster(Protocol):

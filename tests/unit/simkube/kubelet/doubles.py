@@ -449,7 +449,7 @@ class QuietNetwork:
     def node(self, name: str) -> Place:
         return Place()
 
-    async def request(self, source_ip: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse:
+    async def request(self, source: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse:
         raise NetworkError("no-route", "No route to host")
 
 

@@ -54,7 +54,8 @@ class Cluster:
         import yaml
 
         given = yaml.safe_load(self.connection.kubeconfig)
-        return kubernetes.config.new_client_from_config_dict(given)
+        make: Any = kubernetes.config.new_client_from_config_dict
+        return make(given)
 
     @functools.cached_property
     def core(self) -> Any:

@@ -34,6 +34,7 @@ READ_SECONDS = 10.0
 RETRY_SECONDS = 6.0
 PAUSE_SECONDS = 0.2
 ANSWER_BYTES = 32 << 20
+JSON = "application/json"
 
 
 class Connection:
@@ -56,11 +57,15 @@ class Connection:
 
     def text(self, path: str, **query: object) -> str:
         """GET ``path`` as text (logs)."""
-        return self._patiently("GET", path, query, None, READ_SECONDS).decode("utf-8", "replace")
+        return self._patiently("GET", path, query, None, JSON).decode("utf-8", "replace")
 
     def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST; ``Refused`` with status 409 when it is there already."""
         return self._json("POST", path, {}, body)
+
+    def patch(self, path: str, body: object, kind: str) -> dict[str, Any]:
+        """PATCH; ``kind``: ``json-patch``, ``merge-patch`` or ``strategic-merge-patch``."""
+        return self._json("PATCH", path, {}, body, f"application/{kind}+json")
 
     def delete(self, path: str, **options: object) -> dict[str, Any]:
         """DELETE with ``options`` (``gracePeriodSeconds``, ``preconditions``, ...)."""
@@ -69,14 +74,16 @@ class Connection:
 
     def send(self, method: str, path: str, body: object = None, seconds: float = READ_SECONDS) -> tuple[int, bytes]:
         """One request, tried once: status and body. ``ClusterUnreachable`` when there is no answer in time."""
-        return self._once(method, path, {}, body, seconds)
+        return self._once(method, path, {}, body, JSON, seconds)
 
     def close(self) -> None:
         """Drop the connections that are kept open."""
         self._pool.clear()
 
-    def _json(self, method: str, path: str, query: Mapping[str, object], body: object) -> dict[str, Any]:
-        data = self._patiently(method, path, query, body, READ_SECONDS)
+    def _json(
+        self, method: str, path: str, query: Mapping[str, object], body: object, content_type: str = JSON
+    ) -> dict[str, Any]:
+        data = self._patiently(method, path, query, body, content_type)
         try:
             answer = json.loads(data)
         except ValueError as error:
@@ -85,12 +92,12 @@ class Connection:
             raise ClusterUnreachable(f"{method} {path}: the answer is not an object")
         return answer
 
-    def _patiently(self, method: str, path: str, query: Mapping[str, object], body: object, seconds: float) -> bytes:
+    def _patiently(self, method: str, path: str, query: Mapping[str, object], body: object, content_type: str) -> bytes:
         """The body of a good answer. Once the cluster was found gone, later calls are tried once only."""
         deadline = time.monotonic() + (RETRY_SECONDS if self._alive.is_set() else 0)
         while True:
             try:
-                status, data = self._once(method, path, query, body, seconds)
+                status, data = self._once(method, path, query, body, content_type, READ_SECONDS)
                 if status < 400:
                     self._alive.set()
                     return data
@@ -102,7 +109,7 @@ class Connection:
             time.sleep(PAUSE_SECONDS)
 
     def _once(
-        self, method: str, path: str, query: Mapping[str, object], body: object, seconds: float
+        self, method: str, path: str, query: Mapping[str, object], body: object, content_type: str, seconds: float
     ) -> tuple[int, bytes]:
         given = urllib.parse.urlencode({key: value for key, value in query.items() if value not in (None, "")})
         url = self.server + path + ("?" + given if given else "")
@@ -110,7 +117,7 @@ class Connection:
         data = None
         if body is not None:
             data = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)
         try:
             answer = self._pool.request(

@@ -16,9 +16,13 @@ MOST_ENTRIES = 200
 
 
 class Evidence:
-    """The evidence of one check, in the order it was seen."""
+    """The evidence of the check that is under way, in the order it was seen."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Another check begins: start with nothing."""
         self.entries: list[dict[str, Any]] = []
         self._start = time.monotonic()
         self._left = CHECK_CHARACTERS

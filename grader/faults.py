@@ -38,7 +38,7 @@ class Broken:
 class Faults:
     """Breaks things in the learner's namespace and the cluster's workers."""
 
-    def __init__(self, cluster: Cluster, probe: Callable[[], Probe], ask: Ask, evidence: Evidence) -> None:
+    def __init__(self, cluster: Cluster, probe: Probe, ask: Ask, evidence: Evidence) -> None:
         self._cluster, self._probe, self._ask, self._evidence = cluster, probe, ask, evidence
         self._nodes: list[str] = []
         self._asked = False
@@ -71,7 +71,7 @@ class Faults:
 
     def hang(self, pod: Pod, port: int = 8080) -> Broken:
         """Make ``kindling/web`` in a pod accept connections and answer none, its process still running."""
-        answer = self._probe().post(f"http://{pod.ip}:{port}/hang")
+        answer = self._probe.post(f"http://{pod.ip}:{port}/hang")
         if answer.status != 202:
             raise FaultUnavailable(f"pod {pod.name} did not take POST /hang on port {port}: {answer}")
         container = next((one for one in pod.containers if _listens(one.spec, port)), pod.containers[0])
@@ -114,7 +114,7 @@ class Faults:
             raise FaultUnavailable(f"a fault could not be undone: {troubles[0]}") from troubles[0]
 
     def _take(self, fault: str, node: str) -> Broken:
-        if node not in self._cluster.workers() or node == self._probe().node:
+        if node not in self._cluster.workers() or node == self._probe.node:
             raise Ungradable(f"{fault} of {node}: only a worker node that the probe is not on may be stopped")
         self._nodes.append(node)
         self._inject(fault, node)

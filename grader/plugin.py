@@ -1,7 +1,8 @@
 """The pytest plugin: fixtures for checks, and what became of each of them.
 
 Fixtures: ``cluster`` (grader.cluster), ``namespace``, ``params``, ``thresholds``, ``probe`` (grader.probe), ``faults``
-(grader.faults), ``evidence`` (grader.evidence). ``poll``, ``hold`` and ``fail`` are imported from ``grader``.
+(grader.faults), ``operate`` (grader.operate), ``evidence`` (grader.evidence). ``poll``, ``hold`` and ``fail`` are imported
+from ``grader``.
 
 While grading, ``grader.worker`` registers :class:`Grading`. While authoring, plain pytest does::
 
@@ -17,6 +18,7 @@ import dataclasses
 import sys
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -31,11 +33,13 @@ from grader.connection import Connection
 from grader.errors import FaultUnavailable
 from grader.evidence import Evidence
 from grader.faults import Ask, Faults
+from grader.operate import Operate
 from grader.probe import Probe, ProbePod
 from grader.protocol import CheckResult, GradeRequest, Outcome
 from grader.snapshot import snapshot
 from grader.verdict import Judgement
 
+SNAPSHOT_SECONDS = 30.0
 Tell = Callable[..., None]
 """Tell the session of an event: kind, and its fields as keywords."""
 
@@ -49,53 +53,62 @@ class Grading:
         self._connection = Connection(request.kubeconfig)
         self._cluster = Cluster(self._connection, request.namespace)
         self._pod = ProbePod(self._connection, request.namespace, request.attempt, request.probe_image, request.seconds)
-        self._snapshot = threading.Thread(target=self._take_snapshot, name="snapshot", daemon=True)
+        self._looked = threading.Event()
         self._phases: list[Judgement] = []
         self._evidence = Evidence()
+        self._probe = Probe(self._pod, self._evidence)
+        self._operate = Operate(self._cluster, self._evidence)
         self._began = 0.0
         self._undone: list[Faults] = []
 
     # -- fixtures ----------------------------------------------------------------------------------------------------
 
-    @pytest.fixture
+    @pytest.fixture(scope="session")
     def cluster(self) -> Cluster:
         """The learner's cluster."""
         return self._cluster
 
-    @pytest.fixture
+    @pytest.fixture(scope="session")
     def namespace(self) -> str:
         """The namespace the lab is in."""
         return self.given.namespace
 
-    @pytest.fixture
+    @pytest.fixture(scope="session")
     def params(self) -> Mapping[str, Any]:
         """The learner's parameters."""
         return dict(self.given.parameters)
 
-    @pytest.fixture
+    @pytest.fixture(scope="session")
     def thresholds(self) -> Mapping[str, Any]:
         """The lab's thresholds."""
         return dict(self.given.thresholds)
 
-    @pytest.fixture
+    @pytest.fixture(scope="session")
     def evidence(self) -> Evidence:
-        """What this check was decided from."""
+        """What the check under way is decided from."""
         return self._evidence
 
-    @pytest.fixture
-    def probe(self, evidence: Evidence) -> Probe:
+    @pytest.fixture(scope="session")
+    def probe(self) -> Probe:
         """Requests from inside the cluster."""
-        return Probe(self._pod, evidence)
+        return self._probe
 
     @pytest.fixture
-    def faults(self, cluster: Cluster, evidence: Evidence) -> Iterator[Faults]:
+    def faults(self) -> Iterator[Faults]:
         """Breaks things; undone when the check ends."""
-        self._snapshot.join()
-        made = Faults(cluster, lambda: Probe(self._pod, evidence), self._ask, evidence)
+        self._looked.wait(SNAPSHOT_SECONDS)
+        made = Faults(self._cluster, self._probe, self._ask, self._evidence)
         self._undone.append(made)
         yield made
         self._undone.remove(made)
         made.undo()
+
+    @pytest.fixture(scope="session")
+    def operate(self) -> Iterator[Operate]:
+        """Scales and rolls Deployments; they are put back when the attempt ends."""
+        self._looked.wait(SNAPSHOT_SECONDS)
+        yield self._operate
+        self._operate.restore()
 
     # -- the attempt -------------------------------------------------------------------------------------------------
 
@@ -104,12 +117,16 @@ class Grading:
         try:
             while self._undone:
                 self._undone.pop().undo()
+            self._operate.restore()
         finally:
             self._pod.close()
             self._connection.close()
 
     def _take_snapshot(self) -> None:
-        self._tell("snapshot", **snapshot(self._connection, self.given.namespace))
+        try:
+            self._tell("snapshot", **snapshot(self._connection, self.given.namespace))
+        finally:
+            self._looked.set()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -126,14 +143,15 @@ class Grading:
         if config.option.collectonly:
             return
         self._tell("plan", checks=[dataclasses.asdict(_check(one)) for one in items])
-        self._snapshot.start()
+        threading.Thread(target=self._take_snapshot, name="snapshot", daemon=True).start()
         if any({"probe", "faults"} & set(getattr(one, "fixturenames", ())) for one in items):
             self._pod.start()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """One check from beginning to end."""
-        self._phases, self._evidence, self._began = [], Evidence(), time.monotonic()
+        self._phases, self._began = [], time.monotonic()
+        self._evidence.begin()
         marked = _check(item)
         self._tell("started", name=marked.name)
         result = yield
@@ -148,7 +166,7 @@ class Grading:
         if call.excinfo is None:
             self._phases.append(verdict.PASSED)
         else:
-            trace = str(call.excinfo.getrepr(style="short"))
+            trace = "".join(traceback.format_exception(call.excinfo.value, limit=-3))
             self._phases.append(_judge(call.excinfo.value, _check(item).title, trace))
         return (yield)
 

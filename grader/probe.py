@@ -2,8 +2,8 @@
 
 The pod lives in a namespace of its own, so that it never shows among the learner's objects nor matches their selectors,
 on the control plane's node, which no fault stops. The API server's pod proxy reaches it on every provider. It is made
-once an attempt, when the attempt has a check that uses it, and removed afterwards; what a killed attempt left is removed
-at the start of the next, and ends by itself before that (``activeDeadlineSeconds``).
+once an attempt, when the attempt has a check that uses it, and removed afterwards; what a killed attempt left ends by
+itself (``activeDeadlineSeconds``) and is removed at the start of the next.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from grader.connection import Connection
+from grader.probe import sweep
 from grader.protocol import (
     CheckResult,
     Event,
@@ -50,7 +52,7 @@ class Worker:
     def __init__(self, *arguments: str) -> None:
         root = str(Path(__file__).resolve().parent.parent)
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-        environment |= {"PYTHONPATH": root, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment |= {"PYTHONPATH": root, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         self._process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
             [sys.executable, "-m", "grader.worker", *arguments],
             stdin=subprocess.PIPE,
@@ -147,6 +149,15 @@ def grade(
     finally:
         attempt.put_right()
     return attempt.verdict()
+
+
+def clean(kubeconfig: str, namespace: str) -> None:
+    """Remove the probes that killed attempts at ``namespace`` left behind; ``Ungradable`` when the cluster is gone."""
+    connection = Connection(kubeconfig)
+    try:
+        sweep(connection, namespace)
+    finally:
+        connection.close()
 
 
 class _Attempt:

@@ -28,7 +28,7 @@ def quoted(text: object, limit: int = QUOTE_CHARACTERS) -> str:
 
 
 def bounded(value: Any, characters: int) -> Any:
-    """JSON of at most about ``characters``: strings made plain, lists and objects cut with a note of what is left out."""
+    """JSON of at most about ``characters``: strings made plain, lists and objects cut with a note of what is left."""
     return _Cutter(characters).cut(value, 0)
 
 

@@ -2,7 +2,7 @@
 
 Everything is imported before the request is read, so that a caller can start it early and have it answer at once. It
 grades one attempt and ends. SIGTERM, SIGINT, and the end of its input stop it: what it made in the cluster is removed
-and what it broke is undone first. With ``--sweep`` it only removes what a killed attempt left (the request says of what).
+and what it broke is undone first. With ``--sweep`` it only removes what a killed attempt left behind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from grader.plugin import Grading
 from grader.probe import sweep
 from grader.protocol import GradeRequest
 
-OPTIONS = ("-q", "-s", "--tb=no", "--assert=plain", "--noconftest", "--import-mode=importlib")
+OPTIONS = ("-s", "--assert=plain", "--noconftest", "--import-mode=importlib")
 PLUGINS_OFF = (
     "cacheprovider",
     "terminal",

@@ -1,0 +1,120 @@
+"""The ``operate`` fixture: does with a learner's Deployment what its owner would do, and puts it back afterwards.
+
+Scale it, roll out another image, undo the rollout: the way to see whether it was prepared for that. What the learner
+had (replicas and pod template) is put back when the attempt ends, so that a check may build on what an earlier one did.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from grader.checks import fail
+from grader.cluster import Cluster
+from grader.errors import Missing, Refused, Ungradable
+from grader.evidence import Evidence
+from grader.objects import Pod
+
+HASH = "pod-template-hash"
+REVISION = "deployment.kubernetes.io/revision"
+
+
+class Operate:
+    """Acts on Deployments of the learner's namespace."""
+
+    def __init__(self, cluster: Cluster, evidence: Evidence) -> None:
+        self._cluster, self._evidence = cluster, evidence
+        self._before: dict[str, dict[str, Any]] = {}
+
+    def scale(self, deployment: str, replicas: int) -> None:
+        """``kubectl scale``; returns at once."""
+        self._remember(deployment)
+        self._patch(deployment, {"spec": {"replicas": replicas}})
+        self._evidence.add("scale", deployment=deployment, replicas=replicas)
+
+    def set_image(self, deployment: str, image: str) -> None:
+        """``kubectl set image`` for the container that runs another version of ``image``; returns at once."""
+        containers = self._remember(deployment)["spec"]["template"]["spec"]["containers"]
+        repository = image.rpartition(":")[0]
+        chosen = next((one for one in containers if str(one.get("image", "")).startswith(repository)), containers[0])
+        change = {"containers": [{"name": chosen["name"], "image": image}]}
+        self._patch(deployment, {"spec": {"template": {"spec": change}}})
+        self._evidence.add("set image", deployment=deployment, container=chosen["name"], image=image)
+
+    def undo(self, deployment: str) -> None:
+        """``kubectl rollout undo``: back to the revision before; the check fails when none was kept."""
+        now = self._remember(deployment)
+        current = _revision(now)
+        owned = [one for one in self._cluster.objects("replicaset") if _controls(now, one) and _revision(one) < current]
+        if not owned:
+            fail(
+                expected="an earlier revision to go back to",
+                observed=f"the Deployment {deployment} keeps no earlier revision",
+                look=f"kubectl rollout history deployment/{deployment}",
+            )
+        template = copy.deepcopy(max(owned, key=_revision)["spec"]["template"])
+        (template["metadata"].get("labels") or {}).pop(HASH, None)
+        self._replace_template(deployment, template)
+        self._evidence.add("rollout undo", deployment=deployment, revision=current)
+
+    def rolled_out(self, deployment: str) -> list[Pod]:
+        """Its pods, when a rollout or scaling has come to its end; the check fails, saying what it waits for,
+        otherwise. Meant for ``poll``."""
+        found = self._cluster.get("deployment", deployment)
+        wanted = int(found["spec"].get("replicas", 1))
+        status = found.get("status") or {}
+        seen = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+        counts = [int(status.get(name) or 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
+        pods = self._cluster.pods_of("deployment", deployment)
+        if not seen or counts != [wanted] * 3:
+            fail(
+                expected=f"the Deployment {deployment} to have {wanted} replicas, all up to date and available",
+                observed=f"{counts[1]} up to date, {counts[2]} available; {self._cluster.explain_all(pods, wanted)}",
+                look=f"kubectl rollout status deployment/{deployment}; kubectl describe deployment {deployment}",
+            )
+        return pods
+
+    def restore(self) -> None:
+        """Put every Deployment back as it was; one that is gone is left alone. May be called twice."""
+        while self._before:
+            name, before = self._before.popitem()
+            now = self._cluster.find("deployment", name)
+            if now is None or now["metadata"]["uid"] != before["metadata"]["uid"]:
+                continue
+            try:
+                if now["spec"]["template"] != before["spec"]["template"]:
+                    self._replace_template(name, before["spec"]["template"])
+                if now["spec"].get("replicas") != before["spec"].get("replicas"):
+                    self._patch(name, {"spec": {"replicas": before["spec"].get("replicas", 1)}})
+            except Missing:
+                continue
+
+    def _remember(self, deployment: str) -> dict[str, Any]:
+        found = self._cluster.get("deployment", deployment)
+        self._before.setdefault(deployment, found)
+        return found
+
+    def _replace_template(self, deployment: str, template: dict[str, Any]) -> None:
+        self._send(deployment, [{"op": "replace", "path": "/spec/template", "value": template}], "json-patch")
+
+    def _patch(self, deployment: str, body: dict[str, Any]) -> None:
+        self._send(deployment, body, "strategic-merge-patch")
+
+    def _send(self, deployment: str, body: object, kind: str) -> None:
+        path = f"/apis/apps/v1/namespaces/{self._cluster.namespace}/deployments/{deployment}"
+        try:
+            self._cluster.connection.patch(path, body, kind)
+        except Missing:
+            raise
+        except Refused as error:
+            raise Ungradable(f"the Deployment could not be changed: {error}") from error
+
+
+def _revision(raw: dict[str, Any]) -> int:
+    text = str((raw["metadata"].get("annotations") or {}).get(REVISION, "0"))
+    return int(text) if text.isdigit() else 0
+
+
+def _controls(deployment: dict[str, Any], raw: dict[str, Any]) -> bool:
+    uid = deployment["metadata"]["uid"]
+    return any(one.get("controller") and one.get("uid") == uid for one in raw["metadata"].get("ownerReferences") or [])

@@ -1,0 +1,25 @@
+"""``python -m bench [simulated] [kind]``: all parts, or those named."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import kind, simulated
+
+PARTS = {"simulated": simulated.run, "kind": kind.run}
+
+
+def main(names: list[str]) -> None:
+    """Run the parts in a home that is removed afterwards."""
+    unknown = set(names) - PARTS.keys()
+    if unknown:
+        sys.exit(f"there is no part {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
+    with tempfile.TemporaryDirectory(prefix="kindling-bench-") as home:
+        for name in names or PARTS:
+            PARTS[name](Path(home))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

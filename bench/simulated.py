@@ -1,0 +1,114 @@
+"""The simulated provider: time to a ready lab, memory and CPU of idle clusters, what a check costs beyond its waits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bench.table import heading, measured, repeated, row
+from labs import settings
+from labs.bootstrap import bootstrap
+from labs.clusters.provider import ClusterSpec, Provider
+from labs.clusters.registry import Providers
+
+IDLE_CLUSTERS = 40
+IDLE_SECONDS = 10.0
+
+
+class Silent:
+    """A progress that nobody watches."""
+
+    def plan(self, steps: object) -> None:
+        """Not shown."""
+
+    def step(self, name: str, *, done: bool) -> None:
+        """Not shown."""
+
+
+def run(home: Path) -> None:
+    """Measure everything in a home of its own."""
+    heading("Simulated clusters")
+    chosen = settings.load({**os.environ, "KINDLING_HOME": str(home)})
+    provider = Providers(chosen).get("simulated")
+    with measured() as cold:
+        provider.create(spec("bench-cold"), Silent())
+    row("a cluster, when the host must start", f"{cold.seconds:.2f} s", "3 s")
+    low, middle, high = repeated(lambda: one_more(provider), 10)
+    row("one more cluster (min, median, max of 10)", f"{low:.3f} {middle:.3f} {high:.3f} s", "0.5 s")
+    idle(provider, host_pid(home))
+    checks(home)
+
+
+def spec(name: str) -> ClusterSpec:
+    """A single-node cluster without a lab in it."""
+    return ClusterSpec(name, "single")
+
+
+_count = iter(range(1_000_000))
+
+
+def one_more(provider: Provider) -> float:
+    """Seconds until one more cluster is ready."""
+    with measured() as watch:
+        provider.create(spec(f"bench-{next(_count)}"), Silent())
+    return watch.seconds
+
+
+def idle(provider: Provider, pid: int) -> None:
+    """Memory and CPU of clusters in which nothing happens."""
+    before = resident(pid)
+    for _ in range(IDLE_CLUSTERS):
+        one_more(provider)
+    time.sleep(3)  # let what starting them set off come to rest
+    grown = (resident(pid) - before) / IDLE_CLUSTERS
+    row(f"memory of one of {IDLE_CLUSTERS} further idle clusters", f"{grown / 2**20:.2f} MiB", "5 MiB")
+    started, ticks = time.perf_counter(), cpu_seconds(pid)
+    time.sleep(IDLE_SECONDS)
+    share = (cpu_seconds(pid) - ticks) / (time.perf_counter() - started)
+    row(f"CPU of {IDLE_CLUSTERS}+ idle clusters over {IDLE_SECONDS:.0f} s", f"{share:.2%} of a core", "none measurable")
+
+
+def checks(home: Path) -> None:
+    """The wall time of ``kindling check`` on a right state, less the time its checks took themselves."""
+    kindling = bootstrap(settings.load({**os.environ, "KINDLING_HOME": str(home)}))
+    try:
+        labs = [lab.id for lab in kindling.labs.all()]
+    finally:
+        kindling.close()
+    environment = {**os.environ, "KINDLING_HOME": str(home)}
+    for lab in labs:
+        learner = ["--learner", "bench"]
+        subprocess.run([*COMMAND, "start", lab, "--on", "simulated", *learner], env=environment, check=True, stdout=2)
+        subprocess.run([*COMMAND, "replay", lab, "--on", "simulated", "--state", "solved", "--keep"], env=environment)
+        with measured() as watch:
+            done = subprocess.run([*COMMAND, "check", lab, "--json", *learner], env=environment, capture_output=True)
+        verdict = json.loads(done.stdout)
+        waits = sum(check["seconds"] for check in verdict["checks"])
+        row(f"kindling check {lab}: {verdict['outcome']}, beyond its checks", f"{watch.seconds - waits:.2f} s", "1 s")
+
+
+COMMAND = [sys.executable, "-m", "labs.cli.main"]
+
+
+def host_pid(home: Path) -> int:
+    """The process that serves the simulated clusters of ``home``."""
+    found = list(home.rglob("host.json"))
+    return int(json.loads(found[0].read_text())["pid"])
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds alone (proportional set size)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"the kernel does not say how much memory process {pid} has")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Seconds of CPU a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""The composition root: from settings to services. Parts are chosen here and nowhere else; nothing connects at import."""
+"""The composition root: from settings to services. Parts are chosen here only; nothing connects at import."""
 
 from __future__ import annotations
 
@@ -50,9 +50,8 @@ def bootstrap(
     library = Library(settings.catalogs)
     chosen = providers or Providers(settings)
     sessions = SessionService(settings, records, library, chosen, grader or _grader(), now)
-    return Kindling(
-        settings, records, library, chosen, sessions, Accounts(records, now), Reports(records, library, now)
-    )
+    accounts, reports = Accounts(records, now), Reports(records, library, now)
+    return Kindling(settings, records, library, chosen, sessions, accounts, reports)
 
 
 def _grader() -> Grader:

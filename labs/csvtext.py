@@ -1,8 +1,8 @@
 """CSV that spreadsheets read and do not run.
 
-RFC 4180: a header, CRLF, quotes where needed. A cell that a spreadsheet would take for a formula (its first character is
-``= + - @``, a tab, a carriage return, or an apostrophe) gets one apostrophe in front; :func:`plain` takes it off again,
-so that nothing is lost. Numbers are written as numbers.
+RFC 4180: a header, CRLF, quotes where needed. A text that a spreadsheet would take for a formula (it begins with
+``= + - @``, their full-width forms, a space, tab or line break) or that begins with an apostrophe gets an apostrophe in
+front; :func:`plain` takes it off again, so that nothing is lost. Numbers are written as numbers.
 """
 
 from __future__ import annotations

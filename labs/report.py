@@ -10,11 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
-from sqlalchemy.orm import undefer
 
 from labs import csvtext
 from labs.accounts import taught
@@ -84,8 +84,8 @@ class LearnerReport:
 class CheckStatistics:
     """One check of a lab. ``graded``, ``passed``, ``failed`` count in attempts that count; ``pass_rate`` is 0 to 1.
 
-    ``learners``: who were graded on it; ``learners_passed``: who ever passed it. ``frequent``: the most frequent failure
-    message, what varies from learner to learner replaced so that equal mistakes count together (``frequent_count``).
+    ``learners``: who were graded on it; ``learners_passed``: who ever passed it. ``frequent``: the most frequent
+    failure message (``frequent_count`` times), what varies between learners replaced so that equal mistakes meet.
     """
 
     name: str
@@ -180,11 +180,7 @@ class Reports:
         """What the cluster looked like when the attempt was graded (JSON), or None."""
         with self.records.read() as tx:
             row = self._attempt(tx, viewer, attempt)
-            return (
-                tx.scalars(select(Attempt).where(Attempt.id == row.id).options(undefer(Attempt.snapshot)))
-                .one()
-                .snapshot
-            )
+            return tx.scalar(select(Attempt.snapshot).where(Attempt.id == row.id))
 
     # Inside
 
@@ -278,7 +274,7 @@ def _cell(lab: str, points: float, attempts: list[Attempt], moments: list[dateti
 
 def time_spent(moments: Sequence[datetime]) -> float:
     """Seconds between the first and the last of sorted moments, gaps longer than :data:`PAUSE` counted as none."""
-    gaps = (later - earlier for earlier, later in zip(moments, moments[1:], strict=False))
+    gaps = (later - earlier for earlier, later in pairwise(moments))
     return sum(gap.total_seconds() for gap in gaps if gap <= PAUSE)
 
 
@@ -396,3 +392,10 @@ def _labs_of(cells: Iterable[Cell]) -> list[csvtext.Cell]:
 
 def _time(moment: datetime | None) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+def csv_of(report: ClassReport | LearnerReport | LabReport) -> str:
+    """Any report as CSV."""
+    if isinstance(report, ClassReport):
+        return class_csv(report)
+    return learner_csv(report) if isinstance(report, LearnerReport) else lab_csv(report)

@@ -38,7 +38,7 @@ class Grader(Protocol):
         self,
         request: GradeRequest,
         on_event: Callable[[Event], None],
-        faults: Faults | None,
+        faults: Faults,
         cancelled: Callable[[], bool],
     ) -> Verdict:
         """Always a verdict, within the request's limit; ``cancelled`` is asked now and then."""

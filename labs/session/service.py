@@ -122,6 +122,12 @@ class SessionService:
         with self.records.read() as tx:
             return self._view(tx, self._mine(tx, session, learner))
 
+    def observe(self, session: str, learner: str) -> SessionView:
+        """Look whether a ready session's cluster is still there, and say so when it is not."""
+        self.view(session, learner)
+        self._driver.observe(session)
+        return self.view(session, learner)
+
     def all(self, learner: str) -> list[SessionView]:
         """Every session, newest first."""
         with self.records.read() as tx:

@@ -1,0 +1,147 @@
+"""``kindling check``: hand in and watch the checks finish.
+
+Leaves with 0 when all passed, 1 when something failed, 3 when ungradable, 2 when nothing could be handed in.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from labs.cli.context import kindling, learner_name, learner_option, session_of
+from labs.cli.output import clean, number, outcome, say, style
+
+if TYPE_CHECKING:
+    from labs.session import AttemptView, CheckView
+
+EXIT = {"passed": 0, "failed": 1, "ungradable": 3}
+
+
+@click.command()
+@click.argument("lab", required=False)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["text", "json", "gradescope"]),
+    default="text",
+    help="What to print (default: text). Anything but text prints one JSON object at the end.",
+)
+@learner_option
+def check(lab: str | None, as_json: bool, shape: str, learner: str | None) -> int:
+    """Grade LAB: how your cluster behaves now. Exits 0 when all passed, 1 when something failed, 3 when ungradable."""
+    from labs.session.process import ProcessGrader
+
+    shape = "json" if as_json else shape
+    grader = ProcessGrader().prestart()  # it imports while we open the records
+    try:
+        with kindling(grader) as services:
+            name = learner_name(services, learner)
+            session = session_of(services, name, lab)
+            attempt = services.sessions.check(session.id, name)
+            watcher = _Watcher() if shape == "text" else None
+            attempt = services.sessions.follow(attempt.id, name, watcher)
+    finally:
+        grader.close()
+    if watcher is not None:
+        watcher.summary(attempt)
+    else:
+        say(json.dumps(gradescope(attempt) if shape == "gradescope" else plain(attempt), indent=2))
+    return EXIT.get(attempt.outcome or "", 3)
+
+
+def plain(attempt: AttemptView) -> dict[str, Any]:
+    """The attempt as ``--json`` prints it."""
+    return {
+        "lab": attempt.lab,
+        "attempt": attempt.id,
+        "provider": attempt.provider,
+        "outcome": attempt.outcome,
+        "score": attempt.score,
+        "max_score": attempt.max_score,
+        "seconds": round(attempt.seconds, 3),
+        "checks": [
+            {
+                "name": one.name,
+                "title": one.title,
+                "outcome": one.outcome,
+                "points": one.points,
+                "max_points": one.max_points,
+                "message": one.message,
+            }
+            for one in attempt.checks
+        ],
+    }
+
+
+def gradescope(attempt: AttemptView) -> dict[str, Any]:
+    """The attempt as Gradescope's ``results.json``; an ungradable one has no score:
+    nobody is to take it for zero."""
+    results: dict[str, Any] = {
+        "output": attempt.detail or f"{attempt.lab}: {attempt.outcome}",
+        "output_format": "text",
+        "execution_time": round(attempt.seconds, 3),
+        "visibility": "visible",
+        "tests": [
+            {
+                "name": one.title or one.name,
+                "score": one.points,
+                "max_score": one.max_points,
+                "status": "passed" if one.outcome == "passed" else "failed",
+                "output": one.message,
+                "output_format": "text",
+                "visibility": "visible",
+            }
+            for one in attempt.checks
+        ],
+    }
+    if attempt.outcome != "ungradable":
+        results["score"] = attempt.score
+    return results
+
+
+class _Watcher:
+    """Prints each check as it finishes; on a terminal also which one is running."""
+
+    def __init__(self) -> None:
+        from labs.cli.output import live
+
+        self._live = live()
+        self._said: set[str] = set()
+        self._running = ""
+
+    def __call__(self, attempt: AttemptView) -> None:
+        self._erase()
+        for one in attempt.checks:
+            if one.state == "done" and one.name not in self._said:
+                self._said.add(one.name)
+                self._line(one)
+        running = [one for one in attempt.checks if one.state == "running"]
+        if self._live and running and attempt.state != "done":
+            self._running = "  … " + clean(running[0].title).replace("\n", " ")[:100]
+            click.echo(style(self._running, fg="bright_black"), nl=False)
+
+    def summary(self, attempt: AttemptView) -> None:
+        """What it comes to."""
+        self(attempt)
+        word = outcome(attempt.outcome)
+        score = f"{number(attempt.score)} of {number(attempt.max_score)} points"
+        if attempt.outcome == "ungradable":
+            say(f"{word}: {clean(attempt.detail)}")
+            return
+        say(f"{word}: {score}, attempt {attempt.number}, {attempt.seconds:.1f} s")
+        if attempt.outcome == "failed":
+            say(f"  a hint: kindling hint {attempt.lab}")
+
+    def _line(self, one: CheckView) -> None:
+        points = f"{number(one.points)}/{number(one.max_points)}"
+        say(f"{outcome(one.outcome)}  {clean(one.title)}  ({points}, {one.seconds:.1f} s)")
+        for line in clean(one.message).splitlines():
+            say(f"    {line}")
+
+    def _erase(self) -> None:
+        if self._running:
+            click.echo("\r\x1b[2K", nl=False)
+            self._running = ""

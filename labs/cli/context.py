@@ -1,0 +1,64 @@
+"""What most commands begin with: settings, services, the learner, and which lab is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from labs.errors import KindlingError, NotFound
+from labs.settings import Settings, load
+
+if TYPE_CHECKING:
+    from labs.bootstrap import Kindling
+    from labs.session import SessionView
+    from labs.session.grading import Grader
+
+learner_option: Callable[[Any], Any] = click.option(
+    "--learner", metavar="NAME", help="Whose lab it is (default: you).", default=None
+)
+
+
+def settings() -> Settings:
+    """The settings, and the log opened where they say."""
+    from labs.cli.logfile import open_log
+
+    found = load()
+    open_log(found)
+    return found
+
+
+@contextmanager
+def kindling(grader: Grader | None = None) -> Iterator[Kindling]:
+    """The services, given back at the end."""
+    found = settings()
+    from labs.bootstrap import bootstrap
+
+    services = bootstrap(found, grader=grader)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+def learner_name(services: Kindling, name: str | None) -> str:
+    """The account that a command works for, made when there is none."""
+    return services.accounts.ensure(name).name if name else services.accounts.local().name
+
+
+def session_of(services: Kindling, learner: str, lab: str | None) -> SessionView:
+    """The live session of a lab; of the only one there is when no lab is named."""
+    if lab is not None:
+        found = services.sessions.current(learner, lab)
+        if found is None:
+            services.labs.get(lab)  # says which labs there are
+            raise NotFound(f"{lab} has not been started", f"kindling start {lab}")
+        return found
+    live = [session for session in services.sessions.all(learner) if session.live]
+    if len(live) == 1:
+        return live[0]
+    if not live:
+        raise NotFound("no lab has been started", "kindling labs")
+    raise KindlingError(f"say which lab: {', '.join(sorted(session.lab for session in live))}")

@@ -1,0 +1,125 @@
+"""The life of a lab from the command: start, status, hint, reset, extend, stop."""
+
+from __future__ import annotations
+
+import click
+
+from labs.cli.context import kindling, learner_name, learner_option, session_of
+from labs.cli.output import clean, complain, number, say, span, style, table
+from labs.cli.progress import watching
+from labs.session import SessionView
+
+
+@click.command()
+@click.argument("lab")
+@click.option("--on", "provider", metavar="PROVIDER", help="simulated or kind (default: KINDLING_PROVIDER, simulated).")
+@learner_option
+def start(lab: str, provider: str | None, learner: str | None) -> int:
+    """Start LAB on a cluster of your own. Starting it twice is fine."""
+    with kindling() as services:
+        name = learner_name(services, learner)
+        services.sessions.reconcile()
+        current = services.sessions.current(name, lab)
+        if current is not None and current.state == "stopping":
+            services.sessions.wait(current.id)  # it was being removed: start afresh after that
+        session = services.sessions.start(name, lab, provider)
+        with watching(f"{lab} on {session.provider}") as show:
+            session = services.sessions.wait(session.id, show)
+        if not _arrived(session, "ready"):
+            return 1
+        say(style(f"{lab} is ready on {session.provider}", fg="green") + f", for {span(session.seconds_left)}.")
+        say(f"  what to do:      kindling labs {lab}")
+        say(f"  work in it:      kindling shell {lab}")
+        say(f"  hand in:         kindling check {lab}")
+        return 0
+
+
+@click.command()
+@learner_option
+def status(learner: str | None) -> None:
+    """Show your labs and how they stand."""
+    with kindling() as services:
+        name = learner_name(services, learner)
+        services.sessions.reconcile()
+        for session in services.sessions.all(name):
+            if session.state == "ready":
+                services.sessions.observe(session.id, name)
+        live = [session for session in services.sessions.all(name) if session.live]
+        if not live:
+            say("No lab has been started. kindling labs lists what there is.")
+            return
+        say(table(("lab", "provider", "state", "left", "best", "attempts"), [_status_row(one) for one in live]))
+        for session in live:
+            if session.detail:
+                complain(f"{session.lab}: {session.detail}", session.fix)
+            elif session.state in ("provisioning", "resetting") and not session.working:
+                complain(f"{session.lab}: nobody is working on it", f"kindling start {session.lab}")
+
+
+@click.command()
+@click.argument("lab", required=False)
+@click.option("--check", "check", metavar="CHECK", help="For this check (default: the first not yet passed).")
+@learner_option
+def hint(lab: str | None, check: str | None, learner: str | None) -> None:
+    """Show the next hint for LAB."""
+    with kindling() as services:
+        name = learner_name(services, learner)
+        shown = services.sessions.hint(session_of(services, name, lab).id, name, check)
+        say(style(clean(shown.title), bold=True) + f" (hint {shown.number} of {shown.of})")
+        say(clean(shown.text))
+
+
+@click.command()
+@click.argument("lab", required=False)
+@learner_option
+def reset(lab: str | None, learner: str | None) -> int:
+    """Put LAB back to its starting state; what you handed in is kept."""
+    with kindling() as services:
+        name = learner_name(services, learner)
+        session = services.sessions.reset(session_of(services, name, lab).id, name)
+        with watching(f"{session.lab} back to its start") as show:
+            session = services.sessions.wait(session.id, show)
+        if not _arrived(session, "ready"):
+            return 1
+        say(f"{session.lab} is as it was at the start.")
+        return 0
+
+
+@click.command()
+@click.argument("lab", required=False)
+@learner_option
+def stop(lab: str | None, learner: str | None) -> int:
+    """Remove LAB's cluster; what you handed in is kept."""
+    with kindling() as services:
+        name = learner_name(services, learner)
+        session = services.sessions.stop(session_of(services, name, lab).id, name)
+        session = services.sessions.wait(session.id)
+        if session.state not in ("stopped", "expired"):
+            complain(f"{session.lab}: {session.detail}", session.fix)
+            return 1
+        say(f"{session.lab} is stopped.")
+        return 0
+
+
+@click.command()
+@click.argument("lab", required=False)
+@learner_option
+def extend(lab: str | None, learner: str | None) -> None:
+    """Give LAB its full time again."""
+    with kindling() as services:
+        name = learner_name(services, learner)
+        session = services.sessions.extend(session_of(services, name, lab).id, name)
+        say(f"{session.lab} stays for {span(session.seconds_left)}.")
+
+
+def _arrived(session: SessionView, where: str) -> bool:
+    if session.state == where:
+        return True
+    complain(f"{session.lab} is {session.state}: {session.detail or 'it was stopped'}", session.fix)
+    return False
+
+
+def _status_row(session: SessionView) -> tuple[object, ...]:
+    best = "-" if session.best_score is None else number(session.best_score)
+    score = f"{best}/{number(session.max_score)}"
+    return session.lab, session.provider, session.state, span(session.seconds_left), score, session.attempts

@@ -1,0 +1,41 @@
+"""Where the command writes what is not for the person in front of it."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+
+from labs.settings import Settings
+
+_LIMIT = 5 * 1024 * 1024
+_where: list[Path] = []
+
+
+def open_log(settings: Settings) -> None:
+    """Send the log to the home's file; one that has grown too long is put aside first."""
+    path = settings.log_file
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.exists() and path.stat().st_size > _LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+        _attach(path)
+    except OSError:  # such as a home that cannot be written: said by whoever needs it
+        return
+
+
+def log_file() -> Path:
+    """The log's path; opened in the temporary folder when there is none yet."""
+    if not _where:
+        _attach(Path(tempfile.mkdtemp(prefix="kindling-")) / "kindling.log")
+    return _where[-1]
+
+
+def _attach(path: Path) -> None:
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    _where.append(path)

@@ -1,0 +1,209 @@
+"""Providers and graders that fail in known ways, so that what depends on them can be seen to cope."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from grader.protocol import CheckResult, Event, GradeRequest, Outcome, Verdict
+from labs.clusters.provider import (
+    Capabilities,
+    ClusterError,
+    ClusterGone,
+    ClusterSpec,
+    ClusterState,
+    ClusterStatus,
+    Fault,
+    Faults,
+    Handle,
+    Progress,
+    ProviderUnavailable,
+    Who,
+)
+
+
+class ManualClock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def pass_time(self, **how: float) -> None:
+        self.at += timedelta(**how)
+
+
+class RecordedFaults:
+    """Notes what was injected and healed."""
+
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+
+    def inject(self, fault: Fault, target: str) -> None:
+        self._log.append(f"{fault} {target}")
+
+    def heal(self) -> None:
+        self._log.append("heal")
+
+
+class MemoryProvider:
+    """Gives clusters at once: each a file in a folder, so that processes can share them."""
+
+    name = "memory"
+    steps: Sequence[str] = ("Making nodes", "Applying the lab")
+
+    def __init__(self, folder: Path, nodes: int = 3, faults: frozenset[Fault] = frozenset(Fault)) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.has = Capabilities(self.name, (1, 36), nodes, faults)
+        self.log: list[str] = []
+
+    def clusters(self) -> list[str]:
+        return sorted(path.stem for path in self.folder.glob("*.json"))
+
+    def capabilities(self) -> Capabilities:
+        return self.has
+
+    def create(self, spec: ClusterSpec, progress: Progress) -> Handle:
+        self.log.append(f"create {spec.name}")
+        progress.plan(self.steps)
+        for step in self.steps:
+            progress.step(step, done=False)
+            self.during(step, spec)
+            progress.step(step, done=True)
+        self._write(spec)
+        return {"name": spec.name, "made": True}
+
+    def during(self, step: str, spec: ClusterSpec) -> None:
+        """What happens in a step."""
+
+    def status(self, handle: Handle) -> ClusterStatus:
+        there = (self.folder / f"{handle['name']}.json").exists()
+        return ClusterStatus(ClusterState.READY if there else ClusterState.ABSENT)
+
+    def credentials(self, handle: Handle, who: Who) -> str:
+        if self.status(handle).state is ClusterState.ABSENT:
+            raise ClusterGone("the cluster is gone")
+        return f"# {who} of {handle['name']}\ncontexts:\n- name: c\n  context: {{cluster: c, user: {who}}}\n"
+
+    def reset(self, handle: Handle, spec: ClusterSpec, progress: Progress) -> Handle:
+        self.log.append(f"reset {spec.name}")
+        progress.plan(["Resetting"])
+        progress.step("Resetting", done=False)
+        self._write(spec)
+        progress.step("Resetting", done=True)
+        return handle
+
+    def faults(self, handle: Handle) -> Faults:
+        return RecordedFaults(self.log)
+
+    def delete(self, handle: Handle) -> None:
+        self.log.append(f"delete {handle['name']}")
+        (self.folder / f"{handle['name']}.json").unlink(missing_ok=True)
+
+    def _write(self, spec: ClusterSpec) -> None:
+        (self.folder / f"{spec.name}.json").write_text(json.dumps({"setup": [dict(one) for one in spec.setup]}))
+
+
+class SlowProvider(MemoryProvider):
+    """Stays in its first step until ``go`` is set; ``reached`` is set when it is there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.reached, self.go = threading.Event(), threading.Event()
+
+    def during(self, step: str, spec: ClusterSpec) -> None:
+        if step == self.steps[0]:
+            self.reached.set()
+            assert self.go.wait(20)
+
+
+class BrokenHalfwayProvider(MemoryProvider):
+    """Fails in the second step as long as ``broken``."""
+
+    broken = True
+
+    def during(self, step: str, spec: ClusterSpec) -> None:
+        if self.broken and step == self.steps[1]:
+            raise ClusterError("the image web:1.0 cannot be pulled", "docker pull web:1.0")
+
+
+class UnavailableProvider(MemoryProvider):
+    """Docker is not there."""
+
+    def capabilities(self) -> Capabilities:
+        raise ProviderUnavailable("Docker does not answer", "sudo systemctl start docker")
+
+
+class StubbornProvider(MemoryProvider):
+    """Cannot delete as long as ``stubborn``."""
+
+    stubborn = True
+
+    def delete(self, handle: Handle) -> None:
+        if self.stubborn:
+            raise ClusterError("the node does not let go")
+        super().delete(handle)
+
+
+class ScriptedGrader:
+    """Gives each check the outcome it was told; ``during`` is called before each check's result."""
+
+    def __init__(self, outcomes: dict[str, Outcome] | None = None) -> None:
+        self.outcomes = outcomes or {}
+        self.requests: list[GradeRequest] = []
+        self.cleaned: list[str] = []
+        self.during: Callable[[str], None] = lambda _: None
+        self.plan = (("first", 3.0), ("second", 7.0))
+
+    def grade(
+        self,
+        request: GradeRequest,
+        on_event: Callable[[Event], None],
+        faults: Faults,
+        cancelled: Callable[[], bool],
+    ) -> Verdict:
+        self.requests.append(request)
+        on_event(Event("plan", {"checks": [{"name": n, "title": n.title(), "points": p} for n, p in self.plan]}))
+        results = []
+        for name, points in self.plan:
+            on_event(Event("started", {"name": name}))
+            self.during(name)
+            if cancelled():
+                return Verdict(Outcome.UNGRADABLE, 0.0, 10.0, 0.0, results, cause="cancelled")
+            outcome = self.outcomes.get(name, Outcome.PASSED)
+            passed = outcome is Outcome.PASSED
+            message = "" if passed else f"expected {name}, found nothing\x00"
+            result = CheckResult(name, name.title(), outcome, points * passed, points, message, 0.5, [{"seen": name}])
+            results.append(result)
+            on_event(Event("finished", {**vars(result), "outcome": str(outcome)}))
+        return _total(results)
+
+    def clean(self, kubeconfig: str, namespace: str) -> None:
+        self.cleaned.append(namespace)
+
+
+class CrashingGrader(ScriptedGrader):
+    """Raises what nobody foresaw."""
+
+    def grade(self, *args: object, **kwargs: object) -> Verdict:
+        raise RuntimeError("out of memory")
+
+
+class InterruptedGrader(ScriptedGrader):
+    """Somebody presses Ctrl-C while it grades."""
+
+    def grade(self, *args: object, **kwargs: object) -> Verdict:
+        raise KeyboardInterrupt
+
+
+def _total(results: list[CheckResult]) -> Verdict:
+    outcomes = {result.outcome for result in results}
+    whole = next((one for one in (Outcome.UNGRADABLE, Outcome.FAILED) if one in outcomes), Outcome.PASSED)
+    score, most = sum(result.points for result in results), sum(result.max_points for result in results)
+    return Verdict(whole, score, most, 1.0, results, {"pods": []}, "broken" if whole is Outcome.UNGRADABLE else "")

@@ -349,6 +349,12 @@ class WorkLoop:
     def __len__(self) -> int:
         return len(self._queue)
 
+    def drive(self, wakeup: Callable[[], None] | None) -> None:
+        """Have ``wakeup`` called when the queue stops being empty, and now if it is not."""
+        self._wakeup = wakeup
+        if wakeup is not None and self._queue:
+            wakeup()
+
     def add(self, component: Component, key: Hashable) -> None:
         """Have ``component`` reconcile ``key``."""
         item = (component, key)

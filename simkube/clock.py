@@ -61,6 +61,11 @@ class Clock:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
 
+    def drive(self, wakeup: Wakeup | None) -> None:
+        """Have ``wakeup`` called from now on, and at once for what already waits; None: nobody drives this clock."""
+        self._wakeup = wakeup
+        self._ask_for_wakeup()
+
     def now(self) -> float:
         """Seconds since the epoch, in cluster time."""
         return time.time() if self._manual is None else self._manual

@@ -1,0 +1,74 @@
+"""What is there before anyone asks for it: the built-in namespaces and the API server's own Service.
+
+Safe to call at every start; what someone changed is left as it is, what is missing is made.
+"""
+
+from __future__ import annotations
+
+from simkube.client import Client, Obj
+from simkube.errors import StatusError
+
+NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
+API_SERVICE_IP = "10.96.0.1"
+API_PORT = 6443
+
+
+def bootstrap(client: Client, api_address: str) -> None:
+    """Make what is missing; ``api_address`` is where the API server is on the pod network."""
+    for name in NAMESPACES:
+        _ensure(client, "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    _ensure(client, "services", _service())
+    _ensure(client, "endpoints", _endpoints(api_address))
+    _ensure(client, "endpointslices.discovery.k8s.io", _slice(api_address))
+
+
+def _ensure(client: Client, resource: str, obj: Obj) -> None:
+    try:
+        client.create(resource, obj, obj["metadata"].get("namespace", ""))
+    except StatusError as error:
+        if error.reason != "AlreadyExists":
+            raise
+
+
+def _service() -> Obj:
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": API_SERVICE_IP,
+            "clusterIPs": [API_SERVICE_IP],
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "sessionAffinity": "None",
+            "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": API_PORT}],
+        },
+    }
+
+
+def _endpoints(address: str) -> Obj:
+    labels = {"endpointslice.kubernetes.io/skip-mirror": "true"}
+    ports = [{"name": "https", "port": API_PORT, "protocol": "TCP"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+        "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
+    }
+
+
+def _slice(address: str) -> Obj:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}],
+    }

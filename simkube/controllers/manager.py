@@ -1,0 +1,45 @@
+"""``kube-controller-manager``: which controllers there are, in the order in which they are started."""
+
+from __future__ import annotations
+
+from simkube.apiserver.resources import RESOURCES
+from simkube.client import Informers, Server, WorkLoop
+from simkube.controllers.controller import Controller
+from simkube.controllers.deployment import DeploymentController
+from simkube.controllers.endpoints import EndpointsController
+from simkube.controllers.endpointslice import EndpointSliceController
+from simkube.controllers.garbage import GarbageCollector, Kind
+from simkube.controllers.namespace import NamespaceController
+from simkube.controllers.nodelifecycle import Heartbeats, NodeLifecycleController
+from simkube.controllers.nodettl import NodeTTLController
+from simkube.controllers.podgc import PodGarbageCollector
+from simkube.controllers.replicaset import ReplicaSetController
+from simkube.controllers.rootca import RootCAPublisher
+from simkube.controllers.serviceaccounts import ServiceAccountsController
+from simkube.controllers.tainteviction import TaintEvictionController
+
+
+class ControllerManager:
+    """All controllers together; ``node_lifecycle`` is told when a kubelet is stopped or started."""
+
+    def __init__(
+        self, server: Server, loop: WorkLoop, informers: Informers, *, heartbeats: Heartbeats, grace: float, ca: str
+    ) -> None:
+        stored = [each for each in RESOURCES.values() if not each.review and not each.stored_as]
+        namespaced = [each.qualified for each in stored if each.namespaced]
+        kinds = {(each.api_version, each.kind): Kind(each.qualified, each.namespaced) for each in stored}
+        self.node_lifecycle = NodeLifecycleController(server, loop, informers, heartbeats, grace)
+        self.controllers: list[Controller] = [
+            ServiceAccountsController(server, loop, informers),
+            RootCAPublisher(server, loop, informers, ca),
+            self.node_lifecycle,
+            NodeTTLController(server, loop, informers),
+            TaintEvictionController(server, loop, informers),
+            DeploymentController(server, loop, informers),
+            ReplicaSetController(server, loop, informers),
+            EndpointsController(server, loop, informers),
+            EndpointSliceController(server, loop, informers),
+            NamespaceController(server, loop, informers, namespaced),
+            GarbageCollector(server, loop, informers, kinds),
+            PodGarbageCollector(server, loop, informers),
+        ]

@@ -169,7 +169,7 @@ class SessionStep(Base):
 
 
 class Attempt(Base):
-    """Something handed in. Committed as ``wanted`` before grading starts; ``counted`` is false while ungradable.
+    """Something handed in, numbered from 1 for each learner and lab. Committed as ``wanted`` before grading starts; ``counted`` is false while ungradable.
 
     It becomes ``running`` before the grading process is asked, so that an attempt found after a crash is either run
     again (it never began) or closed as ungradable. ``detail`` is a sentence for
@@ -184,6 +184,7 @@ class Attempt(Base):
     lab_version: Mapped[str] = mapped_column(String(64))
     provider: Mapped[str] = mapped_column(String(32))
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    number: Mapped[int] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(String(16), default="wanted")
     outcome: Mapped[str | None] = mapped_column(String(16))
     counted: Mapped[bool] = mapped_column(Boolean, default=False)

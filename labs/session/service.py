@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
@@ -260,7 +260,7 @@ class SessionService:
         with self.records.read() as tx:
             user = self._user(tx, learner)
             mine = select(Attempt).where(Attempt.user_id == user.id, Attempt.lab == lab)
-            rows = tx.scalars(mine.order_by(Attempt.wanted_at.desc(), Attempt.id.desc()))
+            rows = tx.scalars(mine.order_by(Attempt.number.desc()))
             return [attempt_view(tx, row, self.now()) for row in rows]
 
     # Doing it
@@ -388,7 +388,9 @@ class SessionService:
 
     def _hand_in(self, tx: Transaction, row: Session) -> Attempt:
         lab = self.labs.get(row.lab)
+        mine = (Attempt.user_id == row.user_id, Attempt.lab == row.lab)
         attempt = Attempt(
+            number=1 + (tx.scalar(select(func.max(Attempt.number)).where(*mine)) or 0),
             session_id=row.id,
             user_id=row.user_id,
             lab=row.lab,
@@ -421,7 +423,7 @@ class SessionService:
     def _passed(self, tx: Transaction, session: str) -> set[str]:
         """Checks that the latest counted attempt of a session passed."""
         counted = select(Attempt.id).where(Attempt.session_id == session, Attempt.counted)
-        latest = tx.scalar(counted.order_by(Attempt.wanted_at.desc()).limit(1))
+        latest = tx.scalar(counted.order_by(Attempt.number.desc()).limit(1))
         passed = select(CheckRecord.name).where(CheckRecord.attempt_id == latest, CheckRecord.outcome == "passed")
         return set(tx.scalars(passed)) if latest else set()
 

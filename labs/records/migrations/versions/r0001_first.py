@@ -124,6 +124,7 @@ def upgrade() -> None:
         sa.Column("lab_version", sa.String(length=64), nullable=False),
         sa.Column("provider", sa.String(length=32), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=True),
         sa.Column("counted", sa.Boolean(), nullable=False),

@@ -1,0 +1,57 @@
+"""The site: an application factory, a blueprint per area, and nothing that the command could not do as well.
+
+Views call the services of :class:`labs.bootstrap.Kindling` and show what these return. Nothing here talks to a cluster,
+holds state that must last, or connects to anything at import.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_wtf import CSRFProtect
+
+from labs.bootstrap import Kindling, bootstrap
+from labs.settings import Settings, load
+from webapp import account, admin, formats, health, lab, lessons, security, teach, trouble
+from webapp.content import Library
+from webapp.offers import Offers
+from webapp.progress import Progress
+from webapp.site import Site, install
+from webapp.streams import Streams
+
+__all__ = ["create_app"]
+
+MAX_REQUEST_BYTES = 1024 * 1024
+
+
+def create_app(kindling_or_settings: Kindling | Settings | None = None) -> Flask:
+    """The site over these services; settings are read from the environment when nothing is given.
+
+    Services are opened here (the database is made when needed); clusters are not touched before somebody asks.
+    """
+    if kindling_or_settings is None:
+        kindling_or_settings = load()
+    kindling = bootstrap(kindling_or_settings) if isinstance(kindling_or_settings, Settings) else kindling_or_settings
+    settings = kindling.settings
+    app = Flask(__name__, static_folder="static", static_url_path="/static")
+    app.config.update(
+        SECRET_KEY=security.secret_key(settings),
+        MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_REQUEST_BYTES,
+        SESSION_COOKIE_NAME="kindling",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=14 * 24 * 3600,
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+        WTF_CSRF_TIME_LIMIT=None,
+        RATELIMIT_STORAGE_URI="memory://",
+        RATELIMIT_HEADERS_ENABLED=True,
+    )
+    library = Library(settings.courses)
+    install(app, Site(kindling, library, Progress(kindling.records), Streams(), Offers(kindling.providers)))
+    CSRFProtect(app)
+    security.protect(app, settings)
+    formats.register(app)
+    trouble.register(app)
+    for area in (account, admin, health, lab, lessons, teach):
+        area.register(app)
+    return app

@@ -1,0 +1,60 @@
+"""The cookie side of signing in: Flask-Login's user, where its name comes from, and how often one may try."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Response, flash, redirect, request, session, url_for
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_login import LoginManager, UserMixin, login_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from labs.accounts import Account
+from webapp.site import kindling
+from webapp.trouble import answer, wants_json
+
+SIGN_IN_LIMIT = "10 per minute; 60 per hour"
+manager = LoginManager()
+limiter = Limiter(get_remote_address)
+
+
+class SignedIn(UserMixin):  # type: ignore[misc]  # flask_login has no types
+    """Who is signed in."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    def get_id(self) -> str:
+        return str(self.account.id)
+
+
+@manager.user_loader
+def _load(user_id: str) -> SignedIn | None:
+    account = kindling().accounts.by_id(int(user_id)) if user_id.isdigit() else None
+    return SignedIn(account) if account else None
+
+
+@manager.unauthorized_handler
+def _unauthorized() -> BaseResponse | Response:
+    if wants_json():
+        return answer(401, "You are signed out. Load the page again and sign in.")
+    flash("Sign in to go on.", "note")
+    target = request.full_path.rstrip("?") if request.method == "GET" else ""
+    return redirect(url_for("account.sign_in", next=target) if target else url_for("account.sign_in"))
+
+
+def enter(account: Account) -> None:
+    """Sign in, in a session that carries nothing over from before."""
+    session.clear()
+    session.permanent = True
+    login_user(SignedIn(account))
+
+
+def safe_next(target: str | None) -> str:
+    """``target`` when it is a path of this site, else the start page."""
+    if target and target.startswith("/") and not target.startswith(("//", "/\\")):
+        parts = urlsplit(target)
+        if not parts.scheme and not parts.netloc and "\\" not in target:
+            return target
+    return url_for("lessons.home")

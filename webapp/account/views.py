@@ -1,0 +1,143 @@
+"""Pages of an account."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_login import current_user, login_required, logout_user
+from werkzeug.wrappers import Response
+
+from labs.errors import Refused
+from webapp.account.signin import SIGN_IN_LIMIT, enter, limiter, safe_next
+from webapp.site import kindling, me
+
+blueprint = Blueprint("account", __name__)
+THEMES = ("light", "dark", "auto")
+
+
+@blueprint.get("/sign-in")
+def sign_in() -> Response | str:
+    """The form."""
+    if current_user.is_authenticated:
+        return redirect(safe_next(request.args.get("next")))
+    return render_template("account/sign_in.html", next=request.args.get("next", ""), name="", problem="")
+
+
+@blueprint.post("/sign-in")
+@limiter.limit(SIGN_IN_LIMIT)
+def sign_in_now() -> Response | str | tuple[str, int]:
+    """Try a name and a password."""
+    name, next_page = request.form.get("name", "").strip(), request.form.get("next", "")
+    try:
+        account = kindling().accounts.sign_in(name, request.form.get("password", ""))
+    except Refused as error:
+        page = render_template("account/sign_in.html", next=next_page, name=name, problem=str(error))
+        return page, 403
+    enter(account)
+    return redirect(safe_next(next_page))
+
+
+@blueprint.get("/login/<token>")
+@limiter.limit(SIGN_IN_LIMIT)
+def link(token: str) -> Response | str | tuple[str, int]:
+    """A one-time link. Asking for its headers (as link previews do) does not use it up."""
+    if request.method == "HEAD":
+        return "", 204
+    try:
+        account = kindling().accounts.redeem(token)
+    except Refused as error:
+        if current_user.is_authenticated:
+            return redirect(url_for("lessons.home"))
+        return render_template("account/link_refused.html", problem=str(error), fix=error.fix), 403
+    enter(account)
+    return redirect(safe_next(request.args.get("next")))
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> Response:
+    """Leave."""
+    logout_user()
+    flash("You are signed out.", "note")
+    return redirect(url_for("lessons.home"))
+
+
+@blueprint.route("/register", methods=["GET", "POST"])
+@limiter.limit(SIGN_IN_LIMIT, methods=["POST"])
+def enrol() -> Response | str | tuple[str, int]:
+    """A new account for somebody who has a class's join code, and a place in that class."""
+    form = {key: request.form.get(key, "").strip() for key in ("name", "display_name", "email", "code")}
+    if request.method == "GET":
+        return render_template("account/register.html", form=form | {"code": request.args.get("code", "")}, problem="")
+    accounts = kindling().accounts
+    try:
+        if not accounts.knows_code(form["code"]):
+            raise Refused("No class has this join code. Ask your instructor for it.")
+        account = accounts.register(
+            form["name"], request.form.get("password", ""), email=form["email"], display_name=form["display_name"]
+        )
+        joined = accounts.join(form["code"], account.name)
+    except Refused as error:
+        return render_template("account/register.html", form=form, problem=str(error)), 422
+    enter(account)
+    flash(f"Welcome. You are in {joined.name}.", "good")
+    return redirect(url_for("lessons.home"))
+
+
+@blueprint.get("/profile")
+@login_required
+def profile() -> str:
+    """One's own account and classes."""
+    account = me()
+    return render_template("account/profile.html", joined=kindling().accounts.joined(account.name), problem="")
+
+
+@blueprint.post("/profile/password")
+@login_required
+@limiter.limit(SIGN_IN_LIMIT)
+def password() -> Response | tuple[str, int]:
+    """A new password; the old one is asked for when there is one."""
+    account, accounts = me(), kindling().accounts
+    try:
+        if account.has_password:
+            accounts.sign_in(account.name, request.form.get("old", ""))
+        if request.form.get("new") != request.form.get("again"):
+            raise Refused("The two new passwords differ; type the same one twice.")
+        accounts.set_password(account.name, request.form.get("new", ""))
+    except Refused as error:
+        joined = accounts.joined(account.name)
+        return render_template("account/profile.html", joined=joined, problem=str(error)), 422
+    flash("Your password is set.", "good")
+    return redirect(url_for("account.profile"))
+
+
+@blueprint.post("/join")
+@login_required
+@limiter.limit("20 per minute")
+def join() -> Response:
+    """Enter a class with its code."""
+    try:
+        joined = kindling().accounts.join(request.form.get("code", "").strip(), me().name)
+    except Refused as error:
+        flash(str(error), "bad")
+    else:
+        flash(f"You are in {joined.name}.", "good")
+    return redirect(url_for("account.profile"))
+
+
+@blueprint.post("/classes/<class_id>/leave")
+@login_required
+def leave(class_id: str) -> Response:
+    """Leave a class; what was handed in stays."""
+    kindling().accounts.leave(class_id, me().name)
+    flash("You have left the class. What you handed in stays.", "note")
+    return redirect(url_for("account.profile"))
+
+
+@blueprint.post("/theme")
+def theme() -> Response:
+    """Choose light, dark, or what the system says (for browsers without script)."""
+    chosen = request.form.get("theme", "auto")
+    response = redirect(safe_next(request.form.get("next")))
+    response.set_cookie(
+        "theme", chosen if chosen in THEMES else "auto", max_age=365 * 86400, samesite="Lax", secure=request.is_secure
+    )
+    return response

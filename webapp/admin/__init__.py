@@ -1,0 +1,12 @@
+"""Accounts, for admins."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from webapp.admin import views
+
+
+def register(app: Flask) -> None:
+    """Add the area to ``app``."""
+    app.register_blueprint(views.blueprint)

@@ -1,0 +1,69 @@
+"""Every account and its role; a one-time link for whoever lost their password."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask_login import login_required
+from werkzeug.wrappers import Response
+
+from labs.accounts import Role
+from labs.errors import KindlingError
+from webapp.site import kindling, me
+
+blueprint = Blueprint("admin", __name__, url_prefix="/accounts")
+ROLES = ("learner", "instructor", "admin")
+
+
+@blueprint.before_request
+@login_required
+def _only_admins() -> None:
+    if me().role != "admin":
+        abort(404)
+
+
+@blueprint.get("/")
+def users() -> str:
+    """The list."""
+    return render_template("admin/users.html", users=kindling().accounts.all(), roles=ROLES, link="", problem="")
+
+
+@blueprint.post("/")
+def create() -> Response | tuple[str, int]:
+    """A new account without a password; its owner comes in by a link."""
+    name, role = request.form.get("name", "").strip(), request.form.get("role", "learner")
+    accounts = kindling().accounts
+    if role not in ROLES:
+        abort(400)
+    try:
+        if any(account.name == name for account in accounts.all()):
+            raise KindlingError(f"There is already an account {name}.")
+        account = accounts.ensure(name, cast(Role, role))
+    except KindlingError as error:
+        page = render_template("admin/users.html", users=accounts.all(), roles=ROLES, link="", problem=str(error))
+        return page, 422
+    flash(f"{account.name} has an account. Make a link to let them in.", "good")
+    return redirect(url_for("admin.users"))
+
+
+@blueprint.post("/<name>/role")
+def role(name: str) -> Response:
+    """Change a role; nobody takes away their own, so that there is always an admin."""
+    wanted = request.form.get("role", "")
+    if wanted not in ROLES:
+        abort(400)
+    if name == me().name:
+        flash("Your own role stays; ask another admin to change it.", "bad")
+    else:
+        kindling().accounts.set_role(name, cast(Role, wanted))
+        flash(f"{name} is now {wanted}.", "good")
+    return redirect(url_for("admin.users"))
+
+
+@blueprint.post("/<name>/link")
+def link(name: str) -> str:
+    """A link that signs this account in, once."""
+    accounts = kindling().accounts
+    address = url_for("account.link", token=accounts.login_link(accounts.get(name).name, 60.0), _external=True)
+    return render_template("admin/users.html", users=accounts.all(), roles=ROLES, link=address, name=name, problem="")

@@ -1,0 +1,13 @@
+"""Labs: the page a learner works from, live."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from webapp.lab import attempts, live, views
+
+
+def register(app: Flask) -> None:
+    """Add the area to ``app``."""
+    for part in (views, live, attempts):
+        app.register_blueprint(part.blueprint)

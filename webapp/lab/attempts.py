@@ -1,0 +1,29 @@
+"""What was handed in: the history of a lab and one attempt in full."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+from flask_login import login_required
+
+from webapp.lessons.outline import find_lab
+from webapp.site import kindling, me
+
+blueprint = Blueprint("attempts", __name__)
+
+
+@blueprint.get("/labs/<lab>/attempts/")
+@login_required
+def history(lab: str) -> str:
+    """Every attempt, newest first."""
+    found = kindling().labs.get(lab)
+    attempts = kindling().sessions.attempts(me().name, lab)
+    return render_template("lab/attempts.html", lab=found, attempts=attempts)
+
+
+@blueprint.get("/attempts/<attempt>/")
+@login_required
+def one(attempt: str) -> str:
+    """One attempt; somebody else's is not found."""
+    seen = kindling().sessions.attempt(attempt, me().name)
+    lab = find_lab(kindling(), seen.lab)
+    return render_template("lab/attempt.html", attempt=seen, lab=lab, title=lab.title if lab else seen.lab)

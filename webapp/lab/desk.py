@@ -1,0 +1,109 @@
+"""What a lab page shows of a learner's work: the session, what can be done now, the last attempt, the hints taken.
+
+The page, its live updates and the forms all show the same three fragments made from here, so that a browser without
+script sees what one with script sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from flask import render_template
+
+from labs.accounts import Account
+from labs.definition import Lab
+from labs.parameters import seed_of
+from labs.session import AttemptView, SessionView
+from webapp.lab.hints import CheckHints, taken
+from webapp.site import kindling, site
+
+FRAGMENTS = ("cluster", "results", "hints")
+_AT_WORK = ("provisioning", "resetting", "stopping")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One learner in one lab, now."""
+
+    account: Account
+    lab: Lab
+    session: SessionView | None
+    attempts: list[AttemptView]
+    hints: list[CheckHints]
+
+    @property
+    def latest(self) -> AttemptView | None:
+        return self.attempts[0] if self.attempts else None
+
+    @property
+    def grading(self) -> AttemptView | None:
+        """The attempt that is being graded, if one is."""
+        return self.latest if self.latest and self.latest.state != "done" else None
+
+    @property
+    def best(self) -> float | None:
+        return max((attempt.score for attempt in self.attempts if attempt.counted), default=None)
+
+    @property
+    def busy(self) -> bool:
+        """Something is under way that is worth looking at often."""
+        return self.grading is not None or (self.session is not None and self.session.state in _AT_WORK)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        if self.session is not None:
+            return self.session.parameters
+        return dict(self.lab.parameters_for(seed_of(self.account.name, self.lab.name)))
+
+
+def desk(account: Account, lab: Lab) -> Desk:
+    """Look at the records."""
+    sessions = kindling().sessions
+    current = sessions.current(account.name, lab.name)
+    if current is None:
+        current = next((view for view in sessions.all(account.name) if view.lab == lab.name), None)
+    hints = taken(lab, current) if current is not None else []
+    return Desk(account, lab, current, sessions.attempts(account.name, lab.name), hints)
+
+
+def fragments(seen: Desk) -> dict[str, str]:
+    """The changing parts of the page, by the id of the element they fill."""
+    idle = seen.session is None or not seen.session.live
+    given = {"desk": seen, "lab": seen.lab, "offers": site().offers.of(seen.lab) if idle else []}
+    return {name: render_template(f"lab/_{name}.html", **given) for name in FRAGMENTS}
+
+
+def version(seen: Desk) -> str:
+    """Differs whenever the fragments do, but for the clocks in them, which run by themselves in the browser."""
+    now = seen.session
+    parts: list[Any] = [[(hint.name, len(hint.texts)) for hint in seen.hints]]
+    if now is not None:
+        steps = [(step.name, step.state) for step in now.steps]
+        parts.append((now.id, now.state, now.detail, now.fix, now.expires_at, now.best_score, steps))
+    for attempt in seen.attempts:
+        checks = [(check.name, check.state, check.outcome, check.message) for check in attempt.checks]
+        parts.append((attempt.id, attempt.state, attempt.outcome, attempt.score, attempt.detail, checks))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def change(seen: Desk) -> dict[str, Any]:
+    """What a live page is told: fragments, a version that differs when they do, and what to say aloud."""
+    return {"version": version(seen), "html": fragments(seen), "say": spoken(seen), "busy": seen.busy}
+
+
+def spoken(seen: Desk) -> str:
+    """One sentence for a screen reader; the page speaks it when it differs from the one before."""
+    grading, session_now = seen.grading, seen.session
+    if grading is not None:
+        done = [check for check in grading.checks if check.state == "done"]
+        last = f"; {done[-1].title}: {done[-1].outcome}" if done else ""
+        return f"Checking, {len(done)} of {len(grading.checks)} done{last}."
+    if session_now is not None and session_now.state in _AT_WORK:
+        running = next((step.name for step in session_now.steps if step.state == "running"), "")
+        return f"The cluster is {session_now.state}{': ' + running if running else ''}."
+    latest = seen.latest
+    if latest is not None and session_now is not None and latest.session == session_now.id:
+        return f"Attempt {latest.number} {latest.outcome}: {latest.score:g} of {latest.max_score:g} points."
+    return f"The cluster is {session_now.state}." if session_now is not None else ""

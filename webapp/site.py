@@ -1,0 +1,52 @@
+"""What every view works with, and how it gets at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app
+from flask_login import current_user
+
+from labs.accounts import Account
+from labs.bootstrap import Kindling
+from webapp.content import Library
+from webapp.offers import Offers
+from webapp.progress import Progress
+from webapp.streams import Streams
+
+
+@dataclass
+class Site:
+    """The services of one application."""
+
+    kindling: Kindling
+    courses: Library
+    progress: Progress
+    streams: Streams
+    offers: Offers
+
+
+def install(app: Flask, site: Site) -> None:
+    """Give ``app`` its services."""
+    app.extensions["kindling-site"] = site
+
+
+def site() -> Site:
+    """The services of the application that answers this request."""
+    return cast(Site, current_app.extensions["kindling-site"])
+
+
+def kindling() -> Kindling:
+    """The labs' services."""
+    return site().kindling
+
+
+def me() -> Account:
+    """Who is signed in; only behind ``login_required``."""
+    return cast(Account, current_user.account)
+
+
+def me_or_none() -> Account | None:
+    """Who is signed in, if anybody."""
+    return cast(Account, current_user.account) if current_user.is_authenticated else None

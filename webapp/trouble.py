@@ -1,0 +1,91 @@
+"""Trouble, as pages that say what to do next. No traceback reaches a browser; what was unexpected goes to the log."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from labs.errors import KindlingError, Malformed, NotFound, NotNow, NotPossible, Refused, SettingsError
+
+_log = structlog.get_logger("kindling.site")
+_STATUS: dict[type[KindlingError], int] = {
+    NotFound: 404,
+    NotNow: 409,
+    NotPossible: 409,
+    Refused: 403,
+    Malformed: 422,
+    SettingsError: 500,
+}
+_SAID = {
+    400: ("That request made no sense", "Go back and try it again from the page."),
+    401: ("Please sign in", "This page is for people who are signed in."),
+    403: ("That is not for this account", "Sign in with an account that may do this, or ask whoever runs this site."),
+    404: (
+        "There is nothing here",
+        "It may have been removed, or it belongs to somebody else. Start again from the course.",
+    ),
+    405: ("That cannot be done at this address", "Go back and use the buttons of the page."),
+    409: ("Not right now", "Look at the state of the lab and try again."),
+    413: ("That is too big", "The site takes at most 1 MiB at once; split the file."),
+    415: ("That kind of content is not taken here", "Send a form or JSON."),
+    421: (
+        "This site does not go by that name",
+        "Open it as http://localhost or http://127.0.0.1 with the port you started it on.",
+    ),
+    422: ("That could not be read", "Mend what is named below and send it again."),
+    429: ("Too many tries", "Wait a minute, then try again."),
+    500: (
+        "Something broke on our side",
+        "Nothing you handed in is lost. Try again; if it happens again, tell whoever runs this site.",
+    ),
+    503: ("The site is busy", "Wait a moment and load the page again."),
+}
+
+
+def register(app: Flask) -> None:
+    """Handle every error of ``app``."""
+    app.register_error_handler(KindlingError, _kindling_error)
+    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def wants_json() -> bool:
+    """Whether this request came from the pages' own script rather than from a person's browser."""
+    return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+
+
+def answer(status: int, message: str = "", fix: str = "") -> Response:
+    """The page, or the JSON, for one piece of trouble."""
+    title, advice = _SAID.get(status, _SAID[500])
+    if wants_json():
+        return make_response(jsonify(error=message or title, advice=advice, fix=fix), status)
+    page = render_template("errors/trouble.html", status=status, title=title, advice=advice, message=message, fix=fix)
+    return make_response(page, status)
+
+
+def _kindling_error(error: KindlingError) -> Response:
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 409)
+    return answer(status, str(error), error.fix)
+
+
+def _csrf_error(error: CSRFError) -> Response:
+    _log.info("csrf refused", reason=error.description, path=request.path)
+    return answer(400, "The page you sent this from is too old or was not ours. Load it again and repeat what you did.")
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    if error.response is not None or 300 <= status < 400:
+        return make_response(error.get_response())
+    made = answer(status, error.description if status in (413, 421) and error.description else "")
+    if error.code == 405 and getattr(error, "valid_methods", None):
+        made.headers["Allow"] = ", ".join(error.valid_methods)  # type: ignore[attr-defined]  # only 405 has it
+    return made
+
+
+def _unexpected(error: Exception) -> Response:
+    _log.error("a request failed", path=request.path, method=request.method, exc_info=error)
+    return answer(500)

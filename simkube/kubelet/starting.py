@@ -19,8 +19,8 @@ HOOK_SECONDS = 600.0
 """A postStart hook without an end is given up after this; the real kubelet waits for ever."""
 CONFIG_RETRY = 10.0
 """Seconds until a container that could not be configured is tried again (the kubelet's pod sync back-off)."""
-PULL_SETTLE = 1.0
-"""Seconds a failed pull shows as ErrImagePull before the back-off shows as ImagePullBackOff."""
+SETTLE = 1.0
+"""Seconds a failed pull or start shows as such before the back-off shows as ImagePullBackOff or CrashLoopBackOff."""
 
 
 def pull_policy(container: dict[str, object]) -> str:
@@ -90,7 +90,7 @@ def _pull_failed(pod: Pod, run: Run, name: str, error: ImageError, clock: Clock)
     pod.event("Warning", "Failed", f'Failed to pull image "{name}": {error}', run)
     pod.event("Warning", "Failed", f"Error: {error.reason}", run)
     run.pulls.fail(clock.now())
-    _wait(pod, run, error.reason, str(error), PULL_SETTLE)
+    _wait(pod, run, error.reason, str(error), SETTLE)
 
 
 def _back_off(pod: Pod, run: Run, name: str) -> None:
@@ -159,6 +159,7 @@ def _start_failed(pod: Pod, run: Run, error: StartError) -> None:
     run.ended_without_container(error.exit_code, error.reason, message, pod.node.clock.now(), container_id)
     run.waiting = ("RunContainerError", message)
     run.held = True
+    run.retry_at = pod.node.clock.now() + SETTLE
 
 
 def _config(pod: Pod, run: Run) -> ContainerConfig:

@@ -1,7 +1,7 @@
 """Doubles for the kubelet's tests: an API server in memory, and a runtime whose containers do as they are told.
 
-``MemoryServer`` keeps the protocol of :class:`simkube.client.Server` for what a kubelet calls, and deletes pods as the API
-server does. ``ScriptedRuntime`` runs images named after what they do: see :class:`Script`.
+``MemoryServer`` keeps the protocol of :class:`simkube.client.Server` for what a kubelet calls, and deletes pods as the
+API server does. ``ScriptedRuntime`` runs images named after what they do: see :class:`Script`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from simkube.client import Caller, Event, Handler, Obj, Patch, PatchType, WorkLoop
 from simkube.clock import Clock, Future
@@ -353,7 +353,9 @@ class ScriptedSandbox:
         return {"containers": [self._dump(container) for container in self.containers]}
 
     def _dump(self, container: ScriptedContainer) -> dict[str, Any]:
-        volumes = [(mount.volume.files, mount.path, mount.read_only, mount.sub_path) for mount in container.config.mounts]  # type: ignore[attr-defined]
+        volumes = [
+            (mount.volume.files, mount.path, mount.read_only, mount.sub_path) for mount in container.config.mounts
+        ]  # type: ignore[attr-defined]
         return {
             "id": container.id,
             "config": (container.config.name, container.config.image, dict(container.config.env)),
@@ -413,7 +415,9 @@ class ScriptedRuntime:
     def volume(self) -> MemoryVolume:
         return MemoryVolume()
 
-    def sandbox(self, config: SandboxConfig, *, ip: str = "", state: Mapping[str, Any] | None = None) -> ScriptedSandbox:
+    def sandbox(
+        self, config: SandboxConfig, *, ip: str = "", state: Mapping[str, Any] | None = None
+    ) -> ScriptedSandbox:
         sandbox = ScriptedSandbox(self, config, ip or f"10.244.0.{len(self.sandboxes) + 2}")
         self.sandboxes.append(sandbox)
         if state is not None:
@@ -475,6 +479,9 @@ class MemorySide:
 class Node:
     """A kubelet with its doubles, on a clock that the test moves."""
 
+    made: ClassVar[list[Node]] = []
+    """Those of the running test, to be stopped at its end."""
+
     def __init__(self, images: dict[str, Script] | None = None) -> None:
         self.clock = Clock(START)
         self.server = MemoryServer(self.clock)
@@ -484,6 +491,7 @@ class Node:
         self.side = MemorySide()
         self.kubelet = self._kubelet()
         self.caller = Caller("test")
+        self.made.append(self)
         self.settle()
 
     def _kubelet(self) -> Kubelet:

@@ -14,7 +14,7 @@ KEPT_SECONDS = 10.0
 TITLES = {
     "simulated": (
         "Simulated cluster",
-        "Starts at once, needs nothing but this site. kubectl works against it as against any cluster.",
+        "Starts at once and needs nothing else. kubectl works against it as against any cluster.",
     ),
     "kind": ("Real cluster with kind", "Every node is a container of Docker on this machine. Takes about a minute."),
 }

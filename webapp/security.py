@@ -16,6 +16,7 @@ from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.exceptions import MisdirectedRequest
 
+from labs.errors import SettingsError
 from labs.settings import Settings
 
 POLICY = "; ".join(
@@ -97,9 +98,7 @@ def host_name(host: str) -> str:
 def _kept(path: Path) -> str:
     key = path.read_text().strip()
     if len(key) < 32:
-        raise RuntimeError(
-            f"{path} does not hold a key; remove the file to have a new one made (everybody signs in anew)"
-        )
+        raise SettingsError(f"{path} does not hold a key; remove it to have one made", f"rm {path}")
     return key
 
 

@@ -24,7 +24,7 @@ _SAID = {
     403: ("That is not for this account", "Sign in with an account that may do this, or ask whoever runs this site."),
     404: (
         "There is nothing here",
-        "It may have been removed, or it belongs to somebody else. Start again from the course.",
+        "It may have been removed, or it is somebody else's. Start again from the course.",
     ),
     405: ("That cannot be done at this address", "Go back and use the buttons of the page."),
     409: ("Not right now", "Look at the state of the lab and try again."),
@@ -32,13 +32,13 @@ _SAID = {
     415: ("That kind of content is not taken here", "Send a form or JSON."),
     421: (
         "This site does not go by that name",
-        "Open it as http://localhost or http://127.0.0.1 with the port you started it on.",
+        "Open it as http://localhost or http://127.0.0.1, with its port.",
     ),
     422: ("That could not be read", "Mend what is named below and send it again."),
     429: ("Too many tries", "Wait a minute, then try again."),
     500: (
         "Something broke on our side",
-        "Nothing you handed in is lost. Try again; if it happens again, tell whoever runs this site.",
+        "Nothing you handed in is lost. Try again; if it stays, tell whoever runs this site.",
     ),
     503: ("The site is busy", "Wait a moment and load the page again."),
 }

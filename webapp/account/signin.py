@@ -29,13 +29,11 @@ class SignedIn(UserMixin):  # type: ignore[misc]  # flask_login has no types
         return str(self.account.id)
 
 
-@manager.user_loader
 def _load(user_id: str) -> SignedIn | None:
     account = kindling().accounts.by_id(int(user_id)) if user_id.isdigit() else None
     return SignedIn(account) if account else None
 
 
-@manager.unauthorized_handler
 def _unauthorized() -> BaseResponse | Response:
     if wants_json():
         return answer(401, "You are signed out. Load the page again and sign in.")
@@ -58,3 +56,7 @@ def safe_next(target: str | None) -> str:
         if not parts.scheme and not parts.netloc and "\\" not in target:
             return target
     return url_for("lessons.home")
+
+
+manager.user_loader(_load)
+manager.unauthorized_handler(_unauthorized)

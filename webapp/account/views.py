@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from flask_login import current_user, login_required, logout_user
+from flask_login import current_user, logout_user
 from werkzeug.wrappers import Response
 
 from labs.errors import Refused
 from webapp.account.signin import SIGN_IN_LIMIT, enter, limiter, safe_next
+from webapp.guard import signed_in
 from webapp.site import kindling, me
 
 blueprint = Blueprint("account", __name__)
@@ -83,7 +84,7 @@ def enrol() -> Response | str | tuple[str, int]:
 
 
 @blueprint.get("/profile")
-@login_required
+@signed_in
 def profile() -> str:
     """One's own account and classes."""
     account = me()
@@ -91,7 +92,7 @@ def profile() -> str:
 
 
 @blueprint.post("/profile/password")
-@login_required
+@signed_in
 @limiter.limit(SIGN_IN_LIMIT)
 def password() -> Response | tuple[str, int]:
     """A new password; the old one is asked for when there is one."""
@@ -110,7 +111,7 @@ def password() -> Response | tuple[str, int]:
 
 
 @blueprint.post("/join")
-@login_required
+@signed_in
 @limiter.limit("20 per minute")
 def join() -> Response:
     """Enter a class with its code."""
@@ -124,7 +125,7 @@ def join() -> Response:
 
 
 @blueprint.post("/classes/<class_id>/leave")
-@login_required
+@signed_in
 def leave(class_id: str) -> Response:
     """Leave a class; what was handed in stays."""
     kindling().accounts.leave(class_id, me().name)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import cast
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
-from flask_login import login_required
 from werkzeug.wrappers import Response
 
 from labs.accounts import Role
 from labs.errors import KindlingError
+from webapp.guard import signed_in
 from webapp.site import kindling, me
 
 blueprint = Blueprint("admin", __name__, url_prefix="/accounts")
@@ -17,7 +17,7 @@ ROLES = ("learner", "instructor", "admin")
 
 
 @blueprint.before_request
-@login_required
+@signed_in
 def _only_admins() -> None:
     if me().role != "admin":
         abort(404)

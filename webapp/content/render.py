@@ -1,8 +1,8 @@
 """Markdown to HTML that is safe to show, whoever wrote it.
 
-Everything passes through nh3 with the list of tags and attributes below, drawings included; nothing else reaches a page.
-Links of the forms ``lesson:NAME`` and ``lab:NAME`` are resolved by the caller, a drawing ``![text](name.svg)`` beside the
-lesson is put into the page itself so that it follows the reader's light or dark theme.
+Everything passes through nh3 with the list of tags and attributes below, drawings included; nothing else reaches a
+page. Links of the forms ``lesson:NAME`` and ``lab:NAME`` are resolved by the caller, a drawing ``![text](name.svg)``
+beside the lesson is put into the page itself so that it follows the reader's light or dark theme.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import html
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import markdown
 import nh3
@@ -18,61 +19,16 @@ import nh3
 Resolve = Callable[[str, str], str | None]
 """From ("lesson" or "lab", name) to an address; None when there is no such thing."""
 
-_TEXT_TAGS = [
-    "a",
-    "abbr",
-    "aside",
-    "blockquote",
-    "br",
-    "code",
-    "dd",
-    "del",
-    "details",
-    "div",
-    "dl",
-    "dt",
-    "em",
-    "figcaption",
-    "figure",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "hr",
-    "kbd",
-    "li",
-    "ol",
-    "p",
-    "pre",
-    "span",
-    "strong",
-    "sub",
-    "summary",
-    "sup",
-    "table",
-    "tbody",
-    "td",
-    "th",
-    "thead",
-    "tr",
-    "ul",
-]
-_SVG_TAGS = [
-    "svg",
-    "g",
-    "path",
-    "rect",
-    "circle",
-    "ellipse",
-    "line",
-    "polyline",
-    "polygon",
-    "text",
-    "tspan",
-    "title",
-    "desc",
-]
+# fmt: off
+_TEXT_TAGS = {
+    "a", "abbr", "aside", "blockquote", "br", "code", "dd", "del", "details", "div", "dl", "dt", "em", "figcaption",
+    "figure", "h1", "h2", "h3", "h4", "h5", "hr", "kbd", "li", "ol", "p", "pre", "span", "strong", "sub", "summary",
+    "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
+}
+_SVG_TAGS = {
+    "svg", "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text", "tspan", "title", "desc",
+}
+# fmt: on
 _SHAPE = {"class", "transform"}
 _SVG_ATTRIBUTES = {
     "svg": {"viewBox", "class", "role", "aria-labelledby", "aria-hidden", "focusable"},
@@ -106,7 +62,7 @@ _ATTRIBUTES: dict[str, set[str]] = {
     **_SVG_ATTRIBUTES,
 }
 _CLEANER = nh3.Cleaner(
-    tags={*_TEXT_TAGS, *_SVG_TAGS},
+    tags=_TEXT_TAGS | _SVG_TAGS,
     attributes=_ATTRIBUTES,
     url_schemes={"http", "https", "mailto", "lesson", "lab"},
     link_rel="noopener noreferrer",
@@ -130,7 +86,7 @@ _EXTENSIONS = [
     "pymdownx.keys",
     "pymdownx.superfences",
 ]
-_SETTINGS = {
+_SETTINGS: dict[str, dict[str, Any]] = {
     "toc": {"permalink": False},
     "pymdownx.highlight": {"guess_lang": False, "css_class": "code", "use_pygments": True, "pygments_lang_class": True},
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flask import Blueprint, render_template
-from flask_login import login_required
 
+from webapp.guard import signed_in
 from webapp.lessons.outline import find_lab
 from webapp.site import kindling, me
 
@@ -12,7 +12,7 @@ blueprint = Blueprint("attempts", __name__)
 
 
 @blueprint.get("/labs/<lab>/attempts/")
-@login_required
+@signed_in
 def history(lab: str) -> str:
     """Every attempt, newest first."""
     found = kindling().labs.get(lab)
@@ -21,7 +21,7 @@ def history(lab: str) -> str:
 
 
 @blueprint.get("/attempts/<attempt>/")
-@login_required
+@signed_in
 def one(attempt: str) -> str:
     """One attempt; somebody else's is not found."""
     seen = kindling().sessions.attempt(attempt, me().name)

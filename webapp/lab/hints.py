@@ -35,7 +35,7 @@ def taken(lab: Lab, session: SessionView) -> list[CheckHints]:
             .where(HintTaken.session_id == session.id)
             .group_by(HintTaken.check)
         ).all()
-    numbers: dict[str, int] = {check: number for check, number in rows}
+    numbers: dict[str, int] = {row[0]: row[1] for row in rows}
     made: list[CheckHints] = []
     for check in lab.checks:
         hints = lab.hints(check.name, session.parameters)

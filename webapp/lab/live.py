@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, stream_with_context
-from flask_login import login_required
 from werkzeug.exceptions import ServiceUnavailable
 
+from webapp.guard import signed_in
 from webapp.lab.desk import change, desk, version
 from webapp.site import kindling, me, site
 
@@ -16,16 +16,16 @@ blueprint = Blueprint("live", __name__)
 
 
 @blueprint.get("/labs/<lab>/state")
-@login_required
+@signed_in
 def state(lab: str) -> Response:
     """The lab as it is now."""
     return jsonify(change(desk(me(), kindling().labs.get(lab))))
 
 
 @blueprint.get("/labs/<lab>/events")
-@login_required
+@signed_in
 def events(lab: str) -> Response:
-    """Server-sent events: one ``change`` at once, then one whenever something differs. 503: ask for ``state`` instead."""
+    """Server-sent events: a ``change`` at once, then whenever something differs. 503: ask for ``state`` instead."""
     account, found = me(), kindling().labs.get(lab)
 
     def look() -> tuple[str, bool, Callable[[], dict[str, Any]]]:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
-from flask_login import login_required
 from werkzeug.wrappers import Response as BaseResponse
 
 from labs.definition import Lab
 from labs.session import SessionView
 from webapp.content.render import page as render_page
+from webapp.guard import signed_in
 from webapp.lab.desk import FRAGMENTS, change, desk, fragments, version
 from webapp.lessons.outline import lab_state
 from webapp.site import kindling, me, me_or_none, site
@@ -29,7 +29,7 @@ def index() -> str:
 
 
 @blueprint.get("/labs/<lab>/")
-@login_required
+@signed_in
 def page(lab: str) -> str:
     """Instructions beside status."""
     account, found = me(), kindling().labs.get(lab)
@@ -49,7 +49,7 @@ def page(lab: str) -> str:
 
 
 @blueprint.post("/labs/<lab>/start")
-@login_required
+@signed_in
 def start(lab: str) -> BaseResponse:
     """Ask for a cluster."""
     found, sessions = kindling().labs.get(lab), kindling().sessions
@@ -59,14 +59,14 @@ def start(lab: str) -> BaseResponse:
 
 
 @blueprint.post("/sessions/<session>/check")
-@login_required
+@signed_in
 def check(session: str) -> BaseResponse:
     """Hand in."""
     return _do(session, lambda view: kindling().sessions.check(view.id, me().name), "results")
 
 
 @blueprint.post("/sessions/<session>/hint")
-@login_required
+@signed_in
 def hint(session: str) -> BaseResponse:
     """The next hint of a check."""
     wanted = request.form.get("check") or None
@@ -74,28 +74,28 @@ def hint(session: str) -> BaseResponse:
 
 
 @blueprint.post("/sessions/<session>/reset")
-@login_required
+@signed_in
 def reset(session: str) -> BaseResponse:
     """Back to the lab's starting state."""
     return _do(session, lambda view: kindling().sessions.reset(view.id, me().name), "cluster")
 
 
 @blueprint.post("/sessions/<session>/stop")
-@login_required
+@signed_in
 def stop(session: str) -> BaseResponse:
     """Remove the cluster."""
     return _do(session, lambda view: kindling().sessions.stop(view.id, me().name), "cluster")
 
 
 @blueprint.post("/sessions/<session>/extend")
-@login_required
+@signed_in
 def extend(session: str) -> BaseResponse:
     """Keep the cluster for the full time from now."""
     return _do(session, lambda view: kindling().sessions.extend(view.id, me().name), "cluster")
 
 
 @blueprint.get("/sessions/<session>/kubeconfig")
-@login_required
+@signed_in
 def kubeconfig(session: str) -> Response:
     """The learner's own kubeconfig, to save."""
     sessions = kindling().sessions

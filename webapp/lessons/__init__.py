@@ -1,4 +1,4 @@
-"""Courses, lessons and their quizzes. Open to everybody who can reach the site; answers are kept for who is signed in."""
+"""Courses, lessons and their quizzes. Open to all; answers are kept for who is signed in."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from flask import abort
-from flask_login import login_required
 
 from labs.accounts import ClassInfo
+from webapp.guard import signed_in
 from webapp.site import kindling, me
 
 Given = ParamSpec("Given")
@@ -26,8 +26,7 @@ def teaching(view: Callable[Given, Result]) -> Callable[Given, Result]:
             abort(404)
         return view(*args, **kwargs)
 
-    guarded: Callable[Given, Result] = login_required(inner)
-    return guarded
+    return signed_in(inner)
 
 
 def class_or_everybody(class_id: str) -> ClassInfo | None:

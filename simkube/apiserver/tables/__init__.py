@@ -1,0 +1,84 @@
+"""Server-side printing: objects as the ``meta.k8s.io/v1`` Table that ``kubectl get`` shows.
+
+Which columns a kind has is data (:data:`LAYOUTS`); a kind that is not listed has a name and the time of its creation.
+The columns and the words in them are those of ``pkg/printers/internalversion``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from simkube.apiserver.resources import Resource
+from simkube.apiserver.tables import core, network, workloads
+from simkube.apiserver.tables.columns import Layout
+from simkube.apiserver.tables.pods import PODS
+
+Obj = dict[str, Any]
+Include = Literal["None", "Metadata", "Object"]
+
+LAYOUTS: Mapping[str, Layout] = {
+    "configmaps": core.CONFIG_MAPS,
+    "controllerrevisions.apps": workloads.CONTROLLER_REVISIONS,
+    "deployments.apps": workloads.DEPLOYMENTS,
+    "endpoints": network.ENDPOINTS,
+    "endpointslices.discovery.k8s.io": network.ENDPOINT_SLICES,
+    "events": core.EVENTS,
+    "events.events.k8s.io": core.EVENTS,
+    "leases.coordination.k8s.io": core.LEASES,
+    "namespaces": core.NAMESPACES,
+    "nodes": core.NODES,
+    "pods": PODS,
+    "replicasets.apps": workloads.REPLICA_SETS,
+    "secrets": core.SECRETS,
+    "serviceaccounts": core.SERVICE_ACCOUNTS,
+    "services": network.SERVICES,
+}
+"""How each kind is shown, by the qualified plural of its resource."""
+
+ACCEPTED = ("meta.k8s.io", "v1")
+"""The group and version of tables that are served (``as=Table;g=meta.k8s.io;v=v1``)."""
+
+
+def table(
+    resource: Resource,
+    objs: Iterable[Obj],
+    now: float,
+    *,
+    include: Include = "Metadata",
+    metadata: Obj | None = None,
+    headers: bool = True,
+) -> Obj:
+    """A Table with one row an object. ``now`` is in seconds since the epoch.
+
+    ``include`` is the query parameter ``includeObject``: what each row carries of its object. ``metadata`` is that of
+    the list (``resourceVersion``, ``continue``) or of the single object. Without ``headers`` there are no column
+    definitions: so are the events of a watch after the first.
+    """
+    layout = LAYOUTS.get(resource.qualified, core.DEFAULT)
+    columns = [column.definition() for column in layout.columns] if headers else None
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata or {},
+        "columnDefinitions": columns,
+        "rows": [_row(layout, resource, obj, now, include) for obj in objs],
+    }
+
+
+def _row(layout: Layout, resource: Resource, obj: Obj, now: float, include: Include) -> Obj:
+    row: Obj = {"cells": layout.cells(obj, now)}
+    conditions = layout.conditions(obj) if layout.conditions else None
+    if conditions:
+        row["conditions"] = conditions
+    if include == "Object":
+        row["object"] = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
+    elif include == "Metadata":
+        row["object"] = {
+            "kind": "PartialObjectMetadata",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": obj.get("metadata") or {},
+        }
+    else:
+        row["object"] = None
+    return row

@@ -72,7 +72,7 @@ async def proxy_service(
 ) -> web.Response:
     """Pass the request on to a ready endpoint of the service."""
     scheme, name, port_name = parse_name(given)
-    service = cluster.server.get(ADMIN, "services", name, namespace)
+    service = cluster.apiserver.get(ADMIN, "services", name, namespace)
     address, port = _endpoint(cluster, service, port_name)
     _check_scheme(scheme)
     return await _pass_on(cluster, request, address, port, rest)
@@ -87,7 +87,7 @@ def _endpoint(cluster: StreamCluster, service: Obj, port_name: str) -> tuple[str
         port_name = str(found[0].get("name") or "")
     none = unavailable(f'no endpoints available for service "{name}"')
     try:
-        endpoints = cluster.server.get(ADMIN, "endpoints", name, namespace)
+        endpoints = cluster.apiserver.get(ADMIN, "endpoints", name, namespace)
     except StatusError as error:
         raise none from error
     choices = [

@@ -27,7 +27,7 @@ class StreamCluster(Protocol):
     """What streaming needs of a cluster: its API server, its clock, its network and its kubelets by node name."""
 
     @property
-    def server(self) -> Server: ...
+    def apiserver(self) -> Server: ...
 
     @property
     def clock(self) -> Clock: ...
@@ -52,7 +52,7 @@ def unavailable(message: str) -> StatusError:
 
 def find_pod(cluster: StreamCluster, namespace: str, name: str) -> Obj:
     """The pod; StatusError 404."""
-    return cluster.server.get(ADMIN, "pods", name, namespace)
+    return cluster.apiserver.get(ADMIN, "pods", name, namespace)
 
 
 def _names(spec: Obj, field: str) -> list[str]:

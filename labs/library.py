@@ -69,6 +69,10 @@ class Library:
             ]
         return found
 
+    def folders(self) -> list[Path]:
+        """The folder of every lab, whether it loads or not."""
+        return list(self._folders().values())
+
     def _folders(self) -> dict[str, Path]:
         folders: dict[str, Path] = {}
         for catalog in self.catalogs:

@@ -141,7 +141,8 @@ class Reports:
                 raise NotFound("there is no such learner of yours")
             instructor = self._teaches(tx, viewer, user.id)
             cells = self._cells(tx, [user], self._labs(tx, [user.id]))[0]
-            query = select(Attempt).where(Attempt.user_id == user.id).order_by(Attempt.wanted_at.desc(), Attempt.number.desc())
+            query = select(Attempt).where(Attempt.user_id == user.id)
+            query = query.order_by(Attempt.wanted_at.desc(), Attempt.number.desc())
             attempts = [attempt_view(tx, row, self.now(), instructor=instructor) for row in tx.scalars(query)]
             return LearnerReport(user.name, user.display_name or user.name, user.email or "", cells, attempts)
 

@@ -70,7 +70,9 @@ def _bind(found: Settings) -> socket.socket:
         bound.listen(128)
     except OSError as error:
         fix = f"kindling up --port {found.port + 1}" if error.errno == errno.EADDRINUSE else ""
-        raise KindlingError(f"cannot listen on {found.host} port {found.port}: {error.strerror or error}", fix) from error
+        raise KindlingError(
+            f"cannot listen on {found.host} port {found.port}: {error.strerror or error}", fix
+        ) from error
     bound.set_inheritable(True)
     return bound
 

@@ -136,13 +136,17 @@ class Lab:
         """The parameters' values for a seed (see :func:`labs.parameters.seed_of`)."""
         return draw(self.file.parameters, seed)
 
+    def fill(self, text: str, parameters: Mapping[str, Any]) -> str:
+        """A text with parameters, and ``${namespace}``, filled in; :class:`labs.parameters.UnknownParameter`."""
+        return fill(text, {"namespace": self.namespace, **parameters})
+
     def instructions(self, parameters: Mapping[str, Any]) -> str:
         """The learner's instructions, Markdown, parameters filled in."""
         return self.filled(self.folder / "instructions.md", parameters)
 
     def hints(self, check: str, parameters: Mapping[str, Any]) -> list[str]:
         """A check's hints in order of strength, parameters filled in; [] when it has none."""
-        return [fill(hint, parameters) for hint in self.file.hints.get(check, [])]
+        return [self.fill(hint, parameters) for hint in self.file.hints.get(check, [])]
 
     def setup(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The manifests of the starting state, in the order of their files' names, parameters filled in."""
@@ -161,7 +165,7 @@ class Lab:
     def filled(self, path: Path, parameters: Mapping[str, Any]) -> str:
         """A text file of this lab with parameters filled in; :class:`Malformed` for one that is not there."""
         try:
-            return fill(yamlfile.read_text(path), parameters)
+            return self.fill(yamlfile.read_text(path), parameters)
         except UnknownParameter as error:
             raise Malformed(path, error.line, str(error)) from error
 

@@ -169,11 +169,11 @@ class SessionStep(Base):
 
 
 class Attempt(Base):
-    """Something handed in, numbered from 1 for each learner and lab. Committed as ``wanted`` before grading starts; ``counted`` is false while ungradable.
+    """Something handed in, numbered from 1 for each learner and lab.
 
-    It becomes ``running`` before the grading process is asked, so that an attempt found after a crash is either run
-    again (it never began) or closed as ungradable. ``detail`` is a sentence for
-    the learner, ``cause`` for the instructor and the log.
+    Committed as ``wanted`` before grading starts, ``running`` before the grading process is asked: one that is found
+    after a crash is either run (it never began) or closed as ungradable, which is not ``counted``. ``detail`` is a
+    sentence for the learner, ``cause`` for the instructor and the log.
     """
 
     __tablename__ = "attempts"

@@ -1,0 +1,221 @@
+"""Simulated clusters: many in one host process on this machine, each ready in a fraction of a second.
+
+Needs only what pip installs. The host is started when it is first needed, outlives whoever started it, and comes back
+with every object after it was killed. The only module of labs that knows :mod:`simkube`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from labs.clusters.objects import Objects
+from labs.clusters.provider import (
+    Capabilities,
+    ClusterError,
+    ClusterGone,
+    ClusterSpec,
+    ClusterState,
+    ClusterStatus,
+    Fault,
+    Faults,
+    Handle,
+    Progress,
+    Who,
+    topology_file,
+)
+
+if TYPE_CHECKING:
+    from simkube.host.launcher import HostClient
+
+KUBERNETES = (1, 36)
+HOST, CLUSTER, NODES, STARTING_STATE = (
+    "Starting the simulation host",
+    "Creating the cluster",
+    "Waiting for its nodes",
+    "Applying the lab's starting state",
+)
+CLEANING = "Returning to the starting state"
+NODES_SECONDS = 20.0
+SETTLE_SECONDS = 20.0
+LOOK_EVERY = 0.02
+
+
+class SimulatedProvider:
+    """See :class:`labs.clusters.provider.Provider`. State lives in ``home``/simkube (host) and ``home``/simulated."""
+
+    name = "simulated"
+
+    def __init__(self, home: Path, topologies: Path) -> None:
+        self._host_home = home / "simkube"
+        self._folder = home / "simulated"
+        self._topologies = topologies
+
+    def capabilities(self) -> Capabilities:
+        """Always the same: it needs nothing that this machine may lack."""
+        return Capabilities(self.name, KUBERNETES, max_nodes=3, faults=frozenset(Fault))
+
+    def create(self, spec: ClusterSpec, progress: Progress) -> Handle:
+        """Bring a cluster to the lab's starting state. What was left half-done is made anew."""
+        handle: Handle = {"name": spec.name}
+        progress.plan([HOST, CLUSTER, NODES, STARTING_STATE])
+        if self._finished(spec.name).exists() and self.status(handle).state is ClusterState.READY:
+            return handle
+        topology = yaml.safe_load(topology_file(self._topologies, spec.topology).read_text(encoding="utf-8"))
+        with _translated(), _step(progress, HOST):
+            host = self._host()
+        with _translated(), _step(progress, CLUSTER):
+            host.delete(spec.name)
+            host.create(spec.name, topology, dict(spec.labels))
+        with _translated(), Objects(self.credentials(handle, "grader")) as objects:
+            with _step(progress, NODES):
+                _wait_for_nodes(objects, spec.name)
+            host.snapshot(spec.name)
+            with _step(progress, STARTING_STATE):
+                _add_setup(objects, spec)
+        marker = self._finished(spec.name)
+        marker.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        marker.touch()
+        return handle
+
+    def status(self, handle: Handle) -> ClusterStatus:
+        """Ask the host; starting it (after a reboot, say) brings every cluster back."""
+        try:
+            with _translated():
+                found = self._host().status(handle["name"])
+        except ClusterError as error:
+            return ClusterStatus(ClusterState.PARTIAL, str(error))
+        if found is None:
+            return ClusterStatus(ClusterState.ABSENT, "the host has no such cluster")
+        if not self._finished(handle["name"]).exists():
+            return ClusterStatus(ClusterState.PARTIAL, "its creation was not finished")
+        return ClusterStatus(ClusterState.READY)
+
+    def credentials(self, handle: Handle, who: Who) -> str:
+        """A kubeconfig with a bearer token of its own for each."""
+        with _translated():
+            config = self._host().kubeconfig(handle["name"], who)
+        if config is None:
+            raise ClusterGone(f"the cluster {handle['name']} is gone; start the lab again")
+        return config
+
+    def reset(self, handle: Handle, spec: ClusterSpec, progress: Progress) -> Handle:
+        """Back to the snapshot taken before the lab's own objects were made, then those again; else a new cluster."""
+        if self.status(handle).state is not ClusterState.READY:
+            self.delete(handle)
+            return self.create(spec, progress)
+        progress.plan([CLEANING, STARTING_STATE])
+        with _translated():
+            host = self._host()
+            with _step(progress, CLEANING):
+                host.heal(spec.name)
+                host.restore(spec.name)
+            with Objects(self.credentials(handle, "grader")) as objects, _step(progress, STARTING_STATE):
+                _wait_for_nodes(objects, spec.name)
+                _add_setup(objects, spec)
+        return handle
+
+    def faults(self, handle: Handle) -> Faults:
+        """Break things in it."""
+        return _SimulatedFaults(self, handle["name"])
+
+    def delete(self, handle: Handle) -> None:
+        """Remove the cluster and its marker. Where no host has ever run there is nothing to remove."""
+        if self._host_home.exists():
+            with _translated():
+                self._host().delete(handle["name"])
+        shutil.rmtree(self._finished(handle["name"]).parent, ignore_errors=True)
+
+    def shutdown(self) -> None:
+        """End the host process; the next one that is needed brings every cluster back."""
+        from simkube.host import launcher
+
+        with _translated():
+            launcher.shutdown(self._host_home)
+
+    def _host(self) -> HostClient:
+        from simkube.host import launcher  # only where a simulated cluster is used
+
+        return launcher.connect(self._host_home)
+
+    def _finished(self, name: str) -> Path:
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", name):
+            raise ClusterError(f"{name!r} is not a cluster name: a DNS label of at most 40 characters")
+        return self._folder / name / "finished"
+
+
+class _SimulatedFaults:
+    """Faults in one cluster, through the host."""
+
+    def __init__(self, provider: SimulatedProvider, name: str) -> None:
+        self._provider, self._name = provider, name
+
+    def inject(self, fault: Fault, target: str) -> None:
+        """Break ``target``; ``ValueError`` when there is none."""
+        with _translated():
+            self._provider._host().fault(self._name, fault.value, target)
+
+    def heal(self) -> None:
+        """Undo every stop and pause."""
+        with _translated():
+            self._provider._host().heal(self._name)
+
+
+@contextmanager
+def _step(progress: Progress, name: str) -> Iterator[None]:
+    progress.step(name, done=False)
+    yield
+    progress.step(name, done=True)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The host's trouble in the words of the contract."""
+    from simkube.host.launcher import HostError
+
+    try:
+        yield
+    except HostError as error:
+        raise ClusterError(f"the simulation host: {error}", "kindling doctor") from error
+
+
+def _wait_for_nodes(objects: Objects, name: str) -> None:
+    """Until every node is Ready and pods can be created."""
+    deadline = time.monotonic() + NODES_SECONDS
+    while waiting := _not_ready(objects):
+        if time.monotonic() > deadline:
+            raise ClusterError(f"the cluster {name} is still waiting for {waiting} after {NODES_SECONDS:.0f} s")
+        time.sleep(LOOK_EVERY)  # between two questions to the API server
+
+
+def _not_ready(objects: Objects) -> str:
+    nodes = objects.request("GET", "/api/v1/nodes").get("items", [])
+    if not nodes:
+        return "its nodes"
+    for node in nodes:
+        if not _is_ready(node):
+            return f"the node {node['metadata']['name']}"
+    accounts = objects.request("GET", "/api/v1/namespaces/default/serviceaccounts").get("items", [])
+    return "" if accounts else "its default service account"
+
+
+def _is_ready(node: dict[str, Any]) -> bool:
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _add_setup(objects: Objects, spec: ClusterSpec) -> None:
+    """Create the lab's own objects and wait until the controllers have seen them."""
+    made = objects.create_all(spec.setup)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while waiting := [key for key in made if not objects.observed(key)]:
+        if time.monotonic() > deadline:
+            raise ClusterError(f"no controller took up {waiting[0][2]} within {SETTLE_SECONDS:.0f} s")
+        time.sleep(LOOK_EVERY)  # between two questions to the API server

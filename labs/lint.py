@@ -1,0 +1,128 @@
+"""What can be said of a lab without a cluster: does everything fit together, and is enough there to prove its checks?
+
+It reads; it runs nothing of the lab.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from labs import yamlfile
+from labs.definition import Lab, load_lab
+from labs.errors import Malformed
+from labs.parameters import UnknownParameter
+
+SEEDS = ("0", "1", "2", "3")
+ALTERNATIVES, BROKEN = 2, 5
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """Something to mend. ``line`` counts from 1."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+def lint(folder: Path) -> list[Finding]:
+    """Everything that is wrong with the lab in a folder, by file and line; [] when nothing is."""
+    try:
+        lab = load_lab(folder)
+    except Malformed as error:
+        return [_finding(error)]
+    findings = [*_texts(lab), *_checks(lab), *_states(lab)]
+    return sorted(set(findings))
+
+
+def _finding(error: Malformed) -> Finding:
+    return Finding(error.file, error.line, error.expected)
+
+
+def _texts(lab: Lab) -> Iterator[Finding]:
+    """Instructions, hints and manifests with the parameters of several learners."""
+    for seed in SEEDS:
+        values = lab.parameters_for(seed)
+        try:
+            if not lab.instructions(values).strip():
+                yield Finding(str(lab.folder / "instructions.md"), 1, "expected instructions")
+            lab.setup(values)
+        except Malformed as error:
+            yield _finding(error)
+            return
+        for check, hints in lab.file.hints.items():
+            for hint in hints:
+                try:
+                    lab.fill(hint, values)
+                except UnknownParameter as error:
+                    yield Finding(str(lab.folder / "lab.yaml"), _line(lab, "hints", check), str(error))
+
+
+def _checks(lab: Lab) -> Iterator[Finding]:
+    """Points add up; hints are of checks that are there."""
+    path = str(lab.folder / "lab.yaml")
+    try:
+        checks = lab.checks
+    except Malformed as error:
+        yield _finding(error)
+        return
+    total = sum(check.points for check in checks)
+    if abs(total - lab.points) > 1e-9:
+        yield Finding(path, _line(lab, "points"), f"points is {lab.points:g}, but the checks add up to {total:g}")
+    names = {check.name for check in checks}
+    for check in lab.file.hints:
+        if check not in names:
+            known = ", ".join(sorted(names))
+            yield Finding(path, _line(lab, "hints", check), f"hints for {check}, which is no check; there are: {known}")
+    for info in checks:
+        if info.name not in lab.file.hints:
+            yield Finding(path, _line(lab, "hints"), f"expected a hint for the check {info.name}")
+
+
+def _states(lab: Lab) -> Iterator[Finding]:
+    """Enough states, each with a verdict for every check and files that are there."""
+    folder = lab.folder / "states"
+    try:
+        states, names = lab.states, {check.name for check in lab.checks}
+    except Malformed as error:
+        yield _finding(error)
+        return
+    kinds = [state.kind for state in states]
+    for kind, least in (("solved", 1), ("alternative", ALTERNATIVES), ("broken", BROKEN)):
+        if kinds.count(kind) < least:
+            what = f"expected at least {least} states named {kind}{'' if kind == 'solved' else '-...'}"
+            yield Finding(str(folder), 1, f"{what}, found {kinds.count(kind)}")
+    for state in states:
+        path = str(state.folder / "state.yaml")
+        if state.kind not in ("solved", "alternative", "broken"):
+            yield Finding(path, 1, "expected a folder named solved, alternative-... or broken-...")
+        for missing in sorted(names - state.file.expected.keys()):
+            yield Finding(path, 1, f"expected an outcome of the check {missing}")
+        for unknown in sorted((state.file.expected.keys() | state.file.messages.keys()) - names):
+            yield Finding(path, 1, f"there is no check {unknown}")
+        failed = "failed" in state.file.expected.values()
+        if failed != (state.kind == "broken"):
+            yield Finding(path, 1, f"a {state.kind} state {'fails' if failed else 'passes'} every check")
+        for step in state.file.steps:
+            yield from _applied(lab, state.folder, step.apply, path)
+
+
+def _applied(lab: Lab, folder: Path, name: str | None, path: str) -> Iterator[Finding]:
+    if name is None:
+        return
+    if not (folder / name).is_file():
+        yield Finding(path, 1, f"expected a file {name} beside it")
+        return
+    try:
+        lab.manifests(folder / name, lab.parameters_for(SEEDS[0]))
+    except Malformed as error:
+        yield _finding(error)
+
+
+def _line(lab: Lab, *location: str) -> int:
+    return yamlfile.read(lab.folder / "lab.yaml").line(location)

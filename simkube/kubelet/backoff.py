@@ -41,6 +41,6 @@ class Backoff:
         self.seconds = 0.0
 
 
-def after_restarts(restarts: int) -> Backoff:
+def after_restarts(restarts: int, now: float) -> Backoff:
     """The likely back-off of a container that was restarted so often, for a kubelet that starts anew."""
-    return Backoff(min(LONGEST, INITIAL * 2.0 ** (min(restarts, 10) - 1)) if restarts else 0.0)
+    return Backoff(min(LONGEST, INITIAL * 2.0 ** (min(restarts, 10) - 1)), now) if restarts else Backoff()

@@ -39,7 +39,7 @@ def recover(pod: Pod, state: Mapping[str, Any] | None) -> None:
         return
     statuses = _statuses(pod.obj)
     for run in pod.runs.values():
-        _recall(run, statuses.get(run.name, {}))
+        _recall(run, statuses.get(run.name, {}), pod.node.clock.now())
     pod.over = status.get("phase") in ("Succeeded", "Failed")
     if status.get("reason") and pod.over:
         pod.failure = (str(status["reason"]), str(status.get("message", "")))
@@ -63,10 +63,10 @@ def recover(pod: Pod, state: Mapping[str, Any] | None) -> None:
         pod.sandbox.remove()
 
 
-def _recall(run: Run, status: Mapping[str, Any]) -> None:
+def _recall(run: Run, status: Mapping[str, Any], now: float) -> None:
     """What only the API remembers of a container."""
     run.restarts = int(status.get("restartCount", 0))
-    run.backoff = after_restarts(run.restarts)
+    run.backoff = after_restarts(run.restarts, now)
     run.last = (status.get("lastState") or {}).get("terminated")
     run.image_id = str(status.get("imageID", ""))
     state = status.get("state") or {}

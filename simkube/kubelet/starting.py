@@ -204,3 +204,4 @@ async def _post_start(pod: Pod, run: Run) -> None:
     run.observe_exit()
     run.waiting = ("PostStartHookError", outcome.text)
     run.held = True
+    run.retry_at = pod.node.clock.now() + SETTLE

@@ -263,7 +263,7 @@ class ScriptedContainer:
         self.id = f"c{next(runtime.ids)}"
         self.config = config
         self.script = script
-        self.image = Image(f"docker.io/library/{config.image}", f"docker.io/library/{config.image}@sha256:1", 0.0)
+        self.image = Image(f"docker.io/library/{config.image}", "sha256:1", 0.0)
         self.state = "created"
         self.started_at = self.finished_at = 0.0
         self.reason = ""

@@ -20,7 +20,8 @@ class TaintEvictionController(Controller):
 
     def watch(self) -> None:
         """Taints of nodes, and pods that get to a node."""
-        self._planned: set[Key] = set()
+        self._planned: dict[Key, float] = {}
+        """Pods that are to go later, and since when."""
         self.pods = self.client.informer("pods")
         by_node(self.pods)
         self.nodes = self.client.observe("nodes", self._node_changed)
@@ -35,7 +36,7 @@ class TaintEvictionController(Controller):
     def _pod_changed(self, event: Event) -> None:
         key = key_of(event.obj)
         if event.type == "DELETED" or "deletionTimestamp" in event.obj["metadata"]:
-            self._planned.discard(key)
+            self._planned.pop(key, None)
             self.dequeue(key)
             return
         node = self.nodes.get("", event.obj["spec"].get("nodeName", ""))
@@ -51,24 +52,23 @@ class TaintEvictionController(Controller):
             return
         node = self.nodes.get("", pod["spec"].get("nodeName", ""))
         taints = _no_execute(node) if node is not None else []
-        due = self._deadline(pod, taints)
+        due = self._deadline(pod, taints, self._planned.get(key, self.clock.now()))
         if due is None:
             self.dequeue(key)
-            if key in self._planned:
-                self._planned.discard(key)
+            if self._planned.pop(key, None) is not None:
                 self._tell(key, f"Cancelling deletion of Pod {key[0]}/{key[1]}")
         elif due > self.clock.now():
-            self._planned.add(key)
+            self._planned.setdefault(key, self.clock.now())
             self.enqueue_after(key, due - self.clock.now())
         else:
             self._evict(pod)
 
-    def _deadline(self, pod: Obj, taints: list[Obj]) -> float | None:
-        """When the pod has to go; None when it may stay."""
+    def _deadline(self, pod: Obj, taints: list[Obj], seen: float) -> float | None:
+        """When the pod has to go; None when it may stay. A taint that does not say since when counts from ``seen``."""
         due: list[float] = []
         for taint in taints:
             covering = [each for each in pod["spec"].get("tolerations") or () if tolerates(each, taint)]
-            since = podstate.seconds_of(taint.get("timeAdded")) or self.clock.now()
+            since = podstate.seconds_of(taint.get("timeAdded")) or seen
             limits = [each["tolerationSeconds"] for each in covering if each.get("tolerationSeconds") is not None]
             if not covering:
                 due.append(0.0)
@@ -78,7 +78,7 @@ class TaintEvictionController(Controller):
 
     def _evict(self, pod: Obj) -> None:
         namespace, name = key = key_of(pod)
-        self._planned.discard(key)
+        self._planned.pop(key, None)
         self._tell(key, f"Marking for deletion Pod {namespace}/{name}")
         condition = {
             "type": "DisruptionTarget",

@@ -1,0 +1,220 @@
+"""Where pods go, and why not, in the scheduler's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from simkube.client import Obj
+from simkube.controllers.pods import condition
+from tests.unit.simkube.doubles import Plane
+
+SUFFIX = "no new claims to deallocate, preemption: 0/2 nodes are available:"
+HELPLESS = f"{SUFFIX} 2 Preemption is not helpful for scheduling."
+
+
+@pytest.fixture
+def plane() -> Plane:
+    """Two nodes: one in the east, one in the west that is for databases."""
+    plane = Plane()
+    amounts = {"cpu": "2", "memory": "4Gi", "pods": "5"}
+    plane.node("one", labels={"zone": "east"}, amounts=amounts)
+    taint = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
+    plane.node("two", labels={"zone": "west"}, amounts=amounts, taints=[taint])
+    return plane
+
+
+def asking(**amounts: str) -> dict[str, Any]:
+    return {"containers": [{"name": "a", "image": "a:1", "resources": {"requests": amounts}}]}
+
+
+def why(plane: Plane, name: str) -> str:
+    found = condition(plane.client.get("pods", name, "default"), "PodScheduled")
+    assert found is not None
+    assert found["reason"] == "Unschedulable"
+    assert found["message"] in plane.events("FailedScheduling")
+    return str(found["message"])
+
+
+def where(plane: Plane, name: str) -> str:
+    return str(plane.client.get("pods", name, "default")["spec"].get("nodeName", ""))
+
+
+def test_binds_and_says_so(plane: Plane) -> None:
+    plane.pod("a")
+    plane.settle()
+    assert where(plane, "a") == "one"
+    assert plane.events("Scheduled") == ["Successfully assigned default/a to one"]
+
+
+def test_no_nodes() -> None:
+    plane = Plane()
+    plane.pod("a")
+    plane.settle()
+    assert why(plane, "a") == "no nodes available to schedule pods"
+
+
+@pytest.mark.parametrize(
+    ("spec", "reasons", "after"),
+    [
+        (asking(cpu="3"), "1 Insufficient cpu, 1 node(s) had untolerated taint(s).", HELPLESS),
+        (
+            {**asking(cpu="3", memory="5Gi"), "tolerations": [{"operator": "Exists"}]},
+            "2 Insufficient cpu, 2 Insufficient memory.",
+            HELPLESS,
+        ),
+        (
+            {"nodeSelector": {"zone": "north"}},
+            "1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint(s).",
+            HELPLESS,
+        ),
+        (
+            {
+                "affinity": {
+                    "podAffinity": {
+                        "requiredDuringSchedulingIgnoredDuringExecution": [
+                            {
+                                "labelSelector": {"matchLabels": {"app": "ghost"}},
+                                "topologyKey": "kubernetes.io/hostname",
+                            }
+                        ]
+                    }
+                }
+            },
+            "1 node(s) didn't match pod affinity rules, 1 node(s) had untolerated taint(s).",
+            HELPLESS,
+        ),
+    ],
+)
+def test_says_why_not(plane: Plane, spec: Obj, reasons: str, after: str) -> None:
+    plane.pod("a", **spec)
+    plane.settle()
+    assert why(plane, "a") == f"0/2 nodes are available: {reasons} {after}"
+
+
+def test_a_full_node(plane: Plane) -> None:
+    plane.pod("a", **asking(cpu="1500m"))
+    plane.pod("b", **asking(cpu="1"))
+    plane.settle()
+    assert why(plane, "b") == (
+        f"0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). {SUFFIX} "
+        "1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
+    )
+
+
+def test_tries_again_when_room_is_made_and_not_by_itself(plane: Plane) -> None:
+    plane.pod("a", **asking(cpu="1500m"))
+    plane.pod("b", **asking(cpu="1"))
+    plane.settle(300)
+    revision = plane.store.revision
+    plane.settle(600)
+    assert plane.store.revision == revision
+    plane.client.delete("pods", "a", "default")
+    plane.settle(1)
+    assert where(plane, "b") == "one"
+
+
+def test_tries_again_when_a_node_changes(plane: Plane) -> None:
+    plane.pod("a", nodeSelector={"disk": "fast"})
+    plane.settle(5)
+    plane.client.patch("nodes", "one", {"metadata": {"labels": {"disk": "fast"}}})
+    plane.settle(1)
+    assert where(plane, "a") == "one"
+
+
+def test_backs_off_between_tries(plane: Plane) -> None:
+    plane.pod("a", nodeSelector={"disk": "fast"})
+    plane.settle()
+    for number in range(5):
+        plane.client.patch("nodes", "one", {"metadata": {"labels": {"n": str(number)}}})
+        plane.settle()
+    plane.client.patch("nodes", "one", {"metadata": {"labels": {"disk": "fast"}}})
+    plane.settle()
+    assert where(plane, "a") == ""
+    plane.settle(1)
+    assert where(plane, "a") == "one"
+
+
+def test_tolerations_and_selectors(plane: Plane) -> None:
+    toleration = {"key": "dedicated", "operator": "Equal", "value": "db", "effect": "NoSchedule"}
+    plane.pod("db", nodeSelector={"zone": "west"}, tolerations=[toleration])
+    plane.settle()
+    assert where(plane, "db") == "two"
+
+
+def test_anti_affinity_holds_both_ways(plane: Plane) -> None:
+    term = {"labelSelector": {"matchLabels": {"app": "one"}}, "topologyKey": "kubernetes.io/hostname"}
+    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    plane.pod("first", labels={"app": "one"}, affinity=apart)
+    plane.settle()
+    plane.pod("second", labels={"app": "one"}, affinity=apart)
+    plane.pod("third", labels={"app": "one"})
+    plane.settle()
+    assert "1 node(s) didn't match pod anti-affinity rules" in why(plane, "second")
+    assert "1 node(s) didn't satisfy existing pods anti-affinity rules" in why(plane, "third")
+
+
+def test_spreads_over_domains() -> None:
+    plane = Plane()
+    for name, zone in (("a", "x"), ("b", "x"), ("c", "y")):
+        plane.node(name, labels={"zone": zone})
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+    }
+    plane.deploy(replicas=6, pod={"topologySpreadConstraints": [constraint]})
+    plane.settle()
+    assert len([pod for pod in plane.pods() if pod["spec"]["nodeName"] == "c"]) == 3
+    plane.client.patch("nodes", "c", {"spec": {"unschedulable": True}})
+    plane.scale(8)
+    plane.settle()
+    waiting = [pod for pod in plane.pods() if "nodeName" not in pod["spec"]]
+    assert len(waiting) == 1
+    assert "2 node(s) didn't match pod topology spread constraints" in why(plane, waiting[0]["metadata"]["name"])
+
+
+def test_replicas_are_spread_without_being_told() -> None:
+    plane = Plane()
+    plane.node("a")
+    plane.node("b")
+    plane.deploy(replicas=4)
+    plane.settle()
+    assert sorted(pod["spec"]["nodeName"] for pod in plane.pods()) == ["a", "a", "b", "b"]
+
+
+def test_pods_that_are_held_back_are_left_alone(plane: Plane) -> None:
+    plane.pod("gated", schedulingGates=[{"name": "example.org/wait"}])
+    plane.pod("foreign", schedulerName="another")
+    plane.settle()
+    assert (where(plane, "gated"), where(plane, "foreign")) == ("", "")
+    plane.client.patch("pods", "gated", {"spec": {"schedulingGates": None}}, "default")
+    plane.settle()
+    assert where(plane, "gated") == "one"
+
+
+def test_what_cannot_be_judged_stays_pending(plane: Plane) -> None:
+    volume = {"name": "d", "persistentVolumeClaim": {"claimName": "ghost"}}
+    plane.pod("store", volumes=[volume])
+    plane.settle()
+    assert why(plane, "store") == '0/2 nodes are available: persistentvolumeclaim "ghost" not found. not found'
+
+
+def test_host_ports_are_taken_once(plane: Plane) -> None:
+    container = {"name": "a", "image": "a:1", "ports": [{"containerPort": 80, "hostPort": 80}]}
+    plane.pod("a", containers=[container])
+    plane.pod("b", containers=[container])
+    plane.settle()
+    assert "1 node(s) didn't have free ports for the requested pod ports" in why(plane, "b")
+
+
+def test_without_a_scheduler_pods_stay_pending(plane: Plane) -> None:
+    plane.cluster.stop_component("kube-scheduler")
+    plane.pod("a")
+    plane.settle(60)
+    assert where(plane, "a") == ""
+    plane.cluster.start_component("kube-scheduler")
+    plane.settle()
+    assert where(plane, "a") == "one"

@@ -47,7 +47,8 @@ def canonical(obj: Obj, gvk: tuple[str, str, str]) -> Obj:
     """A copy of ``obj`` in canonical form; an object of a kind nobody declares is copied as it is."""
     type = definitions().of(gvk)
     copy = _any(obj) if type is None else _struct(obj, type)
-    return {**copy, "kind": gvk[2], "apiVersion": f"{gvk[0]}/{gvk[1]}" if gvk[0] else gvk[1]}
+    kind = {"kind": gvk[2], "apiVersion": f"{gvk[0]}/{gvk[1]}" if gvk[0] else gvk[1]}
+    return {**kind, **copy, **kind}
 
 
 def _any(value: Any) -> Any:

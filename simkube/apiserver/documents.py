@@ -1,0 +1,82 @@
+"""What the API server says about itself: versions, health, discovery, OpenAPI.
+
+All of it is the same for every cluster. It refuses anonymous callers everything but health and version.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from simkube.apiserver import discovery
+from simkube.apiserver.answers import document, text
+from simkube.apiserver.authentication import ANONYMOUS
+from simkube.client import Caller
+from simkube.errors import StatusError
+
+_HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
+_CHECKS = frozenset({"ping", "log", "etcd", "informer-sync", "shutdown"})
+
+
+def answer(http: web.Request, path: str, caller: Caller, address: str) -> web.Response | None:
+    """The document at ``path``, or None when it is none of these."""
+    if http.method != "GET":
+        return None
+    path = path.rstrip("/") or "/"
+    if path in _HEALTH:
+        return _health(http, path)
+    if path.startswith(tuple(f"{each}/" for each in _HEALTH)):
+        return text("ok") if path.rpartition("/")[2] in _CHECKS else text("404 page not found\n", 404)
+    if path == "/version":
+        return document(discovery.version())
+    if caller is ANONYMOUS:
+        return None
+    if path == "/":
+        return document(discovery.paths())
+    if path.startswith("/openapi/"):
+        return _openapi(http, path)
+    return _discovery(http, path, address)
+
+
+def _health(http: web.Request, path: str) -> web.Response:
+    if "verbose" not in http.query:
+        return text("ok")
+    lines = [f"[+]{check} ok" for check in sorted(_CHECKS)]
+    return text("\n".join([*lines, f"{path[1:]} check passed", ""]))
+
+
+def _discovery(http: web.Request, path: str, address: str) -> web.Response | None:
+    parts = path[1:].split("/")
+    aggregated = discovery.wants_aggregated(http.headers.get("Accept", ""))
+    if parts == ["api"]:
+        if aggregated:
+            return document(discovery.aggregated(core=True), discovery.AGGREGATED)
+        return document(discovery.legacy_versions(address))
+    if parts == ["apis"]:
+        if aggregated:
+            return document(discovery.aggregated(core=False), discovery.AGGREGATED)
+        return document(discovery.groups())
+    found = None
+    if parts[0] == "api" and len(parts) == 2:
+        found = discovery.resources("", parts[1])
+    elif parts[0] == "apis" and len(parts) == 2:
+        found = discovery.group(parts[1])
+        if found is None:
+            return text("404 page not found\n", 404)
+    elif parts[0] == "apis" and len(parts) == 3:
+        found = discovery.resources(parts[1], parts[2])
+    else:
+        return None
+    if found is None:
+        raise StatusError(404, "NotFound", "the server could not find the requested resource", {})
+    return document(found)
+
+
+def _openapi(http: web.Request, path: str) -> web.Response:
+    from simkube.apiserver import openapi
+
+    if path == "/openapi/v2":
+        return document(openapi.v2())
+    if path == "/openapi/v3":
+        return document(openapi.v3_index())
+    found = openapi.v3(path.removeprefix("/openapi/v3/"))
+    return text("404 page not found\n", 404) if found is None else document(found)

@@ -1,0 +1,215 @@
+"""The API of one cluster over HTTP: who asks, what for, and the answer in the form they take.
+
+Everything but watches and streams is one synchronous call of :class:`~simkube.apiserver.server.APIServer`, so that a
+request is atomic. It refuses callers without a token for anything but health, and those in no administrators' group for
+anything but questions about themselves (roles are not simulated).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from simkube.apiserver import body, documents, paths, streams
+from simkube.apiserver.answers import Answers, refuse, respond, text
+from simkube.apiserver.authentication import ANONYMOUS, Authenticator, authorize
+from simkube.apiserver.negotiation import accepted
+from simkube.apiserver.patch import kind_of_content
+from simkube.apiserver.paths import PageNotFound, Target
+from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.server import APIServer
+from simkube.apiserver.watching import serve_watch
+from simkube.client import Caller
+from simkube.errors import StatusError, StoreError, bad_request
+
+log = logging.getLogger(__name__)
+
+STREAMS = frozenset({"log", "exec", "attach", "portforward", "proxy"})
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+class Frontend:
+    """Serves one cluster. ``cluster`` is handed to the streams as it is; ``address`` is ``host:port`` as seen outside."""
+
+    def __init__(
+        self, server: APIServer, cluster: Any, authenticator: Authenticator, answers: Answers, address: str
+    ) -> None:
+        self.server = server
+        self.cluster = cluster
+        self.watches: set[Callable[[], None]] = set()
+        self._authenticator = authenticator
+        self._answers = answers
+        self._address = address
+
+    def close(self) -> None:
+        """End every watch."""
+        for end in list(self.watches):
+            end()
+
+    async def handle(self, http: web.Request, path: str) -> web.StreamResponse:
+        """Answer a request for ``path`` (decoded, without the cluster's prefix)."""
+        try:
+            return await self._handle(http, path)
+        except StatusError as error:
+            return refuse(error)
+        except PageNotFound:
+            return text("404 page not found\n", 404)
+        except StoreError as error:
+            return refuse(StatusError(500, "InternalError", f"Internal error occurred: {error}"))
+        except RecursionError:
+            return refuse(bad_request("the object provided is nested too deeply"))
+
+    async def _handle(self, http: web.Request, path: str) -> web.StreamResponse:
+        caller = self._authenticator.caller(http.headers, self.server)
+        found = documents.answer(http, path, caller, self._address)
+        if found is not None:
+            return found
+        if caller is ANONYMOUS and not path.startswith("/api"):
+            raise _forbidden_path(caller, http.method, path)
+        target = _target(http, path, caller)
+        verb = _verb(http, target)
+        authorize(caller, verb, target)
+        if target.subresource in STREAMS:
+            where = (target.namespace, target.name, target.subresource, target.rest)
+            return await streams.handle(self.cluster, http, caller, *where, resource=target.resource.plural)
+        if verb == "watch":
+            accept = accepted(http.headers.get("Accept", ""))
+            return await serve_watch(self, http, target, accept, self._answers)
+        raw = await read_body(http) if http.method in ("POST", "PUT", "PATCH", "DELETE") else b""
+        return self._serve(http, caller, verb, target, raw)
+
+    # plain requests
+
+    def _serve(self, http: web.Request, caller: Caller, verb: str, target: Target, raw: bytes) -> web.StreamResponse:
+        accept = accepted(http.headers.get("Accept", ""))
+        query = http.query
+        resource = target.resource
+        request = Request(caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
+        include, now = query.get("includeObject", ""), self.server.clock.now()
+        if verb in ("list", "deletecollection"):
+            if verb == "list":
+                page = self.server.do_list(request, query)
+            else:
+                request.options = _delete_options(http, raw, query)
+                page = self.server.do_delete_collection(request, query)
+            return respond(self._answers.page(resource, page, accept, include, now), accept, request=http)
+        obj = self._one(http, request, raw)
+        status = 201 if verb == "create" or request.created else 200
+        made = self._answers.object(resource, obj, accept, include, now)
+        return respond(made, accept, status=status, warnings=request.warnings, request=http)
+
+    def _one(self, http: web.Request, request: Request, raw: bytes) -> dict[str, Any]:
+        if request.verb == "get":
+            return self.server.do_get(request)
+        if request.verb == "delete":
+            request.options = _delete_options(http, raw, http.query)
+            return self.server.do_delete(request)
+        content = http.headers.get("Content-Type", "")
+        if request.verb == "patch":
+            kind = kind_of_content(content)
+            request.options = options_of("patch", _query(http.query))
+            change, request.duplicates = _patch_body(raw, kind)
+            return self.server.do_patch(request, change, kind)
+        media = body.media_type(content)
+        request.options = options_of(request.verb, _query(http.query))
+        given, duplicates = body.parse_object(raw, media, _kind_of(request))
+        request.duplicates = tuple(duplicates)
+        if request.verb == "create":
+            return self.server.do_create(request, given)
+        return self.server.do_update(request, given)
+
+
+def _kind_of(request: Request) -> str:
+    if request.subresource:
+        found = request.resource.subresource(request.subresource)
+        if found is not None:
+            return found.kind
+    return request.resource.kind
+
+
+def _patch_body(raw: bytes, kind: str) -> tuple[Any, tuple[str, ...]]:
+    try:
+        change, duplicates = body.parse(raw, "json" if kind != "apply" or raw[:1] == b"{" else "yaml")
+    except ValueError as error:
+        raise bad_request(f"error decoding patch: {error}") from None
+    return change, tuple(duplicates)
+
+
+def _query(query: Mapping[str, str]) -> dict[str, Any]:
+    return dict(query)
+
+
+def _delete_options(http: web.Request, raw: bytes, query: Mapping[str, str]) -> Any:
+    given = {key: query[key] for key in _DELETE_PARAMETERS if key in query}
+    if raw:
+        media = body.media_type(http.headers.get("Content-Type", ""))
+        options, _ = body.parse_object(raw, media, "DeleteOptions")
+        kind = options.get("kind", "DeleteOptions")
+        if kind != "DeleteOptions":
+            scheme = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
+            version = options.get("apiVersion", "v1")
+            raise bad_request(f'no kind "{kind}" is registered for version "{version}" in scheme "{scheme}"')
+        given |= {key: value for key, value in options.items() if key in _DELETE_FIELDS}
+    return options_of("delete", given)
+
+
+_DELETE_PARAMETERS = ("dryRun", "gracePeriodSeconds", "propagationPolicy", "orphanDependents")
+_DELETE_FIELDS = (*_DELETE_PARAMETERS, "preconditions")
+
+
+async def read_body(http: web.Request) -> bytes:
+    """The whole body; 413 as soon as it is more than the limit."""
+    if (http.content_length or 0) > body.MOST_BYTES:
+        raise body.too_large()
+    parts, size = [], 0
+    async for part in http.content.iter_chunked(64 * 1024):
+        size += len(part)
+        if size > body.MOST_BYTES:
+            raise body.too_large()
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _target(http: web.Request, path: str, caller: Caller) -> Target:
+    try:
+        return paths.parse(path)
+    except PageNotFound:
+        if caller is ANONYMOUS:
+            raise _forbidden_path(caller, http.method, path) from None
+        raise
+
+
+def _forbidden_path(caller: Caller, method: str, path: str) -> StatusError:
+    verb = _VERBS.get(method, method).lower()
+    message = f'forbidden: User "{caller.user}" cannot {verb} path "{path}"'
+    return StatusError(403, "Forbidden", message, {})
+
+
+def _verb(http: web.Request, target: Target) -> str:
+    verb = _VERBS.get(http.method, "")
+    resource = target.resource
+    if target.subresource:
+        found = resource.subresource(target.subresource)
+        if found is None or verb not in found.verbs:
+            raise _not_allowed()
+        return verb
+    if verb == "get":
+        watched = http.query.get("watch") in ("1", "true", "True", "TRUE", "t", "T") or target.watch
+        if watched and "watch" in resource.verbs:
+            return "watch"
+        verb = "get" if target.name else "list"
+    elif verb == "delete" and not target.name:
+        verb = "deletecollection"
+    fits = bool(target.name) == (verb in ("get", "update", "patch", "delete"))
+    needs_namespace = resource.namespaced and not target.namespace and verb not in ("list", "watch")
+    if verb not in resource.verbs or not fits or needs_namespace:
+        raise _not_allowed()
+    return verb
+
+
+def _not_allowed() -> StatusError:
+    message = "the server does not allow this method on the requested resource"
+    return StatusError(405, "MethodNotAllowed", message, {})

@@ -1,0 +1,93 @@
+"""The host's own API, below ``/host``: for whoever provides clusters, never for learners.
+
+JSON in, JSON out; an error is ``{"error": sentence}``. Its token is in ``host.json``.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from simkube.apiserver.http import read_body
+from simkube.errors import HostError, SimkubeError
+from simkube.host.tenants import Tenant, Tenants, UnknownCluster
+
+
+class Admin:
+    """Answers ``/host/...``; ``stop`` ends the process in good order."""
+
+    def __init__(self, tenants: Tenants, token: str, about: dict[str, Any], stop: Callable[[], None]) -> None:
+        self._tenants = tenants
+        self._token = token
+        self._about = about
+        self._stop = stop
+
+    async def handle(self, http: web.Request, path: str) -> web.Response:
+        """Answer a request for ``path`` (without ``/host``)."""
+        given = http.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), self._token.encode()):
+            return _error(401, "this needs the token in host.json")
+        try:
+            raw = await read_body(http)
+            body = json.loads(raw) if raw else {}
+            if not isinstance(body, dict):
+                return _error(400, "a request's body is a JSON object")
+            return web.json_response(self._answer(http.method, path.strip("/").split("/"), body))
+        except UnknownCluster as error:
+            return _error(404, str(error))
+        except HostError as error:
+            return _error(400, str(error))
+        except (ValueError, KeyError, TypeError) as error:
+            return _error(400, f"this request cannot be understood: {error!r}")
+        except SimkubeError as error:
+            return _error(500, str(error))
+
+    def _answer(self, method: str, parts: list[str], body: dict[str, Any]) -> Any:
+        match (method, parts):
+            case ("GET", ["healthz"]):
+                return self._about
+            case ("POST", ["stop"]):
+                self._stop()
+                return {}
+            case ("GET", ["clusters"]):
+                return {"clusters": self._tenants.ids()}
+            case ("POST", ["clusters"]):
+                return _shown(self._tenants.create(body["id"], body.get("topology") or {}, body.get("labels") or {}))
+            case ("GET", ["clusters", cluster]):
+                return _shown(self._tenants.get(cluster))
+            case ("DELETE", ["clusters", cluster]):
+                self._tenants.delete(cluster)
+                return {}
+            case ("POST", ["clusters", cluster, "snapshot"]):
+                self._tenants.snapshot(cluster)
+                return {}
+            case ("POST", ["clusters", cluster, "restore"]):
+                self._tenants.restore(cluster)
+                return {}
+            case ("POST", ["clusters", cluster, "faults"]):
+                self._tenants.fault(cluster, body["fault"], body["target"])
+                return {}
+            case ("POST", ["clusters", cluster, "heal"]):
+                self._tenants.heal(cluster)
+                return {}
+        raise HostError(f"there is no {method} /host/{'/'.join(parts)}")
+
+
+def _shown(tenant: Tenant) -> dict[str, Any]:
+    cluster = tenant.cluster
+    return {
+        "id": cluster.id,
+        "labels": tenant.meta["labels"],
+        "tokens": tenant.meta["tokens"],
+        "components": cluster.components(),
+        "nodes": list(cluster.kubelets),
+        "path": f"/clusters/{cluster.id}",
+    }
+
+
+def _error(status: int, sentence: str) -> web.Response:
+    return web.json_response({"error": sentence}, status=status)

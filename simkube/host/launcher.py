@@ -1,0 +1,216 @@
+"""From a folder to a host that answers: the one that runs, or a new one, started by whoever comes first.
+
+The host is detached and outlives its starter. Two starters at once make one host: starting is done under a lock, and the
+host itself holds another for as long as it lives. Standard library only, quick to import: every command goes through here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+from http.client import HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import Any, Literal
+
+from simkube.errors import HostError
+from simkube.host.home import Home, fingerprint
+
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
+ASK_SECONDS = 30.0
+_LOOK_EVERY = 0.02
+
+
+class HostClient:
+    """The admin API of a running host. Every call may be made twice; trouble is a :class:`HostError`."""
+
+    def __init__(self, info: dict[str, Any]) -> None:
+        self.url: str = info["url"]
+        self.ca: str = info["ca"]
+        self._token: str = info["token"]
+        self._context = ssl.create_default_context(cadata=self.ca)
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, seconds: float = ASK_SECONDS) -> Any:
+        status, answer = self._exchange(method, path, body, seconds)
+        if status == 404 and method == "GET":
+            return None
+        if status >= 400:
+            raise HostError(str(answer.get("error", f"it answered {status}")))
+        return answer
+
+    def _exchange(self, method: str, path: str, body: dict[str, Any] | None, seconds: float) -> tuple[int, Any]:
+        connection = HTTPSConnection(self.url.removeprefix("https://"), timeout=seconds, context=self._context)
+        try:
+            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+            connection.request(method, f"/host{path}", json.dumps(body) if body is not None else None, headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        except (OSError, HTTPException, ValueError) as error:
+            raise HostError(f"the host at {self.url} does not answer: {error}") from error
+        finally:
+            connection.close()
+
+    def health(self, seconds: float = 5.0) -> dict[str, Any]:
+        """``{pid, version, url}``."""
+        found: dict[str, Any] = self._ask("GET", "/healthz", seconds=seconds)
+        return found
+
+    def clusters(self) -> list[str]:
+        """The id of every cluster."""
+        found: list[str] = self._ask("GET", "/clusters")["clusters"]
+        return found
+
+    def create(self, id: str, topology: dict[str, Any], labels: dict[str, str] | None = None) -> dict[str, Any]:
+        """Make a cluster, or return the one of that id."""
+        body = {"id": id, "topology": topology, "labels": labels or {}}
+        made: dict[str, Any] = self._ask("POST", "/clusters", body)
+        return made
+
+    def status(self, id: str) -> dict[str, Any] | None:
+        """What there is to know of a cluster (components, nodes, labels); None when there is none of that id."""
+        found: dict[str, Any] | None = self._ask("GET", f"/clusters/{id}")
+        return found
+
+    def delete(self, id: str) -> None:
+        """Remove a cluster."""
+        self._ask("DELETE", f"/clusters/{id}")
+
+    def snapshot(self, id: str) -> None:
+        """Keep its present state."""
+        self._ask("POST", f"/clusters/{id}/snapshot", {})
+
+    def restore(self, id: str) -> None:
+        """Back to the snapshot; its credentials stay valid."""
+        self._ask("POST", f"/clusters/{id}/restore", {})
+
+    def fault(self, id: str, fault: str, target: str) -> None:
+        """Break something on purpose (``stop-node``, ``kill-container``, ...)."""
+        self._ask("POST", f"/clusters/{id}/faults", {"fault": fault, "target": target})
+
+    def heal(self, id: str) -> None:
+        """Undo every fault."""
+        self._ask("POST", f"/clusters/{id}/heal", {})
+
+    def kubeconfig(self, id: str, who: Literal["learner", "grader"]) -> str | None:
+        """A kubeconfig (YAML, which JSON is) for one of the two; None when there is no such cluster."""
+        found = self.status(id)
+        if found is None:
+            return None
+        cluster = {
+            "server": self.url + found["path"],
+            "certificate-authority-data": base64.b64encode(self.ca.encode()).decode(),
+        }
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": id, "cluster": cluster}],
+            "users": [{"name": f"{id}-{who}", "user": {"token": found["tokens"][who]}}],
+            "contexts": [{"name": id, "context": {"cluster": id, "user": f"{id}-{who}", "namespace": "default"}}],
+            "current-context": id,
+        }
+        return json.dumps(config, indent=2) + "\n"
+
+    def stop(self) -> None:
+        """Tell the host to end."""
+        self._ask("POST", "/stop", {})
+
+
+def running(folder: Path) -> HostClient | None:
+    """The host of this folder when one answers; starts nothing."""
+    info = Home(folder).info()
+    if info is None:
+        return None
+    try:
+        client = HostClient(info)
+        client.health()
+    except (HostError, KeyError, ssl.SSLError):
+        return None
+    return client
+
+
+def connect(folder: Path) -> HostClient:
+    """The host of this folder, started when none answers, replaced when it is of another version."""
+    home = Home(folder.resolve())
+    client = _current(home)
+    if client is not None:
+        return client
+    home.make()
+    with home.lock("start.lock", wait=True) or _no_lock():
+        client = _current(home)
+        if client is not None:
+            return client
+        _stop_other_version(home)
+        _wait_for_end(home)
+        return _start(home)
+
+
+def _no_lock() -> Any:
+    raise HostError("the lock for starting the host cannot be taken")
+
+
+def _current(home: Home) -> HostClient | None:
+    info = home.info()
+    if info is None or info.get("version") != fingerprint():
+        return None
+    return running(home.folder)
+
+
+def _stop_other_version(home: Home) -> None:
+    client = running(home.folder)
+    if client is not None:
+        client.stop()
+
+
+def _wait_for_end(home: Home) -> None:
+    """Until no host lives here: one that was told to stop, or one that is just starting for somebody else."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while (lock := home.lock("host.lock", wait=False)) is None:
+        if time.monotonic() > deadline:
+            pid = (home.info() or {}).get("pid", "?")
+            raise HostError(f"the host with pid {pid} does not answer and does not end; end it: kill -9 {pid}")
+        time.sleep(_LOOK_EVERY)
+    lock.close()
+
+
+def _start(home: Home) -> HostClient:
+    package = Path(__file__).resolve().parent.parent.parent
+    path = os.pathsep.join(each for each in (str(package), os.environ.get("PYTHONPATH", "")) if each)
+    home.info_file.unlink(missing_ok=True)
+    with home.log.open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+            [sys.executable, "-m", "simkube", "--home", str(home.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=home.folder,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+            close_fds=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        client = _current(home)
+        if client is not None:
+            process.returncode = process.returncode if process.returncode is not None else 0  # it lives on without us
+            return client
+        if process.poll() is not None:
+            break
+        time.sleep(_LOOK_EVERY)
+    raise HostError(f"the host did not start; the reason is at the end of {home.log}")
+
+
+def shutdown(folder: Path) -> None:
+    """End the host of this folder and wait until it is gone; a no-op when none runs."""
+    home = Home(folder.resolve())
+    client = running(home.folder)
+    if client is not None:
+        client.stop()
+        _wait_for_end(home)
+
+
+__all__ = ["HostClient", "HostError", "connect", "running", "shutdown"]

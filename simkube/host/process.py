@@ -1,0 +1,170 @@
+"""The host process: one port on loopback, one event loop, every cluster behind its own path.
+
+Steps in order: take the lock, open the store, load certificates, listen, announce, bring clusters back, serve until told
+to stop. Killed at any moment it leaves nothing that the next one could not take over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from simkube.apiserver.answers import Answers, refuse, text
+from simkube.apiserver.encoding import Encoder
+from simkube.apiserver.schema import definitions
+from simkube.errors import HostError, StatusError
+from simkube.host import certificates
+from simkube.host.admin import Admin
+from simkube.host.home import Home, fingerprint, write_private
+from simkube.host.tenants import Tenants, UnknownCluster
+from simkube.journal import Journal
+
+log = logging.getLogger(__name__)
+
+COMPACT_SECONDS = 300.0
+_CLUSTERS = "/clusters/"
+
+
+class _OneLine(logging.Formatter):
+    """What learners wrote ends up escaped, on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).replace("\n", "\n    ").encode("ascii", "backslashreplace").decode()
+
+
+def _log_to(path: Path) -> None:
+    handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=2, encoding="ascii", errors="backslashreplace")
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def _listen(home: Home, port: int | None) -> socket.socket:
+    """A socket on the port this home had before, so that kubeconfigs stay true; on a free one when that is taken."""
+    wanted = port
+    if wanted is None:
+        with contextlib.suppress(OSError, ValueError):
+            wanted = int(home.port_file.read_text(encoding="ascii"))
+    for candidate in dict.fromkeys((wanted or 0, 0)):
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind(("127.0.0.1", candidate))
+        except OSError:
+            made.close()
+            if port is not None:
+                raise HostError(f"port {port} on 127.0.0.1 is taken; choose another") from None
+            continue
+        made.listen(512)
+        write_private(home.port_file, str(made.getsockname()[1]))
+        return made
+    raise HostError("no port on 127.0.0.1 is free")
+
+
+class Host:
+    """The running host."""
+
+    def __init__(self, home: Home, port: int | None = None) -> None:
+        self._home = home
+        self._certificates = certificates.load(home.certificates)
+        self._socket = _listen(home, port)
+        address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._journal = Journal(home.store)
+        answers = Answers(Encoder())
+        self._stopping = asyncio.Event()
+        self._tenants = Tenants(self._journal, answers, address=address, ca=self._certificates.ca)
+        token = secrets.token_urlsafe(32)
+        about = {"pid": os.getpid(), "version": fingerprint(), "url": f"https://{address}"}
+        self._admin = Admin(self._tenants, token, about, self._stopping.set)
+        self._info = {**about, "token": token, "ca": self._certificates.ca, "started": time.time()}
+
+    async def run(self) -> None:
+        """Serve until a signal or the admin API says stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        server = web.Server(self._handle, access_log=None)
+        runner = web.ServerRunner(server)
+        await runner.setup()
+        await web.SockSite(runner, self._socket, ssl_context=self._certificates.context).start()
+        self._home.announce(self._info)
+        log.info("serving at %s", self._info["url"])
+        definitions()
+        await self._tenants.resume()
+        compaction = asyncio.ensure_future(self._compact())
+        await self._stopping.wait()
+        log.info("stopping")
+        compaction.cancel()
+        self._tenants.stop()
+        await asyncio.wait_for(runner.cleanup(), 5)
+        self._journal.close()
+
+    async def _compact(self) -> None:
+        while True:
+            await asyncio.sleep(COMPACT_SECONDS)
+            self._tenants.compact()
+
+    async def _handle(self, http: Any) -> web.StreamResponse:
+        path = http.path
+        try:
+            if path.startswith(_CLUSTERS):
+                cluster, _, rest = path.removeprefix(_CLUSTERS).partition("/")
+                return await self._cluster(http, cluster, "/" + rest)
+            if path.startswith("/host/"):
+                return await self._admin.handle(http, path.removeprefix("/host"))
+        except UnknownCluster as error:
+            return refuse(StatusError(404, "NotFound", str(error)))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            # The last line of defence: a mistake of ours is a 500 for one request, with the trace in the log only.
+            log.exception("%s %r failed", http.method, path)
+            message = f"Internal error occurred: this is a fault of the simulator; see {self._home.log}"
+            return refuse(StatusError(500, "InternalError", message))
+        return text("404 page not found\n", 404)
+
+    async def _cluster(self, http: Any, cluster: str, path: str) -> web.StreamResponse:
+        tenant = self._tenants.get(cluster)
+        trouble = tenant.cluster.trouble
+        if trouble is not None:
+            if not tenant.cluster.reachable and http.transport is not None:
+                http.transport.abort()
+            return refuse(trouble)
+        return await tenant.frontend.handle(http, path)
+
+
+def main(folder: Path, port: int | None = None) -> int:
+    """Run the host of ``folder`` until it is told to stop; 0 also when another one runs already."""
+    home = Home(folder)
+    home.make()
+    _log_to(home.log)
+    lock = home.lock("host.lock", wait=False)
+    if lock is None:
+        log.info("another host serves %s", folder)
+        return 0
+    try:
+        asyncio.run(_main(home, port))
+    except HostError as error:
+        log.error("%s", error)
+        return 1
+    except Exception:
+        log.exception("the host failed")  # nobody else is there to see it
+        return 1
+    finally:
+        lock.close()
+    return 0
+
+
+async def _main(home: Home, port: int | None) -> None:
+    await Host(home, port).run()

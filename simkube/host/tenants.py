@@ -1,0 +1,175 @@
+"""The clusters of a host: made, brought back after a restart, reset, broken on purpose, removed.
+
+What a cluster is (topology, tokens, labels) is a row in the journal before it is anything else, so that a host that was
+killed finds every cluster again. Every call may be made twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from simkube.apiserver.answers import Answers
+from simkube.apiserver.authentication import Authenticator
+from simkube.apiserver.http import Frontend
+from simkube.clock import Clock
+from simkube.cluster import Cluster
+from simkube.errors import HostError
+from simkube.journal import Journal
+from simkube.store import Store
+
+log = logging.getLogger(__name__)
+
+MOST_CLUSTERS = 1000
+_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_MASTERS = ("system:masters",)
+_USERS = {"learner": "learner", "grader": "kindling:grader"}
+
+
+class UnknownCluster(HostError):
+    """There is no cluster of that id here."""
+
+
+class Tenant:
+    """One cluster while it runs: the cluster itself and its face to HTTP."""
+
+    def __init__(self, meta: dict[str, Any], cluster: Cluster, frontend: Frontend) -> None:
+        self.meta = meta
+        self.cluster = cluster
+        self.frontend = frontend
+
+
+class Tenants:
+    """All clusters of one host. ``address`` is ``host:port`` as clients see it, ``ca`` its certificate as PEM."""
+
+    def __init__(self, journal: Journal, answers: Answers, *, address: str, ca: str) -> None:
+        self._journal = journal
+        self._answers = answers
+        self._address = address
+        self._ca = ca
+        self._meta: dict[str, dict[str, Any]] = journal.clusters()
+        self._running: dict[str, Tenant] = {}
+
+    def ids(self) -> list[str]:
+        """Every cluster there is."""
+        return list(self._meta)
+
+    async def resume(self) -> None:
+        """Bring back every cluster that is not running yet, giving others their turn in between."""
+        for cluster in list(self._meta):
+            try:
+                self.get(cluster)
+            except UnknownCluster:
+                continue  # deleted meanwhile
+            except Exception:
+                # One cluster that cannot be brought back must not keep the others away.
+                log.exception("cluster %s cannot be brought back", cluster)
+            await asyncio.sleep(0)
+
+    def get(self, cluster_id: str) -> Tenant:
+        """A cluster, running; :class:`UnknownCluster`."""
+        tenant = self._running.get(cluster_id)
+        if tenant is None:
+            meta = self._meta.get(cluster_id)
+            if meta is None:
+                raise UnknownCluster(f"there is no cluster {cluster_id!r} here")
+            tenant = self._run(cluster_id, meta, Store(self._journal, cluster_id))
+        return tenant
+
+    def create(self, cluster_id: str, topology: Mapping[str, Any], labels: Mapping[str, str]) -> Tenant:
+        """A cluster of that id; the one there is, when there is one."""
+        if not _ID.fullmatch(cluster_id):
+            raise HostError(f"a cluster's id is a DNS label, not {cluster_id!r}")
+        if cluster_id in self._meta:
+            return self.get(cluster_id)
+        if len(self._meta) >= MOST_CLUSTERS:
+            raise HostError(f"this host holds {MOST_CLUSTERS} clusters, which is all it may; delete some first")
+        tokens = {who: secrets.token_urlsafe(32) for who in _USERS}
+        meta = {"topology": dict(topology), "labels": dict(labels), "tokens": tokens}
+        self._journal.delete_cluster(cluster_id)
+        tenant = self._run(cluster_id, meta, Store(self._journal, cluster_id))
+        try:
+            self._journal.put_cluster(cluster_id, meta)
+        except HostError:
+            self._end(cluster_id)
+            raise
+        self._meta[cluster_id] = meta
+        return tenant
+
+    def _run(self, cluster_id: str, meta: dict[str, Any], store: Store) -> Tenant:
+        cluster = Cluster(cluster_id, store, Clock(), meta["topology"], ca=self._ca)
+        users = {meta["tokens"][who]: (user, _MASTERS) for who, user in _USERS.items()}
+        frontend = Frontend(cluster.apiserver, cluster, Authenticator(users), self._answers, self._address)
+        tenant = Tenant(meta, cluster, frontend)
+        self._running[cluster_id] = tenant
+        cluster.start()
+        cluster.run_live(asyncio.get_running_loop())
+        return tenant
+
+    def _end(self, cluster_id: str) -> None:
+        tenant = self._running.pop(cluster_id, None)
+        if tenant is not None:
+            tenant.frontend.close()
+            tenant.cluster.stop()
+
+    def delete(self, cluster_id: str) -> None:
+        """Remove a cluster and everything in it; a no-op when there is none."""
+        self._end(cluster_id)
+        self._journal.delete_cluster(cluster_id)
+        self._meta.pop(cluster_id, None)
+
+    def snapshot(self, cluster_id: str) -> None:
+        """Keep the present state, for :meth:`restore`."""
+        self.get(cluster_id).cluster.store.snapshot()
+
+    def restore(self, cluster_id: str) -> None:
+        """Back to the snapshot, all or nothing; credentials stay. HostError when none was kept."""
+        tenant = self.get(cluster_id)
+        store = tenant.cluster.store
+        self._end(cluster_id)
+        try:
+            kept = store.restore()
+        finally:
+            self._run(cluster_id, tenant.meta, store)
+        if not kept:
+            raise HostError(f"cluster {cluster_id!r} has no snapshot; make one first")
+
+    def fault(self, cluster_id: str, fault: str, target: str) -> None:
+        """Break something on purpose; HostError names what there is when the fault or target is unknown."""
+        cluster = self.get(cluster_id).cluster
+        faults: dict[str, Callable[[str], None]] = {
+            "stop-node": cluster.stop_node,
+            "pause-node": cluster.pause_node,
+            "start-node": cluster.start_node,
+            "stop-component": cluster.stop_component,
+            "start-component": cluster.start_component,
+            "kill-container": lambda where: cluster.kill_container(*_container(where)),
+        }
+        if fault not in faults:
+            raise HostError(f"there is no fault {fault!r}; there are: {', '.join(faults)}")
+        faults[fault](target)
+
+    def heal(self, cluster_id: str) -> None:
+        """Undo every fault that is in force."""
+        self.get(cluster_id).cluster.heal()
+
+    def stop(self) -> None:
+        """Stop every cluster in good order; nothing is removed."""
+        for cluster_id in list(self._running):
+            self._end(cluster_id)
+
+    def compact(self) -> None:
+        """Forget the history of watches in every cluster, as etcd's compaction does."""
+        for tenant in self._running.values():
+            tenant.cluster.store.compact()
+
+
+def _container(target: str) -> tuple[str, str, str]:
+    parts = target.split("/")
+    if len(parts) != 3:
+        raise HostError(f"a container is named NAMESPACE/POD/CONTAINER, not {target!r}")
+    return parts[0], parts[1], parts[2]

@@ -12,6 +12,7 @@ _ONLY = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+_CHECKED_APART = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
 
 
 def pod_update(new: Obj, old: Obj, errors: Errors) -> None:
@@ -23,12 +24,13 @@ def pod_update(new: Obj, old: Obj, errors: Errors) -> None:
             return
     _deadline(now, before, errors)
     _tolerations(now, before, errors)
+    _gates(now, before, errors)
     if _rest(now) != _rest(before):
         errors.forbidden("spec", f"{_ONLY}\n{_difference(before, now)}")
 
 
 def _rest(spec: Obj) -> Obj:
-    rest = {key: value for key, value in spec.items() if key not in ("activeDeadlineSeconds", "tolerations")}
+    rest = {key: value for key, value in spec.items() if key not in _CHECKED_APART}
     for name in ("containers", "initContainers"):
         if name in rest:
             rest[name] = [{**container, "image": ""} for container in rest[name]]
@@ -52,6 +54,14 @@ def _tolerations(now: Obj, before: Obj, errors: Errors) -> None:
             detail = "existing toleration can not be modified except its tolerationSeconds"
             errors.forbidden("spec.tolerations", detail)
             return
+
+
+def _gates(now: Obj, before: Obj, errors: Errors) -> None:
+    had = [each["name"] for each in before.get("schedulingGates") or ()]
+    for each in now.get("schedulingGates") or ():
+        if each["name"] not in had:
+            detail = f"only deletion is allowed, but found new scheduling gate '{each['name']}'"
+            errors.forbidden("spec.schedulingGates", detail)
 
 
 def _difference(before: Any, now: Any) -> str:

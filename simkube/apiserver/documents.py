@@ -75,8 +75,10 @@ def _openapi(http: web.Request, path: str) -> web.Response:
     from simkube.apiserver import openapi
 
     if path == "/openapi/v2":
+        if openapi.wants_protobuf(http.headers.get("Accept", "")):
+            return document(openapi.v2_protobuf(), openapi.V2_PROTOBUF)
         return document(openapi.v2())
     if path == "/openapi/v3":
-        return document(openapi.v3_index())
+        return document(openapi.v3_index(), "text/plain; charset=utf-8")
     found = openapi.v3(path.removeprefix("/openapi/v3/"))
     return text("404 page not found\n", 404) if found is None else document(found)

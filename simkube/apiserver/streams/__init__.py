@@ -11,7 +11,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from simkube.apiserver.streams.exec import attach, execute
-from simkube.apiserver.streams.log import log
+from simkube.apiserver.streams.log import serve_log
 from simkube.apiserver.streams.proxy import proxy_pod, proxy_service
 from simkube.apiserver.streams.target import StreamCluster
 from simkube.client import Caller
@@ -44,7 +44,7 @@ async def handle(
     if resource != "pods":
         raise not_simulated(f"the subresource {subresource} of {resource}")
     if subresource == "log":
-        return await log(cluster, request, namespace, name)
+        return await serve_log(cluster, request, namespace, name)
     if subresource == "exec":
         return await execute(cluster, request, caller, namespace, name)
     if subresource == "attach":

@@ -123,7 +123,7 @@ def written(container: Container, options: Options) -> bytes:
     return text if options.limit is None else text[: options.limit]
 
 
-async def log(cluster: StreamCluster, request: web.Request, namespace: str, name: str) -> web.StreamResponse:
+async def serve_log(cluster: StreamCluster, request: web.Request, namespace: str, name: str) -> web.StreamResponse:
     """Answer the request, following until the container ends or the client goes away."""
     options = parse(request.query, cluster.clock.now())
     container = find_container(cluster, find_pod(cluster, namespace, name), options)

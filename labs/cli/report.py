@@ -42,7 +42,7 @@ def report(shape: str, class_name: str | None, learner: str | None, lab: str | N
     elif shape == "csv":
         click.echo(reports.csv_of(made), nl=False)
     else:
-        _print(made)
+        show(made)
 
 
 def _class(services: Kindling, wanted: str | None) -> tuple[str | None, str | None]:
@@ -57,7 +57,8 @@ def _class(services: Kindling, wanted: str | None) -> tuple[str | None, str | No
     return admin, found[0].id
 
 
-def _print(made: ClassReport | LearnerReport | LabReport) -> None:
+def show(made: ClassReport | LearnerReport | LabReport) -> None:
+    """A report as tables."""
     from labs.report import ClassReport, LearnerReport
 
     if isinstance(made, ClassReport):

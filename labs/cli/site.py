@@ -78,7 +78,7 @@ def _bind(found: Settings) -> socket.socket:
 
 
 def _serve(found: Settings, bound: socket.socket) -> None:
-    from gunicorn.app.base import BaseApplication
+    from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it carries no types
 
     ending = threading.Event()
     opened: list[Kindling] = []

@@ -1,0 +1,29 @@
+"""``kindling doctor``: what is missing, and the command that installs it."""
+
+from __future__ import annotations
+
+import click
+
+from labs.cli.context import settings
+from labs.cli.output import clean, say, style
+
+
+@click.command()
+def doctor() -> int:
+    """Say what is missing for each provider, and the command that installs it. Exits 0 when labs can start."""
+    from labs.clusters.registry import Providers
+    from labs.doctor import examine
+
+    found = settings()
+    findings = examine(found, Providers(found))
+    for finding in findings:
+        sign = style("✓", fg="green") if finding.fine else style("✗", fg="red")
+        say(f"{sign} {finding.area}: {finding.what}: {clean(finding.detail)}")
+        if finding.fix:
+            say(f"    {clean(finding.fix)}")
+    usable = [one.area for one in findings if one.what == "provider" and one.fine]
+    needed = [one for one in findings if one.what in ("state", "database", "kubectl")]
+    if usable and all(one.fine for one in needed):
+        say(f"Labs can start on: {', '.join(usable)}.")
+        return 0
+    return 1

@@ -1,0 +1,173 @@
+"""Accounts, links, classes, rosters: who gets in, and who does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from labs.accounts import local_name
+from labs.bootstrap import Kindling
+from labs.errors import Malformed, NotFound, Refused
+from labs.records.models import LoginLink, User
+from tests.unit.labs.doubles import ManualClock
+
+PASSWORD = "correct horse battery"
+
+
+class TestPasswords:
+    def test_in_by_name_or_email(self, services: Kindling) -> None:
+        services.accounts.register("grace", PASSWORD, email="Grace@Example.org")
+        assert services.accounts.sign_in("grace", PASSWORD).email == "grace@example.org"
+        assert services.accounts.sign_in("GRACE@example.org", PASSWORD).name == "grace"
+
+    def test_one_sentence_for_every_wrong(self, services: Kindling) -> None:
+        services.accounts.register("grace", PASSWORD)
+        for name, password in (("grace", "wrong"), ("nobody", PASSWORD), ("ada", ""), ("grace", "x" * 100_000)):
+            with pytest.raises(Refused, match=r"^The name or the password is wrong\.$"):
+                services.accounts.sign_in(name, password)
+
+    def test_kept_as_argon2_only(self, services: Kindling) -> None:
+        account = services.accounts.register("grace", PASSWORD)
+        with services.records.read() as tx:
+            kept = tx.get_one(User, account.id).password_hash
+        assert kept is not None
+        assert kept.startswith("$argon2id$")
+
+    def test_too_short_taken_or_odd(self, services: Kindling) -> None:
+        accounts = services.accounts
+        accounts.register("grace", PASSWORD, email="g@example.org")
+        for name, password, email, said in (
+            ("grace", PASSWORD, "", "taken"),
+            ("other", PASSWORD, "g@example.org", "already has an account"),
+            ("other", "short", "", "at least 10"),
+            ("a b", PASSWORD, "", "A name has"),
+            ("<script>", PASSWORD, "", "A name has"),
+            ("x" * 65, PASSWORD, "", "A name has"),
+            ("other", PASSWORD, "not an email", "not an email"),
+        ):
+            with pytest.raises(Refused, match=said):
+                accounts.register(name, password, email=email)
+
+    def test_changed(self, services: Kindling) -> None:
+        services.accounts.register("grace", PASSWORD)
+        services.accounts.set_password("grace", "another long one")
+        with pytest.raises(Refused):
+            services.accounts.sign_in("grace", PASSWORD)
+        assert services.accounts.sign_in("grace", "another long one").has_password
+
+
+class TestLinks:
+    def test_once(self, services: Kindling) -> None:
+        token = services.accounts.login_link("ada")
+        assert services.accounts.redeem(token).name == "ada"
+        with pytest.raises(Refused, match="used or has expired"):
+            services.accounts.redeem(token)
+
+    def test_not_late_and_not_guessed(self, services: Kindling, clock: ManualClock) -> None:
+        token = services.accounts.login_link("ada", minutes=15)
+        with pytest.raises(Refused):
+            services.accounts.redeem(token[:-1] + ("A" if token[-1] != "A" else "B"))
+        clock.pass_time(minutes=16)
+        with pytest.raises(Refused):
+            services.accounts.redeem(token)
+
+    def test_only_a_hash_is_kept(self, services: Kindling) -> None:
+        token = services.accounts.login_link("ada")
+        with services.records.read() as tx:
+            kept = tx.query(LoginLink).one()
+        assert token not in (kept.token_hash, str(vars(kept)))
+
+
+class TestClasses:
+    @pytest.fixture(autouse=True)
+    def people(self, services: Kindling) -> None:
+        services.accounts.ensure("prof", role="instructor")
+        services.accounts.ensure("other-prof", role="instructor")
+        services.accounts.ensure("root", role="admin")
+
+    def test_joined_by_code_as_people_type_it(self, services: Kindling) -> None:
+        school = services.accounts.create_class("First  term", "prof")
+        typed = f" {school.join_code[:4].lower()}-{school.join_code[4:].lower()} "
+        assert services.accounts.knows_code(typed)
+        services.accounts.join(typed, "ada")
+        services.accounts.join(typed, "ada")
+        assert [one.name for one in services.accounts.members(school.id, "prof")] == ["ada"]
+        assert services.accounts.joined("ada")[0].join_code == ""
+        assert services.accounts.classes("prof")[0].members == 1
+        with pytest.raises(Refused, match="no class with this code"):
+            services.accounts.join("NOSUCH22", "ada")
+
+    def test_seen_by_who_teaches_it(self, services: Kindling) -> None:
+        school = services.accounts.create_class("First", "prof")
+        assert services.accounts.class_of(school.id, "root").name == "First"
+        for name in ("other-prof", "ada"):
+            with pytest.raises(NotFound):
+                services.accounts.class_of(school.id, name)
+            with pytest.raises(NotFound):
+                services.accounts.members(school.id, name)
+            with pytest.raises(NotFound):
+                services.accounts.import_roster(school.id, name, "name\nx\n")
+            assert services.accounts.classes(name) == []
+
+    def test_a_learner_opens_none(self, services: Kindling) -> None:
+        with pytest.raises(Refused):
+            services.accounts.create_class("Mine", "ada")
+
+    def test_left(self, services: Kindling) -> None:
+        school = services.accounts.create_class("First", "prof")
+        services.accounts.join(school.join_code, "ada")
+        services.accounts.leave(school.id, "ada")
+        services.accounts.leave(school.id, "prof")
+        assert services.accounts.members(school.id, "prof") == []
+        assert services.accounts.class_of(school.id, "prof").name == "First"
+
+    def test_roster(self, services: Kindling) -> None:
+        school = services.accounts.create_class("First", "prof")
+        text = (
+            "\N{ZERO WIDTH NO-BREAK SPACE}Name;E-Mail;Full name\r\n"
+            'bob;bob@example.org;"Bob; the builder"\r\n'
+            "\r\n"
+            "ada;;\r\n"
+            ";only@example.org;\r\n"
+            "<b>x</b>;x@example.org;\r\n"
+            ";;Nobody\r\n"
+            "bob;bob@example.org;\r\n"
+        )
+        lines = services.accounts.import_roster(school.id, "prof", text)
+        assert [(one.line, one.name, one.state) for one in lines] == [
+            (2, "bob", "created"),
+            (4, "ada", "added"),
+            (5, "only", "created"),
+            (6, "<b>x</b>", "refused"),
+            (7, "", "refused"),
+            (8, "bob", "unchanged"),
+        ]
+        assert services.accounts.get("bob").display_name == "Bob; the builder"
+
+    def test_roster_takes_over_no_account(self, services: Kindling) -> None:
+        services.accounts.register("carol", PASSWORD, email="carol@here.org")
+        school = services.accounts.create_class("First", "prof")
+        lines = services.accounts.import_roster(school.id, "prof", "name,email\ncarol,carol@elsewhere.org\n")
+        assert (lines[0].state, lines[0].message) == ("refused", "the name carol has another email")
+        made = services.accounts.import_roster(school.id, "prof", "email\ncarol@elsewhere.org\n")[0]
+        assert (made.name, made.state) == ("carol@elsewhere.org", "created")
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("", "line 1: expected a header line with a column name or email"),
+            ("a,b\n1,2\n", "expected a header line"),
+            ('name\n"unclosed', "expected CSV"),
+            ("name\n" + "x" * 1024 * 1024, "at most 1024 KiB"),
+        ],
+    )
+    def test_no_roster(self, services: Kindling, text: str, said: str) -> None:
+        school = services.accounts.create_class("First", "prof")
+        with pytest.raises(Malformed, match=said):
+            services.accounts.import_roster(school.id, "prof", text)
+
+
+def test_local_name_is_an_account_name(monkeypatch: pytest.MonkeyPatch, services: Kindling) -> None:
+    for given, name in (("ada", "ada"), ("Jane Doe", "JaneDoe"), ("_svc$", "svc"), ("///", "learner")):
+        monkeypatch.setenv("KINDLING_LEARNER", given)
+        assert local_name() == name
+        assert services.accounts.local().name == name

@@ -178,7 +178,7 @@ def _step(progress: Progress, name: str) -> Iterator[None]:
 @contextmanager
 def _translated() -> Iterator[None]:
     """The host's trouble in the words of the contract."""
-    from simkube.host.launcher import HostError
+    from simkube.errors import HostError
 
     try:
         yield

@@ -7,7 +7,8 @@ so that nothing is left running for nobody; a container's own first process is n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ from simkube.client import Caller, Obj
 from simkube.clock import Clock, Future
 from simkube.errors import bad_request
 from simkube.runtime.cri import Container, StartError, Stdin
+
+log = logging.getLogger(__name__)
 
 SIGHUP, SIGKILL = 1, 9
 LINGER = 5.0
@@ -122,6 +125,18 @@ async def _stream(channels: Channels, outbox: Outbox, reading: asyncio.Task[None
         await asyncio.gather(writing, reading, ending, return_exceptions=True)
 
 
+async def _guarded(channels: Channels, work: Coroutine[None, None, None]) -> None:
+    """Do the work of an accepted stream; from here on, an HTTP answer would only garble it."""
+    with suppress(ConnectionError, TimeoutError):  # the client is gone: there is nobody to tell
+        try:
+            await work
+        except (ConnectionError, TimeoutError):
+            raise
+        except Exception:  # a fault in a simulated program, say: logged, and told without its traceback
+            log.exception("a stream failed")
+            await channels.end(failed("Internal error occurred: the stream failed; the host's log has the cause"))
+
+
 async def execute(
     cluster: StreamCluster, request: web.Request, caller: Caller, namespace: str, name: str
 ) -> web.StreamResponse:
@@ -137,8 +152,7 @@ async def execute(
     refuse_spdy(request)
     with slot(cluster, "exec"):
         channels = await Channels.accept(request)
-        with suppress(ConnectionError, TimeoutError):  # the client is gone: there is nobody to tell
-            await _run(cluster.clock, channels, container, asked)
+        await _guarded(channels, _run(cluster.clock, channels, container, asked))
         return channels.response
 
 
@@ -180,8 +194,7 @@ async def attach(
     refuse_spdy(request)
     with slot(cluster, "exec"):
         channels = await Channels.accept(request)
-        with suppress(ConnectionError, TimeoutError):  # as for execute
-            await _attached(channels, container, asked, once=_stdin_once(pod, container))
+        await _guarded(channels, _attached(channels, container, asked, once=_stdin_once(pod, container)))
         return channels.response
 
 

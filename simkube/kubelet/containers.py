@@ -17,6 +17,8 @@ from simkube.runtime.cri import Container, Volume
 Role = Literal["init", "sidecar", "app"]
 
 SIGKILL = 9
+NEVER = "1970-01-01T00:00:00Z"
+"""When a container started that never did, as containerd has it."""
 MESSAGE_BYTES = 4096
 """The longest termination message kept (``MaxContainerTerminationMessageLength``)."""
 LOG_MESSAGE = (2048, 80)
@@ -121,7 +123,8 @@ class Run:
         """Note an end that the runtime has no container for (never started, lost with its node)."""
         self.stop_probing()
         self.started = self.ready = self.hooking = False
-        self.ended = {"exitCode": code, "reason": reason, "startedAt": None, "finishedAt": stamp(now)}
+        began = stamp(self.container.started_at) if self.container is not None else None
+        self.ended = {"exitCode": code, "reason": reason, "startedAt": began or NEVER, "finishedAt": stamp(now)}
         if message:
             self.ended["message"] = message
         if container_id:

@@ -50,7 +50,8 @@ class Answers:
             return self.encoder.object(obj)
         if accepted.form == "metadata":
             return dump(metadata_of(obj))
-        return dump(self.table(resource, [obj], include, now))
+        meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        return dump({**self.table(resource, [obj], include, now), "metadata": meta})
 
     def table(self, resource: Resource, items: list[Obj], include: str, now: float) -> Obj:
         """A ``Table`` of objects; ``include`` is ``None``, ``Metadata`` or ``Object``."""

@@ -82,10 +82,8 @@ def decode_applied(request: Request, applied: Any, gvk: GVK) -> Obj:
     """The configuration of an apply: of the right kind, with nothing that only the server sets."""
     if not isinstance(applied, dict):
         raise bad_request("error decoding YAML: the body of an apply is an object")
-    for name in ("apiVersion", "kind"):
-        if not applied.get(name):
-            message = f'.{name}: "" is not set; an apply names the kind it applies'
-            raise bad_request(message)
+    if not isinstance(applied.get("metadata", {}), dict):
+        raise bad_request("error decoding YAML: the metadata of an object is an object")
     return dict(applied)
 
 

@@ -15,7 +15,8 @@ def record(request: Request, old: Obj | None, new: Obj, now: str, applied: Obj |
     entries = applied["metadata"].get("managedFields") if applied is not None else None
     if applied is None:
         gvk = request.resource.gvk
-        made = managed_fields.update(old, new, gvk, request.manager, "Update", request.subresource, now)
+        time = "" if request.subresource == "scale" else now  # the real server notes no time for a scale
+        made = managed_fields.update(old, new, gvk, request.manager, "Update", request.subresource, time)
         entries = made["metadata"].get("managedFields")
     if entries:
         new["metadata"]["managedFields"] = entries

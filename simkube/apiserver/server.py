@@ -191,7 +191,7 @@ class APIServer:
             live,
             applied,
             resource.gvk,
-            request.manager,
+            request.options.manager,  # an apply must name its manager
             request.options.force,
             subresource=request.subresource,
             time=self.clock.timestamp(),

@@ -23,11 +23,13 @@ def bootstrap(client: Client, api_address: str) -> None:
 
 
 def _ensure(client: Client, resource: str, obj: Obj) -> None:
+    namespace = obj["metadata"].get("namespace", "")
     try:
-        client.create(resource, obj, obj["metadata"].get("namespace", ""))
+        client.get(resource, obj["metadata"]["name"], namespace)
     except StatusError as error:
-        if error.reason != "AlreadyExists":
+        if error.reason != "NotFound":
             raise
+        client.create(resource, obj, namespace)
 
 
 def _service() -> Obj:

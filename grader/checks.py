@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from grader.errors import CheckFailed
+from grader.errors import CheckFailed, CheckFailedForGood
 from grader.text import plain
 
 Test = TypeVar("Test", bound=Callable[..., Any])
@@ -42,12 +42,13 @@ def of(test: object) -> Check | None:
     return found if isinstance(found, Check) else None
 
 
-def fail(*, expected: object, observed: object, look: str = "") -> NoReturn:
+def fail(*, expected: object, observed: object, look: str = "", final: bool = False) -> NoReturn:
     """Fail the check: what was asked for, what there is instead, and the command or place that shows it.
 
-    Learner's words inside go through ``quoted`` first. Never say the solution.
+    Learner's words inside go through ``quoted`` first. Never say the solution. ``final``: it is no use to ask again, so
+    that ``poll`` does not.
     """
     lines = [f"Expected: {expected}", f"Observed: {observed}"]
     if look:
         lines.append(f"Look: {look}")
-    raise CheckFailed(plain("\n".join(lines)))
+    raise (CheckFailedForGood if final else CheckFailed)(plain("\n".join(lines)))

@@ -142,6 +142,24 @@ class Cluster:
 
         return poll(all_ready, seconds)
 
+    def ready_pod(self, name: str, seconds: float) -> Pod:
+        """Wait until the pod of that name is ready; the check fails saying why it is not, at once when there is none or
+        when waiting is no use."""
+        self.pod(name)
+
+        def ready() -> Pod:
+            pod = self.pod(name)
+            if not pod.ready:
+                fail(
+                    expected=f"pod {name} to be ready",
+                    observed=self.explain(pod),
+                    look=f"kubectl describe pod {name}; kubectl logs {name} --all-containers",
+                    final=explain.stuck(pod),
+                )
+            return pod
+
+        return poll(ready, seconds)
+
     def explain(self, pod: Pod) -> str:
         """One sentence on the state of a pod, with its last log line or event where that says more."""
         return explain.explain(pod, self._last_line, self.last_warning)

@@ -4,6 +4,7 @@
 
     GraderError
     ├── CheckFailed            the learner's: expected, observed, where to look
+    │   └── CheckFailedForGood ... and it is no use to wait
     └── Ungradable             ours: the check decided nothing; ``cause`` is for the log
         ├── ClusterUnreachable the API server does not answer, or answers 5xx
         ├── Refused            the API server refuses what the grader asks for
@@ -21,6 +22,10 @@ class GraderError(Exception):
 
 class CheckFailed(GraderError, AssertionError):
     """The learner's state is not what was asked for. The text is for the learner."""
+
+
+class CheckFailedForGood(CheckFailed):
+    """As above, and waiting longer would not help: ``poll`` lets it through at once."""
 
 
 class Ungradable(GraderError):

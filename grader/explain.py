@@ -64,6 +64,15 @@ def _ended(container: Container) -> str:
     return f"{container.name} exited with code {how.get('exitCode', '?')}{note}"
 
 
+def stuck(pod: Pod) -> bool:
+    """Whether waiting is no use: it has ended, or the image that it still asks for cannot be pulled."""
+    return pod.over or any(
+        one.waiting in ("ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
+        and one.image in str((one.state.get("waiting") or {}).get("message"))
+        for one in pod.containers
+    )
+
+
 def explain_all(pods: Sequence[Pod], wanted: int, say: Callable[[Pod], str]) -> str:
     """``1 of 3 ready: pod a is ...``: the count, and the first pod that is not ready (by name)."""
     ready = sum(one.ready for one in pods)

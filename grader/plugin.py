@@ -1,8 +1,8 @@
 """The pytest plugin: fixtures for checks, and what became of each of them.
 
 Fixtures: ``cluster`` (grader.cluster), ``namespace``, ``params``, ``thresholds``, ``probe`` (grader.probe), ``faults``
-(grader.faults), ``operate`` (grader.operate), ``evidence`` (grader.evidence). ``poll``, ``hold`` and ``fail`` are imported
-from ``grader``.
+(grader.faults), ``operate`` (grader.operate), ``evidence`` (grader.evidence). ``poll``, ``hold`` and ``fail`` are
+imported from ``grader``.
 
 While grading, ``grader.worker`` registers :class:`Grading`. While authoring, plain pytest does::
 

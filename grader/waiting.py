@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from grader.checks import fail
-from grader.errors import ClusterUnreachable
+from grader.errors import CheckFailedForGood, ClusterUnreachable
 
 T = TypeVar("T")
 EVERY = 0.15
@@ -21,7 +21,8 @@ def poll(until: Callable[[], T], seconds: float, *, expected: str = "", look: st
     """Ask ``until`` again and again; its first true value.
 
     ``until`` may return something false, or fail (``fail(...)`` or ``assert``): both mean *not yet*. After ``seconds``
-    its last failure is the check's; one that returned false fails with ``expected``.
+    its last failure is the check's; one that returned false fails with ``expected``. A failure that is ``final`` ends
+    the waiting.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -30,6 +31,8 @@ def poll(until: Callable[[], T], seconds: float, *, expected: str = "", look: st
             value = until()
             if value:
                 return value
+        except CheckFailedForGood:
+            raise
         except (AssertionError, ClusterUnreachable) as error:
             trouble = error
         if time.monotonic() >= deadline:

@@ -26,8 +26,8 @@ Document = dict[str, Any]
 
 V3_REFS = "#/components/schemas/"
 V2_REFS = "#/definitions/"
-V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-"""The content type in which kubectl asks for version 2."""
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+"""The content type in which kubectl reads version 2. It asks for it with an ``@``, which no media type may have."""
 
 _INFO = {"title": "Kubernetes", "version": VERSION}
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
@@ -86,7 +86,7 @@ def v2_protobuf() -> bytes:
 
 def wants_protobuf(accept: str) -> bool:
     """Whether an ``Accept`` header asks for version 2 in its binary form."""
-    return any(choice.partition(";")[0].strip() == V2_PROTOBUF for choice in accept.split(","))
+    return any(choice.partition(";")[0].strip().replace("@", ".") == V2_PROTOBUF for choice in accept.split(","))
 
 
 def _v2() -> Document:

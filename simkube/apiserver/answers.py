@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from simkube.apiserver import tables
 from simkube.apiserver.encoding import Encoder, dump
 from simkube.apiserver.negotiation import JSON, Accepted
 from simkube.apiserver.paging import Page
@@ -53,10 +54,8 @@ class Answers:
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
         return dump({**self.table(resource, [obj], include, now), "metadata": meta})
 
-    def table(self, resource: Resource, items: list[Obj], include: str, now: float) -> Obj:
+    def table(self, resource: Resource, items: Sequence[Obj], include: str, now: float) -> Obj:
         """A ``Table`` of objects; ``include`` is ``None``, ``Metadata`` or ``Object``."""
-        from simkube.apiserver import tables
-
         return tables.table(resource, items, now, include or "Metadata")
 
     def page(self, resource: Resource, page: Page, accepted: Accepted, include: str, now: float) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from simkube.apiserver import protobuf
 from simkube.apiserver.strict import parse_json
 from simkube.errors import StatusError, bad_request
 
@@ -35,15 +36,17 @@ def too_large() -> StatusError:
 
 
 def media_type(content_type: str) -> str:
-    """``json`` or ``yaml``; 415 for anything else. No content type means JSON."""
+    """``json``, ``yaml`` or ``protobuf``; 415 for anything else. No content type means JSON."""
     media = content_type.partition(";")[0].strip().lower()
     if media in ("", "application/json", "*/*"):
         return "json"
     if media in ("application/yaml", "text/yaml", "application/x-yaml"):
         return "yaml"
+    if media == protobuf.CONTENT_TYPE:
+        return "protobuf"
     message = (
         "the body of the request was in an unknown format - accepted media types include: "
-        "application/json, application/yaml"
+        "application/json, application/yaml, application/vnd.kubernetes.protobuf"
     )
     raise StatusError(415, "UnsupportedMediaType", message)
 
@@ -59,6 +62,8 @@ def parse(raw: bytes, media: str) -> tuple[Any, list[str]]:
 
 def parse_object(raw: bytes, media: str, kind: str) -> tuple[dict[str, Any], list[str]]:
     """As :func:`parse`, for a body that must be an object of ``kind``; 400 as the API server's decoder."""
+    if media == "protobuf":
+        return protobuf.decode(raw), []
     try:
         value, duplicates = parse(raw, media)
     except ValueError as error:
@@ -120,8 +125,8 @@ def _go_error(text: str, error: json.JSONDecodeError) -> str:
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Plain(_Loader):  # type: ignore[misc]  chosen above
-    """Times stay text, as in JSON."""
+class _Plain(_Loader):  # type: ignore[misc]
+    """Times stay text, as in JSON. (mypy cannot know the base class, which is chosen above.)"""
 
 
 _Plain.yaml_implicit_resolvers = {
@@ -158,7 +163,7 @@ def _check_events(raw: bytes) -> None:
     opened: list[tuple[str | None, int]] = []
     for event in yaml.parse(raw, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
-            values += sizes.get(event.anchor, MOST_VALUES)
+            values += sizes.get(event.anchor or "", MOST_VALUES)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             depth += 1
             opened.append((event.anchor, values))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from simkube.apiserver import discovery
+from simkube.apiserver import discovery, openapi
 from simkube.apiserver.answers import document, text
 from simkube.apiserver.authentication import ANONYMOUS
 from simkube.client import Caller
@@ -72,8 +72,6 @@ def _discovery(http: web.Request, path: str, address: str) -> web.Response | Non
 
 
 def _openapi(http: web.Request, path: str) -> web.Response:
-    from simkube.apiserver import openapi
-
     if path == "/openapi/v2":
         if openapi.wants_protobuf(http.headers.get("Accept", "")):
             return document(openapi.v2_protobuf(), openapi.V2_PROTOBUF)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from simkube.apiserver.request import integer, list_option
@@ -21,7 +21,7 @@ from simkube.errors import StatusError, bad_request
 class Page:
     """What a list answers: the items, the version they are of, and where the next page begins ("" when nowhere)."""
 
-    items: list[Obj]
+    items: Sequence[Obj]
     version: str
     next: str = ""
     remaining: int | None = None
@@ -66,7 +66,7 @@ def too_new(wanted: int, current: int) -> StatusError:
     return StatusError(504, "Timeout", message, details)
 
 
-def page(items: list[Obj], query: Mapping[str, str], current: int, *, selected: bool) -> Page:
+def page(items: Sequence[Obj], query: Mapping[str, str], current: int, *, selected: bool) -> Page:
     """The page of ``items`` (in order) that ``limit`` and ``continue`` ask for."""
     limit = integer(query.get("limit")) or 0
     if limit < 0:

@@ -8,10 +8,10 @@ not list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from simkube.apiserver import conversion, decoding, reviews, selectors
+from simkube.apiserver import apply, conversion, decoding, reviews, selectors
 from simkube.apiserver.deletion import Deleter
 from simkube.apiserver.kinds import kind_of
 from simkube.apiserver.paging import Page, check_version, page
@@ -54,7 +54,7 @@ class APIServer:
     ) -> list[Obj]:
         """All objects that match; see :class:`simkube.client.Server`."""
         found = _resource(resource)
-        return self._select(found, namespace, label_selector, field_selector)
+        return list(self._select(found, namespace, label_selector, field_selector))
 
     def create(
         self,
@@ -179,8 +179,6 @@ class APIServer:
         return conversion.shown(resource, self._writer.replace(request, old, new))
 
     def _apply(self, request: Request, applied: Any) -> Obj:
-        from simkube.apiserver import apply
-
         resource = request.resource
         applied = decoding.decode_applied(request, applied, resource.gvk)
         _check_name(request, applied)
@@ -231,7 +229,7 @@ class APIServer:
             raise not_found(resource.plural, request.name, resource.group)
         return obj
 
-    def _select(self, resource: Resource, namespace: str, labels: str, fields: str) -> "Objects":
+    def _select(self, resource: Resource, namespace: str, labels: str, fields: str) -> Sequence[Obj]:
         matches = selectors.matcher(resource.qualified, labels, fields)
         found = self.store.objects(resource.storage, namespace)
         if matches is not None:

@@ -52,6 +52,7 @@ class Writer:
         prepare_create(request.resource.storage, kind, obj)
         self._validate_new(request, kind, obj)
         self._refuse_taken(request, meta["name"])
+        self._allocate(request, obj, None)
         return self.commit(request, obj, expect=None)
 
     def settle_namespace(self, request: Request, meta: Obj) -> None:
@@ -74,9 +75,15 @@ class Writer:
         errors = Errors()
         metadata.object_meta(obj["metadata"], namespaced=resource.namespaced, name=kind.name, errors=errors)
         kind.validate(obj, errors)
-        if not errors and resource.storage == "services":
-            self._allocators.complete(obj, None, self._store.objects("services"), errors)
         errors.raise_for(resource.kind, resource.group, obj["metadata"].get("name", ""))
+
+    def _allocate(self, request: Request, obj: Obj, old: Obj | None) -> None:
+        resource = request.resource
+        if resource.storage != "services" or request.subresource:
+            return
+        errors = Errors()
+        self._allocators.complete(obj, old, self._store.objects("services"), errors)
+        errors.raise_for(resource.kind, resource.group, obj["metadata"]["name"])
 
     def _refuse_taken(self, request: Request, name: str) -> None:
         resource = request.resource
@@ -137,9 +144,8 @@ class Writer:
         elif new.get("spec") is not old.get("spec") or "spec" not in new:
             kind.validate(new, errors)
             kind.validate_update(new, old, errors)
-        if not errors and resource.storage == "services" and not request.subresource:
-            self._allocators.complete(new, old, self._store.objects("services"), errors)
         errors.raise_for(resource.kind, resource.group, old["metadata"]["name"])
+        self._allocate(request, new, old)
 
     # storing
 

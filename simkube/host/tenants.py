@@ -105,9 +105,9 @@ class Tenants:
         users = {meta["tokens"][who]: (user, _MASTERS) for who, user in _USERS.items()}
         frontend = Frontend(cluster.apiserver, cluster, Authenticator(users), self._answers, self._address)
         tenant = Tenant(meta, cluster, frontend)
-        self._running[cluster_id] = tenant
         cluster.start()
         cluster.run_live(asyncio.get_running_loop())
+        self._running[cluster_id] = tenant
         return tenant
 
     def _end(self, cluster_id: str) -> None:

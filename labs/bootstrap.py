@@ -55,6 +55,6 @@ def bootstrap(
 
 
 def _grader() -> Grader:
-    from labs.session.process import ProcessGrader
+    from labs.grading import ProcessGrader
 
     return ProcessGrader()

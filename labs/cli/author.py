@@ -45,7 +45,7 @@ def replay(lab: str | None, provider: str | None, state: str | None, jobs: int |
     from labs.clusters.registry import Providers
     from labs.definition import load_lab
     from labs.replay import Replay, choose, sweep
-    from labs.session.process import ProcessGrader
+    from labs.grading import ProcessGrader
 
     found = settings()
     providers = Providers(found)

@@ -32,7 +32,7 @@ EXIT = {"passed": 0, "failed": 1, "ungradable": 3}
 @learner_option
 def check(lab: str | None, as_json: bool, shape: str, learner: str | None) -> int:
     """Grade LAB: how your cluster behaves now. Exits 0 when all passed, 1 when something failed, 3 when ungradable."""
-    from labs.session.process import ProcessGrader
+    from labs.grading import ProcessGrader
 
     shape = "json" if as_json else shape
     grader = ProcessGrader().prestart()  # it imports while we open the records

@@ -6,6 +6,7 @@ with every object after it was killed. The only module of labs that knows :mod:`
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import time
@@ -24,6 +25,7 @@ from labs.clusters.provider import (
     ClusterSpec,
     ClusterState,
     ClusterStatus,
+    CreateCancelled,
     Fault,
     Faults,
     Handle,
@@ -31,9 +33,12 @@ from labs.clusters.provider import (
     Who,
     topology_file,
 )
+from simkube.errors import HostError
 
 if TYPE_CHECKING:
     from simkube.host.launcher import HostClient
+
+log = logging.getLogger(__name__)
 
 KUBERNETES = (1, 36)
 HOST, CLUSTER, NODES, STARTING_STATE = (
@@ -70,7 +75,7 @@ class SimulatedProvider:
             return handle
         topology = yaml.safe_load(topology_file(self._topologies, spec.topology).read_text(encoding="utf-8"))
         with _translated(), _step(progress, HOST):
-            host = self._host()
+            host = self.host()
         with _translated(), _step(progress, CLUSTER):
             host.delete(spec.name)
             host.create(spec.name, topology, dict(spec.labels))
@@ -89,7 +94,7 @@ class SimulatedProvider:
         """Ask the host; starting it (after a reboot, say) brings every cluster back."""
         try:
             with _translated():
-                found = self._host().status(handle["name"])
+                found = self.host().status(handle["name"])
         except ClusterError as error:
             return ClusterStatus(ClusterState.PARTIAL, str(error))
         if found is None:
@@ -101,26 +106,37 @@ class SimulatedProvider:
     def credentials(self, handle: Handle, who: Who) -> str:
         """A kubeconfig with a bearer token of its own for each."""
         with _translated():
-            config = self._host().kubeconfig(handle["name"], who)
+            config = self.host().kubeconfig(handle["name"], who)
         if config is None:
             raise ClusterGone(f"the cluster {handle['name']} is gone; start the lab again")
         return config
 
     def reset(self, handle: Handle, spec: ClusterSpec, progress: Progress) -> Handle:
         """Back to the snapshot taken before the lab's own objects were made, then those again; else a new cluster."""
-        if self.status(handle).state is not ClusterState.READY:
-            self.delete(handle)
-            return self.create(spec, progress)
+        marker = self._finished(spec.name)
+        if self.status(handle).state is ClusterState.READY:
+            marker.unlink()  # whoever finds it half-way makes it anew
+            try:
+                self._restore(handle, spec, progress)
+            except CreateCancelled:
+                raise
+            except ClusterError as error:
+                log.warning("resetting %s: %s; making it anew", spec.name, error)
+            else:
+                marker.touch()
+                return handle
+        return self.create(spec, progress)
+
+    def _restore(self, handle: Handle, spec: ClusterSpec, progress: Progress) -> None:
         progress.plan([CLEANING, STARTING_STATE])
         with _translated():
-            host = self._host()
+            host = self.host()
             with _step(progress, CLEANING):
                 host.heal(spec.name)
                 host.restore(spec.name)
             with Objects(self.credentials(handle, "grader")) as objects, _step(progress, STARTING_STATE):
                 _wait_for_nodes(objects, spec.name)
                 _add_setup(objects, spec)
-        return handle
 
     def faults(self, handle: Handle) -> Faults:
         """Break things in it."""
@@ -130,7 +146,7 @@ class SimulatedProvider:
         """Remove the cluster and its marker. Where no host has ever run there is nothing to remove."""
         if self._host_home.exists():
             with _translated():
-                self._host().delete(handle["name"])
+                self.host().delete(handle["name"])
         shutil.rmtree(self._finished(handle["name"]).parent, ignore_errors=True)
 
     def shutdown(self) -> None:
@@ -140,7 +156,8 @@ class SimulatedProvider:
         with _translated():
             launcher.shutdown(self._host_home)
 
-    def _host(self) -> HostClient:
+    def host(self) -> HostClient:
+        """The running host, started when there is none."""
         from simkube.host import launcher  # only where a simulated cluster is used
 
         return launcher.connect(self._host_home)
@@ -160,12 +177,20 @@ class _SimulatedFaults:
     def inject(self, fault: Fault, target: str) -> None:
         """Break ``target``; ``ValueError`` when there is none."""
         with _translated():
-            self._provider._host().fault(self._name, fault.value, target)
+            host = self._provider.host()
+            try:
+                host.fault(self._name, fault.value, target)
+            except HostError as error:
+                if error.__cause__ is not None:  # it did not answer at all
+                    raise
+                if host.status(self._name) is None:
+                    raise ClusterGone(f"the cluster {self._name} is gone; start the lab again") from error
+                raise ValueError(str(error)) from error
 
     def heal(self) -> None:
         """Undo every stop and pause."""
         with _translated():
-            self._provider._host().heal(self._name)
+            self._provider.host().heal(self._name)
 
 
 @contextmanager
@@ -178,8 +203,6 @@ def _step(progress: Progress, name: str) -> Iterator[None]:
 @contextmanager
 def _translated() -> Iterator[None]:
     """The host's trouble in the words of the contract."""
-    from simkube.errors import HostError
-
     try:
         yield
     except HostError as error:

@@ -162,6 +162,7 @@ class SessionService:
                 row.reset_wanted += 1
                 row.state = "resetting"
             row.detail = row.fix = ""
+            row.steps.clear()
             self._active(tx, row, "reset")
             return self._view(tx, row)
 
@@ -360,6 +361,7 @@ class SessionService:
                 raise NotNow(f"{lab} is being stopped; start it again when that is done", f"kindling stop {lab}")
             if row.state == "failed":
                 row.state, row.detail, row.fix = "provisioning", "", ""
+                row.steps.clear()
                 row.expires_at = max(row.expires_at, self.now() + self._lifetime(self._minutes(lab)))
             self._active(tx, row, "start")
             return self._view(tx, row)

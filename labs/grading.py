@@ -1,4 +1,7 @@
-"""Grading in a process of its own: :mod:`grader.runner` as the session sees it."""
+"""Grading in a process of its own: :mod:`grader.runner` as a session sees it.
+
+Quick to import, so that a command can have the process warm up before it imports anything else.
+"""
 
 from __future__ import annotations
 

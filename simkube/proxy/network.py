@@ -203,6 +203,12 @@ class Network:
         await self.clock.sleep(SYN_TIMEOUT)
         raise NetworkError("timeout", "Connection timed out")
 
+    def answers_ping(self, address: str) -> bool:
+        """Whether an echo request comes back: from pods and nodes that are up, not from service addresses."""
+        pod = self._sandboxes.get(address)
+        node = pod.node if pod is not None else self._by_address.get(address)
+        return address.startswith("127.") or (node is not None and node.reachable)
+
     async def request(self, source: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse:
         """One HTTP request on a connection of its own. It has no deadline but the network's: see ``clock.within``."""
         return await (await self.connect(source, host, port)).exchange(request)

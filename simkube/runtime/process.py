@@ -38,6 +38,14 @@ class Exit(Exception):
         self.code = code
 
 
+class Replace(Exception):
+    """The process becomes another program (execve); raised by whoever has set its arguments and environment."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__("exec")
+        self.program = program
+
+
 class RunQueue:
     """Who runs next. Resuming goes through here, so that processes waking each other never nest on the host's stack."""
 
@@ -130,9 +138,16 @@ class Process:
 
     def run(self, program: Program) -> None:
         """Start the program, as the process's main task."""
-        self._main = ProcessTask(self, program(self))
+        self._main = ProcessTask(self, self._programs(program))
         self._main.when_done(lambda task: self._main_done(task))
         self._main.begin()
+
+    async def _programs(self, program: Program) -> int:
+        while True:
+            try:
+                return await program(self)
+            except Replace as replaced:
+                program = replaced.program
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> Task[T]:
         """Another task of this process (a connection being served); it dies with the process."""
@@ -335,11 +350,13 @@ class Process:
         """A new process with the same file descriptors; FileError EAGAIN when the container has too many."""
         fds = {number: stream.hold() for number, stream in self.fds.items()}
         try:
-            return self.container.add_process(self, argv, dict(self.env) if env is None else env, self.cwd, fds)
+            child = self.container.add_process(self, argv, dict(self.env) if env is None else env, self.cwd, fds)
         except FileError:
             for stream in fds.values():
                 stream.release()
             raise
+        child.handlers = {number: None for number, handler in self.handlers.items() if handler is None}
+        return child
 
     def set_fd(self, number: int, stream: Stream | None) -> None:
         """Replace a file descriptor (None closes it); the stream given is now this process's."""

@@ -1,0 +1,546 @@
+"""Runs the syntax tree: in this process what a shell does itself, in child processes what a shell forks for.
+
+Every command costs a step of the container's CPU budget, so that an endless loop waits on the cluster clock like
+any process under a CPU limit. Job control is not simulated.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from simkube.clock import Future
+from simkube.runtime import signals
+from simkube.runtime.executables import load, which
+from simkube.runtime.files import FileError
+from simkube.runtime.process import Exit, Process, Program, Replace
+from simkube.runtime.shell.expand import Expander
+from simkube.runtime.shell.parser import Parser
+from simkube.runtime.shell.redirect import Redirected
+from simkube.runtime.shell.state import MAX_VALUE, ShellError, State
+from simkube.runtime.shell.syntax import (
+    AndOr,
+    Case,
+    For,
+    Function,
+    Group,
+    If,
+    Node,
+    NotSimulated,
+    Pipeline,
+    Sequence,
+    Simple,
+    Subshell,
+    SyntaxProblem,
+    While,
+)
+from simkube.runtime.streams import Collector, Pipe
+
+MAX_DEPTH = 100
+"""Commands within commands (functions included) that one shell runs at a time."""
+
+
+class Jump(Exception):
+    """``break``, ``continue`` (of ``levels`` loops) and ``return`` (with a status)."""
+
+    def __init__(self, kind: str, levels: int = 1, status: int = 0) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.levels = levels
+        self.status = status
+
+
+class Interpreter:
+    """One shell process."""
+
+    def __init__(self, process: Process, state: State, *, top_pid: int | None = None) -> None:
+        self.process = process
+        self.state = state
+        self.top_pid = process.pid if top_pid is None else top_pid
+        self.expander = Expander(self)
+        self.interactive = False
+        self.pending: list[int] = []
+        self.signalled: Future[None] = Future()
+        self.children: dict[int, Process] = {}
+        self.loops = 0
+        self.functions = 0
+        self.line = 1
+        self._depth = 0
+        self._checked = 0
+        self._in_trap = False
+        self._random = random.Random()  # noqa: S311 - $RANDOM
+
+    # -- scripts ---------------------------------------------------------------------------------------------------
+
+    async def run_text(self, source: str, *, tail: bool = False) -> int:
+        """Run a script command by command, as shells read it; its status. Syntax errors are told on standard error."""
+        try:
+            parser = Parser(source, self._depth // 4)
+            following = parser.next_command()
+            while following is not None:
+                command = following
+                self.line = source.count("\n", 0, parser.lexer.position) + 1 if len(source) < 4096 else 1
+                last = tail and not source[parser.lexer.position :].strip()
+                await self.run(command, tail=last)
+                following = parser.next_command()
+        except SyntaxProblem as problem:
+            await self.complain(f"syntax error: {problem}", syntax=True)
+            self.state.status = 2
+        except NotSimulated as refused:
+            await self.complain(f"syntax not simulated: {refused}")
+            self.state.status = 2
+        return self.state.status
+
+    async def complain(self, text: str, *, syntax: bool = False) -> None:
+        """A message on standard error as this shell words it."""
+        shell = self.state.name
+        if self.process.container.spec.flavour == "debian":
+            text = text.replace("syntax error", "Syntax error", 1) if syntax else text
+            await self.process.err(f"{shell}: {self.line}: {text}\n")
+        else:
+            await self.process.err(f"{shell}: {text}\n")
+
+    def random(self) -> int:
+        """The next $RANDOM."""
+        return self._random.randrange(32768)
+
+    # -- nodes -----------------------------------------------------------------------------------------------------
+
+    async def run(self, node: Node, *, tail: bool = False) -> int:
+        """Run a node; its status, also in ``state.status``. ``tail``: nothing follows in this process."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            self._depth = 0
+            await self.complain(f"commands nested deeper than {MAX_DEPTH} levels are not simulated")
+            raise Exit(2)
+        try:
+            runner = _RUNNERS[type(node)]
+            status: int = await runner(self, node, tail)
+        finally:
+            self._depth -= 1
+        self.state.status = status
+        if self.pending and not self._in_trap:
+            await self.run_traps()
+        return self.state.status
+
+    async def _sequence(self, node: Sequence, tail: bool) -> int:
+        status = 0
+        last = len(node.items) - 1
+        for at, (item, background) in enumerate(node.items):
+            if background:
+                status = self._background(item)
+                self.state.status = status
+            else:
+                status = await self.run(item, tail=tail and at == last)
+        return status
+
+    def _background(self, node: Node) -> int:
+        child = self.fork(node, lambda shell: shell.run(node, tail=True))
+        child.background = True
+        if not self.interactive:
+            child.detach_input()
+            child.handlers[signals.INT] = child.handlers[signals.QUIT] = None
+        self.children[child.pid] = child
+        if len(self.children) > 256:
+            self.children.pop(next(iter(self.children)))
+        self.state.last_background = child.pid
+        return 0
+
+    async def _and_or(self, node: AndOr, tail: bool) -> int:
+        last = len(node.rest) - 1
+        self._checked += 1
+        try:
+            status = await self.run(node.first)
+            for at, (operator, item) in enumerate(node.rest):
+                if (operator == "&&") == (status == 0):
+                    if at == last:
+                        self._checked -= 1
+                        try:
+                            return await self.run(item, tail=tail)
+                        finally:
+                            self._checked += 1
+                    status = await self.run(item)
+        finally:
+            self._checked -= 1
+        return status
+
+    async def _pipeline(self, node: Pipeline, tail: bool) -> int:
+        if len(node.commands) == 1:
+            self._checked += 1
+            try:
+                status = await self.run(node.commands[0])
+            finally:
+                self._checked -= 1
+            return int(not status)
+        children = self._start_pipeline(node.commands)
+        statuses = [await child.exited for child in children]
+        status = statuses[-1]
+        if "pipefail" in self.state.options:
+            status = next((code for code in reversed(statuses) if code), 0)
+        if node.negated:
+            return int(not status)
+        await self._check(status)
+        return status
+
+    def _start_pipeline(self, commands: list[Node]) -> list[Process]:
+        children = []
+        previous = None
+        for at, command in enumerate(commands):
+            child = self.make_child()
+            if previous is not None:
+                child.set_fd(0, previous)
+                previous = None
+            if at < len(commands) - 1:
+                pipe = Pipe()
+                child.set_fd(1, pipe.writer)
+                previous = pipe.reader
+            self.start_child(child, _runner_of(command))
+            children.append(child)
+        return children
+
+    async def _group(self, node: Group, tail: bool) -> int:
+        async with Redirected(self, node.redirections) as redirected:
+            if redirected.failed:
+                return 1
+            return await self.run(node.body, tail=tail and not node.redirections)
+
+    async def _subshell(self, node: Subshell, tail: bool) -> int:
+        async with Redirected(self, node.redirections) as redirected:
+            if redirected.failed:
+                return 1
+            if tail and not self.state.traps:
+                return await self.run(node.body, tail=not node.redirections)
+            child = self.fork(node, lambda shell: shell.run(node.body, tail=True))
+            status = await child.exited
+        await self._check(status)
+        return status
+
+    async def _if(self, node: If, tail: bool) -> int:
+        async with Redirected(self, node.redirections) as redirected:
+            if redirected.failed:
+                return 1
+            tail = tail and not node.redirections
+            for condition, body in node.branches:
+                if await self._condition(condition) == 0:
+                    return await self.run(body, tail=tail)
+            if node.otherwise is not None:
+                return await self.run(node.otherwise, tail=tail)
+            return 0
+
+    async def _condition(self, node: Sequence) -> int:
+        self._checked += 1
+        try:
+            return await self.run(node)
+        finally:
+            self._checked -= 1
+
+    async def _while(self, node: While, tail: bool) -> int:
+        status = 0
+        async with Redirected(self, node.redirections) as redirected:
+            if redirected.failed:
+                return 1
+            self.loops += 1
+            try:
+                while True:
+                    await self.process.work(1)
+                    try:
+                        if (await self._condition(node.condition) == 0) == node.until:
+                            return status
+                        status = await self.run(node.body)
+                    except Jump as jump:
+                        if self._leaves(jump):
+                            return 0
+            finally:
+                self.loops -= 1
+
+    async def _for(self, node: For, tail: bool) -> int:
+        words = list(self.state.positional) if node.words is None else await self.expander.fields(node.words)
+        status = 0
+        async with Redirected(self, node.redirections) as redirected:
+            if redirected.failed:
+                return 1
+            self.loops += 1
+            try:
+                for word in words:
+                    await self.process.work(1)
+                    self.state.set(node.name, word)
+                    try:
+                        status = await self.run(node.body)
+                    except Jump as jump:
+                        if self._leaves(jump):
+                            return 0
+                return status
+            finally:
+                self.loops -= 1
+
+    @staticmethod
+    def _leaves(jump: Jump) -> bool:
+        """Whether a loop ends at ``break``; lets through what concerns outer loops."""
+        if jump.kind == "return":
+            raise jump
+        if jump.levels > 1:
+            jump.levels -= 1
+            raise jump
+        return jump.kind == "break"
+
+    async def _case(self, node: Case, tail: bool) -> int:
+        subject = await self.expander.text(node.word)
+        for patterns, body in node.items:
+            for word in patterns:
+                await self.process.work(0.5 + len(subject) / 256)
+                if (await self.expander.pattern(word)).matches(subject):
+                    async with Redirected(self, node.redirections) as redirected:
+                        if redirected.failed:
+                            return 1
+                        return await self.run(body, tail=tail and not node.redirections)
+        return 0
+
+    async def _function(self, node: Function, tail: bool) -> int:
+        if len(self.state.functions) >= 500:
+            raise ShellError("more than 500 functions (a limit of this simulation)")
+        self.state.functions[node.name] = node.body
+        return 0
+
+    # -- simple commands -------------------------------------------------------------------------------------------
+
+    async def _simple(self, node: Simple, tail: bool) -> int:
+        from simkube.runtime.shell.builtins import BUILTINS, SPECIAL  # they run commands in turn
+
+        await self.process.work(1)
+        self.state.status, before = 0, self.state.status
+        self.state.status = before
+        words = await self.expander.fields(node.words)
+        if not words:
+            return await self._assign_only(node, before)
+        name = words[0]
+        async with Redirected(self, node.redirections, keep=name == "exec") as redirected:
+            if redirected.failed:
+                if name in SPECIAL and not self.interactive:
+                    raise Exit(2)
+                status = 1
+            elif name in self.state.functions and name not in SPECIAL:
+                status = await self._with_assignments(node, lambda: self._call(self.state.functions[name], words))
+            elif name in BUILTINS:
+                await self._trace(words)
+                status = await self._with_assignments(node, lambda: BUILTINS[name](self, words), keep=name in SPECIAL)
+            else:
+                await self._trace(words)
+                status = await self._external(node, words, tail=tail)
+        await self._check(status)
+        return status
+
+    async def _trace(self, words: list[str]) -> None:
+        if "x" in self.state.options:
+            await self.process.err("+ " + " ".join(words) + "\n")
+
+    async def _assign_only(self, node: Simple, before: int) -> int:
+        self.state.status = 0
+        for name, word in node.assignments:
+            self.state.set(name, await self.expander.text(word))
+        status = self.state.status  # that of the last command substitution
+        async with Redirected(self, node.redirections) as redirected:
+            if redirected.failed:
+                status = 1
+        await self._check(status)
+        return status
+
+    async def _with_assignments(
+        self, node: Simple, call: Callable[[], Coroutine[Any, Any, int]], *, keep: bool = False
+    ) -> int:
+        """Run a builtin or function with the assignments before it in place (for good with ``keep``)."""
+        if not node.assignments:
+            return await call()
+        variables, exported = dict(self.state.variables), set(self.state.exported)
+        for name, word in node.assignments:
+            self.state.set(name, await self.expander.text(word))
+            self.state.exported.add(name)
+        try:
+            return await call()
+        finally:
+            if not keep:
+                for name, _ in node.assignments:
+                    if name in variables:
+                        self.state.variables[name] = variables[name]
+                    else:
+                        self.state.variables.pop(name, None)
+                self.state.exported = exported
+
+    async def _call(self, body: Node, words: list[str]) -> int:
+        positional, self.state.positional = self.state.positional, words[1:]
+        self.state.locals.append({})
+        loops, self.loops = self.loops, 0
+        self.functions += 1
+        try:
+            return await self.run(body)
+        except Jump as jump:
+            if jump.kind != "return":
+                raise
+            return jump.status
+        finally:
+            self.functions -= 1
+            self.loops = loops
+            self.state.positional = positional
+            for name, value in self.state.locals.pop().items():
+                if value is None:
+                    self.state.variables.pop(name, None)
+                else:
+                    self.state.variables[name] = value
+
+    async def _external(self, node: Simple, words: list[str], *, tail: bool) -> int:
+        env = self.state.environment()
+        for name, word in node.assignments:
+            env[name] = await self.expander.text(word)
+        found = await self.find_program(words, env)
+        if isinstance(found, int):
+            return found
+        program, argv = found
+        if tail and not self.state.traps and not self.interactive:
+            self.replace(program, argv, env)
+        try:
+            child = self.process.child(argv, env=env)
+        except FileError:
+            await self.complain("can't fork: Resource temporarily unavailable")
+            return 2
+        child.run(program)
+        status = await child.exited
+        if self.interactive and status == 128 + signals.INT:
+            await self.process.err("\n")
+        return status
+
+    def replace(self, program: Program, argv: list[str], env: dict[str, str]) -> None:
+        """Become another program (execve): raises :class:`~simkube.runtime.process.Replace`."""
+        process = self.process
+        process.argv, process.env = argv, env
+        process.handlers = {number: None for number, handler in process.handlers.items() if handler is None}
+        raise Replace(program)
+
+    async def find_program(self, words: list[str], env: dict[str, str]) -> tuple[Program, list[str]] | int:
+        """The program of a command, or the status (126, 127) after saying why there is none."""
+        from simkube.runtime.shell.main import shell  # a script without #! runs in a shell
+
+        files, name = self.process.container.files, words[0]
+        search = {"PATH": self.state.variables["PATH"]} if "PATH" in self.state.variables else {}
+        try:
+            path = which(files, name, search, self.process.cwd)
+        except FileError as error:
+            denied = error.strerror == "Permission denied"
+            await self.complain(f"{name}: {'Permission denied' if denied else 'not found'}")
+            return 126 if denied else 127
+        try:
+            return load(files, path, words, env)
+        except FileError as error:
+            if error.strerror == "Exec format error":
+                return shell, ["sh", path, *words[1:]]
+            await self.complain(
+                f"{name}: {error.strerror if error.strerror != 'No such file or directory' else 'not found'}"
+            )
+            return 127
+
+    # -- children --------------------------------------------------------------------------------------------------
+
+    def make_child(self) -> Process:
+        """A process like this one; ShellError when there can be no more."""
+        try:
+            return self.process.child(list(self.process.argv))
+        except FileError:
+            raise ShellError("can't fork: Resource temporarily unavailable") from None
+
+    def start_child(self, child: Process, body: Callable[[Interpreter], Coroutine[Any, Any, int]]) -> None:
+        """Run ``body`` in a copy of this shell."""
+        state = self.state.copy()
+        loops = self.loops
+        checked = self._checked
+
+        async def program(process: Process) -> int:
+            shell = Interpreter(process, state, top_pid=self.top_pid)
+            shell.loops, shell._checked, shell.line = loops, checked, self.line
+            return await shell.finish(body(shell))
+
+        child.run(program)
+
+    def fork(self, node: Node, body: Callable[[Interpreter], Coroutine[Any, Any, int]]) -> Process:
+        """A child that runs ``body``."""
+        child = self.make_child()
+        self.start_child(child, body)
+        return child
+
+    async def finish(self, work: Coroutine[Any, Any, int]) -> int:
+        """Run this shell's work to its end: jumps and errors become its exit code, then the EXIT trap runs."""
+        try:
+            code = await work
+        except Jump as jump:
+            code = jump.status if jump.kind == "return" else self.state.status
+        except Exit as end:
+            code = end.code
+        except ShellError as error:
+            await self.complain(str(error))
+            code = error.status
+        trap = self.state.traps.pop(0, None)
+        if trap:
+            self.state.status = code
+            try:
+                await self.run_text(trap)
+            except Exit as end:
+                code = end.code
+            except (Jump, ShellError):
+                return code
+        return code
+
+    async def substitute(self, body: Sequence) -> str:
+        """``$(...)``: what the commands write, without the newlines at the end."""
+        collector = Collector(MAX_VALUE)
+        child = self.make_child()
+        child.set_fd(1, collector.hold())
+        self.start_child(child, lambda shell: shell.run(body, tail=True))
+        self.state.status = await child.exited
+        text = bytes(collector.data).replace(b"\0", b"").decode("utf-8", "surrogateescape")
+        await self.process.work(len(text) / 256)
+        return text.rstrip("\n")
+
+    # -- errors and signals ----------------------------------------------------------------------------------------
+
+    async def _check(self, status: int) -> None:
+        """``set -e``."""
+        if status and "e" in self.state.options and not self._checked:
+            self.state.status = status
+            raise Exit(status)
+
+    def caught(self, number: int) -> None:
+        """A signal with a trap arrived: its trap runs after the command under way, or ends a ``wait``."""
+        self.pending.append(number)
+        signalled, self.signalled = self.signalled, Future()
+        signalled.set(None)
+
+    async def run_traps(self) -> None:
+        """Run the traps of the signals that arrived."""
+        while self.pending:
+            number = self.pending.pop(0)
+            action = self.state.traps.get(number)
+            if action:
+                status = self.state.status
+                self._in_trap = True
+                try:
+                    await self.run_text(action)
+                finally:
+                    self._in_trap = False
+                self.state.status = status
+
+
+def _runner_of(command: Node) -> Callable[[Interpreter], Coroutine[Any, Any, int]]:
+    return lambda shell: shell.run(command, tail=True)
+
+
+_RUNNERS: dict[type, Callable[[Interpreter, Any, bool], Coroutine[Any, Any, int]]] = {
+    AndOr: Interpreter._and_or,
+    Case: Interpreter._case,
+    For: Interpreter._for,
+    Function: Interpreter._function,
+    Group: Interpreter._group,
+    If: Interpreter._if,
+    Pipeline: Interpreter._pipeline,
+    Sequence: Interpreter._sequence,
+    Simple: Interpreter._simple,
+    Subshell: Interpreter._subshell,
+    While: Interpreter._while,
+}

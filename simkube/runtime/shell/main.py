@@ -1,0 +1,214 @@
+"""The program ``sh``: ``-c``, a script file, standard input, interactive on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from simkube.runtime import signals
+from simkube.runtime.files import FileError
+from simkube.runtime.process import Exit, Process
+from simkube.runtime.shell.builtins import set_options
+from simkube.runtime.shell.interpreter import Interpreter, Jump
+from simkube.runtime.shell.parser import Parser
+from simkube.runtime.shell.state import ShellError, State
+from simkube.runtime.shell.syntax import Incomplete, NotSimulated, SyntaxProblem
+
+MAX_INPUT = 64 * 1024
+
+
+async def shell(process: Process) -> int:
+    """Run a shell; its exit code."""
+    interpreter = Interpreter(process, _initial_state(process))
+    arguments = process.argv[1:]
+    command, from_input = False, False
+    while arguments and len(arguments[0]) > 1 and arguments[0][0] in "-+":
+        option = arguments.pop(0)
+        if option == "--":
+            break
+        flags = option[1:].replace("l", "").replace("i", "")
+        command = command or "c" in flags
+        from_input = from_input or "s" in flags
+        rest = flags.replace("c", "").replace("s", "")
+        name = arguments.pop(0) if rest.endswith("o") and arguments else ""
+        unknown = set_options(interpreter.state, option[0] + rest, name) if rest else ""
+        if unknown:
+            await interpreter.complain(f"{option}: option not simulated")
+            return 2
+    return await interpreter.finish(_start(interpreter, arguments, command=command, from_input=from_input))
+
+
+def _initial_state(process: Process) -> State:
+    state = State(process.argv[0].rpartition("/")[2] if process.argv[0].startswith("-") else process.argv[0])
+    for name, value in process.env.items():
+        state.set(name, value)
+        state.exported.add(name)
+    state.set("PWD", process.cwd)
+    state.exported.add("PWD")
+    state.variables.setdefault("PS1", _prompt_format(process))
+    state.variables["IFS"] = " \t\n"
+    state.variables["OPTIND"] = "1"
+    shlvl = state.variables.get("SHLVL", "0")
+    if process.container.spec.flavour == "busybox":
+        state.set("SHLVL", str(int(shlvl) + 1) if shlvl.isdecimal() and len(shlvl) < 5 else "1")
+        state.exported.add("SHLVL")
+    for number, handler in process.handlers.items():
+        if handler is None:
+            state.traps[number] = ""
+    return state
+
+
+def _prompt_format(process: Process) -> str:
+    sign = "#" if process.uid == 0 else "$"
+    return f"{sign} " if process.container.spec.flavour == "debian" else f"\\w {sign} "
+
+
+async def _start(interpreter: Interpreter, arguments: list[str], *, command: bool, from_input: bool) -> int:
+    process, state = interpreter.process, interpreter.state
+    if command:
+        if not arguments:
+            await interpreter.complain("-c requires an argument")
+            return 2
+        source = arguments.pop(0)
+        if arguments:
+            state.name = arguments.pop(0)
+        state.positional = arguments
+        return await interpreter.run_text(source, tail=True)
+    if arguments and not from_input:
+        state.name = arguments.pop(0)
+        state.positional = arguments
+        return await _script(interpreter, state.name)
+    state.positional = arguments
+    stream = process.fds.get(0)
+    interpreter.interactive = stream is not None and stream.terminal
+    return await _Reader(interpreter).run()
+
+
+async def _script(interpreter: Interpreter, path: str) -> int:
+    process = interpreter.process
+    try:
+        stream = process.open_read(path)
+    except FileError as error:
+        reason = "No such file" if process.container.spec.flavour == "debian" else error.strerror
+        opening = "cannot open" if process.container.spec.flavour == "debian" else "can't open"
+        await process.err(f"sh: {'0: ' if reason == 'No such file' else ''}{opening} {path!s}: {reason}\n")
+        return 127 if error.strerror != "Is a directory" else 126
+    data = bytearray()
+    while chunk := await stream.read():
+        data += chunk
+    stream.release()
+    return await interpreter.run_text(data.decode("utf-8", "surrogateescape"))
+
+
+class _Reader:
+    """Commands from standard input, line by line; with prompts when it is a terminal."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._shell = interpreter
+        self._process = interpreter.process
+        self._waiting = False
+
+    async def run(self) -> int:
+        """Until end of input or ``exit``."""
+        if self._shell.interactive:
+            self._process.handlers[signals.INT] = self._interrupt
+            self._process.handlers[signals.TERM] = None
+            self._process.handlers[signals.QUIT] = None
+        text = ""
+        while True:
+            line = await self._line(continued=bool(text))
+            if line is None:
+                if self._shell.interactive:
+                    await self._process.err("\n" if self._process.container.spec.flavour == "busybox" else "")
+                elif text:
+                    await self._shell.run_text(text)
+                return self._shell.state.status
+            text += line
+            if len(text) > MAX_INPUT:
+                await self._shell.complain("a command longer than 64 KiB is not simulated")
+                text = ""
+            elif self._complete(text):
+                await self._execute(text)
+                text = ""
+
+    def _interrupt(self, number: int) -> None:
+        self._shell.pending.clear()
+        if self._waiting:
+            self._process.complain("")
+            self._prompt_now("PS1")
+
+    def _prompt_now(self, name: str) -> None:
+        stream = self._process.fds.get(2)
+        if stream is not None:
+            coroutine = stream.write(self.prompt(name).encode())
+            try:
+                coroutine.send(None)
+            except StopIteration:
+                return
+            coroutine.close()
+
+    def prompt(self, name: str) -> str:
+        """PS1 or PS2 as shown."""
+        state = self._shell.state
+        text = state.variables.get(name, "> ")
+        cwd, home = self._process.cwd, state.variables.get("HOME", "")
+        shown = f"~{cwd[len(home) :]}" if home not in ("", "/") and (cwd == home or cwd.startswith(f"{home}/")) else cwd
+        host = self._process.container.sandbox.config.hostname
+        sign = "#" if self._process.uid == 0 else "$"
+        for code, value in (("\\w", shown), ("\\h", host), ("\\u", "root"), ("\\$", sign)):
+            text = text.replace(code, value)
+        return text
+
+    async def _line(self, *, continued: bool) -> str | None:
+        if self._shell.interactive:
+            await self._process.err(self.prompt("PS2" if continued else "PS1"))
+        self._waiting = True
+        try:
+            return await read_line(self._process)
+        finally:
+            self._waiting = False
+
+    @staticmethod
+    def _complete(text: str) -> bool:
+        if text.endswith("\\\n"):
+            return False
+        try:
+            parser = Parser(text)
+            while parser.next_command() is not None:
+                pass
+        except Incomplete:
+            return False
+        except (SyntaxProblem, NotSimulated):
+            return True
+        return not parser.lexer.unfinished_document
+
+    async def _execute(self, text: str) -> None:
+        shell = self._shell
+        try:
+            await shell.run_text(text)
+        except Exit:
+            raise
+        except Jump:
+            return
+        except ShellError as error:
+            if not shell.interactive:
+                raise
+            await shell.complain(str(error))
+            shell.state.status = error.status
+
+
+async def read_line(process: Process, fd: int = 0, most: int = MAX_INPUT) -> str | None:
+    """One line with its newline from a file descriptor, read byte by byte so that nothing more is taken; None at the end."""
+    stream = process.fds.get(fd)
+    data = bytearray()
+    while stream is not None and len(data) < most:
+        byte = await stream.read(1)
+        if not byte:
+            break
+        data += byte
+        if byte == b"\n":
+            break
+    await process.work(1 + len(data) / 64)
+    return data.decode("utf-8", "surrogateescape") if data else None
+
+
+Run = Callable[[Process], int]

@@ -125,6 +125,7 @@ class DeploymentController(Controller):
         new = self._new_set(deployment, sets)
         if new is None:
             return
+        deployment = self._now(deployment)
         old = [rs for rs in sets if rs["metadata"]["uid"] != new["metadata"]["uid"]]
         everything = [*old, new]
         if not self._grow_new(deployment, new, everything) and not self._shrink_old(deployment, new, old):
@@ -144,6 +145,7 @@ class DeploymentController(Controller):
             new = self._new_set(deployment, sets)
             if new is None:
                 return
+            deployment = self._now(deployment)
         self._scale(deployment, new, rollout.replicas(deployment))
         self._clean_up_when_complete(deployment, old)
         self._write_status(deployment)
@@ -192,7 +194,10 @@ class DeploymentController(Controller):
         return True
 
     def _new_set(self, deployment: Obj, sets: Sequence[Obj]) -> Obj | None:
-        """The replica set of the current template, made if need be; None when this pass has done its step."""
+        """The replica set of the current template, made if need be; None when this pass can do no more.
+
+        When it was made, the deployment has been written too.
+        """
         found = self._existing_new(deployment, sets)
         if isinstance(found, bool):
             return None
@@ -213,7 +218,7 @@ class DeploymentController(Controller):
             message = f"Scaled up replica set {name} from 0 to {size}"
             self.recorder.event(deployment, "Normal", "ScalingReplicaSet", message)
         self._note_revision(deployment, made, "NewReplicaSetCreated", f'Created new replica set "{name}"')
-        return None
+        return made
 
     def _create_set(self, deployment: Obj, new: Obj) -> Obj | None:
         meta = new["metadata"]
@@ -328,6 +333,10 @@ class DeploymentController(Controller):
                 self.client.delete(REPLICASETS, rs["metadata"]["name"], rs["metadata"]["namespace"])
 
     # The status.
+
+    def _now(self, deployment: Obj) -> Obj:
+        """The deployment as it is now, after a write of this pass."""
+        return self.deployments.get(*key_of(deployment)) or deployment
 
     def _again(self, deployment: Obj) -> tuple[list[Obj], Obj | None]:
         """The replica sets as they are now, and the new one among them."""

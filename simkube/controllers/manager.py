@@ -35,8 +35,10 @@ class ControllerManager:
             self.node_lifecycle,
             NodeTTLController(server, loop, informers),
             TaintEvictionController(server, loop, informers),
+            ReplicaSetController(
+                server, loop, informers
+            ),  # hears of a change first: what is to go goes before more comes
             DeploymentController(server, loop, informers),
-            ReplicaSetController(server, loop, informers),
             EndpointsController(server, loop, informers),
             EndpointSliceController(server, loop, informers),
             NamespaceController(server, loop, informers, namespaced),

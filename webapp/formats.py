@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,8 @@ from markupsafe import Markup
 from webapp.content.render import inline
 from webapp.site import site
 from webapp.teach import charts
+
+_LABEL = re.compile(r"(?:^|\s)(Expected|Observed|Look): ")
 
 
 def register(app: Flask) -> None:
@@ -100,13 +103,7 @@ def short_markdown(text: str) -> Markup:
 
 def feedback(message: str) -> list[tuple[str, str]]:
     """A check's message in labelled parts (``Expected``, ``Observed``, ``Look``); one unlabelled part otherwise."""
-    parts: list[tuple[str, str]] = []
-    for line in message.splitlines():
-        label, colon, rest = line.partition(":")
-        if colon and label.strip().lower() in ("expected", "observed", "look", "look at", "where to look"):
-            parts.append((label.strip().capitalize(), rest.strip()))
-        elif parts:
-            parts[-1] = (parts[-1][0], f"{parts[-1][1]}\n{line}".strip())
-        elif line.strip():
-            parts.append(("", line.strip()))
-    return parts
+    if not message.startswith("Expected:"):
+        return [("", message.strip())] if message.strip() else []
+    pieces = _LABEL.split(message)[1:]
+    return [(label, text.strip()) for label, text in zip(pieces[::2], pieces[1::2], strict=True)]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import structlog
+import logging
+
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from labs.errors import KindlingError, Malformed, NotFound, NotNow, NotPossible, Refused, SettingsError
 
-_log = structlog.get_logger("kindling.site")
+_log = logging.getLogger("kindling.site")
 _STATUS: dict[type[KindlingError], int] = {
     NotFound: 404,
     NotNow: 409,
@@ -72,7 +73,7 @@ def _kindling_error(error: KindlingError) -> Response:
 
 
 def _csrf_error(error: CSRFError) -> Response:
-    _log.info("csrf refused", reason=error.description, path=request.path)
+    _log.info("%s refused: %s", request.path, error.description)
     return answer(400, "The page you sent this from is too old or was not ours. Load it again and repeat what you did.")
 
 
@@ -87,5 +88,5 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    _log.error("a request failed", path=request.path, method=request.method, exc_info=error)
+    _log.error("%s %s failed", request.method, request.path, exc_info=error)
     return answer(500)

@@ -56,7 +56,6 @@ class LessonHead(_Strict):
     title: Text
     summary: Text
     minutes: int = Field(ge=1, le=120)
-    terms: dict[str, str] = Field(default_factory=dict)
 
 
 class Answer(_Strict):

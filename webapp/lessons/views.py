@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, session, url_for
@@ -96,17 +97,18 @@ def _lesson(course: str, lesson: str) -> tuple[Course, Lesson]:
 
 def _rendered(read: Lesson, course: Course) -> str:
     known = tuple(one.slug for one in course.lessons())
-    return _page(read.body, course.slug, known, read)
+    drawings = tuple(path.stat().st_mtime_ns for path in sorted(course.folder.glob("*.svg")))
+    return _page(read.body, course.slug, known, course.folder, drawings)
 
 
 @lru_cache(maxsize=64)
-def _page(body: str, course: str, known: tuple[str, ...], read_from: Any) -> str:
+def _page(body: str, course: str, known: tuple[str, ...], folder: Path, _drawings: tuple[int, ...]) -> str:
     def resolve(kind: str, name: str) -> str | None:
         if kind == "lab":
             return url_for("lab.page", lab=name)
         return url_for("lessons.lesson", course=course, lesson=name) if name in known else None
 
-    return page(body, resolve, read_from.path.parent)
+    return page(body, resolve, folder)
 
 
 def _answers(course: Course, read: Lesson) -> dict[str, Answered]:

@@ -80,7 +80,7 @@ def history(attempts: Sequence[AttemptView], whole: float) -> Markup:
     shapes = (
         f'<line class="axis" x1="{EDGE}" y1="{floor}" x2="{WIDTH - EDGE}" y2="{floor}"/>'
         f'<line class="goal" x1="{EDGE}" y1="{top}" x2="{WIDTH - EDGE}" y2="{top}"/>'
-        f'<path class="best" d="{line}"/>{dots}{_label(WIDTH / 2, f"{len(ordered)} attempts")}'
+        f'<path class="best" d="{line}"/>{dots}{_label(WIDTH / 2, f"{len(ordered)} attempt{'' if len(ordered) == 1 else 's'}")}'
     )
     text = "; ".join(f"attempt {one.number}: {one.outcome}, {one.score:g} of {one.max_score:g}" for one in ordered)
     return _svg("chart history", WIDTH, HEIGHT, text, shapes)

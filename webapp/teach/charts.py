@@ -77,10 +77,11 @@ def history(attempts: Sequence[AttemptView], whole: float) -> Markup:
         line += f"{'L' if line else 'M'}{across:.1f} {_height(best, whole, floor, top):.1f}"
         down = _height(one.score, whole, floor, top)
         dots += f'<circle class="dot {escape(one.outcome or "open")}" cx="{across:.1f}" cy="{down:.1f}" r="4.5"/>'
+    count = f"{len(ordered)} attempt" + "s" * (len(ordered) != 1)
     shapes = (
         f'<line class="axis" x1="{EDGE}" y1="{floor}" x2="{WIDTH - EDGE}" y2="{floor}"/>'
         f'<line class="goal" x1="{EDGE}" y1="{top}" x2="{WIDTH - EDGE}" y2="{top}"/>'
-        f'<path class="best" d="{line}"/>{dots}{_label(WIDTH / 2, f"{len(ordered)} attempt{'' if len(ordered) == 1 else 's'}")}'
+        f'<path class="best" d="{line}"/>{dots}{_label(WIDTH / 2, count)}'
     )
     text = "; ".join(f"attempt {one.number}: {one.outcome}, {one.score:g} of {one.max_score:g}" for one in ordered)
     return _svg("chart history", WIDTH, HEIGHT, text, shapes)

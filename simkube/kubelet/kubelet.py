@@ -22,7 +22,7 @@ from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
 from simkube.runtime.cri import Container, LogLine, Runtime
 
-SAVE_AFTER = 10.0
+SAVE_AFTER = 30.0
 """Seconds until new log lines and files of a running pod are saved; state changes are saved at once."""
 _NODE = "node"
 
@@ -185,7 +185,7 @@ class Kubelet(Component):
         if worker is None:
             worker = self._new_worker(uid, obj)
         before, worker.pod.obj = worker.pod.obj, obj
-        if before is obj or _wants_work(before, obj):
+        if before is obj or _wants_work(before, obj) or (not worker.writing and before["status"] != obj["status"]):
             self.enqueue(uid)
         if before["metadata"].get("labels") != obj["metadata"].get("labels"):
             self._refresh_later(uid)
@@ -214,7 +214,7 @@ class Kubelet(Component):
     def reconcile(self, key: Hashable) -> None:
         """Bring the node's object or one pod in line."""
         if key == _NODE:
-            register(self.client, self.node_name, self.settings, [], self.clock.timestamp())
+            self._register()
         elif isinstance(key, tuple):
             what, uid = key
             if what == "save":
@@ -224,6 +224,15 @@ class Kubelet(Component):
                 self.workers[uid].refresh_volumes()
         elif str(key) in self.workers:
             self.workers[str(key)].reconcile()
+
+    def _register(self) -> None:
+        now = self.clock.timestamp()
+        node, turned = register(self.client, self.node_name, self.settings, [], now)
+        about = {"kind": "Node", "apiVersion": "v1", "name": self.node_name, "uid": node["metadata"]["uid"]}
+        self._node.recorder.event(about, "Normal", "Starting", "Starting kubelet.")
+        if turned:
+            text = f"Node {self.node_name} status is now: NodeReady"
+            self._node.recorder.event(about, "Normal", "NodeReady", text)
 
     def _forget(self, uid: str) -> None:
         self.workers.pop(uid, None)
@@ -305,6 +314,10 @@ class Kubelet(Component):
         if state is not None:
             self._side.put(self._key(uid), state)
 
+    def touched(self, uid: str) -> None:
+        """Somebody worked in a container of the pod: save its files soon."""
+        self._save_later(uid, 0.0)
+
     def save_all(self) -> None:
         """Save every pod now; for an orderly end of the host process."""
         for uid in self.workers:
@@ -333,14 +346,7 @@ def _wants_work(before: Obj, after: Obj) -> bool:
     return any(
         before["metadata"].get(field) != after["metadata"].get(field)
         for field in ("deletionTimestamp", "deletionGracePeriodSeconds")
-    ) or _foreign(before) != _foreign(after)
-
-
-def _foreign(pod: Obj) -> list[tuple[str, str]]:
-    """The conditions that others set: readiness gates depend on them."""
-    if not pod["spec"].get("readinessGates"):
-        return []
-    return [(one["type"], one["status"]) for one in (pod.get("status") or {}).get("conditions") or []]
+    )
 
 
 def _bound(pod: Obj) -> Obj:

@@ -107,8 +107,11 @@ def node_status(node: Obj, settings: NodeSettings, images: list[Obj], now: str) 
     }
 
 
-def register(client: Client, name: str, settings: NodeSettings, images: list[Obj], now: str) -> Obj:
-    """Create the node's object if it is missing and bring its status in line; safe to call at any time."""
+def register(client: Client, name: str, settings: NodeSettings, images: list[Obj], now: str) -> tuple[Obj, bool]:
+    """Create the node's object if it is missing and bring its status in line; safe to call at any time.
+
+    Answers the node, and whether it was not ready before.
+    """
     try:
         node = client.get("nodes", name)
     except StatusError as error:
@@ -117,5 +120,7 @@ def register(client: Client, name: str, settings: NodeSettings, images: list[Obj
         node = client.create("nodes", node_object(name, settings))
     status = node_status(node, settings, images, now)
     if status == node.get("status"):
-        return node
-    return client.update("nodes", {**node, "status": status}, subresource="status")
+        return node, False
+    before = {one["type"]: one["status"] for one in (node.get("status") or {}).get("conditions") or []}
+    updated = client.update("nodes", {**node, "status": status}, subresource="status")
+    return updated, before.get("Ready") != "True"

@@ -68,6 +68,7 @@ class PodWorker:
         self.pod.changed = lambda: wake(0.0)
         self.health = Health(self.pod)
         self.gone = False
+        self.writing = False
         self._node = node
         self._wake = wake
         self._save = save
@@ -77,7 +78,6 @@ class PodWorker:
         self._grace = 0.0
         self._wakes: list[float] = []
         self._again = False
-        self._sent: Obj | None = None
         self._mount_delay = MOUNT_DELAYS[0]
         self._mount_at = 0.0
         self._complained: set[str] = set()
@@ -391,13 +391,14 @@ class PodWorker:
     # -- status ------------------------------------------------------------------------------------------------------
 
     def publish(self) -> None:
-        """Write the pod's status if it differs from what was last written; try again later when that fails."""
+        """Write the pod's status if it differs from what the API has; try again later when that fails."""
         pod = self.pod
         if self.gone:
             return
         status = pod_status(pod, self._node.clock.timestamp())
-        if status == self._sent or (self._sent is None and _bare(status) == _bare(pod.obj.get("status"))):
+        if _bare(status) == _bare(pod.obj.get("status")):
             return
+        self.writing = True
         try:
             self._node.client().update("pods", {**pod.obj, "status": status}, subresource="status")
         except StatusError as error:
@@ -407,7 +408,8 @@ class PodWorker:
             if self._task is None:
                 self._wake(self._wakes[-1])
             return
-        self._sent = status
+        finally:
+            self.writing = False
         self._save()
 
 

@@ -152,7 +152,10 @@ async def execute(
     refuse_spdy(request)
     with slot(cluster, "exec"):
         channels = await Channels.accept(request)
-        await _guarded(channels, _run(cluster.clock, channels, container, asked))
+        try:
+            await _guarded(channels, _run(cluster.clock, channels, container, asked))
+        finally:
+            cluster.kubelets[pod["spec"]["nodeName"]].touched(pod["metadata"]["uid"])
         return channels.response
 
 

@@ -569,9 +569,10 @@ class Node:
         """The status of one of the pod's conditions."""
         return next((one["status"] for one in self.status(name)["conditions"] if one["type"] == kind), "none")
 
-    def events(self) -> list[str]:
-        """Every event about pods as ``Type Reason xCOUNT: message``, in the order first seen."""
+    def events(self, kind: str = "Pod") -> list[str]:
+        """Every event about pods (or nodes) as ``Type Reason xCOUNT: message``, in the order first seen."""
         return [
             f"{event['type']} {event['reason']} x{event['count']}: {event['message']}"
             for event in self.server.objects.get("events", {}).values()
+            if event["involvedObject"]["kind"] == kind
         ]

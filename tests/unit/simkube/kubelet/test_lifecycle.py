@@ -255,3 +255,17 @@ def test_the_api_server_being_away_stops_nothing() -> None:
     node.server.down = False
     node.advance(10)
     assert node.container()["restartCount"] == 1
+
+
+def test_what_others_write_into_the_status_is_put_right() -> None:
+    node = Node({"web": Script()})
+    node.run(WEB)
+    pod = node.pod()
+    assert pod is not None
+    conditions = [{**one, "status": "False"} for one in pod["status"]["conditions"]]
+    theirs = {"type": "example.com/checked", "status": "True"}
+    status = {**pod["status"], "conditions": [*conditions, theirs]}
+    node.server.update(node.caller, "pods", {**pod, "status": status}, subresource="status")
+    node.settle()
+    assert node.condition("Ready") == "True"
+    assert theirs in node.status()["conditions"], "the condition of another is kept"

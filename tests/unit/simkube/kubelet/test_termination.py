@@ -237,8 +237,8 @@ class TestNodeFaults:
         conditions = node.server.get(node.caller, "nodes", "node-1")["status"]["conditions"]
         assert {one["type"]: one["status"] for one in conditions}["Ready"] == "True"
         assert node.events("Node")[-2:] == [
-            "Normal Starting x2: Starting kubelet.",
-            "Normal NodeReady x2: Node node-1 status is now: NodeReady",
+            "Normal Starting x1: Starting kubelet.",
+            "Normal NodeReady x1: Node node-1 status is now: NodeReady",
         ]
 
 

@@ -1,4 +1,4 @@
-"""What all tests share: which providers are there, and the rule about skipping.
+"""What all tests share: which providers are there, the clusters they share, and the rule about skipping.
 
 A test that needs what a user may not have (Docker, kind, a browser) says why it skips. With CI=true nothing of the kind
 may be missing: the run fails instead.
@@ -7,14 +7,18 @@ may be missing: the run fails instead.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from labs import settings
-from labs.clusters.provider import ClusterError, Provider
+from labs.clusters.provider import ClusterError, ClusterSpec, Handle, Provider
 from labs.clusters.registry import Providers
+from simkube.host import launcher
+
+IMAGES = ("kindling/web:1.0", "kindling/web:2.0", "busybox:1.35")
 
 
 def unavailable(why: str) -> None:
@@ -24,18 +28,68 @@ def unavailable(why: str) -> None:
     pytest.skip(why)
 
 
-@pytest.fixture(scope="session")
-def kindling_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One KINDLING_HOME for every test that shares clusters."""
-    return tmp_path_factory.mktemp("kindling-home")
+class Watched:
+    """A progress that notes what it is told. ``planned``: the steps; ``said``: (step, done) in order."""
+
+    def __init__(self) -> None:
+        self.planned: list[str] = []
+        self.said: list[tuple[str, bool]] = []
+
+    def plan(self, steps: Sequence[str]) -> None:
+        self.planned = list(steps)
+
+    def step(self, name: str, *, done: bool) -> None:
+        self.said.append((name, done))
+
+
+class SharedClusters:
+    """At most one cluster per provider and topology for the whole run: a real one takes most of a minute to make."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str], tuple[Provider, Handle, Watched]] = {}
+
+    def at_start(self, provider: Provider, spec: ClusterSpec) -> tuple[Handle, Watched]:
+        """A cluster of the spec's topology in the spec's starting state, and the progress of its creation."""
+        kind = (provider.name, spec.topology)
+        if kind in self._made:
+            handle, watched = self._made[kind][1:]
+            return provider.reset(handle, spec, Watched()), watched
+        watched = Watched()
+        handle = provider.create(spec, watched)
+        self._made[kind] = (provider, handle, watched)
+        return handle, watched
+
+    def delete(self) -> None:
+        """Remove them all."""
+        for provider, handle, _ in self._made.values():
+            provider.delete(handle)
+
+
+def shared_spec(topology: str = "single", setup: Sequence[Mapping[str, Any]] = ()) -> ClusterSpec:
+    """What a test asks of :class:`SharedClusters`."""
+    return ClusterSpec(f"kindling-tests-{topology}", topology, IMAGES, setup, {"lab": "tests"})
 
 
 @pytest.fixture(scope="session")
-def providers(kindling_home: Path) -> Iterator[Providers]:
-    """The providers of this machine, with a home of their own; what they started ends with the tests."""
-    made = Providers(settings.load({**os.environ, "KINDLING_HOME": str(kindling_home)}))
-    yield made
-    made.get("simulated").shutdown()  # type: ignore[attr-defined] - the host is the simulated provider's alone
+def kindling_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One KINDLING_HOME for every test that shares clusters; its host of simulated clusters ends with the tests."""
+    home = tmp_path_factory.mktemp("kindling-home")
+    yield home
+    launcher.shutdown(home / "simkube")
+
+
+@pytest.fixture(scope="session")
+def providers(kindling_home: Path) -> Providers:
+    """The providers of this machine, with a home of their own."""
+    return Providers(settings.load({**os.environ, "KINDLING_HOME": str(kindling_home)}))
+
+
+@pytest.fixture(scope="session")
+def clusters() -> Iterator[SharedClusters]:
+    """The clusters that tests share."""
+    shared = SharedClusters()
+    yield shared
+    shared.delete()
 
 
 @pytest.fixture(
@@ -43,9 +97,14 @@ def providers(kindling_home: Path) -> Iterator[Providers]:
 )
 def provider(request: pytest.FixtureRequest, providers: Providers) -> Provider:
     """Each provider in turn; skipped, with the reason, where it cannot work."""
-    found = providers.get(request.param)
+    return usable(providers, request.param)
+
+
+def usable(providers: Providers, name: str) -> Provider:
+    """The provider of that name; the test is skipped where it cannot work."""
+    found = providers.get(name)
     try:
         found.capabilities()
     except ClusterError as error:
-        unavailable(f"{request.param}: {error} {error.fix}")
+        unavailable(f"{name}: {error} {error.fix}")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,6 +17,7 @@ from labs.clusters.provider import (
     Handle,
     Provider,
 )
+from tests.conftest import SharedClusters, Watched, shared_spec
 
 SETUP = [
     {
@@ -36,31 +37,24 @@ SETUP = [
 PODS = "/api/v1/namespaces/default/pods"
 
 
-class Watched:
-    """Notes the steps; ``until`` cancels when that step begins."""
+class Cancelling(Watched):
+    """Nobody wants the cluster any more when the step ``at`` begins ("": the first)."""
 
-    def __init__(self, until: str = "") -> None:
-        self.planned: list[str] = []
-        self.said: list[tuple[str, bool]] = []
-        self.until = until
-
-    def plan(self, steps: Sequence[str]) -> None:
-        self.planned = list(steps)
+    def __init__(self, at: str = "") -> None:
+        super().__init__()
+        self.at = at
 
     def step(self, name: str, *, done: bool) -> None:
-        self.said.append((name, done))
-        if name == self.until:
+        if name == self.at or not self.at:
             raise CreateCancelled("nobody wants it any more")
 
 
 @pytest.fixture(scope="module")
-def shared(provider: Provider) -> Iterator[tuple[Handle, ClusterSpec, Watched]]:
+def shared(provider: Provider, clusters: SharedClusters) -> tuple[Handle, ClusterSpec, Watched]:
     """One single-node cluster with SETUP in it, for every test of this module."""
-    spec = ClusterSpec("kindling-contract", "single", ("kindling/web:1.0",), SETUP, {"lab": "contract"})
-    watched = Watched()
-    yield provider.create(spec, watched), spec, watched
-    provider.delete({"name": spec.name})
-    assert provider.status({"name": spec.name}).state is ClusterState.ABSENT
+    spec = shared_spec(setup=SETUP)
+    handle, watched = clusters.at_start(provider, spec)
+    return handle, spec, watched
 
 
 @pytest.fixture
@@ -198,7 +192,7 @@ def test_a_creation_that_nobody_wants_any_more_leaves_nothing(provider: Provider
     spec = ClusterSpec("kindling-unwanted", "single", (), (), {})
     steps = _steps_of(provider)
     with pytest.raises(CreateCancelled):
-        provider.create(spec, Watched(until=steps[1]))
+        provider.create(spec, Cancelling(at=steps[1]))
     provider.delete({"name": spec.name})
     provider.delete({"name": spec.name})
     assert provider.status({"name": spec.name}).state is ClusterState.ABSENT
@@ -208,12 +202,7 @@ def test_a_creation_that_nobody_wants_any_more_leaves_nothing(provider: Provider
 
 def _steps_of(provider: Provider) -> list[str]:
     """The steps a creation announces, learnt from one that is cancelled at the first."""
-
-    class Stop(Watched):
-        def step(self, name: str, *, done: bool) -> None:
-            raise CreateCancelled("only looking")
-
-    looking = Stop()
+    looking = Cancelling()
     with pytest.raises(CreateCancelled):
         provider.create(ClusterSpec("kindling-looking", "single", (), (), {}), looking)
     provider.delete({"name": "kindling-looking"})

@@ -198,8 +198,15 @@ def _map(value: Any) -> Map:
 def _compare_list(
     old: list[Any], new: list[Any], type: Type, removed: FieldSet, modified: FieldSet, added: FieldSet
 ) -> None:
-    before = {element_of(item, type): item for item in old}
-    after = {element_of(item, type): item for item in new}
+    before, twice = _indexed(old, type)
+    after, again = _indexed(new, type)
+    for element in twice | again:  # elements that cannot be told apart are one thing
+        one = [item for item in old if element_of(item, type) == element] or ABSENT
+        other = [item for item in new if element_of(item, type) == element] or ABSENT
+        if one != other:
+            _note_leaf(element, one, other, removed, modified, added)
+        before.pop(element, None)
+        after.pop(element, None)
     element_type = type.element or ANY
     for element, item in before.items():
         other = after.get(element, ABSENT)
@@ -207,6 +214,18 @@ def _compare_list(
     for element, item in after.items():
         if element not in before:
             _compare_child(element, ABSENT, item, element_type, removed, modified, added)
+
+
+def _indexed(items: list[Any], type: Type) -> tuple[dict[str, Any], set[str]]:
+    """The elements of a list by path element, and the path elements that occur more than once."""
+    found: dict[str, Any] = {}
+    twice = set()
+    for item in items:
+        element = element_of(item, type)
+        if element in found:
+            twice.add(element)
+        found[element] = item
+    return found, twice
 
 
 # whether an object fits its schema

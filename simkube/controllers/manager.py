@@ -9,6 +9,7 @@ from simkube.controllers.deployment import DeploymentController
 from simkube.controllers.endpoints import EndpointsController
 from simkube.controllers.endpointslice import EndpointSliceController
 from simkube.controllers.garbage import GarbageCollector, Kind
+from simkube.controllers.mirroring import EndpointSliceMirroringController
 from simkube.controllers.namespace import NamespaceController
 from simkube.controllers.nodelifecycle import Heartbeats, NodeLifecycleController
 from simkube.controllers.nodettl import NodeTTLController
@@ -41,6 +42,7 @@ class ControllerManager:
             DeploymentController(server, loop, informers),
             EndpointsController(server, loop, informers),
             EndpointSliceController(server, loop, informers),
+            EndpointSliceMirroringController(server, loop, informers),
             NamespaceController(server, loop, informers, namespaced),
             GarbageCollector(server, loop, informers, kinds),
             PodGarbageCollector(server, loop, informers),

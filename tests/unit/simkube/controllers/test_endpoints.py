@@ -132,3 +132,26 @@ def test_another_selector_finds_other_pods(plane: Plane) -> None:
     plane.client.patch("services", "web", {"spec": {"selector": {"app": "other"}}}, "default")
     plane.settle()
     assert subsets(plane)[0]["addresses"][0]["targetRef"]["name"] == "b"
+
+
+def test_endpoints_by_hand_are_mirrored(plane: Plane) -> None:
+    plane.service("manual", selector=None)
+    subset = {"addresses": [{"ip": "192.0.2.9"}], "ports": [{"port": 5432}]}
+    endpoints = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "manual"}, "subsets": [subset]}
+    plane.client.create("endpoints", endpoints, "default")
+    plane.settle()
+    (mirror,) = slices(plane, "manual")
+    assert [each["addresses"] for each in mirror["endpoints"]] == [["192.0.2.9"]]
+    assert mirror["ports"][0]["port"] == 5432
+    patch = {"subsets": [{**subset, "addresses": [{"ip": "192.0.2.10"}]}]}
+    plane.client.patch("endpoints", "manual", patch, "default")
+    plane.settle()
+    (mirror,) = slices(plane, "manual")
+    assert [each["addresses"] for each in mirror["endpoints"]] == [["192.0.2.10"]]
+    plane.client.delete("endpoints", "manual", "default")
+    plane.settle()
+    assert slices(plane, "manual") == []
+
+
+def test_the_api_servers_own_endpoints_are_not_mirrored(plane: Plane) -> None:
+    assert [each["metadata"]["name"] for each in slices(plane, "kubernetes")] == ["kubernetes"]

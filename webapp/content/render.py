@@ -93,6 +93,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 _INTERNAL = re.compile(r'href="(lesson|lab):([a-z0-9-]+)"')
 _DRAWING = re.compile(r"^!\[([^\]]*)\]\(([a-z0-9-]+)\.svg\)[ \t]*$", re.MULTILINE)
 _TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+_PLAIN_CONSOLE = re.compile(r"^([ ]*```)console([ ]*\n)(.*?)^\1[ ]*$", re.MULTILINE | re.DOTALL)
+_TITLE = re.compile(r"\A\s*# [^\n]*\n")
 MAX_DRAWING_BYTES = 64 * 1024
 
 
@@ -108,13 +110,21 @@ def page(text: str, resolve: Resolve | None = None, folder: Path | None = None) 
         return f"\n<p>@@drawing-{len(drawings) - 1}@@</p>\n"
 
     made = markdown.markdown(
-        _DRAWING.sub(place, text), extensions=_EXTENSIONS, extension_configs=_SETTINGS, output_format="html"
+        _DRAWING.sub(place, _PLAIN_CONSOLE.sub(_as_shell, text)),
+        extensions=_EXTENSIONS,
+        extension_configs=_SETTINGS,
+        output_format="html",
     )
     for index, drawing in enumerate(drawings):
         made = made.replace(f"<p>@@drawing-{index}@@</p>", drawing)
     safe = _CLEANER.clean(made)
     safe = _TABLE.sub(lambda match: f'<div class="table-scroll">{match.group(0)}</div>', safe)
     return _INTERNAL.sub(lambda match: _address(match, resolve), safe)
+
+
+def without_title(text: str) -> str:
+    """Markdown without the first-level heading it begins with, for pages that show a title of their own."""
+    return _TITLE.sub("", text, count=1)
 
 
 def inline(text: str) -> str:
@@ -135,6 +145,13 @@ def internal_links(text: str) -> list[tuple[str, str, int]]:
         (match.group(1), match.group(2), text.count("\n", 0, match.start()))
         for match in re.finditer(r"\]\((lesson|lab):([a-z0-9-]+)\)", text)
     ]
+
+
+def _as_shell(match: re.Match[str]) -> str:
+    """A console block without prompts holds commands only: highlighted as such, not as output."""
+    if re.search(r"^[ ]*\$ ", match.group(3), re.MULTILINE):
+        return match.group(0)
+    return f"{match.group(1)}bash{match.group(2)}{match.group(3)}{match.group(1)}"
 
 
 def _address(match: re.Match[str], resolve: Resolve | None) -> str:

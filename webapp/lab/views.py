@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from labs.definition import Lab
 from labs.session import SessionView
 from webapp.content.render import page as render_page
+from webapp.content.render import without_title
 from webapp.guard import signed_in
 from webapp.lab.desk import FRAGMENTS, change, desk, fragments, version
 from webapp.lessons.outline import lab_state
@@ -35,7 +36,7 @@ def page(lab: str) -> str:
     account, found = me(), kindling().labs.get(lab)
     kindling().sessions.active(account.name, found.name, "page")
     seen = desk(account, found)
-    instructions = render_page(found.instructions(seen.parameters), _resolve, found.folder)
+    instructions = render_page(without_title(found.instructions(seen.parameters)), _resolve, found.folder)
     return render_template(
         "lab/page.html",
         lab=found,

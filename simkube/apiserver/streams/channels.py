@@ -50,7 +50,7 @@ def failed(message: str) -> dict[str, Any]:
     return {
         "metadata": {},
         "status": "Failure",
-        "message": message,
+        "message": f"Internal error occurred: {message}",
         "reason": "InternalError",
         "details": {"causes": [{"message": message}]},
         "code": 500,

@@ -134,7 +134,7 @@ async def _guarded(channels: Channels, work: Coroutine[None, None, None]) -> Non
             raise
         except Exception:  # a fault in a simulated program, say: logged, and told without its traceback
             log.exception("a stream failed")
-            await channels.end(failed("Internal error occurred: the stream failed; the host's log has the cause"))
+            await channels.end(failed("the stream failed; the host's log has the cause"))
 
 
 async def execute(

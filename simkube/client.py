@@ -345,6 +345,8 @@ class WorkLoop:
         self._waiting: set[tuple[Component, Hashable]] = set()
         self._failures: dict[tuple[Component, Hashable], int] = {}
         self._retries: dict[tuple[Component, Hashable], Timer] = {}
+        self.done = 0
+        """How many reconciles there were."""
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -371,6 +373,7 @@ class WorkLoop:
             return None
         item = self._queue.popleft()
         self._waiting.discard(item)
+        self.done += 1
         component, key = item
         if not component.running:
             self._failures.pop(item, None)

@@ -1,0 +1,229 @@
+"""A whole cluster: comes up, is broken and healed by name, comes back from its store, runs in real time, idles."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from simkube.client import Client, Obj
+from simkube.clock import Clock
+from simkube.cluster import Cluster
+from simkube.controllers.pods import is_ready
+from simkube.errors import HostError, StatusError
+from simkube.journal import Journal
+from simkube.store import Store
+from simkube.topology import read, seconds
+from tests.unit.simkube.doubles import START, Plane
+
+ROOT = Path(__file__).parents[3]
+
+
+def topology(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "kind-configs" / f"{name}.yaml").read_text())
+    return found
+
+
+@pytest.fixture
+def plane() -> Plane:
+    return Plane(topology("three-node"))
+
+
+def web(plane: Plane, replicas: int = 2) -> None:
+    plane.deploy(replicas=replicas, image="kindling/web:1.0")
+    plane.service()
+    plane.settle(5)
+
+
+def ready(plane: Plane) -> list[Obj]:
+    return [pod for pod in plane.pods() if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]
+
+
+def test_comes_up_with_what_every_cluster_has(plane: Plane) -> None:
+    names = [each["metadata"]["name"] for each in plane.client.list("namespaces")]
+    assert sorted(names) == ["default", "kube-node-lease", "kube-public", "kube-system"]
+    nodes = {each["metadata"]["name"]: each for each in plane.client.list("nodes")}
+    assert sorted(nodes) == ["test-control-plane", "test-worker", "test-worker2"]
+    assert all(is_ready(node) for node in nodes.values())
+    (taint,) = nodes["test-control-plane"]["spec"]["taints"]
+    assert taint["key"] == "node-role.kubernetes.io/control-plane"
+    assert "taints" not in nodes["test-worker"]["spec"]
+    assert plane.client.get("services", "kubernetes", "default")["spec"]["clusterIP"] == "10.96.0.1"
+    for name in names:
+        assert plane.client.get("serviceaccounts", "default", name)
+        assert plane.client.get("configmaps", "kube-root-ca.crt", name)["data"] == {"ca.crt": "CA"}
+
+
+def test_a_single_node_takes_pods() -> None:
+    plane = Plane(topology("single"))
+    web(plane)
+    assert {pod["spec"]["nodeName"] for pod in ready(plane)} == {"test-control-plane"}
+
+
+@pytest.mark.parametrize("fault", ["stop_node", "pause_node"])
+def test_a_lost_node_is_replaced_and_comes_back(plane: Plane, fault: str) -> None:
+    web(plane, replicas=4)
+    getattr(plane.cluster, fault)("test-worker")
+    plane.settle(60)
+    assert {pod["spec"]["nodeName"] for pod in ready(plane)} == {"test-worker2"}
+    assert len(ready(plane)) == 4
+    addresses = plane.client.get("endpoints", "web", "default")["subsets"][0]["addresses"]
+    assert {each["nodeName"] for each in addresses} == {"test-worker2"}
+    plane.cluster.start_node("test-worker")
+    plane.settle(60)
+    assert is_ready(plane.client.get("nodes", "test-worker"))
+    assert len(plane.pods()) == 4
+
+
+def test_a_killed_container_is_started_again(plane: Plane) -> None:
+    web(plane, replicas=1)
+    (pod,) = ready(plane)
+    plane.cluster.kill_container("default", pod["metadata"]["name"], "web")
+    plane.settle(5)
+    (after,) = ready(plane)
+    assert after["metadata"]["uid"] == pod["metadata"]["uid"]
+    assert after["status"]["containerStatuses"][0]["restartCount"] == 1
+
+
+def test_faults_name_what_there_is(plane: Plane) -> None:
+    with pytest.raises(HostError, match=r"no node 'mars'; there are: test-control-plane, test-worker, test-worker2"):
+        plane.cluster.stop_node("mars")
+    with pytest.raises(HostError, match=r"no component 'kube-mars'; there are: etcd, "):
+        plane.cluster.stop_component("kube-mars")
+    with pytest.raises(HostError, match="default/a/b does not run"):
+        plane.cluster.kill_container("default", "a", "b")
+
+
+@pytest.mark.parametrize("component", ["kube-apiserver", "etcd"])
+def test_an_outage_keeps_what_runs_and_heals(plane: Plane, component: str) -> None:
+    web(plane)
+    plane.cluster.stop_component(component)
+    assert plane.cluster.trouble is not None
+    with pytest.raises(StatusError):
+        plane.cluster.gate.list(plane.client.caller, "pods")
+    plane.scale(3)  # what got in just before is done afterwards
+    plane.settle(120)
+    assert len(ready(plane)) == 2
+    plane.cluster.start_component(component)
+    plane.settle(5)
+    assert plane.cluster.trouble is None
+    assert len(ready(plane)) == 3
+    assert all(is_ready(node) for node in plane.client.list("nodes"))
+
+
+def test_the_control_plane_goes_with_its_node(plane: Plane) -> None:
+    plane.cluster.stop_component("kube-scheduler")
+    plane.cluster.stop_node("test-control-plane")
+    assert not plane.cluster.reachable
+    plane.settle(5)
+    plane.cluster.start_node("test-control-plane")
+    plane.settle(5)
+    assert plane.cluster.reachable
+    assert not plane.cluster.components()["kube-scheduler"]  # was stopped for another reason
+    plane.cluster.heal()
+    assert all(plane.cluster.components().values())
+
+
+def test_faults_may_be_injected_twice(plane: Plane) -> None:
+    for _ in range(2):
+        plane.cluster.stop_node("test-worker")
+        plane.cluster.stop_component("kube-scheduler")
+    plane.settle(1)
+    for _ in range(2):
+        plane.cluster.heal()
+    plane.settle(60)
+    web(plane)
+    assert len(ready(plane)) == 2
+
+
+def test_comes_back_from_its_store() -> None:
+    journal, clock = Journal(), Clock(start=START)
+    before = Cluster("c", Store(journal, "c"), clock, topology("three-node"))
+    before.start()
+    before.run_until_quiet()
+    plane = Plane.__new__(Plane)
+    plane.clock, plane.cluster, plane.client = clock, before, Client(before.apiserver, "kubectl", clock)
+    web(plane)
+    uids = {pod["metadata"]["uid"] for pod in plane.pods()}
+    after = Cluster("c", Store(journal, "c"), clock, topology("three-node"))  # no orderly stop: kill -9
+    after.start()
+    after.run_until_quiet()
+    client = Client(after.apiserver, "kubectl", clock)
+    after.advance(5)
+    assert {pod["metadata"]["uid"] for pod in client.list("pods", "default") if is_ready(pod)} == uids
+    client.patch("deployments.apps", "web", {"spec": {"replicas": 3}}, "default")
+    after.advance(5)
+    assert len([pod for pod in client.list("pods", "default") if is_ready(pod)]) == 3
+
+
+def test_the_same_happens_in_the_same_order() -> None:
+    def run() -> list[tuple[str, str]]:
+        plane = Plane(topology("three-node"))
+        plane.deploy(image="kindling/web:1.0")
+        steps: list[tuple[str, str]] = []
+        while (step := plane.cluster.step()) is not None:
+            steps.append((step[0], str(step[1]) if step[0] in ("deployment-controller", "kube-scheduler") else ""))
+        return [(name, key.partition("-")[0]) for name, key in steps]
+
+    assert run() == run()
+
+
+def test_events_go_after_an_hour(plane: Plane) -> None:
+    plane.settle(3500)
+    assert plane.client.list("events") != []
+    plane.settle(200)
+    assert plane.client.list("events") == []
+
+
+def test_an_idle_cluster_does_nothing(plane: Plane) -> None:
+    web(plane)
+    plane.settle(700)
+    revision, before = plane.store.revision, plane.cluster.work.done
+    plane.settle(1200)
+    assert plane.store.revision == revision
+    assert plane.cluster.work.done == before
+
+
+def test_runs_live_and_shares_the_loop() -> None:
+    async def scenario() -> tuple[int, float]:
+        aio = asyncio.get_running_loop()
+        clusters = []
+        for number in range(3):
+            cluster = Cluster(f"c{number}", Store(Journal(), f"c{number}"), Clock(), topology("single"))
+            cluster.start()
+            cluster.run_live(aio)
+            plane = Plane.__new__(Plane)
+            plane.client = Client(cluster.apiserver, "kubectl", cluster.clock)
+            plane.deploy(replicas=20, image="kindling/web:1.0")
+            clusters.append((cluster, plane))
+        longest, deadline = 0.0, time.monotonic() + 20
+        while time.monotonic() < deadline:
+            began = time.monotonic()
+            await asyncio.sleep(0)
+            longest = max(longest, time.monotonic() - began)
+            done = sum(len(ready(plane)) for _, plane in clusters)
+            if done == 60:
+                break
+        for cluster, _ in clusters:
+            cluster.stop()
+        return done, longest
+
+    done, longest = asyncio.run(scenario())
+    assert done == 60
+    assert longest < 1.0
+
+
+def test_topologies_are_read_as_kind_reads_them() -> None:
+    three = read(topology("three-node"), "c")
+    assert (three.unreachable_toleration, three.node_monitor_grace_period) == (10.0, 16.0)
+    assert [node.name for node in three.nodes] == ["c-control-plane", "c-worker", "c-worker2"]
+    assert read({}, "c").nodes[0].taints == ()
+    with pytest.raises(HostError, match="feature-gates of this topology is not simulated"):
+        read({"kubeadmConfigPatches": ["apiServer: {extraArgs: {feature-gates: X=true}}"]}, "c")
+    assert seconds("1m30s", "x") == 90.0
+    with pytest.raises(HostError, match="x is a duration such as 16s, not 'soon'"):
+        seconds("soon", "x")

@@ -87,7 +87,8 @@ def _serve(found: Settings, bound: socket.socket) -> None:
         del worker
         threading.Thread(target=keep_in_line, args=(opened[0], ending), name="sessions", daemon=True).start()
 
-    def end(*_: Any) -> None:
+    def end(server: Any, worker: Any) -> None:
+        del server, worker
         ending.set()
         for services in opened:
             services.close()

@@ -65,11 +65,17 @@ def _ended(container: Container) -> str:
 
 
 def stuck(pod: Pod) -> bool:
-    """Whether waiting is no use: it has ended, or the image that it still asks for cannot be pulled."""
-    return pod.over or any(
-        one.waiting in ("ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
-        and one.image in str((one.state.get("waiting") or {}).get("message"))
-        for one in pod.containers
+    """Whether waiting is no use: it has ended, a container ends by itself time after time, or the image that it still
+    asks for cannot be pulled. A container that was killed (exit code 137) is only waiting for its back-off."""
+    return pod.over or any(_hopeless(one) for one in pod.containers)
+
+
+def _hopeless(container: Container) -> bool:
+    if container.waiting == "CrashLoopBackOff":
+        return container.restarts >= 2 and container.ended.get("exitCode") != 137
+    message = str((container.state.get("waiting") or {}).get("message"))
+    return container.waiting in ("ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName") and (
+        container.image in message  # a kubelet that has not yet seen a new image still complains about the old one
     )
 
 

@@ -22,8 +22,9 @@ from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
 from simkube.runtime.cri import Container, LogLine, Runtime
 
-SAVE_AFTER = 30.0
-"""Seconds until new log lines and files of a running pod are saved; state changes are saved at once."""
+SAVE_AFTER = (30.0, 300.0)
+"""Seconds until new log lines of a pod are saved: the pause doubles while nothing but log lines comes, so that an idle
+cluster whose probes are logged costs little. Changes of state, and what an exec did, are saved at once."""
 _NODE = "node"
 
 
@@ -86,6 +87,8 @@ class Kubelet(Component):
         self._lost = False
         self._refreshing: set[str] = set()
         self._followed: dict[str, Any] = {}
+        self._pauses: dict[str, float] = {}
+        self._saved: dict[str, tuple[int, int]] = {}
         self._node = self._services()
 
     def _connect(self) -> Client:
@@ -240,6 +243,8 @@ class Kubelet(Component):
         self.dequeue(uid)
         self.dequeue(("save", uid))
         self._side.delete(self._key(uid))
+        self._pauses.pop(uid, None)
+        self._saved.pop(uid, None)
 
     # -- volumes and tokens ------------------------------------------------------------------------------------------
 
@@ -284,6 +289,7 @@ class Kubelet(Component):
             return
         self._follow(uid)
         if seconds <= 0:
+            self._pauses.pop(uid, None)
             self.enqueue(("save", uid))
         else:
             self.enqueue_after(("save", uid), seconds)
@@ -298,7 +304,9 @@ class Kubelet(Component):
 
         def noted(_: LogLine) -> None:
             if ("save", uid) not in self._timers:
-                self._save_later(uid, SAVE_AFTER)
+                pause = self._pauses.get(uid, SAVE_AFTER[0])
+                self._pauses[uid] = min(SAVE_AFTER[1], pause * 2)
+                self._save_later(uid, pause)
 
         logs = [run.container.log for run in pod.runs.values() if run.container is not None and run.running]
         self._followed[uid] = (ids, [each.follow(noted) for each in logs])
@@ -310,9 +318,11 @@ class Kubelet(Component):
     def _save(self, uid: str) -> None:
         self.dequeue(("save", uid))
         worker = self.workers.get(uid)
-        state = None if worker is None else saved(worker.pod)
-        if state is not None:
-            self._side.put(self._key(uid), state)
+        sandbox = None if worker is None else worker.pod.sandbox
+        if worker is None or sandbox is None or self._saved.get(uid) == (id(sandbox), sandbox.version):
+            return
+        self._saved[uid] = (id(sandbox), sandbox.version)
+        self._side.put(self._key(uid), saved(worker.pod))
 
     def touched(self, uid: str) -> None:
         """Somebody worked in a container of the pod: save its files soon."""

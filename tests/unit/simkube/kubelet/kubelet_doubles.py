@@ -318,7 +318,6 @@ class ScriptedSandbox:
         self.ip = ip
         self.containers: list[ScriptedContainer] = []
         self.removed = False
-        self.version = 0
 
     def create(self, config: ContainerConfig) -> ScriptedContainer:
         container = ScriptedContainer(self.runtime, config, self.runtime.script(config.image))
@@ -348,6 +347,11 @@ class ScriptedSandbox:
         self.removed = True
         for container in self.containers:
             container.signal(9)
+
+    @property
+    def version(self) -> int:
+        states = ("created", "running", "exited")
+        return sum(1 + states.index(one.state) + len(one.log.kept) for one in self.containers)
 
     def dump(self) -> dict[str, Any]:
         return {"containers": [self._dump(container) for container in self.containers]}

@@ -1,0 +1,1 @@
+"""What runs on top of a cluster and belongs to it all the same: DNS."""

@@ -38,10 +38,16 @@ Target = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Where a service port leads: its endpoints, and for how many seconds a client keeps to one (0: not)."""
+    """Where a service port leads: its endpoints, and for how many seconds a client keeps to one (0: not).
+
+    With ``by_node`` only the endpoints on the client's own node count; ``drop``: without endpoints packets vanish instead
+    of being refused (traffic policy ``Local``).
+    """
 
     targets: tuple[Target, ...] = ()
     affinity_seconds: float = 0.0
+    by_node: Mapping[str, tuple[Target, ...]] | None = None
+    drop: bool = False
 
 
 @dataclass(slots=True)
@@ -146,16 +152,22 @@ class Network:
             now = self.clock.now()
             self._sticky = {key: kept for key, kept in self._sticky.items() if kept[1] > now and key[1] in self._rules}
 
-    def _choose(self, source: str, where: Target, rule: Rule) -> Target:
-        if not rule.targets:
+    def _choose(self, source: str, where: Target, rule: Rule, own: NodeNet | None) -> Target | None:
+        """An endpoint for a new connection; None when packets vanish, NetworkError ``refused`` without endpoints."""
+        targets = rule.targets
+        if rule.by_node is not None:
+            targets = rule.by_node.get(own.name if own is not None else "", ())
+        if not targets:
+            if rule.drop or (rule.by_node is not None and rule.targets):
+                return None
             raise NetworkError("refused", "Connection refused")
         if not rule.affinity_seconds:
-            return rule.targets[int(self._random.random() * len(rule.targets))]
+            return targets[int(self._random.random() * len(targets))]
         now = self.clock.now()
         kept = self._sticky.get((source, where))
-        target = kept[0] if kept is not None and kept[1] > now and kept[0] in rule.targets else None
+        target = kept[0] if kept is not None and kept[1] > now and kept[0] in targets else None
         if target is None:
-            target = self._random.choice(rule.targets)
+            target = self._random.choice(targets)
         self._sticky[(source, where)] = (target, now + rule.affinity_seconds)
         return target
 
@@ -190,14 +202,15 @@ class Network:
                 raise NetworkError("refused", "Connection refused")
             return Connection(self, sandbox.ports.find(port, loopback=True), own, "127.0.0.1")
         rule = self._rules.get(where)
-        target = where if rule is None else self._choose(source, where, rule)
-        loopback = False
+        target = where if rule is None else self._choose(source, where, rule, own)
+        if target is None:
+            return await self._black_hole()
         pod = self._sandboxes.get(target[0])
         node = pod.node if pod is not None else self._by_address.get(target[0])
         if node is None or not node.reachable:
             return await self._black_hole()
         table = pod.ports if pod is not None else node.ports
-        return Connection(self, table.find(target[1], loopback=loopback), node, source)
+        return Connection(self, table.find(target[1], loopback=False), node, source)
 
     async def _black_hole(self) -> Connection:
         await self.clock.sleep(SYN_TIMEOUT)

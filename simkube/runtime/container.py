@@ -142,6 +142,9 @@ class SimContainer:
         self.attached.append(attached)
         return attached
 
+    def _terminal_output(self, name: str, data: bytes) -> None:
+        self.log.write(name, data)
+
     def _ended(self, code: int) -> None:
         for process in list(self.processes.values()):
             process.end(128 + signals.KILL)
@@ -217,6 +220,10 @@ class SimContainer:
         session.process.run(program)
         return session
 
+    def attach(self, output: Callable[[str, bytes], None]) -> Attached:
+        """Have what its first process writes from now on; ``stdin`` is None when the container has none."""
+        return Attached(self, output)
+
     # -- a restart of the host -------------------------------------------------------------------------------------
 
     def dump(self, volumes: Mapping[int, int]) -> dict[str, Any]:
@@ -235,6 +242,7 @@ class SimContainer:
                 "working_dir": config.working_dir,
                 "stdin": config.stdin,
                 "tty": config.tty,
+                "run_as_user": config.run_as_user,
             },
             "mounts": [[volumes[id(m.volume)], m.path, m.read_only, m.sub_path] for m in config.mounts],
             "state": self.state,
@@ -265,8 +273,7 @@ class SimContainer:
 
 def config_user(config: ContainerConfig, spec: ImageSpec) -> int:
     """The uid its processes run as: of the pod (``run_as_user``), else the image's."""
-    user = getattr(config, "run_as_user", None)
-    return spec.user if user is None else int(user)
+    return spec.user if config.run_as_user is None else config.run_as_user
 
 
 def start_error(name: str, error: FileError, prefix: str) -> StartError:

@@ -73,7 +73,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class ContainerConfig:
-    """What a container is made from; ``command``/``args`` None means the image's own entrypoint/cmd."""
+    """What a container is made from; ``command``/``args`` None means the image's own entrypoint/cmd.
+
+    ``run_as_user`` is a uid, None means the image's own user.
+    """
 
     name: str
     image: str
@@ -84,6 +87,7 @@ class ContainerConfig:
     mounts: Sequence[Mount] = ()
     stdin: bool = False
     tty: bool = False
+    run_as_user: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ Handler = Callable[[LogLine], None]
 class ContainerLog:
     """Keeps :class:`~simkube.runtime.cri.Log`. Bytes come in through :meth:`write`."""
 
-    __slots__ = ("_clock", "_handlers", "_lines", "_partial", "_size", "changed")
+    __slots__ = ("_clock", "_handlers", "_lines", "_partial", "_size", "changed", "taps")
 
     def __init__(self, clock: Clock, changed: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
@@ -32,6 +32,7 @@ class ContainerLog:
         self._partial: dict[str, bytes] = {}
         self._handlers: list[Handler] = []
         self.changed = changed
+        self.taps: list[Callable[[str, bytes], None]] = []
 
     def lines(self) -> list[LogLine]:
         """Every line kept, oldest first, an unfinished one included."""
@@ -53,7 +54,11 @@ class ContainerLog:
         return end
 
     def write(self, stream: str, data: bytes) -> None:
-        """Append output; whole lines become visible."""
+        """Append output; whole lines become visible. ``taps`` get it as it is, terminals' carriage returns included."""
+        for tap in list(self.taps):
+            tap(stream, data)
+        if b"\r\n" in data:
+            data = data.replace(b"\r\n", b"\n")
         text = self._partial.get(stream, b"") + data
         *whole, rest = text.split(b"\n")
         for line in whole:

@@ -12,7 +12,7 @@ from simkube.runtime.files import Device, Directory, File, FileSystem, MountPoin
 if TYPE_CHECKING:
     from simkube.runtime.container import SimContainer
 
-KERNEL = "6.1.0"
+KERNEL = "6.12.0-simkube"
 """The version of the Linux kernel that containers see."""
 
 

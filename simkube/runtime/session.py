@@ -74,3 +74,24 @@ class Attached:
         """Hear nothing more; the process goes on. A no-op when detached."""
         if self in self._others:
             self._others.remove(self)
+
+
+class Attached:
+    """Keeps :class:`~simkube.runtime.cri.Attachment`."""
+
+    def __init__(self, container: SimContainer, output: Callable[[str, bytes], None]) -> None:
+        self.stdin = container.stdin
+        self._container = container
+        self._output = output
+        container.log.taps.append(output)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The terminal has a new size."""
+        if isinstance(self.stdin, Keyboard):
+            self.stdin.resize(columns, rows)
+            self._container.signal(signals.WINCH)
+
+    def detach(self) -> None:
+        """Hear nothing more; the process goes on. A no-op when detached."""
+        if self._output in self._container.log.taps:
+            self._container.log.taps.remove(self._output)

@@ -42,3 +42,7 @@ class Keyboard:
     def resize(self, columns: int, rows: int) -> None:
         """The screen has a new size."""
         self._terminal.size = (columns, rows)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The terminal has a new size."""
+        self._terminal.size = (columns, rows)

@@ -89,7 +89,7 @@ async def _wget_one(process: Process, options: Options, url: str) -> int:
             await process.err("wget: download timed out\n")
             return 1
         except NetworkError as error:
-            await process.err(f"wget: {_wget_words(error, host, await _address(process, host))}\n")
+            await process.err(f"wget: {_wget_words(error, host, await address_of(process, host))}\n")
             return 1
         if "S" in options:
             await process.err(f"  HTTP/1.1 {response.status} {httptext.reason(response.status)}\n")
@@ -108,7 +108,8 @@ async def _wget_one(process: Process, options: Options, url: str) -> int:
     return 1
 
 
-async def _address(process: Process, host: str) -> str:
+async def address_of(process: Process, host: str) -> str:
+    """The first address of a host for messages, or its name when there is none."""
     network = process.container.sandbox.network
     if network.resolver is None and not host[:1].isdigit():
         return host

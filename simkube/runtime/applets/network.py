@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simkube.clock import Future, TimedOut, within
 from simkube.runtime import httptext
+from simkube.runtime.applets.fetching import address_of
 from simkube.runtime.applets.options import integer, parse, seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.files import FileError
@@ -56,12 +57,13 @@ async def nc(process: Process) -> int:
         await process.err(f"nc: {host} ({host}:{port}): Connection timed out\n")
         return 1
     except NetworkError as error:
-        text = f"bad address '{host}'" if error.kind == "name" else f"{host} ({host}:{port}): {error}"
+        where = f"{await address_of(process, host)}:{port}"
+        text = f"bad address '{host}'" if error.kind == "name" else f"{host} ({where}): {error}"
         await process.err(f"nc: {text}\n")
         return 1
     if "z" in options:
         if "v" in options:
-            await process.err(f"{host} ({host}:{port}) open\n")
+            await process.err(f"{host} ({await address_of(process, host)}:{port}) open\n")
         return 0
     data = bytearray()
     while part := await process.read():

@@ -130,7 +130,7 @@ async def uptime(process: Process) -> int:
 
 async def nproc(process: Process) -> int:
     """``nproc``"""
-    await process.out("2\n")
+    await process.out("4\n")
     return 0
 
 
@@ -190,9 +190,9 @@ _EXPR = {
 
 
 async def free(process: Process) -> int:
-    """``free``: a node of 4 GiB with little in use."""
+    """``free``: a node of 8 GiB with little in use."""
     await parse(process, "hmkb")
     await process.out("              total        used        free      shared  buff/cache   available\n")
-    await process.out("Mem:        4194304      262144     3670016           0      262144     3932160\n")
+    await process.out("Mem:        8388608      262144     7864320           0      262144     8126464\n")
     await process.out("Swap:             0           0           0\n")
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+from simkube.clock import Future
+from simkube.proxy.ports import Serve
 from simkube.runtime import httptext, signals
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
 from simkube.runtime.files import FileError
@@ -36,7 +38,7 @@ async def agnhost(process: Process) -> int:
     if command == "pause":
         return await _agnhost_pause(process)
     if command == "netexec":
-        port, answer = _port(options.get("http-port", "8080")), _NetExec(process, options).serve
+        port, answer = _port(options.get("http-port", "8080")), _NetExec(process).serve
     elif command == "serve-hostname":
         port, answer = _port(options.get("port", "9376")), _hostname(process)
     else:
@@ -49,14 +51,27 @@ async def agnhost(process: Process) -> int:
         return 1
     if command == "netexec":
         await process.err(f"Started HTTP server on port {port}\n")
-    number = await stop_request(process)
-    return 0 if command == "serve-hostname" else 128 + number - 128
+    return await _end_of_agnhost(process, command, options)
+
+
+async def _end_of_agnhost(process: Process, command: str, options: dict[str, str]) -> int:
+    """serve-hostname waits to be killed; netexec ends with 2, as Go programs do, or with 0 after its delay."""
+    await stop_request(process)
+    if command == "serve-hostname":
+        await process.err("Shutting down after receiving signal: terminated.\nAwaiting pod deletion.\n")
+        await Future[None]()
+    delay = options.get("delay-shutdown", "0")
+    seconds = int(delay) if delay.isdecimal() and len(delay) < 6 else 0
+    if not seconds:
+        return 2
+    await process.sleep(seconds)
+    return 0
 
 
 async def _agnhost_pause(process: Process) -> int:
     await process.out("Paused\n")
     await stop_request(process)
-    return 0
+    return 2
 
 
 def _port(text: str) -> int:
@@ -66,7 +81,7 @@ def _port(text: str) -> int:
     return number
 
 
-def _hostname(process: Process):  # type: ignore[no-untyped-def] # a closure of type Serve
+def _hostname(process: Process) -> Serve:
     name = process.container.sandbox.config.hostname
 
     async def serve(request: HTTPRequest, peer: str) -> HTTPResponse:
@@ -76,28 +91,26 @@ def _hostname(process: Process):  # type: ignore[no-untyped-def] # a closure of 
 
 
 class _NetExec:
-    """``agnhost netexec``: /, /hostname, /hostName, /clientip, /echo, /exit, /healthz, /header; the rest is refused by name."""
+    """``agnhost netexec``: /hostname, /clientip, /echo, /exit, /healthz, and the time for every other path but the refused."""
 
-    def __init__(self, process: Process, options: dict[str, str]) -> None:
+    REFUSED = ("/shell", "/dial", "/upload", "/shutdown", "/redirect")
+
+    def __init__(self, process: Process) -> None:
         self._process = process
-        delay = options.get("delay-shutdown", "0")
-        self._delay = int(delay) if delay.isdecimal() and len(delay) < 6 else 0
 
     async def serve(self, request: HTTPRequest, peer: str) -> HTTPResponse:
         """One request."""
         path, query = httptext.split_path(request.path)
         process = self._process
         await process.err(f"{request.method} {path[:200]}\n")
-        if path == "/":
-            return httptext.text(200, f"NOW: {process.container.clock.timestamp()}")
+        if path in self.REFUSED:
+            return httptext.text(501, f"agnhost netexec {path} is not simulated\n")
         if path.lower() == "/hostname":
             return httptext.text(200, process.container.sandbox.config.hostname)
         if path == "/clientip":
             return httptext.text(200, f"{peer}:40000")
         if path == "/healthz":
             return httptext.text(200, "")
-        if path == "/header":
-            return httptext.text(200, request.headers.get(query.get("key", "").lower(), ""))
         if path == "/echo":
             code = query.get("code", "200")
             return httptext.text(int(code) if code.isdecimal() and len(code) == 3 else 200, query.get("msg", ""))
@@ -106,7 +119,7 @@ class _NetExec:
             number = int(code) & 255 if code.isdecimal() and len(code) < 6 else 0
             process.container.clock.call_later(0.0, lambda: process.end(number))
             return httptext.text(200, "")
-        return httptext.text(501, f"agnhost netexec {path[:100]} is not simulated\n")
+        return httptext.text(200, f"NOW: {process.container.clock.timestamp()}")
 
 
 async def http_echo(process: Process) -> int:

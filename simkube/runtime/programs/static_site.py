@@ -11,6 +11,7 @@ from simkube.runtime import httptext, signals
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
 from simkube.runtime.files import Directory, FileError, FileSystem
 from simkube.runtime.process import Process
+from simkube.runtime.procfs import KERNEL
 from simkube.runtime.programs.serving import listen, stop_request
 
 
@@ -46,8 +47,8 @@ async def nginx(process: Process) -> int:
             except FileError as error:
                 await _notice(process, "emerg", f"bind() to 0.0.0.0:{port} failed (98: {error.strerror})")
                 return 1
-    for line in (f"nginx/{version}", "OS: Linux 6.1.0", "start worker processes"):
-        await _notice(process, "notice", f"using the {chr(34)}epoll{chr(34)} event method" if line == "" else line)
+    for line in ('using the "epoll" event method', f"nginx/{version}", f"OS: Linux {KERNEL}", "start worker processes"):
+        await _notice(process, "notice", line)
     asked = stop_request(process, (signals.QUIT, signals.TERM, signals.INT))
     process.handlers[signals.HUP] = None
     number = await asked

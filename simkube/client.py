@@ -10,7 +10,6 @@ It refuses to retry conflicts for its callers: a reconcile loop runs again, whic
 
 from __future__ import annotations
 
-import copy
 import logging
 import time
 from collections import deque
@@ -32,7 +31,15 @@ log = logging.getLogger(__name__)
 
 def copy_of(obj: Obj) -> Obj:
     """A deep copy that may be changed and written back."""
-    return copy.deepcopy(obj)
+    return {key: _copied(value) for key, value in obj.items()}
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_copied(each) for each in value]
+    return value
 
 
 def key_of(obj: Obj) -> Key:

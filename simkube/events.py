@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Generic, Literal, TypeVar
 
 from simkube.client import Client, Component, Event, Key, Obj, key_of
@@ -39,6 +40,8 @@ SERIES_SECONDS = 360.0
 """A repetition after so long starts a new event instead of continuing a series."""
 TTL_SECONDS = 3600.0
 """How long an event is kept after it was last written (``kube-apiserver --event-ttl``)."""
+MOST_EVENTS = 1000
+"""So many events a cluster keeps; the oldest make room, so that a storm of them does not take it from other objects."""
 
 V = TypeVar("V")
 
@@ -273,7 +276,10 @@ def _create(client: Client, resource: str, event: Obj, namespace: str, names: _N
 
 
 class EventExpiry(Component):
-    """Deletes events an hour after they were last written; it holds one timer, for the oldest one."""
+    """Deletes events an hour after they were last written, and the oldest when there are too many.
+
+    It holds one timer, for the oldest one.
+    """
 
     name = "event-expiry"
     agent = "kube-apiserver"
@@ -290,6 +296,8 @@ class EventExpiry(Component):
             self._deadlines[key] = (last_written(event.obj) or self.clock.now()) + TTL_SECONDS
             if len(self._deadlines) == 1:
                 self._wait()
+            elif len(self._deadlines) > MOST_EVENTS * 1.2:
+                self.enqueue("oldest")
 
     def _wait(self) -> None:
         if self._deadlines:
@@ -300,6 +308,8 @@ class EventExpiry(Component):
         """Delete what is due and wait for the next."""
         now = self.clock.now()
         due = [where for where, deadline in self._deadlines.items() if deadline <= now]
+        if len(self._deadlines) > MOST_EVENTS * 1.2:
+            due += [where for where in islice(self._deadlines, len(self._deadlines) - MOST_EVENTS) if where not in due]
         for namespace, name in due:
             self.client.delete("events", name, namespace)
         self._wait()

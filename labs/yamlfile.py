@@ -98,7 +98,10 @@ def _document(node: yaml.Node, name: Path | str) -> Document:
         raise Malformed(name, node.start_mark.line + 1, f"not YAML: {error}") from error
     finally:
         loader.dispose()
-    return Document(value, dict(_lines(node, ())))
+    lines: dict[Location, int] = {}
+    for place, line in _lines(node):
+        lines.setdefault(place, line)  # a key's line comes before its value's
+    return Document(value, lines)
 
 
 def _expanded(node: yaml.Node, sizes: dict[int, int], inside: set[int], name: Path | str) -> int:
@@ -125,9 +128,9 @@ def _expanded(node: yaml.Node, sizes: dict[int, int], inside: set[int], name: Pa
     return size
 
 
-def _lines(node: yaml.Node, location: Location, budget: int = 20_000) -> Iterator[tuple[Location, int]]:
+def _lines(node: yaml.Node, budget: int = 20_000) -> Iterator[tuple[Location, int]]:
     """Every location with its line, down to a number of entries that no file written by hand reaches."""
-    waiting: list[tuple[yaml.Node, Location]] = [(node, location)]
+    waiting: list[tuple[yaml.Node, Location]] = [(node, ())]
     while waiting and budget:
         current, place = waiting.pop()
         budget -= 1

@@ -1,0 +1,57 @@
+"""Settings: from the environment, each wrong one refused by its name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from labs.errors import SettingsError
+from labs.settings import find_kubectl, load
+
+
+def test_defaults(tmp_path: Path) -> None:
+    found = load({"KINDLING_HOME": str(tmp_path)})
+    assert found.database_url == f"sqlite:///{tmp_path}/kindling.db"
+    assert (found.host, found.port, found.provider, found.session_hours) == ("127.0.0.1", 8000, "simulated", 4)
+    assert found.topologies.name == "kind-configs"
+    assert found.courses[0].name == "content"
+    assert found.catalogs[0].name == "catalog"
+
+
+def test_further_catalogs(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    found = load({"KINDLING_HOME": str(tmp_path), "KINDLING_CATALOGS": f"{tmp_path / 'a'}:{tmp_path / 'b'}"})
+    assert [path.name for path in found.catalogs] == ["catalog", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("KINDLING_PORT", "http", "expected a whole number from 0 to 65535"),
+        ("KINDLING_PORT", "70000", "expected a whole number from 0 to 65535"),
+        ("KINDLING_SESSION_HOURS", "nan", "expected a number from 0.1 to 720"),
+        ("KINDLING_CATALOGS", "/nowhere/at/all", "expected a folder that exists"),
+        ("KINDLING_TOPOLOGIES", "/nowhere/at/all", "expected a folder that exists"),
+        ("KINDLING_PROVIDER", "cloud", "expected one of simulated, kind"),
+    ],
+)
+def test_wrong_values_are_named(tmp_path: Path, variable: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as refused:
+        load({"KINDLING_HOME": str(tmp_path), variable: value})
+    assert variable in str(refused.value)
+
+
+def test_secrets_are_not_printed(tmp_path: Path) -> None:
+    assert "hush" not in repr(load({"KINDLING_HOME": str(tmp_path), "KINDLING_SECRET_KEY": "hush"}))
+
+
+def test_kubectl_of_the_system_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert find_kubectl(lambda _: "/usr/bin/kubectl") == "/usr/bin/kubectl"
+    (tmp_path / "kubectl").touch()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert find_kubectl(lambda _: None) == str(tmp_path / "kubectl")
+    (tmp_path / "kubectl").unlink()
+    assert find_kubectl(lambda _: None) == "kubectl"

@@ -13,13 +13,18 @@ API_SERVICE_IP = "10.96.0.1"
 API_PORT = 6443
 
 
-def bootstrap(client: Client, api_address: str) -> None:
-    """Make what is missing; ``api_address`` is where the API server is on the pod network."""
+def bootstrap(client: Client, api_address: str, *, dns: str = "") -> None:
+    """Make what is missing.
+
+    ``api_address`` is where the API server is on the pod network, ``dns`` the address pods ask for names ("" for none).
+    """
     for name in NAMESPACES:
         _ensure(client, "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     _ensure(client, "services", _service())
     _ensure(client, "endpoints", _endpoints(api_address))
     _ensure(client, "endpointslices.discovery.k8s.io", _slice(api_address))
+    if dns:
+        _ensure(client, "services", _dns_service(dns))
 
 
 def _ensure(client: Client, resource: str, obj: Obj) -> None:
@@ -46,6 +51,28 @@ def _service() -> Obj:
             "ipFamilyPolicy": "SingleStack",
             "sessionAffinity": "None",
             "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": API_PORT}],
+        },
+    }
+
+
+def _dns_service(address: str) -> Obj:
+    """It holds the address; names are answered by the add-on itself, so it has no selector and no pods behind it."""
+    labels = {"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": address,
+            "clusterIPs": [address],
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "sessionAffinity": "None",
+            "ports": [
+                {"name": "dns", "protocol": "UDP", "port": 53, "targetPort": 53},
+                {"name": "dns-tcp", "protocol": "TCP", "port": 53, "targetPort": 53},
+            ],
         },
     }
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simkube import topology as topologies
+from simkube.addons.dns import CoreDNS
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.settings import Settings
 from simkube.bootstrap import bootstrap
@@ -27,6 +28,7 @@ from simkube.kubelet.node import NodeSettings
 from simkube.live import LiveDriver
 from simkube.outage import Gate, apiserver_down, etcd_down
 from simkube.proxy.network import Network
+from simkube.proxy.services import KubeProxy
 from simkube.runtime.engine import Engine
 from simkube.scheduler.scheduler import Scheduler
 from simkube.store import Store
@@ -64,6 +66,8 @@ class Cluster:
         self._programs: dict[str, list[Component]] = {
             "kube-scheduler": [Scheduler(self.gate, self.work, self.informers, self._control_plane())],
             "kube-controller-manager": list(self.manager.controllers),
+            "kube-proxy": [KubeProxy(self.gate, self.work, self.network, self.informers)],
+            "coredns": [CoreDNS(self.gate, self.work, self.network, self.informers)],
             "event-expiry": [EventExpiry(self.gate, self.work, self.informers)],
         }
         self._stopped: set[str] = set()
@@ -104,7 +108,8 @@ class Cluster:
     def start(self) -> None:
         """Make what a cluster has from the beginning and start every component; a no-op for what runs."""
         plane = self.kubelets.get(self._control_plane())
-        bootstrap(Client(self.apiserver, "kube-apiserver", self.clock), plane.settings.ip if plane else API_ADDRESS)
+        client = Client(self.apiserver, "kube-apiserver", self.clock)
+        bootstrap(client, plane.settings.ip if plane else API_ADDRESS, dns=self.network.dns_address if plane else "")
         for components in self._programs.values():
             for component in components:
                 component.start()

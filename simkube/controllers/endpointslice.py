@@ -33,7 +33,7 @@ class EndpointSliceController(BackendController):
         super().watch()
         self.nodes = self.client.informer("nodes")
         self.slices = self.client.informer(SLICES)
-        self.slices.add_index("service", _service_of)
+        self.slices.add_index("managed", _service_of)
         self.client.observe(SLICES, self.own_changed)
 
     def own_changed(self, event: Event) -> None:
@@ -45,7 +45,7 @@ class EndpointSliceController(BackendController):
         """Bring the service's slices in line with its pods."""
         assert isinstance(key, tuple)
         service = self.services.get(*key)
-        existing = self.slices.indexed("service", key)
+        existing = self.slices.indexed("managed", key)
         if service is None:
             self.triggers.forget(key)
             for each in existing:

@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from simkube.client import Client, Obj
-from simkube.clock import Clock
+from simkube.clock import Clock, spawn
 from simkube.cluster import Cluster
 from simkube.controllers.pods import is_ready
 from simkube.errors import HostError, StatusError
 from simkube.journal import Journal
+from simkube.runtime.cri import HTTPRequest, NetworkError
 from simkube.store import Store
 from simkube.topology import read, seconds
 from tests.unit.simkube.doubles import START, Plane
@@ -92,7 +93,7 @@ def test_a_killed_container_is_started_again(plane: Plane) -> None:
 def test_faults_name_what_there_is(plane: Plane) -> None:
     with pytest.raises(HostError, match=r"no node 'mars'; there are: test-control-plane, test-worker, test-worker2"):
         plane.cluster.stop_node("mars")
-    with pytest.raises(HostError, match=r"no component 'kube-mars'; there are: etcd, "):
+    with pytest.raises(HostError, match=r"no component 'kube-mars'; there are: coredns, etcd, "):
         plane.cluster.stop_component("kube-mars")
     with pytest.raises(HostError, match="default/a/b does not run"):
         plane.cluster.kill_container("default", "a", "b")
@@ -227,3 +228,29 @@ def test_topologies_are_read_as_kind_reads_them() -> None:
     assert seconds("1m30s", "x") == 90.0
     with pytest.raises(HostError, match="x is a duration such as 16s, not 'soon'"):
         seconds("soon", "x")
+
+
+def test_services_are_routed_by_name_from_inside(plane: Plane) -> None:
+    web(plane)
+    (pod, *_) = ready(plane)
+    network = plane.cluster.network
+
+    async def ask(host: str) -> str:
+        return (await network.request(pod["status"]["podIP"], host, 80, HTTPRequest())).body.decode()
+
+    def answer(host: str) -> str:
+        task = spawn(ask(host))
+        plane.settle(5)
+        return task.result()
+
+    assert {answer("web.default.svc.cluster.local").split()[2] for _ in range(12)} == {
+        f"{each['metadata']['name']}," for each in ready(plane)
+    }
+    plane.cluster.stop_component("coredns")
+    asked = spawn(ask("web.default.svc.cluster.local"))
+    plane.settle(60)
+    with pytest.raises(NetworkError):
+        asked.result()
+    address = plane.client.get("services", "web", "default")["spec"]["clusterIP"]
+    plane.cluster.stop_component("kube-proxy")
+    assert "version 1.0" in answer(address)  # rules stay

@@ -48,7 +48,7 @@ def new_pod(request: Request, pod: Obj, store: Store, settings: Settings) -> Non
     """Everything that admission does to a new pod."""
     _service_account(request, pod, store)
     _priority(pod)
-    _tolerations(pod, settings)
+    tolerations(pod, settings)
 
 
 def _refused(pod: Obj, why: str) -> StatusError:
@@ -111,17 +111,18 @@ def _priority(pod: Obj) -> None:
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
 
 
-def _tolerations(pod: Obj, settings: Settings) -> None:
+def tolerations(pod: Obj, settings: Settings) -> None:
+    """A pod tolerates a lost node for a while unless it says how long itself; so also after a change."""
     spec = pod["spec"]
-    tolerations = spec.get("tolerations", [])
+    given = spec.get("tolerations", [])
     wanted = ((_NOT_READY, settings.not_ready_toleration), (_UNREACHABLE, settings.unreachable_toleration))
     missing = [
         {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
         for key, seconds in wanted
-        if not any(_tolerates(each, key) for each in tolerations)
+        if not any(_tolerates(each, key) for each in given)
     ]
     if missing:
-        spec["tolerations"] = [*tolerations, *missing]
+        spec["tolerations"] = [*given, *missing]
 
 
 def _tolerates(toleration: Obj, key: str) -> bool:

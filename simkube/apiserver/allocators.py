@@ -28,7 +28,6 @@ class Allocators:
         others = [each for each in services if each["metadata"].get("uid") != new["metadata"].get("uid")]
         spec = new["spec"]
         if spec.get("type") == "ExternalName":
-            _without_addresses(spec, old)
             return
         before = (old or {}).get("spec", {})
         if before.get("type") != "ExternalName":
@@ -114,13 +113,3 @@ class Allocators:
         elif (wanted, protocol) in taken:
             errors.invalid(path, wanted, "provided port is already allocated")
         taken.add((wanted, protocol))
-
-
-def _without_addresses(spec: Obj, old: Obj | None) -> None:
-    """A service that becomes a name gives back what it no longer needs, when the caller left it as it was."""
-    before = (old or {}).get("spec", {})
-    for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
-        if name in spec and spec[name] == before.get(name):
-            del spec[name]
-    for port in spec.get("ports", ()):
-        port.pop("nodePort", None)

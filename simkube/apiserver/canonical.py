@@ -39,6 +39,18 @@ _POINTERS_OF = {
     "Endpoint": frozenset({"nodeName", "zone", "hostname"}),
     "EndpointAddress": frozenset({"nodeName"}),
 }
+_CONDITION_TIMES = ("lastTransitionTime",)
+_PRESENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "PodCondition": (("lastProbeTime", "lastTransitionTime"), ()),
+    "NodeCondition": (("lastHeartbeatTime", "lastTransitionTime"), ()),
+    "DeploymentCondition": (("lastUpdateTime", "lastTransitionTime"), ()),
+    "ReplicaSetCondition": (_CONDITION_TIMES, ()),
+    "NamespaceCondition": (_CONDITION_TIMES, ()),
+    "ContainerStateRunning": (("startedAt",), ()),
+    "ContainerStateTerminated": (("startedAt", "finishedAt"), ()),
+    "ContainerStatus": ((), ("state", "lastState")),
+}
+"""Fields that are written even when they were not given, by definition: times as null, structs as ``{}``."""
 _NOT_POINTERS = frozenset({("Probe", "timeoutSeconds")})
 _SCALARS = frozenset({"string", "integer", "number", "boolean", "bytes"})
 
@@ -68,6 +80,12 @@ def _struct(value: Obj, type: Type) -> Obj:
         item = _value(item, field.type)
         if item or _kept(type, key, field, item):
             made[key] = item
+    if type.name in _PRESENT:
+        times, structs = _PRESENT[type.name]
+        for key in times:
+            made.setdefault(key, None)
+        for key in structs:
+            made.setdefault(key, {})
     return made
 
 

@@ -28,6 +28,7 @@ from simkube.errors import StatusError, StoreError, bad_request
 log = logging.getLogger(__name__)
 
 STREAMS = frozenset({"log", "exec", "attach", "portforward", "proxy"})
+_ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -89,13 +90,16 @@ class Frontend:
         resource = target.resource
         request = Request(caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
         include, now = query.get("includeObject", ""), self.server.clock.now()
+        if resource.qualified == "endpoints":
+            request.warnings.append(_ENDPOINTS)
         if verb in ("list", "deletecollection"):
             if verb == "list":
                 page = self.server.do_list(request, query)
             else:
                 request.options = _delete_options(http, raw, query)
                 page = self.server.do_delete_collection(request, query)
-            return respond(self._answers.page(resource, page, accept, include, now), accept, request=http)
+            made = self._answers.page(resource, page, accept, include, now)
+            return respond(made, accept, warnings=request.warnings, request=http)
         obj = self._one(http, request, raw)
         status = 201 if verb == "create" or request.created else 200
         made = self._answers.object(resource, obj, accept, include, now)

@@ -5,7 +5,7 @@ The work itself is :mod:`simkube.apiserver.managed_fields`; this says what a req
 
 from __future__ import annotations
 
-from simkube.apiserver import managed_fields
+from simkube.apiserver import conversion, managed_fields
 from simkube.apiserver.request import Request
 from simkube.client import Obj
 
@@ -14,9 +14,12 @@ def record(request: Request, old: Obj | None, new: Obj, now: str, applied: Obj |
     """Write the managed fields of ``new`` (changed in place); those of ``applied`` when the request is an apply."""
     entries = applied["metadata"].get("managedFields") if applied is not None else None
     if applied is None:
-        gvk = request.resource.gvk
+        resource = request.resource
+        before = None if old is None else conversion.shown(resource, old)
+        after = conversion.shown(resource, new)
         time = "" if request.subresource == "scale" else now  # the real server notes no time for a scale
-        made = managed_fields.update(old, new, gvk, request.manager, "Update", request.subresource, time)
+        subresource = request.subresource
+        made = managed_fields.update(before, after, resource.gvk, request.manager, "Update", subresource, time)
         entries = made["metadata"].get("managedFields")
     if entries:
         new["metadata"]["managedFields"] = entries

@@ -50,8 +50,37 @@ def prepare_update(storage: str, kind: Kind, new: Obj, old: Obj, subresource: st
             del new["spec"]["finalizers"]
     if storage == "pods":
         new["status"] = old.get("status", {})
-    if kind.generation and _desired(new) != _desired(old):
+    if storage == "services" and not subresource:
+        _give_up(new["spec"], old["spec"])
+    if kind.generation and (_desired(new) != _desired(old) or _annotated(storage, new, old)):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def _annotated(storage: str, new: Obj, old: Obj) -> bool:
+    """Deployments count a change of annotations too: it may be why they roll."""
+    if storage != "deployments.apps":
+        return False
+    return bool(new["metadata"].get("annotations", {}) != old["metadata"].get("annotations", {}))
+
+
+def _give_up(new: Obj, old: Obj) -> None:
+    """What a service of its new type has no use for goes, when the caller left it as it was (dropTypeDependentFields)."""
+    kind = new.get("type")
+    if kind == "ExternalName":
+        for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+            if name in new and new[name] == old.get(name):
+                del new[name]
+    if kind in ("ClusterIP", "ExternalName") and old.get("type") in ("NodePort", "LoadBalancer"):
+        had = {port.get("nodePort") for port in old.get("ports", ())}
+        for port in new.get("ports", ()):
+            if port.get("nodePort") in had:
+                port.pop("nodePort", None)
+        if new.get("externalTrafficPolicy") == old.get("externalTrafficPolicy"):
+            new.pop("externalTrafficPolicy", None)
+    if kind != "LoadBalancer" and old.get("type") == "LoadBalancer":
+        for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
+            if new.get(name) == old.get(name):
+                new.pop(name, None)
 
 
 def _take_back(new: Obj, old: Obj, name: str) -> None:

@@ -38,7 +38,7 @@ def answer(request: Request, review: Obj, server: APIServer) -> Obj:
     caller, spec = request.caller, review.get("spec", {})
     kind = request.resource.kind
     if kind == "SelfSubjectReview":
-        made["status"] = {"userInfo": _user(caller)}
+        made["status"] = {"userInfo": _user(caller, server)}
     elif kind == "TokenReview":
         made["status"] = _token(str(spec.get("token", "")), server)
     elif kind == "SelfSubjectRulesReview":
@@ -51,15 +51,16 @@ def answer(request: Request, review: Obj, server: APIServer) -> Obj:
     return made
 
 
-def _user(caller: Caller) -> Obj:
-    return {"username": caller.user, "groups": list(caller.groups)}
+def _user(caller: Caller, server: APIServer) -> Obj:
+    uid = tokens.uid_of(caller.user, server)
+    return {"username": caller.user, **({"uid": uid} if uid else {}), "groups": list(caller.groups)}
 
 
 def _token(token: str, server: APIServer) -> Obj:
     caller = tokens.caller_of(token, server)
     if caller is None:
         return {"user": {}, "error": "[invalid bearer token]"}
-    return {"authenticated": True, "user": _user(caller), "audiences": ["https://kubernetes.default.svc.cluster.local"]}
+    return {"authenticated": True, "user": _user(caller, server), "audiences": ["https://kubernetes.default.svc.cluster.local"]}
 
 
 def _rules(caller: Caller) -> Obj:

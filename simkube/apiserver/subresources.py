@@ -108,10 +108,8 @@ class Subresources:
     def _bound(self, pod: Obj, binding: Obj, node: str) -> Obj:
         kept = [each for each in pod["status"].get("conditions", ()) if each["type"] != "PodScheduled"]
         now = self._server.clock.timestamp()
-        generation = pod["metadata"].get("generation", 1)
         condition = {
             "type": "PodScheduled",
-            "observedGeneration": generation,
             "status": "True",
             "lastProbeTime": None,
             "lastTransitionTime": now,
@@ -145,7 +143,6 @@ class Subresources:
     def _mark_disrupted(self, request: Request, pod: Obj) -> None:
         condition = {
             "type": "DisruptionTarget",
-            "observedGeneration": pod["metadata"].get("generation", 1),
             "status": "True",
             "lastProbeTime": None,
             "lastTransitionTime": self._server.clock.timestamp(),

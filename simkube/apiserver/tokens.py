@@ -70,6 +70,7 @@ def issue(wanted: Obj, account: Obj, server: APIServer) -> Obj:
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
         "metadata": {
+            "uid": new_uid(),
             "name": meta["name"],
             "namespace": meta["namespace"],
             "creationTimestamp": server.clock.timestamp(),
@@ -83,6 +84,14 @@ def _sign(claims: Obj, server: APIServer) -> str:
     head = _encode(json.dumps({"alg": "HS256", "kid": server.store.cluster_id}).encode())
     body = f"{head}.{_encode(json.dumps(claims).encode())}"
     return f"{body}.{_encode(hmac.digest(_key(server), body.encode(), hashlib.sha256))}"
+
+
+def uid_of(user: str, server: APIServer) -> str | None:
+    """The uid of the service account behind a user name; None for other users."""
+    prefix, _, rest = user.partition("system:serviceaccount:")
+    namespace, _, name = rest.partition(":")
+    account = server.store.get("serviceaccounts", namespace, name) if not prefix and rest else None
+    return None if account is None else str(account["metadata"]["uid"])
 
 
 def caller_of(token: str, server: APIServer) -> Caller | None:

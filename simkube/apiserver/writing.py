@@ -107,6 +107,8 @@ class Writer:
         _keep_identity(meta, before)
         kind.defaults(new)
         ownership.record(request, old, new, self._clock.timestamp(), managed)
+        if resource.storage == "pods" and not request.subresource:
+            admission.tolerations(new, self._settings)
         prepare_update(request.resource.storage, kind, new, old, request.subresource)
         self._validate_changed(request, kind, new, old)
         if _same(new, old):

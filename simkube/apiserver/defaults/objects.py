@@ -58,6 +58,7 @@ def event(obj: Obj) -> None:
         obj.setdefault(name, None)
     obj.setdefault("reportingComponent", "")
     obj.setdefault("reportingInstance", "")
+    obj.setdefault("metadata", {})
 
 
 def endpoints(obj: Obj) -> None:

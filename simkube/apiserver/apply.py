@@ -117,7 +117,7 @@ class _Apply:
         asked = field_set(self._applied, self._type)
         wanted = stripped(asked, self._ignored)
         merged: Obj = merge(self._live, self._applied, self._type)
-        merged = self._prune(merged, managers, asked, last.fields if last else {})
+        merged = _dropped_nulls(self._prune(merged, managers, asked, last.fields if last else {}))
         changes = changed(self._live, merged, self._type, self._ignored)
         others = dict(managers)
         conflicts = _conflicts(others, union(changes.modified, changes.added))
@@ -155,7 +155,6 @@ class _Apply:
         return result
 
     def _finished(self, obj: Obj, managers: Managers) -> Obj:
-        obj = _dropped_nulls(obj)
         if self._identity.manager == KUBECTL and _last_applied(self._live):
             obj = _annotated(obj, self._applied)
         entries = encode(cap(managers))

@@ -242,6 +242,20 @@ def _encode(identity: Identity, entry: Entry) -> Obj:
     return encoded
 
 
+def only_times_differ(old: Obj, new: Obj) -> bool:
+    """Whether a write would change nothing but times in ``managedFields``; the real server takes it for none."""
+    before, after = old["metadata"], new["metadata"]
+    entries, others = before.get("managedFields") or [], after.get("managedFields") or []
+    if len(entries) != len(others) or before.keys() != after.keys() or old.keys() != new.keys():
+        return False
+    for one, other in zip(entries, others, strict=True):
+        if {**one, "time": ""} != {**other, "time": ""}:
+            return False
+    if any(before[key] != after[key] for key in before if key != "managedFields"):
+        return False
+    return all(old[key] == new[key] for key in old if key != "metadata")
+
+
 def take_replicas(obj: Obj, gvk: GVK, manager: str, path: Iterable[str] = ("spec", "replicas")) -> Obj:
     """``obj`` with the field behind its scale subresource owned by ``manager`` alone, as a write of the scale leaves
     it."""

@@ -25,3 +25,5 @@ def record(request: Request, old: Obj | None, new: Obj, now: str, applied: Obj |
         new["metadata"]["managedFields"] = entries
     else:
         new["metadata"].pop("managedFields", None)
+    if old is not None and managed_fields.only_times_differ(old, new):
+        new["metadata"]["managedFields"] = old["metadata"].get("managedFields", [])

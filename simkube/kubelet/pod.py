@@ -51,6 +51,8 @@ class Pod:
     initialized: bool = False
     terminating: bool = False
     over: bool = False
+    lost: bool = False
+    """Its sandbox is gone and was not made again yet."""
     failure: tuple[str, str] | None = None
     """``(reason, message)`` of the pod's status when the kubelet itself failed it."""
     publish: Callable[[], None] = lambda: None

@@ -125,5 +125,4 @@ def lose(pod: Pod) -> None:
     pod.files = {}
     pod.mounted = False
     pod.initialized = False
-    if had:
-        pod.event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+    pod.lost = had

@@ -16,6 +16,8 @@ _POD_FIELDS = {
     "runtimeClassName": "a runtime class",
     "ephemeralContainers": "an ephemeral container",
     "resourceClaims": "a resource claim",
+    "shareProcessNamespace": "a process namespace shared by containers",
+    "hostAliases": "an entry of one's own in /etc/hosts",
 }
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 

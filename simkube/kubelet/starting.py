@@ -6,6 +6,8 @@ the real kubelet. What fails leaves ``run.waiting`` and ``run.retry_at``; the ca
 
 from __future__ import annotations
 
+from typing import Any
+
 from simkube.clock import Clock
 from simkube.kubelet.actions import act
 from simkube.kubelet.containers import Run
@@ -13,7 +15,7 @@ from simkube.kubelet.env import ConfigError, environment, expand
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.stopping import kill
 from simkube.kubelet.volumes import MountError, mounts
-from simkube.runtime.cri import ContainerConfig, Image, ImageError, Mount, StartError
+from simkube.runtime.cri import Container, ContainerConfig, Image, ImageError, Mount, StartError
 
 HOOK_SECONDS = 600.0
 """A postStart hook without an end is given up after this; the real kubelet waits for ever."""
@@ -113,16 +115,12 @@ async def start(pod: Pod, run: Run) -> None:
     if image is None or pod.sandbox is None:
         return
     try:
-        config = _config(pod, run)
-    except (ConfigError, MountError) as error:
+        container = pod.sandbox.create(_config(pod, run))
+        _refuse_root(pod, run, container)
+    except (ConfigError, MountError, ImageError) as error:
         pod.event("Warning", "Failed", f"Error: {error}", run)
-        _wait(pod, run, "CreateContainerConfigError", str(error), CONFIG_RETRY)
-        return
-    try:
-        container = pod.sandbox.create(config)
-    except ImageError as error:
-        pod.event("Warning", "Failed", f"Error: {error}", run)
-        _wait(pod, run, "CreateContainerError", str(error), CONFIG_RETRY)
+        reason = "CreateContainerError" if isinstance(error, ImageError) else "CreateContainerConfigError"
+        _wait(pod, run, reason, str(error), CONFIG_RETRY)
         return
     _begin(pod, run)
     run.container, run.image_id = container, image.id
@@ -184,7 +182,30 @@ def _config(pod: Pod, run: Run) -> ContainerConfig:
         mounts=found,
         stdin=bool(run.spec.get("stdin")),
         tty=bool(run.spec.get("tty")),
+        run_as_user=_security(pod, run, "runAsUser"),
+        read_only_root=bool(_security(pod, run, "readOnlyRootFilesystem")),
     )
+
+
+def _security(pod: Pod, run: Run, field: str) -> Any:
+    """A field of the container's security context, or of the pod's."""
+    for context in (run.spec.get("securityContext") or {}, pod.spec.get("securityContext") or {}):
+        if context.get(field) is not None:
+            return context[field]
+    return None
+
+
+def _refuse_root(pod: Pod, run: Run, container: Container) -> None:
+    """``runAsNonRoot`` is checked when the user is known (``verifyRunAsNonRoot``)."""
+    if container.uid != 0 or not _security(pod, run, "runAsNonRoot"):
+        return
+    where = f'(pod: "{pod.name}_{pod.namespace}({pod.uid})", container: {run.name})'
+    if pod.sandbox is not None:
+        container.stop(0)
+        pod.sandbox.forget(container)
+    if _security(pod, run, "runAsUser") is None:
+        raise ConfigError(f"container has runAsNonRoot and image will run as root {where}")
+    raise ConfigError(f"container's runAsUser breaks non-root policy {where}")
 
 
 async def _post_start(pod: Pod, run: Run) -> None:

@@ -155,6 +155,9 @@ class PodWorker:
 
     def _make_sandbox(self) -> bool:
         pod = self.pod
+        if pod.lost:
+            pod.lost = False
+            pod.event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         try:
             pod.sandbox = self._node.runtime.sandbox(pod.sandbox_config())
         except NetworkError as error:

@@ -63,7 +63,6 @@ class SimContainer:
         self.env = {**spec.env, "HOSTNAME": sandbox.config.hostname, **config.env}
         self.processes: dict[int, Process] = {}
         self.stdin: PipeInput | Keyboard | None = None
-        self.attached: list[Attached] = []
         self._last_pid = 0
         self._grace: Timer | None = None
         self.quota = Quota(ROOT_BYTES)
@@ -79,6 +78,7 @@ class SimContainer:
             volume = mount.volume
             if isinstance(volume, MemoryVolume):
                 files.mount(mount.path, volume.mount_point(read_only=mount.read_only, sub_path=mount.sub_path))
+        files.mounts["/"].read_only = self.config.read_only_root
         return files
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -120,30 +120,15 @@ class SimContainer:
 
     def _standard_streams(self) -> dict[int, Stream]:
         if self.config.tty:
-            terminal = Terminal(self, self._wrote)
+            terminal = Terminal(self, self.log.write)
             self.stdin = Keyboard(terminal)
             return {0: terminal, 1: terminal.hold(), 2: terminal.hold()}
-        out, err = OutputStream("stdout", self._wrote), OutputStream("stderr", self._wrote)
+        out, err = OutputStream("stdout", self.log.write), OutputStream("stderr", self.log.write)
         if self.config.stdin:
             pipe = Pipe(MOST_WAITING)
             self.stdin = PipeInput(pipe)
             return {0: pipe.reader, 1: out, 2: err}
         return {0: NullStream(), 1: out, 2: err}
-
-    def _wrote(self, stream: str, data: bytes) -> None:
-        """Its first process wrote something: for the log, and for who is attached."""
-        self.log.write(stream, data.replace(b"\r\n", b"\n") if self.config.tty else data)
-        for attached in list(self.attached):
-            attached.output(stream, data)
-
-    def attach(self, output: Callable[[str, bytes], None]) -> Attached:
-        """Have what its first process writes from now on, as it is written."""
-        attached = Attached(self.attached, output, self.stdin)
-        self.attached.append(attached)
-        return attached
-
-    def _terminal_output(self, name: str, data: bytes) -> None:
-        self.log.write(name, data)
 
     def _ended(self, code: int) -> None:
         for process in list(self.processes.values()):
@@ -243,6 +228,7 @@ class SimContainer:
                 "stdin": config.stdin,
                 "tty": config.tty,
                 "run_as_user": config.run_as_user,
+                "read_only_root": config.read_only_root,
             },
             "mounts": [[volumes[id(m.volume)], m.path, m.read_only, m.sub_path] for m in config.mounts],
             "state": self.state,

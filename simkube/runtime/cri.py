@@ -88,6 +88,7 @@ class ContainerConfig:
     stdin: bool = False
     tty: bool = False
     run_as_user: int | None = None
+    read_only_root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +158,12 @@ class Attachment(Protocol):
 class Container(Protocol):
     """A container of a sandbox. ``exited`` gives the exit code of its first process once that has ended.
 
-    ``state`` is ``created``, ``running`` or ``exited``; times are cluster seconds, 0.0 when not yet.
+    ``state`` is ``created``, ``running`` or ``exited``; times are cluster seconds, 0.0 when not yet. ``uid`` is the
+    number of the user that its processes run as.
     """
 
     id: str
+    uid: int
     config: ContainerConfig
     image: Image
     state: str

@@ -56,27 +56,6 @@ class Session:
 
 
 class Attached:
-    """Keeps :class:`~simkube.runtime.cri.Attachment`. ``others`` is the container's list of who is attached."""
-
-    def __init__(
-        self, others: list[Attached], output: Callable[[str, bytes], None], stdin: PipeInput | Keyboard | None
-    ) -> None:
-        self.output = output
-        self.stdin: PipeInput | Keyboard | None = stdin
-        self._others = others
-
-    def resize(self, columns: int, rows: int) -> None:
-        """The terminal has a new size."""
-        if isinstance(self.stdin, Keyboard):
-            self.stdin.resize(columns, rows)
-
-    def detach(self) -> None:
-        """Hear nothing more; the process goes on. A no-op when detached."""
-        if self in self._others:
-            self._others.remove(self)
-
-
-class Attached:
     """Keeps :class:`~simkube.runtime.cri.Attachment`."""
 
     def __init__(self, container: SimContainer, output: Callable[[str, bytes], None]) -> None:

@@ -262,6 +262,7 @@ class ScriptedContainer:
     def __init__(self, runtime: ScriptedRuntime, config: ContainerConfig, script: Script) -> None:
         self.id = f"c{next(runtime.ids)}"
         self.config = config
+        self.uid = config.run_as_user or 0
         self.script = script
         self.image = Image(f"docker.io/library/{config.image}", "sha256:1", 0.0)
         self.state = "created"

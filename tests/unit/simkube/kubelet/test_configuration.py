@@ -253,3 +253,28 @@ def test_a_pods_start_time_is_the_clusters_time() -> None:
     node.run({"containers": [_container()]})
     assert node.status()["startTime"] == "2026-01-01T01:00:00Z"
     assert node.clock.now() == START + 3600
+
+
+class TestSecurityContext:
+    @pytest.mark.parametrize(
+        ("context", "message"),
+        [
+            ({"runAsNonRoot": True}, "container has runAsNonRoot and image will run as root"),
+            ({"runAsNonRoot": True, "runAsUser": 0}, "container's runAsUser breaks non-root policy"),
+        ],
+    )
+    def test_a_root_user_that_is_not_wanted(self, context: dict[str, Any], message: str) -> None:
+        node = Node({"web": Script()})
+        node.run({"containers": [_container(securityContext=context)]})
+        waiting = node.container()["state"]["waiting"]
+        assert waiting["reason"] == "CreateContainerConfigError"
+        assert waiting["message"] == f'{message} (pod: "web_default(uid-web)", container: web)'
+        assert node.runtime.sandboxes[0].containers == []
+
+    def test_the_containers_context_overrides_the_pods(self) -> None:
+        node = Node({"web": Script()})
+        container = _container(securityContext={"runAsUser": 1000, "readOnlyRootFilesystem": True})
+        node.run({"containers": [container], "securityContext": {"runAsUser": 0, "runAsNonRoot": True}})
+        config = node.runtime.started[0].config
+        assert (config.run_as_user, config.read_only_root) == (1000, True)
+        assert node.status()["phase"] == "Running"

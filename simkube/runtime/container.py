@@ -24,14 +24,14 @@ from simkube.runtime.session import Attached, Session
 from simkube.runtime.stdin import MOST_WAITING, Keyboard, PipeInput
 from simkube.runtime.streams import NullStream, OutputStream, Pipe, Stream
 from simkube.runtime.terminal import Terminal
-from simkube.runtime.volume import MemoryVolume, dump_tree, restore_tree
+from simkube.runtime.volume import MemoryVolume, dump_tree, private_size, restore_tree
 
 if TYPE_CHECKING:
     from simkube.runtime.sandbox import PodSandbox
 
 MAX_PROCESSES = 64
 ROOT_BYTES = 8 * 1024 * 1024
-CONTAINER_STEPS = (6_000.0, 30_000.0)
+CONTAINER_STEPS = (1_500.0, 12_000.0)
 """Steps a second and at most at once for one container."""
 
 _SHIM = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
@@ -65,7 +65,7 @@ class SimContainer:
         self.stdin: PipeInput | Keyboard | None = None
         self._last_pid = 0
         self._grace: Timer | None = None
-        self.quota = Quota(ROOT_BYTES)
+        self.quota = Quota(ROOT_BYTES, sandbox.network.storage)
         self.root = spec.root
         self.files = self._mount(Directory())
 
@@ -245,6 +245,7 @@ class SimContainer:
         """Take back what :meth:`dump` gave; what ran starts from its beginning, with times and id unchanged."""
         root = Directory()
         root.entries = restore_tree(state["root"], self.root)
+        self.quota.charge(private_size(root) - self.quota.used)
         self.files = self._mount(root)
         self.log.restore(state["log"])
         self.durable = dict(state["durable"])

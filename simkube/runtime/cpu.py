@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from simkube.clock import Clock
 
-SLICE = 500
+SLICE = 100
 """Steps done in one go before others get a turn."""
 
-PAUSE = 0.002
+PAUSE = 0.004
 """Seconds of cluster time between two slices while there is budget."""
 
 

@@ -72,7 +72,7 @@ class Engine:
 
     def volume(self) -> MemoryVolume:
         """A new, empty volume."""
-        return MemoryVolume(self.clock.now)
+        return MemoryVolume(self.clock.now, parent=self.network.storage)
 
     def sandbox(self, config: SandboxConfig, *, ip: str = "", state: Mapping[str, Any] | None = None) -> PodSandbox:
         """A new sandbox; with ``ip`` and ``state`` one that was there before the host's restart.

@@ -37,12 +37,13 @@ class FileError(SimkubeError):
 
 
 class Quota:
-    """The bytes that one tree may hold."""
+    """The bytes that one tree may hold; ``parent`` is charged as well."""
 
-    __slots__ = ("limit", "used", "version")
+    __slots__ = ("_parent", "limit", "used", "version")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, parent: Quota | None = None) -> None:
         self.limit = limit
+        self._parent = parent
         self.used = 0
         self.version = 0
 
@@ -50,8 +51,16 @@ class Quota:
         """Take ``size`` bytes (give back when negative); FileError ENOSPC when there are none left."""
         if size > 0 and self.used + size > self.limit:
             raise FileError(errno.ENOSPC)
+        if self._parent is not None:
+            self._parent.charge(size)
         self.used += size
         self.version += 1
+
+    def close(self) -> None:
+        """The tree is gone: give everything back. A no-op the second time."""
+        if self._parent is not None:
+            self._parent.charge(-self.used)
+            self._parent = None
 
 
 class Node:

@@ -74,6 +74,7 @@ class PodSandbox:
         """Drop an ended container with its log and files."""
         if container in self.containers and container.state == "exited":
             self.containers.remove(container)
+            container.quota.close()
             self.touch()
 
     async def http(self, port: int, request: HTTPRequest) -> HTTPResponse:
@@ -98,6 +99,9 @@ class PodSandbox:
         self.removed = True
         for container in self.containers:
             container.signal(signals.KILL)
+            container.quota.close()
+        for volume in self.volumes():
+            volume.quota.close()
         self.network.detach(self)
 
     def dump(self) -> Mapping[str, Any]:
@@ -111,7 +115,7 @@ class PodSandbox:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`dump` gave; containers that ran run again, from the beginning of their programs."""
-        volumes = [MemoryVolume(self.clock.now) for _ in state["volumes"]]
+        volumes = [MemoryVolume(self.clock.now, parent=self.network.storage) for _ in state["volumes"]]
         for volume, kept in zip(volumes, state["volumes"], strict=True):
             volume.restore(kept)
         for kept in state["containers"]:

@@ -6,7 +6,7 @@ from simkube.runtime.streams import Pipe
 from simkube.runtime.terminal import Terminal
 
 MOST_WAITING = 8 * 1024 * 1024
-"""Bytes kept for a process that does not read; what is beyond is dropped."""
+"""Bytes kept for a process that does not read; with more, its reads fail."""
 
 
 class PipeInput:

@@ -63,6 +63,7 @@ class Pipe:
         self.reader = PipeReader(self)
         self.writer = PipeWriter(self)
         self.read_closed = False
+        self.overflowed = False
         self.write_closed = False
 
     def wake(self) -> None:
@@ -84,6 +85,8 @@ class Pipe:
         del self._data[:most]
         if data:
             self.wake()
+        elif self.overflowed:
+            raise FileError(errno.EIO)
         return data
 
     async def give(self, data: bytes) -> None:
@@ -101,8 +104,11 @@ class Pipe:
             self.wake()
 
     def offer(self, data: bytes) -> None:
-        """Put what fits at once and drop the rest: for callers outside the cluster, who do not wait."""
-        self._data += data[: max(0, self._size - len(self._data))]
+        """Put data at once, for callers outside the cluster, who do not wait; too much of it ends in an EIO of the reader."""
+        if len(self._data) + len(data) > self._size:
+            self.overflowed = self.write_closed = True
+        elif not self.write_closed:
+            self._data += data
         self.wake()
 
 

@@ -28,10 +28,10 @@ VOLUME_BYTES = 8 * 1024 * 1024
 class MemoryVolume:
     """Keeps :class:`~simkube.runtime.cri.Volume`. Paths are relative to the volume's root."""
 
-    def __init__(self, now: Callable[[], float], label: str = "") -> None:
+    def __init__(self, now: Callable[[], float], label: str = "", parent: Quota | None = None) -> None:
         self.label = label
         self.root = Directory(0o777, now())
-        self.quota = Quota(VOLUME_BYTES)
+        self.quota = Quota(VOLUME_BYTES, parent)
         self._files = FileSystem(self.root, self.quota, now)
 
     def write(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
@@ -92,7 +92,16 @@ class MemoryVolume:
         """Take back what :meth:`dump` gave."""
         self.label = str(state["label"])
         self.root.entries = restore_tree(state["tree"], None)
-        self.quota.used = tree_size(self.root)
+        self.quota.charge(tree_size(self.root) - self.quota.used)
+
+
+def private_size(directory: Directory) -> int:
+    """The quota that what is private in a tree takes."""
+    size = 0
+    for node in directory.entries.values():
+        if not node.shared:
+            size += NODE_COST + private_size(node) if isinstance(node, Directory) else tree_size(node)
+    return size
 
 
 def dump_tree(directory: Directory) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from simkube.clock import Future
 from simkube.runtime import signals
 from simkube.runtime.applets.listing import owner
 from simkube.runtime.applets.options import integer, name_of, parse, seconds_of
+from simkube.runtime.applets.reading import content, open_operand
 from simkube.runtime.applets.paths import run_command
 from simkube.runtime.executables import load, which
 from simkube.runtime.files import FileError
@@ -272,9 +273,8 @@ async def printenv(process: Process) -> int:
 async def xargs(process: Process) -> int:
     """``xargs [-n N] [-I R] [-r] [-t] [-0] COMMAND...``"""
     options = await parse(process, "rt0", "nI", stop_early=True)
-    data = bytearray()
-    while part := await process.read():
-        data += part
+    stream = await open_operand(process, "-")
+    data = await content(process, stream, 1 << 20) if stream is not None else b""
     text = data.decode("utf-8", "surrogateescape")
     marker = options.values.get("I")
     items = text.split("\0") if "0" in options else text.splitlines() if marker else text.split()

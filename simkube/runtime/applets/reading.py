@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 from simkube.runtime.applets.options import name_of
 from simkube.runtime.files import FileError
-from simkube.runtime.process import Process
+from simkube.runtime.process import Exit, Process
 from simkube.runtime.streams import Stream
 
-MAX_CONTENT = 16 * 1024 * 1024
+MAX_CONTENT = 4 * 1024 * 1024
+MAX_LINE = 256 * 1024
 
 
 async def complain_file(process: Process, path: str, error: FileError, *, verb: str = "open") -> None:
@@ -50,8 +51,9 @@ async def lines(process: Process, stream: Stream) -> AsyncIterator[str]:
         *whole, rest = (rest + data).split(b"\n")
         for line in whole:
             yield line.decode("utf-8", "surrogateescape")
-        if len(rest) > MAX_CONTENT:
-            break
+        if len(rest) > MAX_LINE:
+            await process.err(f"{name_of(process)}: a line of more than {MAX_LINE // 1024} KiB is not simulated\n")
+            raise Exit(2)
     if rest:
         yield rest.decode("utf-8", "surrogateescape")
 
@@ -62,5 +64,6 @@ async def content(process: Process, stream: Stream, most: int = MAX_CONTENT) -> 
     async for part in chunks(process, stream):
         data += part
         if len(data) > most:
-            break
-    return bytes(data[:most])
+            await process.err(f"{name_of(process)}: more than {most >> 20} MiB of input are not simulated\n")
+            raise Exit(2)
+    return bytes(data)

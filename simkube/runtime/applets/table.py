@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simkube.runtime.applets import (
+    archive,
     awk,
     columns,
     conditions,
@@ -85,7 +86,7 @@ APPLETS: dict[str, Program] = {
     "sync": system.true,
     "tac": text.tac,
     "tail": text.tail,
-    "tar": processes.refused,
+    "tar": archive.tar,
     "tee": text.tee,
     "test": conditions.test,
     "timeout": processes.timeout,

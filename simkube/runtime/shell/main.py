@@ -207,7 +207,9 @@ async def read_line(process: Process, fd: int = 0, most: int = MAX_INPUT) -> str
         data += byte
         if byte == b"\n":
             break
-    await process.work(1 + len(data) / 64)
+        if len(data) % 256 == 0:
+            await process.work(4)
+    await process.work(1 + len(data) % 256 / 64)
     return data.decode("utf-8", "surrogateescape") if data else None
 
 

@@ -7,9 +7,9 @@ Stopping the component is a stopped kubelet: its containers go on and nobody loo
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from simkube.client import Client, Component, Event, Informers, Obj, Server, WorkLoop
 from simkube.events import Recorder
@@ -17,27 +17,13 @@ from simkube.kubelet.actions import Network
 from simkube.kubelet.env import service_variables
 from simkube.kubelet.node import NodeSettings, register
 from simkube.kubelet.pod import NodeServices
-from simkube.kubelet.recovery import lose, recover, saved
+from simkube.kubelet.recovery import lose, recover
+from simkube.kubelet.saving import Saver, SideStore
 from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
-from simkube.runtime.cri import Container, LogLine, Runtime
+from simkube.runtime.cri import Container, Runtime
 
-SAVE_AFTER = (30.0, 300.0)
-"""Seconds until new log lines of a pod are saved: the pause doubles while nothing but log lines comes, so that an idle
-cluster whose probes are logged costs little. Changes of state, and what an exec did, are saved at once."""
 _NODE = "node"
-
-
-class SideStore(Protocol):
-    """Where a kubelet keeps what must outlive the host process (``simkube.store.Side``)."""
-
-    def put(self, key: str, value: Any) -> None: ...
-
-    def get(self, key: str) -> Any: ...
-
-    def items(self, prefix: str = "") -> Iterator[tuple[str, Any]]: ...
-
-    def delete(self, key: str) -> None: ...
 
 
 class NodeRuntime(Runtime, Protocol):
@@ -81,14 +67,11 @@ class Kubelet(Component):
         self.workers: dict[str, PodWorker] = {}
         self.powered = True
         self.paused = False
-        self._side = side_store
+        self._saver = Saver(side_store, node_name, self._save_later)
         self._network = network
         self._silent_since = loop.clock.now()
         self._lost = False
         self._refreshing: set[str] = set()
-        self._followed: dict[str, Any] = {}
-        self._pauses: dict[str, float] = {}
-        self._saved: dict[str, tuple[int, int]] = {}
         self._node = self._services()
 
     def _connect(self) -> Client:
@@ -198,12 +181,12 @@ class Kubelet(Component):
             self._node,
             obj,
             wake=lambda seconds: self._wake(uid, seconds),
-            save=lambda: self._save_later(uid, 0.0),
+            save=lambda: self.touched(uid),
             forget=lambda: self._forget(uid),
         )
         self.workers[uid] = worker
         if (obj.get("status") or {}).get("startTime"):
-            recover(worker.pod, self._side.get(self._key(uid)))
+            recover(worker.pod, self._saver.state(uid))
         return worker
 
     def _wake(self, uid: str, seconds: float) -> None:
@@ -221,7 +204,8 @@ class Kubelet(Component):
         elif isinstance(key, tuple):
             what, uid = key
             if what == "save":
-                self._save(uid)
+                if uid in self.workers:
+                    self._saver.save(self.workers[uid].pod)
             elif uid in self.workers:
                 self._refreshing.discard(uid)
                 self.workers[uid].refresh_volumes()
@@ -239,12 +223,9 @@ class Kubelet(Component):
 
     def _forget(self, uid: str) -> None:
         self.workers.pop(uid, None)
-        self._unfollow(uid)
         self.dequeue(uid)
         self.dequeue(("save", uid))
-        self._side.delete(self._key(uid))
-        self._pauses.pop(uid, None)
-        self._saved.pop(uid, None)
+        self._saver.forget(uid)
 
     # -- volumes and tokens ------------------------------------------------------------------------------------------
 
@@ -281,57 +262,23 @@ class Kubelet(Component):
 
     # -- what outlives the process -----------------------------------------------------------------------------------
 
-    def _key(self, uid: str) -> str:
-        return f"kubelet/{self.node_name}/{uid}"
-
     def _save_later(self, uid: str, seconds: float) -> None:
-        if not self.running or uid not in self.workers:
-            return
-        self._follow(uid)
-        if seconds <= 0:
-            self._pauses.pop(uid, None)
-            self.enqueue(("save", uid))
-        else:
-            self.enqueue_after(("save", uid), seconds)
-
-    def _follow(self, uid: str) -> None:
-        """Have new log lines of the pod saved too, a while after the first of them."""
-        pod = self.workers[uid].pod
-        ids = tuple(run.container.id for run in pod.runs.values() if run.container is not None and run.running)
-        if self._followed.get(uid, ((), ()))[0] == ids:
-            return
-        self._unfollow(uid)
-
-        def noted(_: LogLine) -> None:
-            if ("save", uid) not in self._timers:
-                pause = self._pauses.get(uid, SAVE_AFTER[0])
-                self._pauses[uid] = min(SAVE_AFTER[1], pause * 2)
-                self._save_later(uid, pause)
-
-        logs = [run.container.log for run in pod.runs.values() if run.container is not None and run.running]
-        self._followed[uid] = (ids, [each.follow(noted) for each in logs])
-
-    def _unfollow(self, uid: str) -> None:
-        for end in self._followed.pop(uid, ((), ()))[1]:
-            end()
-
-    def _save(self, uid: str) -> None:
-        self.dequeue(("save", uid))
-        worker = self.workers.get(uid)
-        sandbox = None if worker is None else worker.pod.sandbox
-        if worker is None or sandbox is None or self._saved.get(uid) == (id(sandbox), sandbox.version):
-            return
-        self._saved[uid] = (id(sandbox), sandbox.version)
-        self._side.put(self._key(uid), saved(worker.pod))
+        if self.running and uid in self.workers:
+            if seconds <= 0:
+                self.dequeue(("save", uid))
+                self.enqueue(("save", uid))
+            else:
+                self.enqueue_after(("save", uid), seconds)
 
     def touched(self, uid: str) -> None:
         """Somebody worked in a container of the pod: save its files soon."""
-        self._save_later(uid, 0.0)
+        if uid in self.workers:
+            self._saver.soon(self.workers[uid].pod)
 
     def save_all(self) -> None:
-        """Save every pod now; for an orderly end of the host process."""
-        for uid in self.workers:
-            self._save(uid)
+        """Save every pod now; for an orderly end of the host process, and before a snapshot."""
+        for worker in self.workers.values():
+            self._saver.save(worker.pod)
 
     # -- for streams -------------------------------------------------------------------------------------------------
 

@@ -17,12 +17,12 @@ from simkube.clock import Cancelled, Future, Task, spawn
 from simkube.errors import StatusError
 from simkube.kubelet.containers import Run
 from simkube.kubelet.health import Health
+from simkube.kubelet.mounting import PodVolumes
 from simkube.kubelet.pod import NodeServices, Pod
-from simkube.kubelet.refusals import pod_refusals, volume_refusals
+from simkube.kubelet.refusals import pod_refusals
 from simkube.kubelet.starting import start
 from simkube.kubelet.status import phase, pod_status
 from simkube.kubelet.stopping import kill, kill_all
-from simkube.kubelet.volumes import MountError, Sources, contents, fill
 from simkube.runtime.cri import NetworkError
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,6 @@ RESTART_DELAY = 1.0
 """Seconds until the kubelet has noticed that a container ended and starts it again (one PLEG relist)."""
 CRASH_SETTLE = 1.0
 """Seconds an ended container shows how it ended before the back-off shows as CrashLoopBackOff."""
-MOUNT_DELAYS = (0.5, 122.0)
-"""First and longest wait after a volume could not be set up, in seconds."""
 PROPAGATION = 30.0
 """Seconds until a changed config map or secret is in the volumes: half of the real kubelet's sync period."""
 FORCED_GRACE = 1.0
@@ -67,6 +65,7 @@ class PodWorker:
         self.pod.publish = self.publish
         self.pod.changed = lambda: wake(0.0)
         self.health = Health(self.pod)
+        self.volumes = PodVolumes(self.pod)
         self.gone = False
         self.writing = False
         self._node = node
@@ -78,8 +77,6 @@ class PodWorker:
         self._grace = 0.0
         self._wakes: list[float] = []
         self._again = False
-        self._mount_delay = MOUNT_DELAYS[0]
-        self._mount_at = 0.0
         self._complained: set[str] = set()
 
     # -- the two directions ------------------------------------------------------------------------------------------
@@ -137,7 +134,7 @@ class PodWorker:
 
     async def _sync(self) -> None:
         pod = self.pod
-        if self._refused() or await self._deadline_passed() or not self._mount():
+        if self._refused() or await self._deadline_passed() or not self._mounted():
             return
         if pod.sandbox is None and not self._make_sandbox():
             return
@@ -165,8 +162,19 @@ class PodWorker:
             self._wakes.append(SANDBOX_RETRY)
             return False
         pod.address = self._node.ip if pod.spec.get("hostNetwork") else pod.sandbox.ip
-        self._refresh_downward()
+        self.volumes.refresh_downward()
         return True
+
+    def _mounted(self) -> bool:
+        wait = self.volumes.mount()
+        if wait is not None:
+            self._wakes.append(wait)
+        return wait is None
+
+    def refresh_volumes(self) -> None:
+        """Bring changed config maps, secrets and labels into the pod's files."""
+        self.volumes.refresh()
+        self._save()
 
     def _refused(self) -> bool:
         features = pod_refusals(self.pod.spec)
@@ -263,70 +271,6 @@ class PodWorker:
         if self.pod.sandbox is not None:
             self._save()
             self.pod.sandbox.remove()
-
-    # -- volumes -----------------------------------------------------------------------------------------------------
-
-    def _sources(self) -> Sources:
-        pod, node = self.pod, self._node
-        return Sources(
-            node.lookup(pod.namespace),
-            pod.facts(),
-            dict(node.allocatable),
-            lambda audience, seconds: node.token(pod.obj, audience, seconds),
-        )
-
-    def _mount(self) -> bool:
-        """Set up every volume; False, with an event and another try later, when one cannot be."""
-        pod, now = self.pod, self._node.clock.now()
-        if pod.mounted:
-            return True
-        if self._mount_at > now:
-            self._wakes.append(self._mount_at - now)
-            return False
-        trouble = [
-            (name, f"{feature} is not simulated here; use a real cluster (kind) for it")
-            for name, feature in volume_refusals(pod.spec)
-        ]
-        for volume in pod.spec.get("volumes") or [] if not trouble else []:
-            try:
-                self._fill(volume)
-            except MountError as error:
-                trouble.append((volume["name"], str(error)))
-        for name, text in trouble:
-            pod.event("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{name}" : {text}')
-        if trouble:
-            self._wakes.append(self._mount_delay)
-            self._mount_at = now + self._mount_delay
-            self._mount_delay = min(MOUNT_DELAYS[1], self._mount_delay * 2)
-        pod.mounted = not trouble
-        return pod.mounted
-
-    def _fill(self, volume: Obj) -> None:
-        files = contents(self.pod.obj, volume, self._sources())
-        name = volume["name"]
-        if name not in self.pod.volumes:
-            self.pod.volumes[name] = self._node.runtime.volume()
-        if files is not None:
-            fill(self.pod.volumes[name], self.pod.files.get(name, {}), files)
-            self.pod.files[name] = files
-
-    def _refresh_downward(self) -> None:
-        """The pod has its address now: files that show it are written again."""
-        for volume in self.pod.spec.get("volumes") or []:
-            if volume.get("downwardAPI") or volume.get("projected"):
-                self._fill(volume)
-
-    def refresh_volumes(self) -> None:
-        """Bring changed config maps, secrets and labels into the pod's files; what is missing stays as it was."""
-        if not self.pod.mounted or self.pod.over:
-            return
-        for volume in self.pod.spec.get("volumes") or []:
-            try:
-                self._fill(volume)
-            except MountError as error:
-                message = f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}'
-                self.pod.event("Warning", "FailedMount", message)
-        self._save()
 
     # -- down --------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,100 @@
+"""The volumes of one pod in the runtime: set up before its containers start, kept current while they run.
+
+A volume that cannot be set up is told in a FailedMount event and tried again, later each time, as on a real node.
+"""
+
+from __future__ import annotations
+
+from simkube.client import Obj
+from simkube.kubelet.pod import Pod
+from simkube.kubelet.refusals import volume_refusals
+from simkube.kubelet.volumes import MountError, Sources, contents, fill
+
+DELAYS = (0.5, 122.0)
+"""First and longest wait after a volume could not be set up, in seconds (``exponentialbackoff``)."""
+
+
+class PodVolumes:
+    """Fills ``pod.volumes``; what it wrote last is in ``pod.files``."""
+
+    def __init__(self, pod: Pod) -> None:
+        self._pod = pod
+        self._delay = DELAYS[0]
+        self._next = 0.0
+        self._tokens: dict[tuple[str, int], str] = {}
+
+    def mount(self) -> float | None:
+        """Set up every volume: None when all are there, else the seconds until it is worth another try."""
+        pod, now = self._pod, self._pod.node.clock.now()
+        if pod.mounted:
+            return None
+        if self._next > now:
+            return self._next - now
+        trouble = [
+            (name, f"{feature} is not simulated here; use a real cluster (kind) for it")
+            for name, feature in volume_refusals(pod.spec)
+        ]
+        if not trouble:
+            trouble = self._fill_all()
+        for name, text in trouble:
+            pod.event("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{name}" : {text}')
+        pod.mounted = not trouble
+        if pod.mounted:
+            return None
+        wait, self._delay = self._delay, min(DELAYS[1], self._delay * 2)
+        self._next = now + wait
+        return wait
+
+    def refresh(self) -> None:
+        """Bring changed config maps, secrets and labels into the files; what is missing now stays as it was."""
+        pod = self._pod
+        if not pod.mounted or pod.over:
+            return
+        for name, text in self._fill_all():
+            pod.event("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{name}" : {text}')
+
+    def refresh_downward(self) -> None:
+        """The pod has its address now: files that show it are written again."""
+        for volume in self._pod.spec.get("volumes") or []:
+            if _shows_address(volume):
+                self._fill(volume)
+
+    def _fill_all(self) -> list[tuple[str, str]]:
+        trouble = []
+        for volume in self._pod.spec.get("volumes") or []:
+            try:
+                self._fill(volume)
+            except MountError as error:
+                trouble.append((volume["name"], str(error)))
+        return trouble
+
+    def _fill(self, volume: Obj) -> None:
+        pod = self._pod
+        files = contents(pod.obj, volume, self._sources())
+        name = volume["name"]
+        if name not in pod.volumes:
+            pod.volumes[name] = pod.node.runtime.volume()
+        if files is not None:
+            fill(pod.volumes[name], pod.files.get(name, {}), files)
+            pod.files[name] = files
+
+    def _sources(self) -> Sources:
+        pod, node = self._pod, self._pod.node
+        return Sources(
+            node.lookup(pod.namespace),
+            pod.facts(),
+            dict(node.allocatable),
+            self._token,
+        )
+
+    def _token(self, audience: str, seconds: int) -> str:
+        """One token for the pod's life; unlike a real kubelet's, it is not rotated."""
+        if (audience, seconds) not in self._tokens:
+            self._tokens[audience, seconds] = self._pod.node.token(self._pod.obj, audience, seconds)
+        return self._tokens[audience, seconds]
+
+
+def _shows_address(volume: Obj) -> bool:
+    sources = [volume, *((volume.get("projected") or {}).get("sources") or [])]
+    items = [item for source in sources for item in (source.get("downwardAPI") or {}).get("items") or []]
+    return any(str((item.get("fieldRef") or {}).get("fieldPath", "")).startswith("status.") for item in items)

@@ -13,6 +13,7 @@ from grader.text import bounded, plain
 ENTRY_CHARACTERS = 120_000
 CHECK_CHARACTERS = 300_000
 MOST_ENTRIES = 200
+SAME_ENTRIES = 4
 
 
 class Evidence:
@@ -28,7 +29,13 @@ class Evidence:
         self._left = CHECK_CHARACTERS
 
     def add(self, what: str, **data: Any) -> None:
-        """Keep ``data`` under the heading ``what``. Beyond the bounds only the heading is kept, then nothing."""
+        """Keep ``data`` under the heading ``what``. Beyond the bounds only the heading is kept, then nothing.
+
+        Of what is looked at again and again (the same heading and URL), the first looks and the last are kept.
+        """
+        same = [one for one in self.entries[-SAME_ENTRIES:] if (one["what"], one.get("url")) == (what, data.get("url"))]
+        if len(same) == SAME_ENTRIES:
+            data["looks"] = self.entries.pop().get("looks", SAME_ENTRIES) + 1
         if len(self.entries) >= MOST_ENTRIES:
             return
         seconds = round(time.monotonic() - self._start, 2)

@@ -53,7 +53,7 @@ class Grading:
         self._connection = Connection(request.kubeconfig)
         self._cluster = Cluster(self._connection, request.namespace)
         self._pod = ProbePod(self._connection, request.namespace, request.attempt, request.probe_image, request.seconds)
-        self._looked = threading.Event()
+        self._looking: threading.Thread | None = None
         self._phases: list[Judgement] = []
         self._evidence = Evidence()
         self._probe = Probe(self._pod, self._evidence)
@@ -96,7 +96,7 @@ class Grading:
     @pytest.fixture
     def faults(self) -> Iterator[Faults]:
         """Breaks things; undone when the check ends."""
-        self._looked.wait(SNAPSHOT_SECONDS)
+        self.looked()
         made = Faults(self._cluster, self._probe, self._ask, self._evidence)
         self._undone.append(made)
         yield made
@@ -106,11 +106,16 @@ class Grading:
     @pytest.fixture(scope="session")
     def operate(self) -> Iterator[Operate]:
         """Scales and rolls Deployments; they are put back when the attempt ends."""
-        self._looked.wait(SNAPSHOT_SECONDS)
+        self.looked()
         yield self._operate
         self._operate.restore()
 
     # -- the attempt -------------------------------------------------------------------------------------------------
+
+    def looked(self) -> None:
+        """Wait until the snapshot has been told."""
+        if self._looking is not None:
+            self._looking.join(SNAPSHOT_SECONDS)
 
     def close(self) -> None:
         """Undo and remove whatever there still is; may be called twice, and after anything."""
@@ -123,10 +128,7 @@ class Grading:
             self._connection.close()
 
     def _take_snapshot(self) -> None:
-        try:
-            self._tell("snapshot", **snapshot(self._connection, self.given.namespace))
-        finally:
-            self._looked.set()
+        self._tell("snapshot", **snapshot(self._connection, self.given.namespace))
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -143,7 +145,8 @@ class Grading:
         if config.option.collectonly:
             return
         self._tell("plan", checks=[dataclasses.asdict(_check(one)) for one in items])
-        threading.Thread(target=self._take_snapshot, name="snapshot", daemon=True).start()
+        self._looking = threading.Thread(target=self._take_snapshot, name="snapshot", daemon=True)
+        self._looking.start()
         if any({"probe", "faults"} & set(getattr(one, "fixturenames", ())) for one in items):
             self._pod.start()
 

@@ -23,8 +23,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from grader.connection import Connection
-from grader.probe import sweep
 from grader.protocol import (
     CheckResult,
     Event,
@@ -153,6 +151,9 @@ def grade(
 
 def clean(kubeconfig: str, namespace: str) -> None:
     """Remove the probes that killed attempts at ``namespace`` left behind; ``Ungradable`` when the cluster is gone."""
+    from grader.connection import Connection  # here: whoever only starts the process early has no time for its imports
+    from grader.probe import sweep
+
     connection = Connection(kubeconfig)
     try:
         sweep(connection, namespace)

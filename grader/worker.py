@@ -63,6 +63,7 @@ def _grade(request: GradeRequest, channel: Channel) -> int:
         options = [*OPTIONS, *(part for name in PLUGINS_OFF for part in ("-p", "no:" + name))]
         place = ["-c", os.devnull, "--rootdir", str(Path(request.checks).parent)]
         code = pytest.main([*options, *place, request.checks], plugins=[grading])
+        grading.looked()
     finally:
         grading.close()
     channel.event("done", code=int(code))

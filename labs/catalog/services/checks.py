@@ -4,7 +4,7 @@ import time
 
 from grader import check, fail, poll
 
-SETTLE_SECONDS = 15  # for a Service that was made or changed a moment ago
+SETTLE_SECONDS = 8  # for a Service that was made or changed a moment ago
 LOOK = "kubectl describe service {0}; kubectl get endpoints {0}; kubectl get pods --show-labels"
 
 

@@ -1,0 +1,60 @@
+"""A scripted cluster, and a way to grade it with a ``checks.py`` written in the test."""
+
+import importlib.util
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from grader.protocol import GradeRequest, Verdict
+from grader.runner import grade
+
+
+def _doubles() -> ModuleType:
+    name = "grader_doubles"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("doubles.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+doubles = _doubles()
+Run = Callable[..., Verdict]
+
+
+@pytest.fixture
+def scripted() -> Iterator[Any]:
+    """A cluster that the test scripts."""
+    cluster = doubles.ScriptedCluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def request_for(scripted: Any, tmp_path: Path) -> Callable[..., GradeRequest]:
+    """A request to grade the scripted cluster with the given body of ``checks.py``."""
+
+    def make(body: str, **fields: Any) -> GradeRequest:
+        path = tmp_path / "checks.py"
+        path.write_text("from grader import *\nimport time\n" + textwrap.dedent(body))
+        given = {"checks": str(path), "kubeconfig": scripted.kubeconfig, "namespace": "default", "parameters": {}}
+        return GradeRequest(**{**given, "seconds": 30.0, **fields})
+
+    return make
+
+
+@pytest.fixture
+def run(request_for: Callable[..., GradeRequest]) -> Run:
+    """Grade, for real: in a process of its own."""
+
+    def go(body: str, fields: dict[str, Any] | None = None, **options: Any) -> Verdict:
+        return grade(request_for(body, **(fields or {})), **options)
+
+    return go

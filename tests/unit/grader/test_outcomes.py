@@ -1,0 +1,376 @@
+"""Every check ends as passed, failed or ungradable; a learner's mistake is never ungradable, trouble is never failed."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from grader_doubles import CORE, answered, node_status, pod
+
+from grader.protocol import Event, GradeRequest, Outcome, Verdict
+from grader.runner import Worker, grade, prestart
+
+Run = Callable[..., Verdict]
+
+
+def outcomes(verdict: Verdict) -> dict[str, str]:
+    return {one.name: str(one.outcome) for one in verdict.checks}
+
+
+def test_points_are_added_up_per_check(run: Run) -> None:
+    verdict = run(
+        """
+        @check(points=3, title="One")
+        def test_one(cluster): pass
+
+        @check(points=4, title="Two")
+        def test_two(cluster): fail(expected="a", observed="b", look="kubectl get pods")
+
+        @check(points=0.5, title="Three")
+        def test_three_of_them(): assert True
+        """
+    )
+    assert outcomes(verdict) == {"one": "passed", "two": "failed", "three-of-them": "passed"}
+    assert (verdict.outcome, verdict.score, verdict.max_score) == (Outcome.FAILED, 3.5, 7.5)
+    assert verdict.checks[1].message == "Expected: a\nObserved: b\nLook: kubectl get pods"
+    assert verdict.checks[1].title == "Two"
+    assert verdict.cause == ""
+    assert "pods" in verdict.snapshot
+
+
+def test_all_passed_is_passed(run: Run) -> None:
+    verdict = run("@check(points=1, title='One')\ndef test_one(): pass")
+    assert (verdict.outcome, verdict.score) == (Outcome.PASSED, 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "1 / 0",
+        "import pytest; pytest.skip('no')",
+        "import pytest; pytest.xfail('no')",
+        "raise SystemExit(0)",
+        "raise Ungradable('broken')",
+        "cluster.connection.get('/nothing/here')['items']",
+    ],
+)
+def test_whatever_is_not_the_learners_is_ungradable(run: Run, body: str) -> None:
+    verdict = run(f"@check(points=2, title='One')\ndef test_one(cluster):\n    {body}\n")
+    (check,) = verdict.checks
+    assert (verdict.outcome, check.outcome, check.points) == (Outcome.UNGRADABLE, Outcome.UNGRADABLE, 0)
+    assert check.message.startswith("Not graded: ")
+    assert "Traceback" not in check.message
+    assert check.cause
+    assert verdict.cause == check.cause
+
+
+@pytest.mark.parametrize("mark", ["skip(reason='no')", "xfail(reason='no')", "skipif(True, reason='no')"])
+def test_a_check_that_is_switched_off_is_ungradable(run: Run, mark: str) -> None:
+    verdict = run(f"import pytest\n@pytest.mark.{mark}\n@check(points=2, title='One')\ndef test_one(): pass")
+    assert outcomes(verdict) == {"one": "ungradable"}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("assert 1 == 2, 'one is not two'", "one is not two"),
+        ("assert 1 == 2", "This does not hold: One"),
+        ("import pytest; pytest.fail('said by pytest')", "said by pytest"),
+        ("cluster.get('service', 'web')", "Observed: there is none"),
+        ("cluster.pod('web')", "Observed: there is none"),
+        (f"cluster.connection.get('{CORE}/services/web')", "Expected: services web to exist"),
+        ("poll(lambda: False, 0.1, expected='the moon')", "Expected: the moon"),
+        ("poll(lambda: fail(expected='a', observed='b'), 0.1)", "Observed: b"),
+        ("hold(lambda: False, 0.1)", "Observed: it broke"),
+    ],
+)
+def test_the_learners_mistakes_are_failed(run: Run, body: str, message: str) -> None:
+    verdict = run(f"@check(points=2, title='One')\ndef test_one(cluster):\n    {body}\n")
+    assert outcomes(verdict) == {"one": "failed"}
+    assert message in verdict.checks[0].message
+
+
+def test_messages_carry_no_control_characters(run: Run) -> None:
+    verdict = run(
+        "@check(points=2, title='One')\ndef test_one(): fail(expected='a\\x1b[31m\\u202e<b>', observed='x' * 10_000)"
+    )
+    message = verdict.checks[0].message
+    assert "\x1b" not in message
+    assert "\u202e" not in message
+    assert "<b>" in message  # markup is text; whoever shows it as HTML escapes it
+    assert len(message) <= 2000
+
+
+def test_a_cluster_that_is_gone_is_ungradable_and_soon(scripted: Any, run: Run) -> None:
+    scripted.gone = True
+    began = time.monotonic()
+    verdict = run(
+        """
+        @check(points=2, title="One")
+        def test_one(cluster): poll(lambda: cluster.pods(), 1)
+
+        @check(points=2, title="Two")
+        def test_two(cluster): cluster.get("service", "web")
+
+        @check(points=2, title="Three")
+        def test_three(cluster): poll(lambda: cluster.ready_pods("app=web", 1, 0.5), 0.5)
+        """
+    )
+    assert set(outcomes(verdict).values()) == {"ungradable"}
+    assert "did not answer" in verdict.checks[0].message
+    assert "503" in verdict.cause
+    assert time.monotonic() - began < 25
+
+
+def test_a_moment_without_an_api_server_is_waited_out(scripted: Any, run: Run) -> None:
+    def on_event(event: Event) -> None:
+        if event.kind == "started":
+            scripted.gone = True
+            threading.Timer(0.7, lambda: setattr(scripted, "gone", False)).start()
+
+    verdict = run("@check(points=1, title='One')\ndef test_one(cluster): cluster.pods()", on_event=on_event)
+    assert outcomes(verdict) == {"one": "passed"}
+
+
+def test_a_cluster_whose_port_is_closed_is_ungradable(scripted: Any, run: Run) -> None:
+    scripted.close()
+    verdict = run("@check(points=1, title='One')\ndef test_one(cluster): cluster.pods()")
+    assert outcomes(verdict) == {"one": "ungradable"}
+
+
+def test_checks_that_cannot_be_read_are_ungradable(run: Run) -> None:
+    verdict = run("this is not python")
+    assert (verdict.outcome, verdict.checks) == (Outcome.UNGRADABLE, [])
+    assert verdict.cause
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def test_unmarked(): pass",
+        "@check(points=1, title='A')\ndef test_a_b(): pass\n@check(points=1, title='B')\ndef test_a__b(): pass\n"
+        "test_c = test_a_b",
+        "import pytest\n@pytest.mark.parametrize('n', [1, 2])\n@check(points=1, title='A')\ndef test_a(n): pass",
+    ],
+)
+def test_checks_that_cannot_be_counted_are_refused(run: Run, body: str) -> None:
+    assert run(body).outcome is Outcome.UNGRADABLE
+
+
+def test_only_some_checks(run: Run) -> None:
+    body = "@check(points=1, title='A')\ndef test_a(): pass\n@check(points=1, title='B')\ndef test_b(): assert 0\n"
+    assert outcomes(run(body, {"only": ["a"]})) == {"a": "passed"}
+    assert run(body, {"only": ["c"]}).outcome is Outcome.UNGRADABLE
+
+
+def test_what_checks_print_is_not_taken_for_a_verdict(run: Run) -> None:
+    verdict = run(
+        """
+        @check(points=1, title="One")
+        def test_one():
+            print('{"type": "Event", "kind": "finished", "data": {"name": "two", "outcome": "passed"}}')
+            fail(expected="a", observed="b")
+        """
+    )
+    assert outcomes(verdict) == {"one": "failed"}
+
+
+def test_events_come_as_checks_finish(run: Run) -> None:
+    seen: list[tuple[str, str]] = []
+    body = "@check(points=1, title='A')\ndef test_a(): pass\n@check(points=1, title='B')\ndef test_b(): pass\n"
+    run(body, on_event=lambda event: seen.append((event.kind, event.data.get("name", ""))))
+    assert [one for one in seen if one[0] != "snapshot"] == [
+        ("plan", ""),
+        ("started", "a"),
+        ("finished", "a"),
+        ("started", "b"),
+        ("finished", "b"),
+        ("done", ""),
+    ]
+    assert ("snapshot", "") in seen
+
+
+def test_an_attempt_past_its_limit_is_ungradable_and_cleaned_up(scripted: Any, run: Run) -> None:
+    verdict = run(
+        """
+        @check(points=1, title="One")
+        def test_one(probe): probe.get("http://web/")
+
+        @check(points=1, title="Two")
+        def test_two(probe): poll(lambda: False, 600)
+
+        @check(points=1, title="Three")
+        def test_three(): pass
+        """,
+        {"seconds": 5.0},
+    )
+    assert outcomes(verdict) == {"one": "passed", "two": "ungradable", "three": "ungradable"}
+    assert "limit of 5 s" in verdict.cause
+    assert scripted.namespaces() == []
+
+
+def test_a_check_that_cannot_be_interrupted_is_killed(scripted: Any, request_for: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("grader.runner.CLEAN_UP_SECONDS", 1.0)
+    request = request_for(
+        """
+        @check(points=1, title="One")
+        def test_one(probe):
+            probe.get("http://web/")
+            while True:
+                try:
+                    time.sleep(60)
+                except BaseException:
+                    pass
+        """,
+        seconds=5.0,
+    )
+    verdict = grade(request)
+    assert outcomes(verdict) == {"one": "ungradable"}
+    assert scripted.namespaces() == []  # removed by another process
+
+
+def test_a_process_that_dies_is_ungradable(run: Run) -> None:
+    verdict = run(
+        """
+        import os, signal
+        @check(points=1, title="One")
+        def test_one(): pass
+
+        @check(points=1, title="Two")
+        def test_two(): os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    assert outcomes(verdict) == {"one": "passed", "two": "ungradable"}
+    assert verdict.outcome is Outcome.UNGRADABLE
+
+
+def test_a_cancelled_attempt_is_ungradable_and_cleaned_up(scripted: Any, run: Run) -> None:
+    started = threading.Event()
+    verdict = run(
+        "@check(points=1, title='One')\ndef test_one(probe):\n    probe.get('http://web/')\n    poll(lambda: 0, 60)",
+        on_event=lambda event: started.set() if event.kind == "started" else None,
+        cancelled=lambda: started.is_set() and bool(scripted.namespaces()),
+    )
+    assert outcomes(verdict) == {"one": "ungradable"}
+    assert scripted.namespaces() == []
+
+
+def test_ctrl_c_leaves_nothing(scripted: Any, run: Run) -> None:
+    def on_event(event: Event) -> None:
+        if event.kind == "started":
+            deadline = time.monotonic() + 10
+            while not scripted.namespaces() and time.monotonic() < deadline:
+                threading.Event().wait(0.01)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run("@check(points=1, title='One')\ndef test_one(probe): poll(lambda: 0, 60)", on_event=on_event)
+    assert scripted.namespaces() == []
+
+
+def test_a_session_that_is_killed_leaves_nothing(scripted: Any, request_for: Callable[..., GradeRequest]) -> None:
+    worker = prestart()
+    worker.send(request_for("@check(points=1, title='One')\ndef test_one(probe): poll(lambda: 0, 60)"))
+    deadline = time.monotonic() + 10
+    while not scripted.namespaces():
+        assert time.monotonic() < deadline
+    assert worker._process.stdin is not None
+    worker._process.stdin.close()  # what the kernel does when the session dies
+    assert worker.ended(10) is not None
+    assert scripted.namespaces() == []
+    worker.close()
+
+
+def test_a_process_that_is_not_needed_ends() -> None:
+    with Worker() as worker:
+        pid = worker._process.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, signal.SIG_DFL)
+
+
+def test_faults_are_asked_for_and_healed(scripted: Any, run: Run) -> None:
+    scripted.objects[f"{CORE}/pods/web"] = pod()
+    scripted.add("/api/v1/nodes", "worker", status=node_status())
+    asked: list[tuple[str, str]] = []
+    verdict = run(
+        """
+        @check(points=1, title="One")
+        def test_one(cluster, faults):
+            faults.kill_container(cluster.pod("web"))
+            faults.stop_node("worker")
+            1 / 0
+        """,
+        {"faults": ["kill-container", "stop-node"]},
+        faults=lambda name, target: asked.append((name, target)),
+    )
+    assert outcomes(verdict) == {"one": "ungradable"}
+    assert asked == [("kill-container", "default/web/web"), ("stop-node", "worker"), ("heal", "")]
+
+
+@pytest.mark.parametrize(
+    ("body", "fields", "trouble"),
+    [
+        ("faults.stop_node('worker')", {"faults": ["kill-container"]}, "does not list"),
+        ("faults.stop_node('worker')", {"faults": ["stop-node"]}, "broken machine"),
+        ("faults.stop_node('control-plane')", {"faults": ["stop-node"]}, "only a worker"),
+        ("faults.kill_container(cluster.pod('web'), 'other')", {}, "no container other"),
+    ],
+)
+def test_faults_that_cannot_be_injected_are_ungradable(
+    scripted: Any, run: Run, body: str, fields: dict[str, Any], trouble: str
+) -> None:
+    scripted.objects[f"{CORE}/pods/web"] = pod()
+    scripted.add("/api/v1/nodes", "worker", status=node_status())
+
+    def broken(name: str, target: str) -> None:
+        if name != "heal":
+            raise RuntimeError("broken machine")
+
+    verdict = run(f"@check(points=1, title='One')\ndef test_one(cluster, faults):\n    {body}\n", fields, faults=broken)
+    assert outcomes(verdict) == {"one": "ungradable"}
+    assert trouble in verdict.cause
+
+
+def test_a_fault_in_force_when_the_process_dies_is_healed(scripted: Any, run: Run) -> None:
+    scripted.add("/api/v1/nodes", "worker", status=node_status())
+    asked: list[str] = []
+    run(
+        """
+        import os
+        @check(points=1, title="One")
+        def test_one(faults):
+            faults.stop_node("worker")
+            os._exit(9)
+        """,
+        faults=lambda name, target: asked.append(name),
+    )
+    assert asked == ["stop-node", "heal"]
+
+
+def test_a_lonely_pod_that_was_deleted_is_made_again(scripted: Any, run: Run) -> None:
+    scripted.objects[f"{CORE}/pods/web"] = pod()
+    run("@check(points=1, title='One')\ndef test_one(cluster, faults): faults.delete_pod(cluster.pod('web'))")
+    made = scripted.objects[f"{CORE}/pods/web"]
+    assert made["metadata"]["uid"] != "uid-web"
+    assert "nodeName" not in made["spec"]
+
+
+def test_dns_that_is_down_is_ungradable(scripted: Any, run: Run) -> None:
+    scripted.answer_url = lambda method, url: answered(0, error="dns unavailable")
+    verdict = run("@check(points=1, title='One')\ndef test_one(probe): assert probe.get('http://web/').ok")
+    assert outcomes(verdict) == {"one": "ungradable"}
+    assert "DNS" in verdict.checks[0].message
+
+
+def test_a_probe_that_does_not_come_up_is_ungradable(scripted: Any, request_for: Any, run: Run) -> None:
+    scripted.probe_image_missing = True
+    verdict = run(
+        "from grader import probe as module\nmodule.UP_SECONDS = 0.5\n"
+        "@check(points=1, title='One')\ndef test_one(probe): module.UP_SECONDS = 0.5; assert probe.get('http://web/').ok"
+    )
+    assert outcomes(verdict) == {"one": "ungradable"}
+    assert "probe pod did not come up" in verdict.cause
+    assert scripted.namespaces() == []

@@ -1,9 +1,9 @@
 """CoreDNS: names of services and pods, from what the API server says at the moment of asking.
 
 Answers A records of the cluster domain as the specification has them
-(https://github.com/kubernetes/dns/blob/master/docs/specification.md): services, headless services and their named endpoints,
-ExternalName services that point into the cluster, pods by address. Names outside the cluster do not exist here. SRV and PTR records,
-caches and their age are not simulated.
+(https://github.com/kubernetes/dns/blob/master/docs/specification.md): services, headless services and their named
+endpoints, ExternalName services that point into the cluster, pods by address. Names outside the cluster do not exist
+here. SRV and PTR records, caches and their age are not simulated.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class CoreDNS(Component):
         self.slices = self.client.informer(SLICES)
         self.slices.add_index("service", service_of)
         self.namespaces = self.client.informer("namespaces")
-        self._network.resolver = self.resolve
+        self._network.resolver = self
 
     def stop(self) -> None:
         """Stop answering: who asks waits for nothing."""
@@ -48,7 +48,7 @@ class CoreDNS(Component):
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
-    def resolve(self, name: str, searches: Sequence[str], source: str) -> list[str]:
+    def resolve(self, name: str, searches: Sequence[str]) -> list[str]:
         """The addresses of a name as a pod's resolver finds them; NetworkError ``name``."""
         for candidate in candidates(name, searches):
             addresses = self.lookup(candidate)

@@ -1,18 +1,19 @@
 """The pod network of one cluster: addresses, routes to services, and what becomes of a connection.
 
 A connection is refused when its address lives and nobody listens; it finds no answer (until the caller gives up, or
-:data:`SYN_TIMEOUT`) when its address is nobody's, or of a node that is stopped; it is reset when the process that serves it dies. Service
-addresses and node ports are rules that kube-proxy sets (:meth:`Network.program`) and that stay when kube-proxy stops; names are
-answered by whatever DNS add-on runs. Only HTTP requests and bare TCP connections are carried; UDP and TLS are not.
+:data:`SYN_TIMEOUT`) when its address is nobody's, or of a node that is stopped; it is reset when the process that
+serves it dies. Service addresses and node ports are rules that kube-proxy sets (:meth:`Network.program`) and that
+stay when kube-proxy stops; names are answered by whatever DNS add-on runs. Only HTTP requests and bare TCP
+connections are carried; UDP and TLS are not.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from simkube.clock import Clock, Future
 from simkube.proxy.ports import Listener, PortTable
@@ -44,8 +45,8 @@ Target = tuple[str, int]
 class Rule:
     """Where a service port leads: its endpoints, and for how many seconds a client keeps to one (0: not).
 
-    With ``by_node`` only the endpoints on the client's own node count; ``drop``: without endpoints packets vanish instead
-    of being refused (traffic policy ``Local``).
+    With ``by_node`` only the endpoints on the client's own node count; ``drop``: without endpoints packets vanish
+    instead of being refused (traffic policy ``Local``).
     """
 
     targets: tuple[Target, ...] = ()
@@ -83,8 +84,14 @@ class Connection:
         return response
 
 
-Resolver = Callable[[str, Sequence[str], str], list[str]]
-"""``(name, search domains, client address) -> addresses``; NetworkError ``name`` when there is none."""
+class Resolver(Protocol):
+    """The cluster's DNS: a full name or one to be searched for, to addresses."""
+
+    def resolve(self, name: str, searches: Sequence[str]) -> list[str]:
+        """The addresses; NetworkError ``name`` when there are none."""
+
+    def canonical(self, name: str, searches: Sequence[str]) -> str:
+        """The full name that has the addresses, or the name itself."""
 
 
 class Network:
@@ -190,7 +197,7 @@ class Network:
         if self.resolver is None:
             await self.clock.sleep(DNS_TIMEOUT)
             raise NetworkError("name", "Temporary failure in name resolution")
-        return self.resolver(name, sandbox.config.dns_searches if sandbox is not None else (), source)
+        return self.resolver.resolve(name, sandbox.config.dns_searches if sandbox is not None else ())
 
     async def connect(self, source: str, host: str, port: int) -> Connection:
         """Open a TCP connection from address ``source`` to a host (address or DNS name).

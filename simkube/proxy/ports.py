@@ -1,7 +1,7 @@
 """Listening ports: what ``listen`` and ``accept`` are to a simulated server.
 
-One :class:`PortTable` per network namespace (a pod, or a node for pods on the host network). Only HTTP exchanges and bare
-connections are carried; there are no byte streams and no TLS.
+One :class:`PortTable` per network namespace (a pod, or a node for pods on the host network). Only HTTP exchanges and
+bare connections are carried; there are no byte streams and no TLS.
 """
 
 from __future__ import annotations

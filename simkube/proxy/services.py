@@ -1,10 +1,12 @@
 """kube-proxy: makes service addresses lead to endpoints.
 
-It watches Services and EndpointSlices and programs the network's rules, at most once a second after a burst of two, as kube-proxy does
-in iptables mode (``--iptables-min-sync-period=1s``): for up to that long a new endpoint gets no connections and a removed one still
-does. Rules stay when it is stopped. Source: ``pkg/proxy/iptables/proxier.go``, ``pkg/proxy/topology.go``.
+It watches Services and EndpointSlices and programs the network's rules, at most once a second after a burst of two,
+as kube-proxy does in iptables mode (``--iptables-min-sync-period=1s``): for up to that long a new endpoint gets no
+connections and a removed one still does. Rules stay when it is stopped. Source: ``pkg/proxy/iptables/proxier.go``,
+``pkg/proxy/topology.go``.
 
-One component programs the rules of all nodes. UDP, SCTP, IPv6, topology hints and load-balancer source ranges are not simulated.
+One component programs the rules of all nodes. UDP, SCTP, IPv6, topology hints and load-balancer source ranges are not
+simulated.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class KubeProxy(Component):
         self.nodes = self.client.observe("nodes", self._node_changed)
         self.enqueue(SYNC)
 
-    def _changed(self, event: Event) -> None:
+    def _changed(self, event: Event) -> None:  # noqa: ARG002 - whatever it was, all rules are written anew
         self.enqueue(SYNC)
 
     def _node_changed(self, event: Event) -> None:
@@ -60,7 +62,7 @@ class KubeProxy(Component):
         ).get("addresses"):
             self.enqueue(SYNC)
 
-    def reconcile(self, key: Hashable) -> None:
+    def reconcile(self, key: Hashable) -> None:  # noqa: ARG002 - there is one key
         """Write all rules, now or as soon as the minimum period allows."""
         now = self.clock.now()
         self._tokens = min(float(BURST), self._tokens + (now - self._last) / MIN_SYNC_SECONDS)

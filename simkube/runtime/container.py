@@ -1,7 +1,7 @@
 """A container: an image's files and environment, a process table, and the first process that its life hangs on.
 
-Bounded: :data:`MAX_PROCESSES` processes, :data:`ROOT_BYTES` of files of its own, a log of fixed size, a CPU bucket. Users other than
-by number, capabilities, cgroups and namespaces beyond these are not simulated.
+Bounded: :data:`MAX_PROCESSES` processes, :data:`ROOT_BYTES` of files of its own, a log of fixed size, a CPU bucket.
+Users other than by number, capabilities, cgroups and namespaces beyond these are not simulated.
 """
 
 from __future__ import annotations

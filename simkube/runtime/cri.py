@@ -248,7 +248,9 @@ class Runtime(Protocol):
     """The container runtime of one node."""
 
     def pull(self, image: str) -> Image:
-        """Fetch an image from the simulated registry, at once: the caller waits ``pull_seconds``. :class:`ImageError`."""
+        """Fetch an image from the simulated registry, at once: the caller waits ``pull_seconds``.
+        :class:`ImageError`.
+        """
 
     def image(self, image: str) -> Image | None:
         """The image when this node already has it."""

@@ -17,7 +17,9 @@ from simkube.runtime.volume import MemoryVolume
 
 
 class Engine:
-    """Keeps :class:`~simkube.runtime.cri.Runtime`. ``node`` names the node; its place on the network is made when missing."""
+    """Keeps :class:`~simkube.runtime.cri.Runtime`. ``node`` names the node; its place on the network is made when
+    missing.
+    """
 
     def __init__(self, clock: Clock, network: Network, node: str) -> None:
         self.clock = clock

@@ -1,8 +1,8 @@
 """In-memory file systems: image trees shared by all containers, copied where one writes, and volumes mounted in.
 
-A path is resolved against a tree of :class:`Directory`, :class:`File`, :class:`Symlink` and :class:`Device` nodes. Nodes of
-an image are *shared*; the first write copies the directories on the way, never the whole image. Every tree has a
-:class:`Quota`. Nothing here ever opens a file of the host. Hard links, extended attributes, and ownership
+A path is resolved against a tree of :class:`Directory`, :class:`File`, :class:`Symlink` and :class:`Device` nodes.
+Nodes of an image are *shared*; the first write copies the directories on the way, never the whole image. Every tree
+has a :class:`Quota`. Nothing here ever opens a file of the host. Hard links, extended attributes, and ownership
 beyond uid and gid are not simulated.
 """
 
@@ -98,7 +98,9 @@ class Symlink(Node):
 
 
 class Device(Node):
-    """A character device or a file of /proc: ``kind`` is ``null``, ``zero``, ``random``, ``full``, ``tty`` or ``text``."""
+    """A character device or a file of /proc: ``kind`` is ``null``, ``zero``, ``random``, ``full``, ``tty`` or
+    ``text``.
+    """
 
     __slots__ = ("kind", "read")
 
@@ -415,7 +417,9 @@ class FileSystem:
         place.parent.entries[place.name] = node
 
     def remove(self, path: str, *, directory: bool = False) -> None:
-        """Remove a file, link, or (``directory``) an empty directory; FileError ENOENT, EISDIR, ENOTEMPTY, EBUSY, EROFS."""
+        """Remove a file, link, or (``directory``) an empty directory; FileError ENOENT, EISDIR, ENOTEMPTY, EBUSY,
+        EROFS.
+        """
         seen = self.find(path.rstrip("/") or "/", follow=False)
         if seen.node is None:
             raise FileError(errno.ENOENT, path)

@@ -1,8 +1,8 @@
 """A simulated process: a program running as a coroutine, with file descriptors, signals and an exit code.
 
 Signals follow Linux: the first process of a container ignores every signal from inside that it has no handler for, and
-from outside all but SIGKILL and SIGSTOP; a stopped process runs on at SIGCONT; one ended by signal N has exit code 128+N.
-Threads, sessions and job control are not simulated.
+from outside all but SIGKILL and SIGSTOP; a stopped process runs on at SIGCONT; one ended by signal N has exit code
+128+N. Threads, sessions and job control are not simulated.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Process:
         self.env = env
         self.cwd = cwd
         self.fds = fds
-        self.uid = parent.uid if parent is not None else container.uid
+        self.uid: int = parent.uid if parent is not None else container.uid
         self.handlers: dict[int, Handler | None] = {}
         self.exited: Future[int] = Future()
         self.frozen = False
@@ -153,7 +153,7 @@ class Process:
         """Another task of this process (a connection being served); it dies with the process."""
         task = ProcessTask(self, work)
         self._tasks.add(task)
-        task.when_done(self._tasks.discard)  # type: ignore[arg-type] # the future given is the task itself
+        task.when_done(self._tasks.discard)
         task.begin()
         return task
 

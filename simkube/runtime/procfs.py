@@ -34,7 +34,8 @@ def etc_files(container: SimContainer) -> dict[str, str]:
     if searches:
         resolv += "options ndots:5\n"
     hosts = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-    hosts += f"fe00::0\tip6-localnet\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n{container.sandbox.ip}\t{config.hostname}\n"
+    hosts += "fe00::0\tip6-localnet\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
+    hosts += f"{container.sandbox.ip}\t{config.hostname}\n"
     return {"hostname": f"{config.hostname}\n", "hosts": hosts, "resolv.conf": resolv}
 
 

@@ -1,7 +1,7 @@
 """Image references: ``nginx`` is ``docker.io/library/nginx:latest``.
 
-The grammar is that of github.com/distribution/reference, without the rule that tells a host by its dot from a path of one
-component (``a.b`` alone is taken as a path).
+The grammar is that of github.com/distribution/reference, without the rule that tells a host by its dot from a path of
+one component (``a.b`` alone is taken as a path).
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
 """POSIX regular expressions (basic and extended), matched in time linear in pattern times text.
 
-A learner's pattern can never blow up: the pattern becomes a small program run for all its threads at once. Back-references and
-collating elements are refused. Of several matches at the leftmost place the longest is taken, as POSIX says.
+A learner's pattern can never blow up: the pattern becomes a small program run for all its threads at once. Back-
+references and collating elements are refused. Of several matches at the leftmost place the longest is taken, as POSIX
+says.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from simkube.runtime.shell.patterns import CharSet, bracket
 
@@ -18,7 +21,9 @@ class RegexError(Exception):
 
 
 Instruction = tuple[str, object, int, int]
-"""(kind, value, next, other): ``char``, ``set``, ``any``, ``bol``, ``eol``, ``wordb``, ``split``, ``save``, ``match``."""
+"""(kind, value, next, other): ``char``, ``set``, ``any``, ``bol``, ``eol``, ``wordb``, ``split``, ``save``,
+``match``.
+"""
 
 
 class Regex:
@@ -172,7 +177,7 @@ def _word(text: str, at: int) -> bool:
     return 0 <= at < len(text) and (text[at].isalnum() or text[at] == "_")
 
 
-_ASSERTIONS = {
+_ASSERTIONS: dict[str, Callable[[str, int], bool]] = {
     "bol": lambda text, at: at == 0,
     "eol": lambda text, at: at == len(text),
     "wordb": lambda text, at: _word(text, at - 1) != _word(text, at),

@@ -55,7 +55,7 @@ def _load(folder: str) -> dict[str, dict[str, Any]]:
 
 @functools.cache
 def _entries() -> dict[str, _Entry]:
-    entries = {}
+    entries: dict[str, _Entry] = {}
     for spec in _load("").values():
         for variant in spec["images"]:
             tags = {str(tag): {} for tag in variant["tags"]} if isinstance(variant["tags"], list) else variant["tags"]

@@ -1,4 +1,6 @@
-"""A pod's shared environment: its address, its listening ports, its containers, and what of them outlives the host process."""
+"""A pod's shared environment: its address, its listening ports, its containers, and what of them outlives the host
+process.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ from simkube.runtime.volume import MemoryVolume
 class PodSandbox:
     """Keeps :class:`~simkube.runtime.cri.Sandbox`.
 
-    ``containers`` are all it ever had and that were not forgotten, in order of creation; ``version`` grows with every change
-    that :meth:`dump` would show, so that its keeper can tell whether to store it again.
+    ``containers`` are all it ever had and that were not forgotten, in order of creation; ``version`` grows with every
+    change that :meth:`dump` would show, so that its keeper can tell whether to store it again.
     """
 
     def __init__(

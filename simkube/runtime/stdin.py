@@ -1,4 +1,6 @@
-"""The write ends of a process's standard input, as callers outside the cluster hold them (:class:`~simkube.runtime.cri.Stdin`)."""
+"""The write ends of a process's standard input, as callers outside the cluster hold them
+(:class:`~simkube.runtime.cri.Stdin`).
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,4 @@ class Keyboard:
 
     def resize(self, columns: int, rows: int) -> None:
         """The screen has a new size."""
-        self._terminal.size = (columns, rows)
-
-    def resize(self, columns: int, rows: int) -> None:
-        """The terminal has a new size."""
         self._terminal.size = (columns, rows)

@@ -1,7 +1,7 @@
 """What a process's file descriptors lead to: pipes, files, devices, the container's log, a caller's callback.
 
-Every stream counts its holders; a pipe whose writers are gone reads as ended, one whose readers are gone breaks. Reads and
-writes wait on the simulated clock's futures, never on the host.
+Every stream counts its holders; a pipe whose writers are gone reads as ended, one whose readers are gone breaks.
+Reads and writes wait on the simulated clock's futures, never on the host.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ class Pipe:
             self.wake()
 
     def offer(self, data: bytes) -> None:
-        """Put data at once, for callers outside the cluster, who do not wait; too much of it ends in an EIO of the reader."""
+        """Put data at once, for callers outside the cluster, who do not wait; too much of it ends in an EIO of the
+        reader.
+        """
         if len(self._data) + len(data) > self._size:
             self.overflowed = self.write_closed = True
         elif not self.write_closed:

@@ -1,4 +1,5 @@
-"""A pseudo-terminal in canonical mode: echo, line editing with backspace, ^U, ^W, ^C, ^D, and newlines as a screen wants them.
+"""A pseudo-terminal in canonical mode: echo, line editing with backspace, ^U, ^W, ^C, ^D, and newlines as a screen
+wants them.
 
 Escape sequences (arrow keys) are swallowed; raw mode, job control (^Z) and history are not simulated.
 """

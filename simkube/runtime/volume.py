@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from simkube.runtime.files import (
+    NODE_COST,
     Directory,
     File,
     FileError,

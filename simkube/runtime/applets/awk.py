@@ -101,7 +101,8 @@ def _split(line: str, separator: str | None, splitter: Regex | None) -> list[str
         return line.split()
     if splitter is None:
         return line.split("\t" if separator == "\\t" else separator) if line else []
-    found, at = [], 0
+    found: list[str] = []
+    at = 0
     while (match := splitter.search(line, at)) is not None and match[0][1] > match[0][0] and len(found) < 1000:
         found.append(line[at : match[0][0]])
         at = match[0][1]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from simkube.runtime.applets.options import integer, name_of, parse
-from simkube.runtime.applets.reading import lines, open_operand
 from simkube.runtime.applets.printing import unescape
+from simkube.runtime.applets.reading import lines, open_operand
 from simkube.runtime.process import Exit, Process
 
 MAX_LINES = 200_000

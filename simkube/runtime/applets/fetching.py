@@ -76,20 +76,8 @@ async def _wget_one(process: Process, options: Options, url: str) -> int:
         if scheme != "http":
             await process.err(f"wget: {scheme} is not simulated, only http is\n")
             return 1
-        try:
-            if "q" not in options:
-                address = (await process.container.sandbox.network.resolve(process.container.sandbox.ip, host))[0]
-                await process.err(
-                    f"Connecting to {host}:{port} ({address}:{port})\n"
-                    if host != address
-                    else f"Connecting to {host}:{port} ({host}:{port})\n"
-                )
-            response = await exchange(process, fetch)
-        except TimedOut:
-            await process.err("wget: download timed out\n")
-            return 1
-        except NetworkError as error:
-            await process.err(f"wget: {_wget_words(error, host, await address_of(process, host))}\n")
+        response = await _wget_ask(process, fetch, f"{host}:{port}", host, quiet="q" in options)
+        if response is None:
             return 1
         if "S" in options:
             await process.err(f"  HTTP/1.1 {response.status} {httptext.reason(response.status)}\n")
@@ -106,6 +94,21 @@ async def _wget_one(process: Process, options: Options, url: str) -> int:
         return await _wget_save(process, options, response, path)
     await process.err("wget: too many redirections\n")
     return 1
+
+
+async def _wget_ask(process: Process, fetch: Fetch, where: str, host: str, *, quiet: bool) -> HTTPResponse | None:
+    """One request; None after saying why there is no answer."""
+    sandbox = process.container.sandbox
+    try:
+        if not quiet:
+            address = (await sandbox.network.resolve(sandbox.ip, host))[0]
+            await process.err(f"Connecting to {where} ({address}:{where.rpartition(':')[2]})\n")
+        return await exchange(process, fetch)
+    except TimedOut:
+        await process.err("wget: download timed out\n")
+    except NetworkError as error:
+        await process.err(f"wget: {_wget_words(error, host, await address_of(process, host))}\n")
+    return None
 
 
 async def address_of(process: Process, host: str) -> str:
@@ -159,10 +162,33 @@ async def _wget_save(process: Process, options: Options, response: HTTPResponse,
     return 0
 
 
-_CURL_LONG = {"silent": "s", "show-error": "S", "fail": "f", "head": "I", "include": "i", "location": "L", "verbose": "v",
-              "request": "X", "header": "H", "data": "d", "data-raw": "d", "data-binary": "d", "output": "o", "max-time": "m",
-              "connect-timeout": "T", "write-out": "w", "user-agent": "A", "user": "u", "insecure": "k", "json": "J",
-              "retry": "R", "url": "U", "no-progress-meter": "s", "fail-with-body": "f", "get": "G"}  # fmt: skip
+_CURL_LONG = {
+    "silent": "s",
+    "show-error": "S",
+    "fail": "f",
+    "fail-with-body": "f",
+    "head": "I",
+    "include": "i",
+    "location": "L",
+    "verbose": "v",
+    "request": "X",
+    "header": "H",
+    "data": "d",
+    "data-raw": "d",
+    "data-binary": "d",
+    "output": "o",
+    "max-time": "m",
+    "connect-timeout": "T",
+    "write-out": "w",
+    "user-agent": "A",
+    "user": "u",
+    "insecure": "k",
+    "json": "J",
+    "retry": "R",
+    "url": "U",
+    "no-progress-meter": "s",
+    "get": "G",
+}
 
 
 async def curl(process: Process) -> int:

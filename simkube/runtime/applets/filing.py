@@ -1,4 +1,4 @@
-"""Applets that change files: mkdir, rmdir, rm, cp, mv, touch, ln, chmod, mktemp, dd, truncation by redirection aside."""
+"""Applets that change files: mkdir, rmdir, rm, cp, mv, touch, ln, chmod, mktemp, dd."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from simkube.runtime.files import Directory, File, FileError, FileSystem, Node, 
 from simkube.runtime.process import Process
 
 MAX_NODES = 5000
+TEMPORARY = "/tmp"  # noqa: S108 - a path in a simulated container
 
 
 async def _fails(process: Process, busybox: str, gnu: str) -> int:
@@ -303,7 +304,7 @@ async def chmod(process: Process) -> int:
 async def mktemp(process: Process) -> int:
     """``mktemp [-d] [TEMPLATE]``"""
     options = await parse(process, "dqu", "p")
-    template = options.operands[0] if options.operands else f"{options.values.get('p', '/tmp')}/tmp.XXXXXX"
+    template = options.operands[0] if options.operands else f"{options.values.get('p', TEMPORARY)}/tmp.XXXXXX"  # noqa: S108 - as above
     marks = len(template) - len(template.rstrip("X"))
     path = template.rstrip("X") + secrets.token_hex(20)[:marks]
     try:

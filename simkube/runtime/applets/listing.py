@@ -179,7 +179,8 @@ def _stat_text(process: Process, path: str, node: Node, template: str) -> str:
             f"Uid: ({node.uid:5d}/{owner(process, node.uid):>8})\nModify: {when}\n"
         )
     values = {"n": path, "s": str(size_of(node)), "a": f"{node.mode & 0o7777:o}", "U": owner(process, node.uid),
-              "u": str(node.uid), "g": str(node.gid), "F": kind, "Y": str(int(node.mtime)), "y": when, "A": mode_text(node)}  # fmt: skip
+              "u": str(node.uid), "g": str(node.gid), "F": kind, "Y": str(int(node.mtime)), "y": when, "A":
+              mode_text(node)}  # fmt: skip
     for letter, value in values.items():
         template = template.replace(f"%{letter}", value)
     return template + "\n"

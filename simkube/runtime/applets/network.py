@@ -1,9 +1,11 @@
-"""``nslookup``, ``nc``, ``ping`` and busybox ``httpd``. Raw byte streams are not simulated: ``nc`` checks ports and speaks HTTP."""
+"""``nslookup``, ``nc``, ``ping`` and busybox ``httpd``. Raw byte streams are not simulated: ``nc`` checks ports and
+speaks HTTP.
+"""
 
 from __future__ import annotations
 
 from simkube.clock import Future, TimedOut, within
-from simkube.runtime import httptext
+from simkube.runtime import httptext, signals
 from simkube.runtime.applets.fetching import address_of
 from simkube.runtime.applets.options import integer, parse, seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
@@ -21,19 +23,18 @@ async def nslookup(process: Process) -> int:
     name = options.operands[0]
     network = process.container.sandbox.network
     server = network.dns_address
-    if len(options.operands) > 1 and options.operands[1] != server or network.resolver is None:
+    if (len(options.operands) > 1 and options.operands[1] != server) or network.resolver is None:
         await process.sleep(10.0)
         await process.out(";; connection timed out; no servers could be reached\n\n")
         return 1
     await process.out(f"Server:\t\t{server}\nAddress:\t{server}:53\n\n")
     sandbox = process.container.sandbox
     try:
-        addresses = network.resolver(name, sandbox.config.dns_searches, sandbox.ip)
+        addresses = network.resolver.resolve(name, sandbox.config.dns_searches)
     except NetworkError:
         await process.out(f"** server can't find {name}: NXDOMAIN\n\n")
         return 1
-    full = getattr(network.resolver, "__self__", None)
-    shown = full.canonical(name, sandbox.config.dns_searches) if hasattr(full, "canonical") else name
+    shown = network.resolver.canonical(name, sandbox.config.dns_searches)
     await process.out("".join(f"Name:\t{shown}\nAddress: {address}\n" for address in addresses) + "\n")
     return 0
 
@@ -159,8 +160,12 @@ async def ping(process: Process) -> int:
     count = integer(options.values.get("c", "")) or 1 << 30
     deadline = seconds_of(options.values.get("w", "")) or 1e12
     began, sent, received = process.container.clock.now(), 0, 0
-    summary = lambda: _ping_summary(host, sent, received)  # noqa: E731 - one line, used twice
-    process.handlers[2] = lambda _: (process.complain(summary().rstrip("\n")), process.end(int(not received)))[0]
+
+    def interrupted(_: int) -> None:
+        process.complain(_ping_summary(host, sent, received).rstrip("\n"))
+        process.end(int(not received))
+
+    process.handlers[signals.INT] = interrupted
     while sent < count and process.container.clock.now() - began < deadline:
         sent += 1
         if network.answers_ping(address):
@@ -170,13 +175,14 @@ async def ping(process: Process) -> int:
             await process.sleep(1.0)
         elif not received:
             await process.sleep(min(10.0, deadline))
-    await process.out(summary())
+    await process.out(_ping_summary(host, sent, received))
     return int(not received)
 
 
 def _ping_summary(host: str, sent: int, received: int) -> str:
     lost = 100 - received * 100 // max(1, sent)
-    text = f"\n--- {host} ping statistics ---\n{sent} packets transmitted, {received} packets received, {lost}% packet loss\n"
+    text = f"\n--- {host} ping statistics ---\n"
+    text += f"{sent} packets transmitted, {received} packets received, {lost}% packet loss\n"
     return text + ("round-trip min/avg/max = 0.100/0.100/0.100 ms\n" if received else "")
 
 

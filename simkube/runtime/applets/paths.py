@@ -1,4 +1,6 @@
-"""Applets about paths: basename, dirname, readlink, realpath, find, du, df, mount, which, pwd, md5sum and sha256sum, base64."""
+"""Applets about paths: basename, dirname, readlink, realpath, find, du, df, mount, which, pwd, md5sum and sha256sum,
+base64.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ import hashlib
 
 from simkube.runtime.applets.options import integer, name_of, parse
 from simkube.runtime.applets.reading import complain_file, content, open_operand
-from simkube.runtime.executables import load, which as find_executable
+from simkube.runtime.executables import load
+from simkube.runtime.executables import which as find_executable
 from simkube.runtime.files import Device, Directory, File, FileError, Node, Symlink, tree_size
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import mounts_text
@@ -98,7 +101,9 @@ _TESTS = {"-name": 1, "-iname": 1, "-type": 1, "-path": 1, "-maxdepth": 1, "-min
 
 
 async def find(process: Process) -> int:
-    """``find [PATH]... [-name P] [-iname P] [-path P] [-type fdl] [-maxdepth N] [-empty] [!] [-print|-delete|-exec ... ;]``"""
+    """``find [PATH]... [-name P] [-iname P] [-path P] [-type fdl] [-maxdepth N] [-empty] [!] [-print|-delete|-exec
+    ... ;]``
+    """
     words = process.argv[1:]
     roots = []
     while words and words[0][:1] not in ("-", "!", "("):
@@ -210,9 +215,10 @@ async def du(process: Process) -> int:
         size = sum(
             4 * ((tree_size(node) + 4095) // 4096) if not isinstance(node, Directory) else 4 for _, node in found
         )
-        await process.out(
-            f"{f'{size / 1024:.1f}M' if 'h' in options and size > 1024 else f'{size}.0K' if 'h' in options else size}\t{path}\n"
-        )
+        shown = str(size)
+        if "h" in options:
+            shown = f"{size / 1024:.1f}M" if size > 1024 else f"{size}.0K"
+        await process.out(f"{shown}\t{path}\n")
     return 0
 
 

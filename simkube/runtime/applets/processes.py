@@ -6,8 +6,8 @@ from simkube.clock import Future
 from simkube.runtime import signals
 from simkube.runtime.applets.listing import owner
 from simkube.runtime.applets.options import integer, name_of, parse, seconds_of
-from simkube.runtime.applets.reading import content, open_operand
 from simkube.runtime.applets.paths import run_command
+from simkube.runtime.applets.reading import content, open_operand
 from simkube.runtime.executables import load, which
 from simkube.runtime.files import FileError
 from simkube.runtime.process import Process, Replace
@@ -27,7 +27,7 @@ async def sleep(process: Process) -> int:
         if seconds is None:
             gnu = process.container.spec.flavour == "debian"
             await process.err(
-                f"sleep: invalid {'time interval' if gnu else 'number'} {'‘' if gnu else chr(39)}{word}{'’' if gnu else chr(39)}\n"
+                f"sleep: invalid time interval ‘{word}’\n" if gnu else f"sleep: invalid number '{word}'\n"
             )
             return 1
         total += seconds
@@ -132,8 +132,8 @@ async def _kill_one(process: Process, word: str, number: int) -> int:
         return 1
     if pid == -1 or pid < -1 or pid == 0:
         targets = [other for other in process.container.processes.values() if other.pid != 1 and other is not process]
-        for target in targets:
-            target.signal(number)
+        for other in targets:
+            other.signal(number)
         return 0
     target = process.container.processes.get(pid)
     if target is None:

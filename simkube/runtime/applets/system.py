@@ -83,7 +83,7 @@ async def hostname(process: Process) -> int:
     return 0
 
 
-async def id(process: Process) -> int:
+async def identity(process: Process) -> int:
     """``id [-u] [-g] [-n]``"""
     options = await parse(process, "ugnG")
     name = owner(process, process.uid)

@@ -52,7 +52,7 @@ APPLETS: dict[str, Program] = {
     "head": text.head,
     "hostname": system.hostname,
     "httpd": network.httpd,
-    "id": system.id,
+    "id": system.identity,
     "kill": processes.kill,
     "killall": processes.killall,
     "ln": filing.ln,

@@ -6,7 +6,7 @@ from collections import deque
 
 from simkube.runtime.applets.options import integer, name_of, parse
 from simkube.runtime.applets.reading import chunks, content, lines, open_operand
-from simkube.runtime.files import FileError
+from simkube.runtime.files import File, FileError
 from simkube.runtime.process import Process
 from simkube.runtime.streams import FileStream, Stream
 
@@ -155,7 +155,7 @@ async def _follow(process: Process, following: list[tuple[str, FileStream]]) -> 
                 node = files.node(process.resolve(path))
             except FileError:
                 continue
-            if node is not stream.file and hasattr(node, "data"):
+            if node is not stream.file and isinstance(node, File):
                 stream.file, stream.position = node, 0
             if stream.position > len(stream.file.data):
                 stream.position = 0

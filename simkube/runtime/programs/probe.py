@@ -1,7 +1,8 @@
-"""The grader's probe mode of ``kindling/web``: sends requests on the simulated network, and keeps traffic flowing by itself.
+"""The grader's probe mode of ``kindling/web``: sends requests on the simulated network, and keeps traffic flowing by
+itself.
 
-Answers as ``labs/images/web/probe.py``: ``POST /request``, ``POST /traffic``, ``GET`` and ``DELETE /traffic/ID``, ``GET /healthz``.
-Traffic under way ends with the host process; whoever measures sees a probe that does not know its id.
+Answers as ``labs/images/web/probe.py``: ``POST /request``, ``POST /traffic``, ``GET`` and ``DELETE /traffic/ID``,
+``GET /healthz``. Traffic under way ends with the host process; whoever measures sees a probe that does not know its id.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The probe's requests: one with a deadline, and a record of what became of it, in the words of ``labs/images/web``.
 
-A record is ``{"t": s since 1970 at sending, "ms": duration, "status": 0 when no answer, "error": word or "", "body": str}``.
+A record is ``{"t": s since 1970 at sending, "ms": duration, "status": 0 when no answer, "error": word or "", "body":
+str}``.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ async def agnhost(process: Process) -> int:
     command, options = arguments[0], _options(arguments[1:])
     if command == "pause":
         return await _agnhost_pause(process)
+    answer: Serve
     if command == "netexec":
         port, answer = _port(options.get("http-port", "8080")), _NetExec(process).serve
     elif command == "serve-hostname":
@@ -91,7 +92,9 @@ def _hostname(process: Process) -> Serve:
 
 
 class _NetExec:
-    """``agnhost netexec``: /hostname, /clientip, /echo, /exit, /healthz, and the time for every other path but the refused."""
+    """``agnhost netexec``: /hostname, /clientip, /echo, /exit, /healthz, and the time for every other path but the
+    refused.
+    """
 
     REFUSED = ("/shell", "/dial", "/upload", "/shutdown", "/redirect")
 

@@ -1,9 +1,12 @@
-"""Servers of static files: nginx, httpd (Apache), busybox httpd. Configuration files beyond ``listen`` and ``root`` are not read."""
+"""Servers of static files: nginx, httpd (Apache), busybox httpd. Configuration files beyond ``listen`` and ``root``
+are not read.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from simkube.clock import Future
 from simkube.proxy.ports import Listener
@@ -66,7 +69,7 @@ async def _all_drained(listeners: list[Listener]) -> None:
 
 
 async def _notice(process: Process, level: str, text: str) -> None:
-    when = httptext.datetime.fromtimestamp(process.container.clock.now(), httptext.UTC).strftime("%Y/%m/%d %H:%M:%S")
+    when = datetime.fromtimestamp(process.container.clock.now(), UTC).strftime("%Y/%m/%d %H:%M:%S")
     await process.err(f"{when} [{level}] {process.pid}#{process.pid}: {text}\n")
 
 

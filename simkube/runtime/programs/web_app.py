@@ -1,6 +1,7 @@
 """``kindling/web``: the labs' own application. It answers as ``labs/images/web`` does, request for request.
 
-State that a pod keeps while its host process is restarted (how many requests, whether it hangs) is in ``container.durable``.
+State that a pod keeps while its host process is restarted (how many requests, whether it hangs) is in
+``container.durable``.
 """
 
 from __future__ import annotations

@@ -209,17 +209,17 @@ async def _trap(shell: Interpreter, words: list[str]) -> int:
         return 0
     action = arguments.pop(0) if len(arguments) > 1 else "-"
     for name in arguments:
-        number = 0 if name in ("EXIT", "0") else signals.number_of(name)
-        if number is None or (number == 0 and name not in ("EXIT", "0")):
+        signal = 0 if name == "EXIT" else signals.number_of(name)
+        if signal is None:
             await shell.complain(f"trap: {name}: invalid signal specification")
             return 1
         if action == "-":
-            traps.pop(number, None)
-            handlers.pop(number, None)
+            traps.pop(signal, None)
+            handlers.pop(signal, None)
         else:
-            traps[number] = action
-            if number:
-                handlers[number] = shell.caught if action else None
+            traps[signal] = action
+            if signal:
+                handlers[signal] = shell.caught if action else None
     return 0
 
 

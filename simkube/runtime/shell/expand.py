@@ -1,6 +1,7 @@
 """Expansion: from words of the syntax tree to the fields a command gets.
 
-In POSIX's order: tilde, parameters, command substitution, arithmetic, field splitting, pathname expansion, quote removal.
+In POSIX's order: tilde, parameters, command substitution, arithmetic, field splitting, pathname expansion, quote
+removal.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ from simkube.runtime.shell.syntax import (
 )
 from simkube.runtime.streams import Collector, Pipe
 
+FORK_STEPS = 5
+"""What starting a program costs."""
+
 MAX_DEPTH = 100
 """Commands within commands (functions included) that one shell runs at a time."""
 
@@ -397,6 +400,7 @@ class Interpreter:
         program, argv = found
         if tail and not self.state.traps and not self.interactive:
             self.replace(program, argv, env)
+        await self.process.work(FORK_STEPS)
         try:
             child = self.process.child(argv, env=env)
         except FileError:
@@ -441,6 +445,7 @@ class Interpreter:
 
     def make_child(self) -> Process:
         """A process like this one; ShellError when there can be no more."""
+        self.process.container.cpu.charge(FORK_STEPS)
         try:
             return self.process.child(list(self.process.argv))
         except FileError:

@@ -197,7 +197,9 @@ class _Reader:
 
 
 async def read_line(process: Process, fd: int = 0, most: int = MAX_INPUT) -> str | None:
-    """One line with its newline from a file descriptor, read byte by byte so that nothing more is taken; None at the end."""
+    """One line with its newline from a file descriptor, read byte by byte so that nothing more is taken; None at the
+    end.
+    """
     stream = process.fds.get(fd)
     data = bytearray()
     while stream is not None and len(data) < most:

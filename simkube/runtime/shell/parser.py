@@ -381,11 +381,5 @@ def _unexpected(token: Token, expected: str = "") -> SyntaxProblem:
     tail = f' (expecting "{expected}")' if expected else ""
     if token.kind == "end":
         return Incomplete(f"unexpected end of file{tail}")
-    name = (
-        "newline"
-        if token.kind == "newline"
-        else f'"{token.text[:40]}"'
-        if token.kind == "op"
-        else f'"{token.text[:40]}"'
-    )
+    name = "newline" if token.kind == "newline" else f'"{token.text[:40]}"'
     return SyntaxProblem(f"unexpected {name}{tail}")

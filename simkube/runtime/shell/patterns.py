@@ -5,9 +5,9 @@ A pattern is text in which a backslash makes the next character literal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-_CLASSES = {
+_CLASSES: dict[str, Callable[[str], bool]] = {
     "alpha": str.isalpha,
     "digit": str.isdigit,
     "alnum": str.isalnum,
@@ -16,7 +16,6 @@ _CLASSES = {
     "space": str.isspace,
     "punct": lambda c: c.isprintable() and not c.isalnum() and not c.isspace(),
 }
-STAR = "*"
 
 
 class CharSet:
@@ -53,10 +52,6 @@ class CharSet:
             or any(_CLASSES[name](char) for name in self._classes)
         )
         return found != self._negated
-
-
-Step = str | CharSet | None
-"""A literal character, a set, :data:`STAR` as itself in a one-tuple, or None for ``?``."""
 
 
 class Pattern:

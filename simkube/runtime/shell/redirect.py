@@ -16,7 +16,9 @@ MAX_FD = 99
 
 
 class Redirected:
-    """``async with Redirected(shell, redirections) as r``: ``r.failed`` when one could not be made (it has been told)."""
+    """``async with Redirected(shell, redirections) as r``: ``r.failed`` when one could not be made (it has been
+    told).
+    """
 
     def __init__(self, shell: Interpreter, redirections: list[Redirection], *, keep: bool = False) -> None:
         self._shell = shell
@@ -41,10 +43,7 @@ class Redirected:
         process = self._shell.process
         ended = process.exited.done
         for number, stream in self._saved.items():
-            if self._keep and not self.failed:
-                if stream is not None:
-                    stream.release()
-            elif ended:
+            if (self._keep and not self.failed) or ended:
                 if stream is not None:
                     stream.release()
             else:

@@ -71,7 +71,9 @@ class Word:
 
 @dataclass(slots=True)
 class Redirection:
-    """``2>file``: ``op`` is ``<``, ``>``, ``>>``, ``>|``, ``<>``, ``<&``, ``>&`` or ``<<`` (then the word is the document)."""
+    """``2>file``: ``op`` is ``<``, ``>``, ``>>``, ``>|``, ``<>``, ``<&``, ``>&`` or ``<<`` (then the word is the
+    document).
+    """
 
     fd: int
     op: str

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from simkube.apiserver.streams.limits import Budget
 from simkube.clock import Future, spawn
 
 T = TypeVar("T")
@@ -41,10 +42,11 @@ async def run(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
 
 
 class Outbox:
-    """Pieces of output that wait to be sent; bounded, see :attr:`overflowed`."""
+    """Pieces of output that wait to be sent; bounded by itself and by its cluster's budget, see :attr:`overflowed`."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, budget: Budget) -> None:
         self._most = most
+        self._budget = budget
         self._size = 0
         self._pieces: deque[tuple[int, bytes]] = deque()
         self._ready = asyncio.Event()
@@ -55,10 +57,10 @@ class Outbox:
         """Have ``data`` sent; nothing more is taken once closed or overflowed."""
         if self.closed or self.overflowed:
             return
-        self._size += len(data)
-        if self._size > self._most:
+        if self._size + len(data) > self._most or not self._budget.take(len(data)):
             self.overflowed = True
         else:
+            self._size += len(data)
             self._pieces.append((channel, data))
         self._ready.set()
 
@@ -76,4 +78,12 @@ class Outbox:
             await self._ready.wait()
         channel, data = self._pieces.popleft()
         self._size -= len(data)
+        self._budget.give(len(data))
         return channel, data
+
+    def discard(self) -> None:
+        """Nobody reads any more: forget what waits and take nothing new."""
+        self.close()
+        self._pieces.clear()
+        self._budget.give(self._size)
+        self._size = 0

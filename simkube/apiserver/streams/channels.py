@@ -118,7 +118,7 @@ def size_of(data: bytes) -> tuple[int, int] | None:
     try:
         size = json.loads(data)
         columns, rows = int(size["Width"]), int(size["Height"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     return (columns, rows) if 0 < columns < 10_000 and 0 < rows < 10_000 else None
 

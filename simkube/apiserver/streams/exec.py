@@ -29,7 +29,7 @@ from simkube.apiserver.streams.channels import (
     size_of,
     success,
 )
-from simkube.apiserver.streams.limits import BUFFER, slot
+from simkube.apiserver.streams.limits import BUFFER, Budget, buffers, slot
 from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, running_container
 from simkube.client import Caller, Obj
 from simkube.clock import Clock, Future
@@ -153,14 +153,14 @@ async def execute(
     with slot(cluster, "exec"):
         channels = await Channels.accept(request)
         try:
-            await _guarded(channels, _run(cluster.clock, channels, container, asked))
+            await _guarded(channels, _run(cluster.clock, channels, container, asked, buffers(cluster)))
         finally:
             cluster.kubelets[pod["spec"]["nodeName"]].touched(pod["metadata"]["uid"])
         return channels.response
 
 
-async def _run(clock: Clock, channels: Channels, container: Container, asked: Asked) -> None:
-    outbox = Outbox(BUFFER)
+async def _run(clock: Clock, channels: Channels, container: Container, asked: Asked, budget: Budget) -> None:
+    outbox = Outbox(BUFFER, budget)
     await _greet(channels, asked)
     try:
         process = container.exec(asked.command, _output(outbox, asked), tty=asked.tty)
@@ -175,6 +175,7 @@ async def _run(clock: Clock, channels: Channels, container: Container, asked: As
     try:
         code = await _stream(channels, outbox, reading, process.exited)
     finally:
+        outbox.discard()
         if not process.exited.done:
             process.signal(SIGHUP)
             clock.call_later(LINGER, lambda: process.signal(SIGKILL))
@@ -197,7 +198,9 @@ async def attach(
     refuse_spdy(request)
     with slot(cluster, "exec"):
         channels = await Channels.accept(request)
-        await _guarded(channels, _attached(channels, container, asked, once=_stdin_once(pod, container)))
+        await _guarded(
+            channels, _attached(channels, container, asked, buffers(cluster), once=_stdin_once(pod, container))
+        )
         return channels.response
 
 
@@ -205,8 +208,8 @@ def _stdin_once(pod: Obj, container: Container) -> bool:
     return any(one["name"] == container.config.name and one.get("stdinOnce") for one in pod["spec"]["containers"])
 
 
-async def _attached(channels: Channels, container: Container, asked: Asked, *, once: bool) -> None:
-    outbox = Outbox(BUFFER)
+async def _attached(channels: Channels, container: Container, asked: Asked, budget: Budget, *, once: bool) -> None:
+    outbox = Outbox(BUFFER, budget)
     await _greet(channels, asked)
     attachment = container.attach(_output(outbox, asked))
     stdin = attachment.stdin if asked.stdin else None
@@ -214,6 +217,7 @@ async def _attached(channels: Channels, container: Container, asked: Asked, *, o
     try:
         ended = await _stream(channels, outbox, reading, container.exited) is not None
     finally:
+        outbox.discard()
         attachment.detach()
         if once and stdin is not None:
             stdin.close()

@@ -12,8 +12,10 @@ from simkube.errors import StatusError
 
 MOST = {"exec": 32, "log": 64, "proxy": 128}
 """Streams of one kind that one cluster may have open at once."""
-BUFFER = 1 << 20
-"""Bytes that may wait for a slow reader before its stream is ended."""
+BUFFER = 9 << 20
+"""Bytes that may wait for one slow reader before its stream is ended: more than the largest file of a container."""
+BUFFERS = 32 << 20
+"""Bytes that may wait for all readers of one cluster."""
 MESSAGE = 1 << 20
 """The largest WebSocket message that is read, in bytes."""
 BODY = 3 << 20
@@ -21,7 +23,32 @@ BODY = 3 << 20
 SEND_SECONDS = 30.0
 """Wall-clock seconds a reader may let one piece of output wait."""
 
+
+class Budget:
+    """Bytes of which so many may be taken at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def take(self, size: int) -> bool:
+        """Whether ``size`` bytes could be had."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give(self, size: int) -> None:
+        """Bytes that were taken are free again."""
+        self._left += size
+
+
+_budgets: WeakKeyDictionary[Any, Budget] = WeakKeyDictionary()
 _open: WeakKeyDictionary[Any, Counter[str]] = WeakKeyDictionary()
+
+
+def buffers(cluster: object) -> Budget:
+    """What the cluster's streams may keep for their readers, together."""
+    return _budgets.setdefault(cluster, Budget(BUFFERS))
 
 
 @contextmanager

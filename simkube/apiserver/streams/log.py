@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from simkube.apiserver.streams.bridge import Outbox, wait
-from simkube.apiserver.streams.limits import BUFFER, SEND_SECONDS, slot
+from simkube.apiserver.streams.limits import BUFFER, SEND_SECONDS, Budget, buffers, slot
 from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, kubelet_of
 from simkube.client import Obj
 from simkube.errors import StatusError, bad_request, not_simulated
@@ -47,6 +47,8 @@ def _number(query: Mapping[str, str], field: str, least: int) -> int | None:
         value = int(query[field])
     except ValueError:
         raise bad_request(f'strconv.ParseInt: parsing "{query[field]}": invalid syntax') from None
+    if abs(value) >= 1 << 63:
+        raise bad_request(f'strconv.ParseInt: parsing "{query[field]}": value out of range')
     if value < least:
         bound = "greater than 0" if least else "greater than or equal to 0"
         message = f'PodLogOptions "" is invalid: {field}: Invalid value: {value}: must be {bound}'
@@ -131,12 +133,14 @@ async def serve_log(cluster: StreamCluster, request: web.Request, namespace: str
     if container is None or not options.follow:
         return web.Response(body=before, content_type="text/plain")
     with slot(cluster, "log"):
-        return await _follow(request, container, options, before)
+        return await _follow(request, container, options, before, buffers(cluster))
 
 
-async def _follow(request: web.Request, container: Container, options: Options, before: bytes) -> web.StreamResponse:
+async def _follow(
+    request: web.Request, container: Container, options: Options, before: bytes, budget: Budget
+) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-    outbox = Outbox(BUFFER)
+    outbox = Outbox(BUFFER, budget)
     end = container.log.follow(lambda line: outbox.put(0, _text(line, options)))
     left = None if options.limit is None else options.limit - len(before)
     closer = asyncio.ensure_future(_close_when_done(container, outbox))
@@ -152,6 +156,7 @@ async def _follow(request: web.Request, container: Container, options: Options, 
         pass  # the reader is gone or too slow: there is nobody to tell
     finally:
         end()
+        outbox.discard()
         closer.cancel()
     return response
 

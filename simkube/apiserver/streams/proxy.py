@@ -49,12 +49,16 @@ async def proxy_pod(
     """Pass the request on to a port of the pod, by default its first one."""
     scheme, name, port_name = parse_name(given)
     pod = find_pod(cluster, namespace, name)
-    port = int(port_name) if port_name.isdigit() else _pod_port(pod, port_name)
+    port = int(port_name) if _is_number(port_name) else _pod_port(pod, port_name)
     address = (pod.get("status") or {}).get("podIP")
     if not address:
         raise bad_request("address not allowed")
     _check_scheme(scheme)
     return await _pass_on(cluster, request, address, port, rest)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5
 
 
 def _pod_port(pod: Obj, wanted: str) -> int:
@@ -80,7 +84,7 @@ async def proxy_service(
 
 def _endpoint(cluster: StreamCluster, service: Obj, port_name: str) -> tuple[str, int]:
     name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
-    if port_name.isdigit():
+    if _is_number(port_name):
         found = [port for port in service["spec"].get("ports") or [] if port["port"] == int(port_name)]
         if not found:
             raise unavailable(f'no service port {port_name} found for service "{name}"')

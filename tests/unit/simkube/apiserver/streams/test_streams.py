@@ -17,6 +17,7 @@ from simkube.apiserver import streams
 from simkube.apiserver.streams import channels as wire
 from simkube.apiserver.streams import exec as running
 from simkube.apiserver.streams import limits, log, proxy, target
+from simkube.apiserver.streams.bridge import Outbox
 from simkube.client import Caller
 from simkube.clock import Clock, Future
 from simkube.errors import StatusError, not_found
@@ -268,6 +269,7 @@ class TestLog:
             ("sinceSeconds=0", 422),
             ("limitBytes=0", 422),
             ("sinceTime=now", 400),
+            ("sinceSeconds=" + "9" * 400, 400),
         ],
     )
     def test_bad_options(self, query: str, code: int) -> None:
@@ -294,7 +296,9 @@ class TestLog:
 
 def _run(container: Container, channels: Channels, clock: Clock | None = None, **asked: Any) -> None:
     want = {"stdin": False, "stdout": True, "stderr": True, "tty": False, **asked}
-    asyncio.run(running._run(clock or Clock(NOW), channels, container, running.Asked(**want)))  # type: ignore[arg-type]
+    asyncio.run(
+        running._run(clock or Clock(NOW), channels, container, running.Asked(**want), limits.Budget(limits.BUFFERS))
+    )  # type: ignore[arg-type]
 
 
 class TestExec:
@@ -391,7 +395,9 @@ class TestExec:
 class TestAttach:
     def _attach(self, container: Container, channels: Channels, **asked: Any) -> None:
         want = {"stdin": True, "stdout": True, "stderr": True, "tty": False, **asked}
-        asyncio.run(running._attached(channels, container, running.Asked(**want), once=False))  # type: ignore[arg-type]
+        asyncio.run(
+            running._attached(channels, container, running.Asked(**want), limits.Budget(limits.BUFFERS), once=False)
+        )  # type: ignore[arg-type]
 
     def test_a_client_that_leaves_ends_nothing(self) -> None:
         container = Container()
@@ -513,7 +519,17 @@ class TestChannels:
         assert caught.value.code == 400
 
     @pytest.mark.parametrize(
-        "data", [b"", b"{}", b"[]", b'{"Width":0,"Height":5}', b'{"Width":"a","Height":5}', b'{"Width":1e9,"Height":5}']
+        "data",
+        [
+            b"",
+            b"{}",
+            b"[]",
+            b'{"Width":0,"Height":5}',
+            b'{"Width":"a","Height":5}',
+            b'{"Width":1e9,"Height":5}',
+            b'{"Width":1e999,"Height":5}',
+            b"[" * 100_000,
+        ],
     )
     def test_sizes_that_are_none(self, data: bytes) -> None:
         assert wire.size_of(data) is None
@@ -531,3 +547,22 @@ def test_a_pod_on_a_node_that_is_not_there() -> None:
     with pytest.raises(StatusError) as caught:
         target.kubelet_of(Cluster(), _pod(nodeName="n9"), "/x")
     assert caught.value.code == 404
+
+
+def test_the_buffers_of_a_cluster_are_bounded_together() -> None:
+    budget = limits.Budget(10)
+    first, second = Outbox(8, budget), Outbox(8, budget)
+    first.put(1, b"12345678")
+    second.put(1, b"123")
+    assert (first.overflowed, second.overflowed) == (False, True)
+    first.discard()
+    third = Outbox(8, budget)
+    third.put(1, b"12345678")
+    assert third.overflowed is False
+    third.put(1, b"9")
+    assert third.overflowed is True
+
+
+@pytest.mark.parametrize("port", ["\u00b2", "123456", "x"])
+def test_ports_that_are_none(port: str) -> None:
+    assert _refused(Cluster(), "/proxy/", "proxy", name=f"web:{port}").code == 400

@@ -1,0 +1,159 @@
+"""The kubelet in a whole cluster on a manual clock: real API server, scheduler, runtime and store, nothing doubled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from simkube.client import Caller
+from simkube.clock import Clock, spawn
+from simkube.cluster import Cluster
+from simkube.journal import Journal
+from simkube.runtime.cri import HTTPRequest
+from simkube.store import Store
+
+ME = Caller("learner", ("system:masters",), "kubectl")
+TOPOLOGY = {"kind": "Cluster", "nodes": [{"role": "control-plane"}, {"role": "worker"}]}
+WEB = {
+    "name": "web",
+    "image": "kindling/web:1.0",
+    "readinessProbe": {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 2},
+    "livenessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5, "failureThreshold": 2},
+}
+
+
+class Lab:
+    """A cluster with one namespace, and what a test does in it."""
+
+    def __init__(self) -> None:
+        self.journal = Journal(None)
+        self.clock = Clock(1_767_225_600.0)
+        self.cluster = self._cluster()
+
+    def _cluster(self) -> Cluster:
+        cluster = Cluster("lab", Store(self.journal, "lab"), self.clock, TOPOLOGY)
+        cluster.start()
+        cluster.run_until_quiet()
+        return cluster
+
+    def kill_host(self) -> None:
+        """The process is gone; a new one starts on what the journal has."""
+        old, self.clock = self.cluster, Clock(self.clock.now() + 2)
+        self.cluster = self._cluster()
+        for kubelet in old.kubelets.values():
+            for worker in kubelet.workers.values():
+                worker.suspend()
+
+    def run(self, *containers: dict[str, Any], name: str = "web", **spec: Any) -> None:
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": {"app": name}},
+            "spec": {"containers": list(containers), **spec},
+        }
+        self.cluster.apiserver.create(ME, "pods", pod, "default")
+        self.cluster.advance(2)
+
+    def pod(self, name: str = "web") -> dict[str, Any]:
+        return self.cluster.apiserver.get(ME, "pods", name, "default")
+
+    def ready(self, name: str = "web") -> str:
+        return next(one["status"] for one in self.pod(name)["status"]["conditions"] if one["type"] == "Ready")
+
+    def ask(self, method: str, path: str) -> int:
+        """Ask the web pod from inside the cluster."""
+        address = self.pod()["status"]["podIP"]
+        network = self.cluster.network
+        return spawn(network.request("172.18.0.2", address, 8080, HTTPRequest(method, path))).result().status
+
+    def container(self, pod: str = "web", name: str = "web", *, previous: bool = False) -> Any:
+        found = self.pod(pod)
+        kubelet = self.cluster.kubelets[found["spec"]["nodeName"]]
+        return kubelet.container(found["metadata"]["uid"], name, previous=previous)
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    made = Lab()
+    yield made
+    made.cluster.stop()
+
+
+def test_a_pod_serves_once_it_is_ready(lab: Lab) -> None:
+    lab.run(WEB)
+    assert (lab.ready(), lab.ask("GET", "/")) == ("True", 200)
+
+
+def test_a_replica_that_hangs_is_restarted(lab: Lab) -> None:
+    lab.run(WEB)
+    assert lab.ask("POST", "/hang") == 202
+    lab.cluster.advance(8)
+    assert lab.ready() == "False"
+    lab.cluster.advance(10)
+    status = lab.pod()["status"]["containerStatuses"][0]
+    assert (status["restartCount"], lab.ready(), lab.ask("GET", "/")) == (1, "True", 200)
+    assert lab.container(previous=True).log.lines()[-1].text.startswith(("GET", "POST"))
+
+
+def test_a_killed_process_comes_back(lab: Lab) -> None:
+    lab.run(WEB)
+    lab.cluster.kill_container("default", "web", "web")
+    lab.cluster.advance(0.5)
+    assert lab.ready() == "False"
+    lab.cluster.advance(3)
+    status = lab.pod()["status"]["containerStatuses"][0]
+    assert (status["restartCount"], status["lastState"]["terminated"]["exitCode"]) == (1, 137)
+    assert lab.ready() == "True"
+
+
+def test_containers_share_a_volume_and_keep_it_over_a_killed_host(lab: Lab) -> None:
+    mount = [{"name": "data", "mountPath": "/data"}]
+    writer = {"name": "writer", "image": "busybox:1.36", "volumeMounts": mount}
+    writer["command"] = ["sh", "-c", "echo first > /data/page; sleep 100000"]
+    server = {**WEB, "volumeMounts": mount, "env": [{"name": "WEB_ROOT", "value": "/data"}]}
+    lab.run(writer, server, volumes=[{"name": "data", "emptyDir": {}}])
+    lab.cluster.advance(3)
+    assert lab.ask("GET", "/page") == 200
+    before = lab.pod()
+    lab.kill_host()
+    assert lab.pod() == before, "nothing is written: the containers carry on"
+    assert lab.ask("GET", "/page") == 200
+    lab.cluster.advance(30)
+    assert [one["restartCount"] for one in lab.pod()["status"]["containerStatuses"]] == [0, 0]
+
+
+def test_a_config_map_in_a_volume_is_still_followed_after_a_killed_host(lab: Lab) -> None:
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "page"}, "data": {"index.html": "one"}}
+    lab.cluster.apiserver.create(ME, "configmaps", config, "default")
+    container = {**WEB, "env": [{"name": "WEB_ROOT", "value": "/site"}]}
+    container["volumeMounts"] = [{"name": "site", "mountPath": "/site"}]
+    lab.run(container, volumes=[{"name": "site", "configMap": {"name": "page"}}])
+    lab.kill_host()
+    lab.cluster.apiserver.patch(ME, "configmaps", "page", {"data": {"index.html": "two"}}, "default")
+    lab.cluster.advance(70)
+    mount = next(one for one in lab.container().config.mounts if one.path == "/site")
+    assert mount.volume.read("index.html") == b"two"
+
+
+def test_a_node_without_power_and_back(lab: Lab) -> None:
+    lab.run(WEB)
+    assert lab.pod()["spec"]["nodeName"] == "lab-worker"
+    lab.cluster.stop_node("lab-worker")
+    lab.cluster.advance(60)
+    node = lab.cluster.apiserver.get(ME, "nodes", "lab-worker")
+    assert {one["type"]: one["status"] for one in node["status"]["conditions"]}["Ready"] == "Unknown"
+    assert lab.ready() == "False", "the node lifecycle controller said so"
+    lab.cluster.start_node("lab-worker")
+    lab.cluster.advance(5)
+    assert lab.ready() == "True"
+    assert lab.pod()["status"]["containerStatuses"][0]["restartCount"] == 1
+
+
+def test_a_deleted_pod_is_gone_and_leaves_nothing_behind(lab: Lab) -> None:
+    lab.run(WEB)
+    lab.cluster.apiserver.delete(ME, "pods", "web", "default")
+    lab.cluster.advance(2)
+    assert lab.cluster.apiserver.list(ME, "pods", "default") == []
+    assert list(lab.cluster.store.side.items("kubelet/")) == []

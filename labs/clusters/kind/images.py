@@ -51,11 +51,11 @@ def _build(engine: docker.DockerClient, image: str, sources: Path, base: str) ->
             rm=True,
             forcerm=True,
         )
-    except docker.errors.BuildError as error:
-        log = "".join(str(line.get("stream", "")) for line in error.build_log)
-        raise ProviderUnavailable(f"the image {image} could not be built: {error.msg}: {log[-300:]}") from error
-    except (docker.errors.APIError, RequestException) as error:
-        raise ProviderUnavailable(f"the image {image} could not be built: {error}", f"docker pull {base}") from error
+    except (docker.errors.BuildError, docker.errors.APIError, RequestException) as error:
+        why = error.msg if isinstance(error, docker.errors.BuildError) else error
+        raise ProviderUnavailable(
+            f"the image {image} could not be built from {base}: {why}", f"docker pull {base}"
+        ) from error
 
 
 def _pull(engine: docker.DockerClient, image: str) -> None:

@@ -41,7 +41,7 @@ class ScriptedCluster:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_DELETE = do_PATCH = answer
+            do_GET = do_POST = do_DELETE = do_PATCH = answer  # noqa: N815 - the base class's names
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -155,7 +155,7 @@ def node_status(ready: bool = True) -> dict[str, Any]:
 
 
 def pod(name: str = "web", **state: Any) -> dict[str, Any]:
-    """A pod's JSON. ``state``: of its one container; ``phase``, ``ready``, ``restarts``, ``last``, ``node``, ``labels``."""
+    """A pod's JSON. ``state``, ``ready``, ``restarts`` and ``last`` are its one container's."""
     ready = state.pop("ready", True)
     status = {
         "name": "web",

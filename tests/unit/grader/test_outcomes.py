@@ -1,4 +1,4 @@
-"""Every check ends as passed, failed or ungradable; a learner's mistake is never ungradable, trouble is never failed."""
+"""Every check ends as passed, failed or ungradable: learners' mistakes are failed, trouble is ungradable."""
 
 import os
 import signal

@@ -188,6 +188,20 @@ class Nodes:
             for pod in info.pods.values():
                 yield info, pod
 
+    def without(self, node: str, keys: set[Key]) -> Nodes:
+        """The same nodes as they would be without some pods of one of them."""
+        rest = Nodes()
+        rest.namespace_labels = self.namespace_labels
+        rest._infos = dict(self._infos)
+        rest.repelling = {key: pod for key, pod in self.repelling.items() if key not in keys}
+        thinned = NodeInfo(node)
+        thinned.set_node(self._infos[node].node)
+        for key, pod in self._infos[node].pods.items():
+            if key not in keys:
+                thinned.put(pod)
+        rest._infos[node] = thinned
+        return rest
+
     def _info(self, name: str) -> NodeInfo:
         if name not in self._infos:
             self._infos[name] = NodeInfo(name)

@@ -15,6 +15,7 @@ from collections.abc import Hashable, Iterable
 from simkube.client import Component, Event, Informers, Key, Obj, Server, WorkLoop, key_of
 from simkube.controllers import pods as podstate
 from simkube.events import SeriesRecorder
+from simkube.scheduler import preemption
 from simkube.scheduler.filters import Placement, Refusal
 from simkube.scheduler.nodes import NodeInfo, Nodes
 from simkube.scheduler.scoring import best
@@ -129,7 +130,8 @@ class Scheduler(Component):
         if feasible:
             self._bind(pod, best(placement, feasible))
         else:
-            self._fail(pod, fit_error(refusals), {each.plugin for each in refusals.values()})
+            note = self._preempt(pod, refusals)
+            self._fail(pod, fit_error(refusals, note), {each.plugin for each in refusals.values()})
 
     def _bind(self, pod: Obj, info: NodeInfo) -> None:
         meta = pod["metadata"]
@@ -142,6 +144,39 @@ class Scheduler(Component):
         self.client.create("pods", binding, meta["namespace"], name=meta["name"], subresource="binding")
         note = f"Successfully assigned {meta['namespace']}/{meta['name']} to {info.name}"
         self.recorder.event(pod, "Normal", "Scheduled", "Binding", note)
+
+    def _preempt(self, pod: Obj, refusals: dict[str, Refusal]) -> str | None:
+        """Make room for the pod if its priority allows that: None when it does, or why not."""
+        problem = preemption.not_eligible(pod, self.nodes)
+        if problem:
+            return problem
+        found = preemption.find(pod, self.nodes, refusals)
+        if found is None:
+            return f"0/{len(refusals)} nodes are available: {_counted(preemption.outcomes(refusals))}."
+        namespace, name = key_of(pod)
+        nominated = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": {"nominatedNodeName": found.node}}
+        self.client.patch("pods", name, nominated, namespace, type="strategic", subresource="status")
+        for victim in found.victims:
+            if "deletionTimestamp" not in victim["metadata"]:
+                self._evict(victim, pod, found.node)
+        return None
+
+    def _evict(self, victim: Obj, pod: Obj, node: str) -> None:
+        meta = victim["metadata"]
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "observedGeneration": meta.get("generation", 1),
+            "lastProbeTime": None,
+            "lastTransitionTime": self.clock.timestamp(),
+            "reason": "PreemptionByScheduler",
+            "message": f"{PROFILE}: preempting to accommodate a higher priority pod",
+        }
+        patch = {"metadata": {"uid": meta["uid"]}, "status": {"conditions": [condition]}}
+        self.client.patch("pods", meta["name"], patch, meta["namespace"], type="strategic", subresource="status")
+        self.client.delete("pods", meta["name"], meta["namespace"], preconditions={"uid": meta["uid"]})
+        note = f"Preempted by pod {pod['metadata']['uid']} on node {node}"
+        self.recorder.event(victim, "Normal", "Preempted", "Preempting", note)
 
     def _fail(self, pod: Obj, message: str, plugins: set[str]) -> None:
         key = key_of(pod)
@@ -167,15 +202,11 @@ class Scheduler(Component):
         self.client.patch("pods", key[1], patch, key[0], type="strategic", subresource="status")
 
 
-def fit_error(refusals: dict[str, Refusal]) -> str:
-    """Why a pod fits on none of the nodes, in the scheduler's words."""
+def fit_error(refusals: dict[str, Refusal], preempting: str | None) -> str:
+    """Why a pod fits nowhere, in the scheduler's words; ``preempting`` says why preemption did not help."""
     reasons = Counter(reason for refused in refusals.values() for reason in refused.reasons)
-    helpless = Counter(
-        "Preemption is not helpful for scheduling" if refused.final else "No preemption victims found for incoming pod"
-        for refused in refusals.values()
-    )
-    nodes = f"0/{len(refusals)} nodes are available:"
-    return f"{nodes} {_counted(reasons)}. no new claims to deallocate, preemption: {nodes} {_counted(helpless)}."
+    message = f"0/{len(refusals)} nodes are available: {_counted(reasons)}."
+    return message if preempting is None else f"{message} no new claims to deallocate, preemption: {preempting}"
 
 
 def _counted(reasons: Counter[str]) -> str:

@@ -218,3 +218,45 @@ def test_without_a_scheduler_pods_stay_pending(plane: Plane) -> None:
     plane.cluster.start_component("kube-scheduler")
     plane.settle()
     assert where(plane, "a") == "one"
+
+
+def critical(**amounts: str) -> dict[str, Any]:
+    return {**asking(**amounts), "priorityClassName": "system-node-critical"}
+
+
+def test_takes_the_place_of_the_least_important(plane: Plane) -> None:
+    plane.pod("first", **asking(cpu="1500m"))
+    plane.pod("small", **asking(cpu="100m"))
+    plane.settle()
+    uid = plane.pod("important", **critical(cpu="1800m"))["metadata"]["uid"]
+    plane.settle(2)
+    assert where(plane, "important") == "one"
+    assert sorted(pod["metadata"]["name"] for pod in plane.pods()) == ["important", "small"]
+    assert plane.events("Preempted") == [f"Preempted by pod {uid} on node one"]
+
+
+def test_takes_nobodys_place_in_vain(plane: Plane) -> None:
+    plane.pod("first", **asking(cpu="1500m"))
+    plane.settle()
+    plane.pod("huge", **critical(cpu="5"))
+    plane.pod("polite", **{**critical(cpu="1"), "preemptionPolicy": "Never"})
+    plane.settle(2)
+    assert where(plane, "first") == "one"
+    assert "2 Preemption is not helpful for scheduling" in why(plane, "huge")
+    assert why(plane, "polite").endswith("preemption: not eligible due to preemptionPolicy=Never.")
+
+
+def test_waits_for_its_victim_to_end() -> None:
+    plane = Plane()
+    plane.node("one", amounts={"cpu": "2", "memory": "4Gi", "pods": "5"})
+    plane.pod("first", **asking(cpu="1500m"))
+    plane.settle()
+    plane.cluster.kubelets["one"].stop()
+    plane.pod("important", **critical(cpu="1"))
+    plane.settle(5)
+    assert plane.client.get("pods", "important", "default")["status"]["nominatedNodeName"] == "one"
+    assert "deletionTimestamp" in plane.client.get("pods", "first", "default")["metadata"]
+    assert where(plane, "important") == ""
+    plane.client.delete("pods", "first", "default", gracePeriodSeconds=0)
+    plane.settle(11)
+    assert where(plane, "important") == "one"

@@ -123,6 +123,11 @@ class Host:
                 return await self._cluster(http, cluster, "/" + rest)
             if path.startswith("/host/"):
                 return await self._admin.handle(http, path.removeprefix("/host"))
+            # Older kubectl drops the path of the server's URL (get --raw): the token says which cluster is meant.
+            token = http.headers.get("Authorization", "").removeprefix("Bearer ")
+            meant = self._tenants.of_token(token)
+            if meant is not None:
+                return await self._cluster(http, meant, path)
         except UnknownCluster as error:
             return refuse(StatusError(404, "NotFound", str(error)))
         except (ConnectionError, asyncio.CancelledError):

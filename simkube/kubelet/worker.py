@@ -107,7 +107,27 @@ class PodWorker:
         for run in self.pod.runs.values():
             run.hooking = False
 
+    def _adopt_images(self) -> None:
+        """Take over an image that was changed in the pod's spec, the one field of a container that may be.
+
+        After ``computePodActions`` of the real kubelet: a running container ends and starts anew with its new image;
+        one that waits for its old image pulls the new one at once, whose back-off is its own.
+        """
+        spec = self.pod.obj["spec"]
+        for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
+            run = self.pod.runs.get(container["name"])
+            if run is None or run.spec["image"] == container["image"]:
+                continue
+            run.spec = container
+            run.pulls.reset()
+            if run.running:
+                message = f"Container {run.name} definition changed, will be restarted"
+                spawn(kill(self.pod, run, message, self.pod.grace()))
+            elif not run.done:
+                run.retry_at = 0.0
+
     def _observe(self) -> None:
+        self._adopt_images()
         for run in self.pod.runs.values():
             if run.container is not None and run.container.state == "exited" and run.ended is None:
                 run.observe_exit()

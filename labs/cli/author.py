@@ -44,8 +44,8 @@ def replay(lab: str | None, provider: str | None, state: str | None, jobs: int |
     """Prove LAB (a name or a folder; default: all labs): every state against its expected outcomes."""
     from labs.clusters.registry import Providers
     from labs.definition import load_lab
-    from labs.replay import Replay, choose, sweep
     from labs.grading import ProcessGrader
+    from labs.replay import Replay, choose, sweep
 
     found = settings()
     providers = Providers(found)

@@ -124,11 +124,11 @@ def without(one: FieldSet, other: FieldSet) -> FieldSet:
         known = result.get(key)
         if known is None or key == MEMBER:
             continue
-        left = {} if not gone or MEMBER in gone else without(known, gone)
-        if left:
-            result[key] = left
-        elif known or not gone or MEMBER in gone:
+        left = without(known, gone) if gone and MEMBER not in gone else None
+        if left is None or (known and not left):
             del result[key]
+        else:
+            result[key] = _LEAF if len(left) == 1 and MEMBER in left else left
     return result
 
 

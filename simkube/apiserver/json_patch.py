@@ -7,6 +7,7 @@ sets it, an index may be negative, and the whole document cannot be the target. 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from simkube.apiserver.strategic import PatchError
@@ -14,16 +15,28 @@ from simkube.apiserver.strategic import PatchError
 MOST_OPERATIONS = 10_000
 """More operations than this in one patch are refused (413)."""
 
+MOST_COPIED = 3 * 1024 * 1024
+"""Bytes of JSON that the copies of one patch may make in all: a few operations could otherwise fill the memory."""
+
 _ABSENT = object()
 
 
 def apply(document: Any, operations: list[Any]) -> Any:
     """The document after all operations, in order; ``document`` itself must not be used afterwards (it is changed)."""
+    copied = 0
     for operation in operations:
         if not isinstance(operation, dict):
             raise PatchError("an operation is an object")
+        if operation.get("op") == "copy":
+            copied += len(json.dumps(_get(document, _path(operation, "from")), default=_nothing))
+            if copied > MOST_COPIED:
+                raise PatchError(f"the copies of this patch are larger than {MOST_COPIED} bytes")
         _apply_one(document, operation)
     return document
+
+
+def _nothing(_: object) -> None:
+    """What is absent has no size."""
 
 
 def _apply_one(document: Any, operation: dict[str, Any]) -> None:

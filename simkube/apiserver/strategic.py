@@ -10,6 +10,8 @@ are not its matter (:mod:`simkube.apiserver.strict`).
 
 from __future__ import annotations
 
+import json
+from collections import deque
 from typing import Any
 
 from simkube.apiserver.golang import show
@@ -71,7 +73,8 @@ def _merge_key(merged: Map, key: str, value: Any, type: Type) -> None:
     if key.startswith(DELETE_FROM_LIST):
         name = key.removeprefix(DELETE_FROM_LIST)
         if isinstance(merged.get(name), list) and isinstance(value, list):
-            merged[name] = [item for item in merged[name] if item not in value]
+            gone = {_hashable(item) for item in value}
+            merged[name] = [item for item in merged[name] if _hashable(item) not in gone]
         return
     if value is None:
         merged.pop(key, None)
@@ -104,8 +107,10 @@ def _merge_list(original: list[Any], patch: list[Any], field: Field) -> list[Any
     if any(isinstance(item, dict) != isinstance(first, dict) for item in (*original, *patch)):
         raise PatchError("list element types are not identical")
     if not isinstance(first, dict):
-        both = list(dict.fromkeys([*original, *patch]))
-        return _ordered(both, patch, original, "")
+        both: dict[Any, Any] = {}
+        for item in (*original, *patch):
+            both.setdefault(_hashable(item), item)
+        return _ordered(list(both.values()), patch, original, "")
     if not field.merge_key:
         raise PatchError(f"cannot merge lists without merge key for {field.type.go}")
     return _merge_maps(original, patch, field)
@@ -116,11 +121,15 @@ def _merge_maps(original: list[Map], patch: list[Map], field: Field) -> list[Map
     original, patch = _apply_directives(original, patch, key)
     element = field.type.element or ANY
     merged = list(original)
+    places: dict[Any, int] = {}
+    for index, item in enumerate(merged):
+        if key in item:
+            places.setdefault(_hashable(item[key]), index)
     for item in patch:
         if key not in item:
             raise PatchError(f"map: {show(item)} does not contain declared merge key: {key}")
-        at = _find(merged, key, item[key])
-        if at is None:
+        at = places.setdefault(_hashable(item[key]), len(merged))
+        if at == len(merged):
             merged.append(_plain(item))
         else:
             merged[at] = merge(merged[at], item, element)
@@ -130,6 +139,7 @@ def _merge_maps(original: list[Map], patch: list[Map], field: Field) -> list[Map
 def _apply_directives(original: list[Map], patch: list[Map], key: str) -> tuple[list[Map], list[Map]]:
     """Carry out the ``$patch`` elements of a list; return what is left of the original and of the patch."""
     replace = False
+    gone = set()
     rest: list[Map] = []
     for item in patch:
         directive = item.get(DIRECTIVE)
@@ -138,41 +148,51 @@ def _apply_directives(original: list[Map], patch: list[Map], key: str) -> tuple[
         elif directive == "delete":
             if key not in item:
                 raise PatchError(f"map: {show(item)} does not contain declared merge key: {key}")
-            original = [other for other in original if other.get(key) != item[key]]
+            gone.add(_hashable(item[key]))
         elif directive == "replace":
             replace = True
         elif directive == "merge":
             raise PatchError("merging lists cannot yet be specified in the patch")
         else:
             raise PatchError(f"unknown patch type: {show(directive)} in map: {show(item)}")
-    return (rest, []) if replace else (original, rest)
+    if replace:
+        return rest, []
+    return [
+        item for item in original if key not in item or _hashable(item[key]) not in gone
+    ] if gone else original, rest
 
 
-def _find(items: list[Map], key: str, value: Any) -> int | None:
-    for index, item in enumerate(items):
-        if key in item and item[key] == value:
-            return index
-    return None
+def _hashable(value: Any) -> Any:
+    """A value to look others up by that is equal for equal JSON, and only then."""
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, sort_keys=True)
+    return (value.__class__, value)
 
 
 def _identity(item: Any, key: str) -> Any:
-    return item.get(key) if key and isinstance(item, dict) else item
+    return _hashable(item.get(key) if key and isinstance(item, dict) else item)
+
+
+def _positions(items: list[Any], key: str) -> dict[Any, int]:
+    found: dict[Any, int] = {}
+    for index, item in enumerate(items):
+        found.setdefault(_identity(item, key), index)
+    return found
 
 
 def _ordered(merged: list[Any], patch_order: list[Any], live_order: list[Any], key: str) -> list[Any]:
-    """The merged list with what the patch names in the patch's order, and the rest where it stood as far as
-    possible."""
-    wanted = [_identity(item, key) for item in patch_order]
-    live = [_identity(item, key) for item in live_order]
-    named = [item for item in merged if _identity(item, key) in wanted]
-    named.sort(key=lambda item: wanted.index(_identity(item, key)))
-    others = [item for item in merged if _identity(item, key) not in wanted]
+    """The merged list: what the patch names in the patch's order, the rest where it stood as far as possible."""
+    wanted, live = _positions(patch_order, key), _positions(live_order, key)
+    named = [(wanted[identity], item) for item in merged if (identity := _identity(item, key)) in wanted]
+    named.sort(key=lambda pair: pair[0])
+    first = deque(item for _, item in named)
+    others = deque(item for item in merged if _identity(item, key) not in wanted)
     result: list[Any] = []
-    while named and others:
-        one, other = _identity(others[0], key), _identity(named[0], key)
-        before = one in live and other in live and live.index(one) < live.index(other)
-        result.append(others.pop(0) if before else named.pop(0))
-    return [*result, *named, *others]
+    while first and others:
+        one, other = live.get(_identity(others[0], key)), live.get(_identity(first[0], key))
+        before = one is not None and other is not None and one < other
+        result.append(others.popleft() if before else first.popleft())
+    return [*result, *first, *others]
 
 
 def _merge_in_order(merged: Map, patch: Map, name: str, order: Any, type: Type) -> None:

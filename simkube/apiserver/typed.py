@@ -198,34 +198,23 @@ def _map(value: Any) -> Map:
 def _compare_list(
     old: list[Any], new: list[Any], type: Type, removed: FieldSet, modified: FieldSet, added: FieldSet
 ) -> None:
-    before, twice = _indexed(old, type)
-    after, again = _indexed(new, type)
-    for element in twice | again:  # elements that cannot be told apart are one thing
-        one = [item for item in old if element_of(item, type) == element] or ABSENT
-        other = [item for item in new if element_of(item, type) == element] or ABSENT
-        if one != other:
-            _note_leaf(element, one, other, removed, modified, added)
-        before.pop(element, None)
-        after.pop(element, None)
+    before, after = _indexed(old, type), _indexed(new, type)
     element_type = type.element or ANY
-    for element, item in before.items():
-        other = after.get(element, ABSENT)
-        _compare_child(element, item, other, element_type, removed, modified, added)
-    for element, item in after.items():
-        if element not in before:
-            _compare_child(element, ABSENT, item, element_type, removed, modified, added)
+    for element in dict.fromkeys((*before, *after)):
+        one, other = before.get(element, ()), after.get(element, ())
+        if len(one) <= 1 and len(other) <= 1:
+            left, right = one[0] if one else ABSENT, other[0] if other else ABSENT
+            _compare_child(element, left, right, element_type, removed, modified, added)
+        elif one != other:  # elements that cannot be told apart are one thing
+            _note_leaf(element, one or ABSENT, other or ABSENT, removed, modified, added)
 
 
-def _indexed(items: list[Any], type: Type) -> tuple[dict[str, Any], set[str]]:
-    """The elements of a list by path element, and the path elements that occur more than once."""
-    found: dict[str, Any] = {}
-    twice = set()
+def _indexed(items: list[Any], type: Type) -> dict[str, list[Any]]:
+    """The elements of a list by path element; more than one where they have the same keys."""
+    found: dict[str, list[Any]] = {}
     for item in items:
-        element = element_of(item, type)
-        if element in found:
-            twice.add(element)
-        found[element] = item
-    return found, twice
+        found.setdefault(element_of(item, type), []).append(item)
+    return found
 
 
 # whether an object fits its schema

@@ -1,6 +1,7 @@
 """JSON patches, merge patches, strategic merge patches."""
 
 import copy
+import time
 
 import pytest
 from hypothesis import given
@@ -141,6 +142,16 @@ def test_retain_keys() -> None:
     assert volumes[1] == {"name": "scratch", "hostPath": {"path": "/tmp"}}
 
 
+def test_lists_of_many_elements_merge_in_good_time() -> None:
+    many = [{"name": f"c{number}", "image": "i"} for number in range(5000)]
+    order = [{"name": one["name"]} for one in reversed(many)]
+    change = template(**{"$setElementOrder/containers": order, "containers": list(reversed(many))})
+    started = time.process_time()
+    found = containers(smp(change, template(containers=many)))
+    assert time.process_time() - started < 2
+    assert names(found) == names(order)
+
+
 def test_directives_do_not_survive_in_new_values() -> None:
     change = {"spec": {"selector": {"$retainKeys": ["matchLabels"], "matchLabels": {"a": "b", "c": None}}}}
     assert smp(change)["spec"]["selector"] == {"matchLabels": {"a": "b"}}
@@ -269,6 +280,13 @@ def test_a_json_patch_is_a_list_of_limited_length() -> None:
 def test_copies_share_nothing() -> None:
     found = jp({"list": []}, {"op": "copy", "from": "/list", "path": "/b"}, {"op": "add", "path": "/b/-", "value": 1})
     assert found == {"list": [], "b": [1]}
+
+
+def test_copies_are_limited() -> None:
+    bomb = [{"op": "copy", "from": "/a", "path": f"/a/{number}"} for number in range(60)]
+    with pytest.raises(StatusError) as refused:
+        jp({"a": {"b": 1}}, *bomb)
+    assert refused.value.code == 422
 
 
 # content types

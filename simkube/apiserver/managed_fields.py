@@ -10,7 +10,6 @@ It must be given what the writer wrote, after defaults and before anything that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from simkube.apiserver.fieldset import FieldSet, difference, leaf, union, valid, without
@@ -254,17 +253,3 @@ def only_times_differ(old: Obj, new: Obj) -> bool:
     if any(before[key] != after[key] for key in before if key != "managedFields"):
         return False
     return all(old[key] == new[key] for key in old if key != "metadata")
-
-
-def take_replicas(obj: Obj, gvk: GVK, manager: str, path: Iterable[str] = ("spec", "replicas")) -> Obj:
-    """``obj`` with the field behind its scale subresource owned by ``manager`` alone, as a write of the scale leaves
-    it."""
-    node: FieldSet = _LEAF
-    for name in reversed(list(path)):
-        node = {f"f:{name}": node}
-    managers = decode((obj.get("metadata") or {}).get("managedFields") or [], trusted=True) or {}
-    changes = Comparison()
-    changes.modified = node
-    disown(managers, changes)
-    take(managers, Identity(manager, "Update", version_of(gvk), "scale"), changes, "")
-    return _with_entries(obj, encode(managers))

@@ -94,7 +94,7 @@ def test_the_message_names_versions_of_updaters_and_subresources() -> None:
     error = refused({**live}, config({"a": "2"}), "bob")
     assert error.message == 'Apply failed with 1 conflict: conflict with "editor" using v1: .data.a'
     scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 1}}
-    live = managed_fields.take_replicas(scaled, DEPLOYMENT, "autoscaler")
+    live = managed_fields.update(None, scaled, DEPLOYMENT, "autoscaler", "Update", "scale", "")
     error = refused(live, {**scaled, "spec": {"replicas": 5}}, "bob", DEPLOYMENT)
     assert error.message.endswith('conflict with "autoscaler" with subresource "scale" using apps/v1: .spec.replicas')
 
@@ -180,7 +180,8 @@ def test_default_keys_are_part_of_an_element() -> None:
 
 def test_giving_up_a_field_that_an_updater_shares_keeps_it() -> None:
     live = apply(None, deployment(WEB, replicas=1), "alice", DEPLOYMENT)
-    live = managed_fields.take_replicas({**live, "spec": {**live["spec"], "replicas": 3}}, DEPLOYMENT, "autoscaler")
+    scaled = {**live, "spec": {**live["spec"], "replicas": 3}}
+    live = managed_fields.update(live, scaled, DEPLOYMENT, "autoscaler", "Update", "scale", "")
     made = apply(live, deployment(WEB), "alice", DEPLOYMENT)
     assert made["spec"]["replicas"] == 3
 

@@ -192,7 +192,8 @@ def test_many_managers_share_an_entry() -> None:
 
 def test_a_scale_owns_the_replicas() -> None:
     old = created({"metadata": {"name": "a"}, "spec": {"replicas": 1, "paused": True}}, DEPLOYMENT)
-    new = managed_fields.take_replicas(old, DEPLOYMENT, "autoscaler")
+    scaled = {**old, "spec": {**old["spec"], "replicas": 2}}
+    new = managed_fields.update(old, scaled, DEPLOYMENT, "autoscaler", "Update", "scale", "")
     assert owned(new) == {"alice": [".spec.paused"], "autoscaler/scale": [".spec.replicas"]}
     entry = next(one for one in new["metadata"]["managedFields"] if one["manager"] == "autoscaler")
     assert "time" not in entry

@@ -1,0 +1,214 @@
+"""The host as a process: started once, killed at any moment, found again with everything in it. On loopback only."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.client import HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simkube.host import home as homes
+from simkube.host import launcher
+from simkube.host.launcher import HostClient, HostError
+
+TOPOLOGY: dict[str, Any] = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "host"
+    yield folder
+    launcher.shutdown(folder)
+
+
+class Api:
+    """One caller of one cluster's API over HTTPS."""
+
+    def __init__(self, host: HostClient, cluster: str, who: Any = "learner", token: str | None = None) -> None:
+        config = json.loads(host.kubeconfig(cluster, who) or "null")
+        server = config["clusters"][0]["cluster"]
+        ca = base64.b64decode(server["certificate-authority-data"]).decode()
+        self._context = ssl.create_default_context(cadata=ca)
+        _, _, rest = server["server"].partition("https://")
+        self._address, _, self._prefix = rest.partition("/")
+        self._token = config["users"][0]["user"]["token"] if token is None else token
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, raw: bytes | None = None
+    ) -> tuple[int, Any]:
+        connection = HTTPSConnection(self._address, timeout=10, context=self._context)
+        try:
+            sent = {"Content-Type": "application/json", **(headers or {})}
+            if self._token:
+                sent["Authorization"] = f"Bearer {self._token}"
+            data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+            connection.request(method, f"/{self._prefix}{path}", data, sent)
+            response = connection.getresponse()
+            text = response.read()
+            kind = response.headers.get("Content-Type", "")
+            return response.status, json.loads(text) if kind.startswith("application/json") else text.decode()
+        finally:
+            connection.close()
+
+
+def eventually(check: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if check():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def test_everything_is_there_after_kill_9(home: Path) -> None:
+    host = launcher.connect(home)
+    host.create("a", TOPOLOGY, {"lab": "pods"})
+    api = Api(host, "a")
+    kept = [api("POST", MAPS, {"metadata": {"name": f"n{number}"}})[1]["metadata"] for number in range(20)]
+    pid = host.health()["pid"]
+    os.kill(pid, signal.SIGKILL)
+    again = launcher.connect(home)
+    assert again.health()["pid"] != pid
+    assert again.url == host.url
+    assert (again.status("a") or {})["labels"] == {"lab": "pods"}
+    status, found = api("GET", MAPS)  # the same credentials, the same address
+    assert status == 200
+    names = {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in found["items"]}
+    assert {each["name"]: each["resourceVersion"] for each in kept}.items() <= names.items()
+
+
+def test_two_starters_make_one_host(home: Path) -> None:
+    pids: list[int] = []
+    starters = [threading.Thread(target=lambda: pids.append(launcher.connect(home).health()["pid"])) for _ in range(4)]
+    for each in starters:
+        each.start()
+    for each in starters:
+        each.join()
+    assert len(pids) == 4
+    assert len(set(pids)) == 1
+
+
+def test_a_host_of_another_version_is_replaced_and_its_clusters_stay(home: Path, monkeypatch: Any) -> None:
+    host = launcher.connect(home)
+    host.create("a", TOPOLOGY)
+    pid = host.health()["pid"]
+    info = json.loads((home / "host.json").read_text())
+    (home / "host.json").write_text(json.dumps({**info, "version": "older"}))
+    again = launcher.connect(home)
+    assert again.health()["pid"] != pid
+    assert again.clusters() == ["a"]
+
+
+def test_what_is_secret_is_the_owners_alone(home: Path) -> None:
+    launcher.connect(home)
+    assert home.stat().st_mode & 0o077 == 0
+    for path in (home / "host.json", *(home / "certificates").iterdir()):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_creating_and_deleting_twice_is_the_same_as_once(home: Path) -> None:
+    host = launcher.connect(home)
+    first = host.create("a", TOPOLOGY)
+    assert host.create("a", TOPOLOGY)["tokens"] == first["tokens"]
+    host.delete("a")
+    host.delete("a")
+    assert host.status("a") is None
+    assert host.kubeconfig("a", "learner") is None
+    assert host.create("a", TOPOLOGY)["tokens"] != first["tokens"]
+
+
+@pytest.mark.parametrize("name", ["", "A", "../x", "a" * 70, "<b>"])
+def test_ids_are_labels(home: Path, name: str) -> None:
+    with pytest.raises(HostError, match="DNS label"):
+        launcher.connect(home).create(name, TOPOLOGY)
+
+
+def test_callers_are_told_apart(home: Path) -> None:
+    host = launcher.connect(home)
+    host.create("a", TOPOLOGY)
+    host.create("b", TOPOLOGY)
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    users = [Api(host, "a", who)("POST", path, review)[1]["status"]["userInfo"]["username"] for who in ("learner", "grader")]
+    assert users == ["learner", "kindling:grader"]
+    other = json.loads(host.kubeconfig("b", "learner") or "")["users"][0]["user"]["token"]
+    assert Api(host, "a", token=other)("GET", MAPS)[0] == 401
+    assert Api(host, "a", token="")("GET", MAPS)[0] == 403
+    assert Api(host, "a", token="")("GET", "/healthz") == (200, "ok")
+    assert Api(host, "a")("GET", MAPS, headers={"Impersonate-User": "nobody"})[0] == 403
+
+
+def test_restore_takes_back_what_was_done_since(home: Path) -> None:
+    host = launcher.connect(home)
+    host.create("a", TOPOLOGY)
+    api = Api(host, "a")
+    api("POST", MAPS, {"metadata": {"name": "before"}, "data": {"k": "old"}})
+    host.snapshot("a")
+    api("PATCH", f"{MAPS}/before", {"data": {"k": "new"}}, {"Content-Type": "application/merge-patch+json"})
+    api("POST", MAPS, {"metadata": {"name": "after"}})
+    api("POST", "/api/v1/namespaces", {"metadata": {"name": "mine"}})
+    host.restore("a")
+    assert api("GET", f"{MAPS}/before")[1]["data"] == {"k": "old"}
+    assert api("GET", f"{MAPS}/after")[0] == 404
+    assert api("GET", "/api/v1/namespaces/mine")[0] == 404
+
+
+def test_faults_are_done_and_healed(home: Path) -> None:
+    host = launcher.connect(home)
+    host.create("a", TOPOLOGY)
+    host.fault("a", "stop-component", "kube-scheduler")
+    assert not (host.status("a") or {})["components"]["kube-scheduler"]
+    host.heal("a")
+    assert (host.status("a") or {})["components"]["kube-scheduler"]
+    with pytest.raises(HostError, match="there are:"):
+        host.fault("a", "stop-component", "ghost")
+    with pytest.raises(HostError, match="no fault"):
+        host.fault("a", "set-on-fire", "x")
+
+
+HOSTILE = [
+    ("POST", MAPS, b'{"metadata":{"name":"a"},"data":{"k":"' + b"x" * 3_200_000 + b'"}}', "application/json", 413),
+    ("POST", MAPS, b"a: &a [*a]", "application/yaml", 400),
+    ("POST", MAPS, b"[" * 100_000, "application/json", 400),
+    ("POST", MAPS, b"\x00\xff", "application/json", 400),
+    ("POST", MAPS, b"k8s\x00\xff", "application/vnd.kubernetes.protobuf", 400),
+    ("POST", MAPS, b'{"metadata":{"name":"<script>"}}', "application/json", 422),
+    ("POST", MAPS, b'{"metadata":{"name":"a; rm -rf /"}}', "application/json", 422),
+    ("POST", MAPS, b'{"metadata":[]}', "application/json", 400),
+    ("PATCH", f"{MAPS}/x", b"{", "application/merge-patch+json", 400),
+    ("GET", f"{MAPS}?labelSelector=((((", None, "", 400),
+    ("GET", f"{MAPS}?limit=-1", None, "", 422),
+    ("GET", f"{MAPS}/%00", None, "", 404),
+]
+
+
+def test_hostile_requests_are_refused_and_the_host_lives(home: Path) -> None:
+    host = launcher.connect(home)
+    host.create("a", TOPOLOGY)
+    api = Api(host, "a")
+    for method, path, raw, content, wanted in HOSTILE:
+        status, _ = api(method, path, raw=raw, headers={"Content-Type": content} if content else None)
+        assert status == wanted, (method, path, content)
+    assert host.health()["version"] == homes.fingerprint()
+    assert "Traceback" not in (home / "host.log").read_text()
+
+
+def test_a_host_that_cannot_start_says_where_the_reason_is(tmp_path: Path) -> None:
+    folder = tmp_path / "host"
+    folder.mkdir()
+    (folder / "clusters.db").write_bytes(b"this is no database" * 1000)
+    with pytest.raises(HostError, match=r"host\.log"):
+        launcher.connect(folder)
+    assert "move the file away" in (folder / "host.log").read_text()

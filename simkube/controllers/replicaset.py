@@ -19,6 +19,12 @@ from simkube.labels import matches
 REPLICASETS = "replicasets.apps"
 SLICE = 20
 """So many pods are created or deleted in one go."""
+SECONDS_PER_FAILED_POD = 0.1
+"""For so long per failed pod there is no new one: a pod that fails at once must not be replaced as fast as it fails.
+
+Kubernetes has 20 requests a second for all controllers together, which comes to the same.
+"""
+LONGEST_WAIT = 60.0
 
 
 class ReplicaSetController(Controller):
@@ -28,6 +34,7 @@ class ReplicaSetController(Controller):
 
     def watch(self) -> None:
         """Replica sets, and pods as theirs or as orphans they may adopt."""
+        self._created_at: dict[Hashable, float] = {}
         self.sets = self.client.informer(REPLICASETS)
         self.pods = self.client.informer("pods")
         by_controller(self.sets)
@@ -61,11 +68,12 @@ class ReplicaSetController(Controller):
         assert isinstance(key, tuple)
         rs = self.sets.get(*key)
         if rs is None:
+            self._created_at.pop(key, None)
             return
         mine = self._claimed(rs)
         active = [pod for pod in mine if podstate.is_active(pod)]
         failure: Obj | None = None
-        if "deletionTimestamp" not in rs["metadata"]:
+        if "deletionTimestamp" not in rs["metadata"] and not self._must_wait(rs, mine, active):
             done, failure = self._manage(rs, active)
             if not done:
                 self.enqueue(key)
@@ -92,11 +100,23 @@ class ReplicaSetController(Controller):
         ]
         return claim.of([*self.pods.indexed("controller", meta["uid"]), *orphans])
 
+    def _must_wait(self, rs: Obj, mine: Sequence[Obj], active: Sequence[Obj]) -> bool:
+        """Whether pods are missing because they fail, and it is too early to make more."""
+        failed = sum(podstate.phase(pod) == "Failed" for pod in mine)
+        if not failed or len(active) >= rs["spec"].get("replicas", 1):
+            return False
+        key = key_of(rs)
+        left = self._created_at.get(key, 0.0) + min(LONGEST_WAIT, failed * SECONDS_PER_FAILED_POD) - self.clock.now()
+        if left > 0:
+            self.enqueue_after(key, left)
+        return left > 0
+
     def _manage(self, rs: Obj, active: Sequence[Obj]) -> tuple[bool, Obj | None]:
         """One slice towards the wanted number: whether that was all, and what went wrong."""
         missing = rs["spec"].get("replicas", 1) - len(active)
         try:
             if missing > 0:
+                self._created_at[key_of(rs)] = self.clock.now()
                 for _ in range(min(missing, SLICE)):
                     self._create_pod(rs)
                 return missing <= SLICE, None

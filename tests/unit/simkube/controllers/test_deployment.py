@@ -191,13 +191,13 @@ def test_heals_what_is_deleted(plane: Plane) -> None:
     assert len(after - before) == 1
 
 
-def test_replaces_pods_that_failed() -> None:
+def test_replaces_pods_that_failed_but_not_as_fast_as_they_fail() -> None:
     plane = Plane()
     plane.node("one", BrokenKubelet)
     plane.deploy(replicas=1)
-    plane.cluster.work.run_until_quiet(500)
+    plane.settle(60)
     failed = [pod for pod in plane.pods() if pod["status"]["phase"] == "Failed"]
-    assert len(failed) > 1
+    assert 5 < len(failed) < 50
 
 
 def test_nothing_heals_without_the_controller_manager(plane: Plane) -> None:

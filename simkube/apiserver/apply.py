@@ -31,7 +31,8 @@ from simkube.apiserver.managed_fields import (
     version_of,
 )
 from simkube.apiserver.schema import ANY, GVK, Type, definitions
-from simkube.apiserver.typed import TypedError, field_set, merge, named_fields, remove, validate
+from simkube.apiserver.typed import field_set, merge, named_fields, remove
+from simkube.apiserver.typed_problems import TypedError, validate
 from simkube.errors import StatusError, bad_request
 
 Obj = dict[str, Any]

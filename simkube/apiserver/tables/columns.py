@@ -53,10 +53,6 @@ class Layout:
     conditions: Callable[[Obj], list[Obj] | None] | None = None
 
 
-def _none(_: Obj) -> list[Obj] | None:
-    return None
-
-
 NAME = Column("Name", field="meta.v1.ObjectMeta.name", format="name")
 AGE = Column("Age", field="meta.v1.ObjectMeta.creationTimestamp")
 CREATED = Column("Created At", field="meta.v1.ObjectMeta.creationTimestamp", type="date")

@@ -87,10 +87,12 @@ def test_deployment_create_scale_and_expose_by_command(kubectl: Kubectl) -> None
 def test_a_service_answers_by_name_from_inside(web: Kubectl) -> None:
     web("expose deployment web --port=80 --target-port=http")
     web.until("get endpoints web -o jsonpath={.subsets[0].addresses[*].ip}", lambda out: len(out.split()) == 2)
-    script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do wget -q -T 5 -O- http://web; done"
-    web(f"run asker --image=busybox:1.35 --restart=Never --command -- sh -c '{script}'")
-    web.until("get pod asker -o jsonpath={.status.phase}", lambda out: out in ("Succeeded", "Failed"))
-    answers = web("logs asker").splitlines()
+    web(f"run asker --image={WEB} --restart=Never -- probe")
+    web("wait --for=condition=Ready pod/asker --timeout=60s")
+    wanted = {"method": "GET", "url": "http://web", "count": 12, "timeout_ms": 5000}
+    path = f"/api/v1/namespaces/{web.namespace}/pods/asker:8080/proxy/request"
+    records = json.loads(web(f"create --raw {path} -f -", json.dumps(wanted)))
+    answers = [record["body"].strip() for record in records]
     assert len(answers) == 12
     names = web("get pods -l app=web -o jsonpath={.items[*].metadata.name}").split()
     assert set(answers) == {f"Hello from {name}, version 1.0" for name in names}

@@ -6,12 +6,9 @@ A call that wants something records it and returns; :meth:`SessionService.wait`,
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,22 +23,21 @@ from labs.errors import KindlingError, NotFound, NotNow
 from labs.library import Library
 from labs.parameters import seed_of
 from labs.records.database import Database
-from labs.records.models import Activity, Attempt, CheckRecord, HintTaken, Session, User, new_id
+from labs.records.models import Attempt, CheckRecord, HintTaken, Session, User, new_id
+from labs.session.background import POLL, Background
 from labs.session.drive import Driver
 from labs.session.grading import Grader, Grading
 from labs.session.kubeconfig import in_namespace
 from labs.session.locks import Locks
+from labs.session.rows import hints_taken, live, must_be_ready, next_check, note, own, passed_checks, user_of
 from labs.session.show import attempt_view, session_view
+from labs.session.told import Told
 from labs.session.views import AttemptView, HintView, SessionView
 from labs.settings import Settings
 
-log = logging.getLogger(__name__)
-
-POLL = 0.1  # seconds between looks at what another process does
 GRACE = timedelta(minutes=30)  # who works is not thrown out: the least time left after doing something
 SHORTEST = timedelta(hours=1)
 FACTOR = 4  # a lab is kept this many times as long as a learner needs for it
-SAME_ACTIVITY = timedelta(seconds=20)
 
 
 def utc_now() -> datetime:
@@ -63,14 +59,11 @@ class SessionService:
     grader: Grader
     now: Callable[[], datetime] = utc_now
     pause: Callable[[float], None] = time.sleep
-    _closing: threading.Event = field(default_factory=threading.Event)
-    _threads: dict[str, threading.Thread] = field(default_factory=dict)
-    _woken: set[str] = field(default_factory=set)
-    _thread_lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self._locks = Locks(self.settings.locks)
         grading = Grading(self.records, self.labs, self.providers, self.grader, self.now)
+        self._background = Background(lambda session: self._driver.work(session, _nothing, grade=True), self.pause)
         self._driver = Driver(
             self.records,
             self.labs,
@@ -78,7 +71,7 @@ class SessionService:
             grading,
             self._locks,
             self.now,
-            self._closing.is_set,
+            self._background.closing,
             self.settings.attempt_seconds,
         )
 
@@ -100,8 +93,8 @@ class SessionService:
         found.setup(parameters)  # a malformed manifest is said now, not when a cluster is half made
         try:
             with self.records.begin() as tx:
-                row = self._new(tx, self._user(tx, learner), found, name, seed, parameters)
-                _note(tx, row.user_id, lab, "start", self.now())
+                row = self._new(tx, user_of(tx, learner), found, name, seed, parameters)
+                note(tx, row.user_id, lab, "start", self.now())
         except IntegrityError:  # started at the same moment by somebody else
             current = self.current(learner, lab)
             if current is None:
@@ -112,15 +105,14 @@ class SessionService:
     def current(self, learner: str, lab: str) -> SessionView | None:
         """The live session of a lab, if there is one."""
         with self.records.read() as tx:
-            user = self._user(tx, learner)
-            mine = (Session.user_id == user.id, Session.lab == lab, Session.ended_at.is_(None))
-            row = tx.scalar(select(Session).where(*mine))
+            user = user_of(tx, learner)
+            row = live(tx, user, lab)
             return None if row is None else self._view(tx, row)
 
     def view(self, session: str, learner: str) -> SessionView:
         """One session."""
         with self.records.read() as tx:
-            return self._view(tx, self._mine(tx, session, learner))
+            return self._view(tx, own(tx, session, learner))
 
     def observe(self, session: str, learner: str) -> SessionView:
         """Look whether a ready session's cluster is still there, and say so when it is not."""
@@ -131,15 +123,15 @@ class SessionService:
     def all(self, learner: str) -> list[SessionView]:
         """Every session, newest first."""
         with self.records.read() as tx:
-            user = self._user(tx, learner)
+            user = user_of(tx, learner)
             rows = tx.scalars(select(Session).where(Session.user_id == user.id).order_by(Session.created_at.desc()))
             return [self._view(tx, row) for row in rows]
 
     def kubeconfig(self, session: str, learner: str) -> str:
         """The learner's kubeconfig (YAML). ``NotNow`` unless ready."""
         with self.records.read() as tx:
-            row = self._mine(tx, session, learner)
-        self._must_be_ready(row)
+            row = own(tx, session, learner)
+        must_be_ready(row)
         try:
             config = self.providers.get(row.provider).credentials(row.handle, "learner")
         except ClusterGone as error:
@@ -151,7 +143,7 @@ class SessionService:
     def reset(self, session: str, learner: str) -> SessionView:
         """Ask for the lab's starting state. ``NotNow`` unless ready or failed."""
         with self.records.begin() as tx:
-            row = self._mine(tx, session, learner)
+            row = own(tx, session, learner)
             if row.state not in ("ready", "failed", "resetting") or row.desired != "ready":
                 raise NotNow(f"{row.lab} cannot be reset while it is {row.state}", f"kindling start {row.lab}")
             if tx.scalar(select(Attempt.id).where(Attempt.session_id == session, Attempt.state != "done")):
@@ -169,16 +161,16 @@ class SessionService:
     def stop(self, session: str, learner: str) -> SessionView:
         """Ask for the cluster to be removed; also while it is starting. Stopping twice is fine."""
         with self.records.begin() as tx:
-            row = self._mine(tx, session, learner)
+            row = own(tx, session, learner)
             if row.ended_at is None and row.desired == "ready":
                 row.desired, row.state, row.detail, row.fix = "stopped", "stopping", "", ""
-                _note(tx, row.user_id, row.lab, "stop", self.now())
+                note(tx, row.user_id, row.lab, "stop", self.now())
             return self._view(tx, row)
 
     def extend(self, session: str, learner: str) -> SessionView:
         """Move the expiry to the full time from now. ``NotNow`` once it has ended."""
         with self.records.begin() as tx:
-            row = self._mine(tx, session, learner)
+            row = own(tx, session, learner)
             if row.ended_at is not None or row.desired != "ready":
                 raise NotNow(f"{row.lab} has ended", f"kindling start {row.lab}")
             row.expires_at = max(row.expires_at, self.now() + self._lifetime(self._minutes(row.lab)))
@@ -190,12 +182,10 @@ class SessionService:
         When all of a check's are taken, its last one again. ``NotFound`` when there is no hint.
         """
         with self.records.begin() as tx:
-            row = self._mine(tx, session, learner)
+            row = own(tx, session, learner)
             lab = self.labs.get(row.lab)
-            taken: dict[str, int] = {}
-            for found in tx.scalars(select(HintTaken).where(HintTaken.session_id == session)):
-                taken[found.check] = max(taken.get(found.check, 0), found.number)
-            name = check or _next_check(lab, self._passed(tx, session), taken)
+            taken = hints_taken(tx, session)
+            name = check or next_check(lab, passed_checks(tx, session), taken)
             hints = lab.hints(name, row.parameters) if name else []
             if not name or not hints:
                 known = ", ".join(info.name for info in lab.checks if info.name in lab.file.hints) or "none"
@@ -211,13 +201,12 @@ class SessionService:
     def active(self, learner: str, lab: str, kind: str) -> None:
         """Note that a learner did something (``page``, ``kubectl``...): it counts as time spent and delays expiry."""
         with self.records.begin() as tx:
-            user = self._user(tx, learner)
-            mine = (Session.user_id == user.id, Session.lab == lab, Session.ended_at.is_(None))
-            row = tx.scalar(select(Session).where(*mine))
+            user = user_of(tx, learner)
+            row = live(tx, user, lab)
             if row is not None:
                 self._active(tx, row, kind)
             else:
-                _note(tx, user.id, lab, kind, self.now())
+                note(tx, user.id, lab, kind, self.now())
 
     # Handing in
 
@@ -225,11 +214,11 @@ class SessionService:
         """Hand in: record a wanted attempt. While one is not done, the same attempt is returned. ``NotNow``."""
         try:
             with self.records.begin() as tx:
-                row = self._mine(tx, session, learner)
+                row = own(tx, session, learner)
                 same = select(Attempt).where(Attempt.session_id == session, Attempt.state != "done")
                 attempt = tx.scalar(same)
                 if attempt is None:
-                    self._must_be_ready(row)
+                    must_be_ready(row)
                     attempt = self._hand_in(tx, row)
                 return attempt_view(tx, attempt, self.now())
         except IntegrityError:  # handed in at the same moment elsewhere
@@ -240,7 +229,7 @@ class SessionService:
     def follow(self, attempt: str, learner: str, on_change: Callable[[AttemptView], None] | None = None) -> AttemptView:
         """Grade an attempt, or follow whoever does, to its end."""
         view = self.attempt(attempt, learner)
-        told = _Told(on_change, lambda: self.attempt(attempt, learner))
+        told = Told(on_change, lambda: self.attempt(attempt, learner))
         while view.state != "done":
             if not self._driver.work(view.session, told, grade=True):
                 self.pause(POLL)
@@ -259,7 +248,7 @@ class SessionService:
     def attempts(self, learner: str, lab: str) -> list[AttemptView]:
         """Every attempt at a lab, newest first."""
         with self.records.read() as tx:
-            user = self._user(tx, learner)
+            user = user_of(tx, learner)
             mine = select(Attempt).where(Attempt.user_id == user.id, Attempt.lab == lab)
             rows = tx.scalars(mine.order_by(Attempt.number.desc()))
             return [attempt_view(tx, row, self.now()) for row in rows]
@@ -268,7 +257,7 @@ class SessionService:
 
     def wait(self, session: str, on_change: Callable[[SessionView], None] | None = None) -> SessionView:
         """Drive a session to what is wanted of it, or follow whoever does; returns when nothing more is under way."""
-        told = _Told(on_change, lambda: self._any(session))
+        told = Told(on_change, lambda: self._any(session))
         told()
         while True:
             worked = self._driver.work(session, told, grade=False)
@@ -280,13 +269,7 @@ class SessionService:
 
     def wake(self, session: str) -> None:
         """Have a background thread of this process do all that is wanted of a session. For the site."""
-        with self._thread_lock:
-            self._woken.add(session)
-            if session in self._threads:
-                return
-            thread = threading.Thread(target=self._background, args=(session,), name=f"session-{session}", daemon=True)
-            self._threads[session] = thread
-            thread.start()
+        self._background.wake(session)
 
     def reconcile(self, *, background: bool = False) -> None:
         """Bring every session in line: finish, adopt, expire, remove.
@@ -305,43 +288,26 @@ class SessionService:
 
     def close(self) -> None:
         """This process is about to end: let threads finish what they hold, grading included (as interrupted)."""
-        self._closing.set()
-        with self._thread_lock:
-            threads = list(self._threads.values())
-        for thread in threads:
-            thread.join(timeout=10)
+        self._background.close()
 
     # Inside
-
-    def _background(self, session: str) -> None:
-        while True:
-            with self._thread_lock:
-                if session not in self._woken or self._closing.is_set():
-                    del self._threads[session]
-                    return
-                self._woken.discard(session)
-            try:
-                while not self._driver.work(session, _nothing, grade=True) and not self._closing.is_set():
-                    self.pause(POLL)
-            except Exception:  # a thread has nobody to raise to; the site's loop wakes the session again
-                log.exception("session %s", session)
 
     def _due(self) -> list[tuple[str, bool]]:
         """Sessions of which something is wanted, and whether a starting command may do it at once."""
         now = self.now()
         with self.records.read() as tx:
-            live = tx.scalars(select(Session).where(Session.ended_at.is_(None))).all()
+            rows = tx.scalars(select(Session).where(Session.ended_at.is_(None))).all()
             undone = {
                 attempt.session_id: attempt.state
                 for attempt in tx.scalars(select(Attempt).where(Attempt.state != "done"))
             }
         due: dict[str, bool] = {}
-        for row in live:
+        for row in rows:
             over = row.desired != "ready" or row.expires_at <= now
             killed = undone.get(row.id) == "running"
             if over or killed or row.id in undone or row.state in ("provisioning", "resetting"):
                 due[row.id] = (over or killed) and row.state not in ("provisioning", "resetting")
-        for session in undone.keys() - {row.id for row in live}:
+        for session in undone.keys() - {row.id for row in rows}:
             due[session] = True
         return [(session, quick) for session, quick in due.items() if not self._locks.held(session)]
 
@@ -414,21 +380,6 @@ class SessionService:
         tx.flush()
         return attempt
 
-    def _must_be_ready(self, row: Session) -> None:
-        if row.state == "ready" and row.desired == "ready":
-            return
-        if row.ended_at is not None:
-            raise NotNow(f"{row.lab} has ended", f"kindling start {row.lab}")
-        said = f": {row.detail}" if row.detail else ""
-        raise NotNow(f"{row.lab} is {row.state}, not ready{said}", row.fix or f"kindling start {row.lab}")
-
-    def _passed(self, tx: Transaction, session: str) -> set[str]:
-        """Checks that the latest counted attempt of a session passed."""
-        counted = select(Attempt.id).where(Attempt.session_id == session, Attempt.counted)
-        latest = tx.scalar(counted.order_by(Attempt.number.desc()).limit(1))
-        passed = select(CheckRecord.name).where(CheckRecord.attempt_id == latest, CheckRecord.outcome == "passed")
-        return set(tx.scalars(passed)) if latest else set()
-
     def _lifetime(self, minutes: int) -> timedelta:
         return min(timedelta(hours=self.settings.session_hours), max(SHORTEST, timedelta(minutes=minutes * FACTOR)))
 
@@ -440,22 +391,10 @@ class SessionService:
 
     def _active(self, tx: Transaction, row: Session, kind: str) -> None:
         now = self.now()
-        _note(tx, row.user_id, row.lab, kind, now)
+        note(tx, row.user_id, row.lab, kind, now)
         if row.expires_at > now:
             longest = timedelta(hours=self.settings.session_hours)
             row.expires_at = max(row.expires_at, now + min(GRACE, longest))
-
-    def _user(self, tx: Transaction, learner: str) -> User:
-        user = tx.scalar(select(User).where(User.name == learner))
-        if user is None:
-            raise NotFound(f"there is no account {learner!r}")
-        return user
-
-    def _mine(self, tx: Transaction, session: str, learner: str) -> Session:
-        row = tx.get(Session, session)
-        if row is None or row.user.name != learner:
-            raise NotFound("there is no such lab of yours")
-        return row
 
     def _any(self, session: str) -> SessionView:
         with self.records.read() as tx:
@@ -474,45 +413,5 @@ class SessionService:
         return session_view(tx, row, self.now(), working=working, max_score=points)
 
 
-class _Told:
-    """Tells somebody of each change of a view; passing time alone is no change."""
-
-    def __init__(self, on_change: Callable[[Any], None] | None, look: Callable[[], Any]) -> None:
-        self._on_change, self._look, self._last = on_change, look, None
-
-    def __call__(self) -> None:
-        if self._on_change is None:
-            return
-        view = self._look()
-        if _still(view) != self._last:
-            self._last = _still(view)
-            self._on_change(view)
-
-
-def _still(view: SessionView | AttemptView) -> Any:
-    """The view without what changes by itself."""
-    if isinstance(view, SessionView):
-        steps = [dataclasses.replace(step, seconds=0.0) for step in view.steps]
-        return dataclasses.replace(view, steps=steps, seconds_left=0.0, working=False)
-    return dataclasses.replace(view, seconds=0.0)
-
-
 def _nothing() -> None:
     """Nobody is watching."""
-
-
-def _note(tx: Transaction, user: int, lab: str, kind: str, now: datetime) -> None:
-    """One row of activity, unless the same was noted a moment ago."""
-    mine = (Activity.user_id == user, Activity.lab == lab, Activity.kind == kind, Activity.at > now - SAME_ACTIVITY)
-    if tx.scalar(select(Activity.id).where(*mine).limit(1)) is None:
-        tx.add(Activity(user_id=user, lab=lab, kind=kind, at=now))
-
-
-def _next_check(lab: Lab, passed: set[str], taken: dict[str, int]) -> str:
-    """The first check that is not passed and has a hint left; else the last that had one; "" when there is none."""
-    open_checks = [info.name for info in lab.checks if info.name in lab.file.hints and info.name not in passed]
-    left = [name for name in open_checks if taken.get(name, 0) < len(lab.file.hints[name])]
-    if left:
-        return left[0]
-    fallback = open_checks or [info.name for info in lab.checks if info.name in lab.file.hints]
-    return fallback[-1] if fallback else ""

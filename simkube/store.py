@@ -1,7 +1,7 @@
 """etcd's part: the objects of one cluster in memory, revisions, compare-and-swap, a window of history, all journalled.
 
-Only ``apiserver`` touches it. One writer, one thread: a write is stored in the journal first, then becomes visible, then
-the subscribers hear of it, in order of revision. When the journal takes no write (disk full), a
+Only ``apiserver`` touches it. One writer, one thread: a write is stored in the journal first, then becomes visible,
+then the subscribers hear of it, in order of revision. When the journal takes no write (disk full), a
 :class:`~simkube.errors.StoreError` is raised and nothing has changed.
 
 It refuses to know what objects mean; names, namespaces and ``metadata.resourceVersion`` are all it reads.

@@ -11,6 +11,7 @@ from simkube.apiserver.request import Request
 from simkube.apiserver.settings import Settings
 from simkube.client import Obj
 from simkube.errors import StatusError, forbidden, not_found, not_simulated
+from simkube.kubelet.refusals import refusals
 from simkube.store import Store
 
 _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  a path, not a token
@@ -105,8 +106,11 @@ def _priority(pod: Obj) -> None:
         raise _refused(pod, f"no PriorityClass with name {name} was found")
     value = _SYSTEM_PRIORITIES.get(name, 0)
     if spec.get("priority") not in (None, value):
-        why = "the integer value of priority ({}) must not be provided in pod spec; priority admission controller computed"
-        raise _refused(pod, f"{why.format(spec['priority'])} {value} from the given PriorityClass name")
+        why = (
+            f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority admission "
+            f"controller computed {value} from the given PriorityClass name"
+        )
+        raise _refused(pod, why)
     spec["priority"] = value
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
 
@@ -136,10 +140,9 @@ def new_node(node: Obj) -> None:
         taints.append({"key": _NOT_READY, "effect": "NoSchedule"})
 
 
-def persistent_volume_claims(pod: Obj) -> None:
-    """Volumes that need a kind which is not simulated."""
-    for volume in pod["spec"].get("volumes", ()):
-        if "persistentVolumeClaim" in volume or "ephemeral" in volume:
-            raise not_simulated(
-                "the volume type " + ("ephemeral" if "ephemeral" in volume else "persistentVolumeClaim")
-            )
+def simulated(obj: Obj) -> None:
+    """501 for a pod, or a workload's template, that asks for what no kubelet here does."""
+    spec = obj["spec"].get("template", obj).get("spec", {})
+    found = refusals(spec)
+    if found:
+        raise not_simulated(", ".join(found))

@@ -15,16 +15,60 @@ from simkube.apiserver.schema import Field, Type, definitions
 from simkube.client import Obj
 
 _POINTERS = frozenset(
-    """
-    activeDeadlineSeconds allocateLoadBalancerNodePorts allowPrivilegeEscalation appProtocol automountServiceAccountToken
-    blockOwnerDeletion collisionCount containerIDs controller defaultMode deletionGracePeriodSeconds enableServiceLinks
-    expirationSeconds fsGroup fsGroupChangePolicy holderIdentity hostnameOverride hostUsers immutable
-    internalTrafficPolicy ipFamilyPolicy leaseDurationSeconds leaseTransitions loadBalancerClass maxSkew mode optional
-    partition preemptionPolicy priority privileged procMount progressDeadlineSeconds ready readOnlyRootFilesystem
-    revisionHistoryLimit runAsGroup runAsNonRoot runAsUser runtimeClassName serving service setHostnameAsFQDN
-    shareProcessNamespace sizeLimit stopSignal suspend terminating terminatingReplicas terminationGracePeriodSeconds
-    timeoutSeconds tolerationSeconds
-    """.split()
+    (
+        "activeDeadlineSeconds",
+        "allocateLoadBalancerNodePorts",
+        "allowPrivilegeEscalation",
+        "appProtocol",
+        "automountServiceAccountToken",
+        "blockOwnerDeletion",
+        "collisionCount",
+        "containerIDs",
+        "controller",
+        "defaultMode",
+        "deletionGracePeriodSeconds",
+        "enableServiceLinks",
+        "expirationSeconds",
+        "fsGroup",
+        "fsGroupChangePolicy",
+        "holderIdentity",
+        "hostnameOverride",
+        "hostUsers",
+        "immutable",
+        "internalTrafficPolicy",
+        "ipFamilyPolicy",
+        "leaseDurationSeconds",
+        "leaseTransitions",
+        "loadBalancerClass",
+        "maxSkew",
+        "mode",
+        "optional",
+        "partition",
+        "preemptionPolicy",
+        "priority",
+        "privileged",
+        "procMount",
+        "progressDeadlineSeconds",
+        "ready",
+        "readOnlyRootFilesystem",
+        "revisionHistoryLimit",
+        "runAsGroup",
+        "runAsNonRoot",
+        "runAsUser",
+        "runtimeClassName",
+        "serving",
+        "service",
+        "setHostnameAsFQDN",
+        "shareProcessNamespace",
+        "sizeLimit",
+        "stopSignal",
+        "suspend",
+        "terminating",
+        "terminatingReplicas",
+        "terminationGracePeriodSeconds",
+        "timeoutSeconds",
+        "tolerationSeconds",
+    )
 )
 """Optional scalars whose Go type is a pointer, so that their zero is a value and is kept."""
 
@@ -57,8 +101,8 @@ _SCALARS = frozenset({"string", "integer", "number", "boolean", "bytes"})
 
 def canonical(obj: Obj, gvk: tuple[str, str, str]) -> Obj:
     """A copy of ``obj`` in canonical form; an object of a kind nobody declares is copied as it is."""
-    type = definitions().of(gvk)
-    copy = _any(obj) if type is None else _struct(obj, type)
+    known = definitions().of(gvk)
+    copy = _any(obj) if known is None else _struct(obj, known)
     kind = {"kind": gvk[2], "apiVersion": f"{gvk[0]}/{gvk[1]}" if gvk[0] else gvk[1]}
     return {**kind, **copy, **kind}
 
@@ -78,7 +122,7 @@ def _struct(value: Obj, type: Type) -> Obj:
         if field is None or item is None:
             continue
         item = _value(item, field.type)
-        if item or _kept(type, key, field, item):
+        if item or _kept(type, key, field):
             made[key] = item
     if type.name in _PRESENT:
         times, structs = _PRESENT[type.name]
@@ -89,7 +133,7 @@ def _struct(value: Obj, type: Type) -> Obj:
     return made
 
 
-def _kept(type: Type, key: str, field: Field, item: Any) -> bool:
+def _kept(type: Type, key: str, field: Field) -> bool:
     shape = field.type.shape
     if shape in ("list", "map"):
         return field.required and not (shape == "map" or field.present == "null")

@@ -78,7 +78,7 @@ def decode_patched(request: Request, original: Obj, change: Patch, type: PatchKi
     return canonical(obj, gvk)
 
 
-def decode_applied(request: Request, applied: Any, gvk: GVK) -> Obj:
+def decode_applied(applied: Any) -> Obj:
     """The configuration of an apply: of the right kind, with nothing that only the server sets."""
     if not isinstance(applied, dict):
         raise bad_request("error decoding YAML: the body of an apply is an object")

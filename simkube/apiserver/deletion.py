@@ -1,7 +1,8 @@
 """Deletes: preconditions, grace, finalizers, and what is left for the garbage collector to do.
 
-After ``pkg/registry/rest/delete.go`` and ``generic/registry/store.go``. An object with finalizers or with grace is marked
-(``deletionTimestamp``) and stays; the last finalizer, the kubelet's final delete or the namespace controller end it.
+After ``pkg/registry/rest/delete.go`` and ``generic/registry/store.go``. An object with finalizers or with grace is
+marked (``deletionTimestamp``) and stays; the last finalizer, the kubelet's final delete or the namespace controller
+end it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Field errors: what a request is told about each wrong field, in the API server's wording.
 
 After ``k8s.io/apimachinery/pkg/util/validation/field``: a list of errors, each with a path, a reason and a detail,
-which becomes one ``Invalid`` Status (422). It refuses to decide what is wrong; :mod:`simkube.apiserver.validation` does.
+which becomes one ``Invalid`` Status (422). It refuses to decide what is wrong; :mod:`simkube.apiserver.validation`
+does.
 """
 
 from __future__ import annotations

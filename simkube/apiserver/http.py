@@ -33,7 +33,9 @@ _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DE
 
 
 class Frontend:
-    """Serves one cluster. ``cluster`` is handed to the streams as it is; ``address`` is ``host:port`` as seen outside."""
+    """Serves one cluster. ``cluster`` is handed to the streams as it is; ``address`` is ``host:port`` as seen
+    outside.
+    """
 
     def __init__(
         self, server: APIServer, cluster: Any, authenticator: Authenticator, answers: Answers, address: str

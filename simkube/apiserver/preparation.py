@@ -64,7 +64,9 @@ def _annotated(storage: str, new: Obj, old: Obj) -> bool:
 
 
 def _give_up(new: Obj, old: Obj) -> None:
-    """What a service of its new type has no use for goes, when the caller left it as it was (dropTypeDependentFields)."""
+    """What a service of its new type has no use for goes, when the caller left it as it was
+    (dropTypeDependentFields).
+    """
     kind = new.get("type")
     if kind == "ExternalName":
         for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):

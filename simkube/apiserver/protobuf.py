@@ -1,8 +1,9 @@
 """Bodies in Kubernetes' protobuf encoding, read into the JSON they stand for.
 
-kubectl sends what it makes itself (``create deployment``, ``scale``, ``drain``) as protobuf and takes JSON as the answer.
-``wire.json`` holds, for each message, its field numbers with name and type, as the message descriptors of Kubernetes
-1.32 give them. It refuses (501, by number) a field that is newer, rather than dropping it, and never writes protobuf.
+kubectl sends what it makes itself (``create deployment``, ``scale``, ``drain``) as protobuf and takes JSON as the
+answer. ``wire.json`` holds, for each message, its field numbers with name and type, as the message descriptors of
+Kubernetes 1.32 give them. It refuses (501, by number) a field that is newer, rather than dropping it, and never
+writes protobuf.
 
 The envelope is ``k8s\\0`` and a ``runtime.Unknown``; see ``apimachinery/pkg/runtime/serializer/protobuf``.
 """
@@ -38,7 +39,7 @@ def _messages() -> dict[str, dict[int, Field]]:
     found: dict[str, dict[int, Field]] = {}
     for message, fields in raw.items():
         split = {int(number): text.partition(" ") for number, text in fields.items()}
-        found[message] = {number: (name, type) for number, (name, _, type) in split.items()}
+        found[message] = {number: (name, code) for number, (name, _, code) in split.items()}
     return found
 
 
@@ -126,16 +127,16 @@ class _Reader:
         return made
 
     def _add(self, made: dict[str, Any], field: Field, value: int | bytes, depth: int) -> None:
-        name, type = field
-        if type.startswith("{}"):
-            key, item = self._entry(_bytes(value), type[2:], depth)
+        name, code = field
+        if code.startswith("{}"):
+            key, item = self._entry(_bytes(value), code[2:], depth)
             made.setdefault(name, {})[key] = item
-        elif type.startswith("[]"):
-            made.setdefault(name, []).append(self._value(value, type[2:], depth))
+        elif code.startswith("[]"):
+            made.setdefault(name, []).append(self._value(value, code[2:], depth))
         elif name in _INLINE:
-            made.update(self._value(value, type, depth))
+            made.update(self._value(value, code, depth))
         else:
-            made[name] = self._value(value, type, depth)
+            made[name] = self._value(value, code, depth)
 
     def _entry(self, data: bytes, type: str, depth: int) -> tuple[str, Any]:
         entry = dict(_fields(data))

@@ -60,7 +60,11 @@ def _token(token: str, server: APIServer) -> Obj:
     caller = tokens.caller_of(token, server)
     if caller is None:
         return {"user": {}, "error": "[invalid bearer token]"}
-    return {"authenticated": True, "user": _user(caller, server), "audiences": ["https://kubernetes.default.svc.cluster.local"]}
+    return {
+        "authenticated": True,
+        "user": _user(caller, server),
+        "audiences": ["https://kubernetes.default.svc.cluster.local"],
+    }
 
 
 def _rules(caller: Caller) -> Obj:

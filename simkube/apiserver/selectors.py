@@ -25,26 +25,26 @@ _SYMBOLS = frozenset(("=", "==", "!=", "!", "(", ")", ",", "<", ">"))
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self._tokens = _TOKEN.findall(text)
+        self._words = _TOKEN.findall(text)
         self._at = 0
 
     def peek(self) -> str:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+        return self._words[self._at] if self._at < len(self._words) else ""
 
     def take(self) -> str:
-        token = self.peek()
+        word = self.peek()
         self._at += 1
-        return token
+        return word
 
     def requirements(self) -> list[_Requirement]:
         found = []
         while self.peek():
             found.append(self._requirement())
-            token = self.take()
-            if token == "":
+            word = self.take()
+            if word == "":
                 break
-            if token != ",":
-                raise bad_request(f"found '{token}', expected: ',' or 'end of string'")
+            if word != ",":
+                raise bad_request(f"found '{word}', expected: ',' or 'end of string'")
             if self.peek() == "":
                 raise bad_request("found '', expected: identifier after ','")
         return found
@@ -87,19 +87,19 @@ class _Parser:
         return value
 
     def _values(self) -> set[str]:
-        token = self.take()
-        if token != "(":
-            raise bad_request(f"unable to parse requirement: found '{token}', expected: '('")
+        word = self.take()
+        if word != "(":
+            raise bad_request(f"unable to parse requirement: found '{word}', expected: '('")
         values = set()
         while True:
-            token = self.take()
-            if token not in (",", ")", "") and token not in _SYMBOLS:
-                values.add(token)
-                token = self.take()
-            if token == ")":
+            word = self.take()
+            if word not in (",", ")", "") and word not in _SYMBOLS:
+                values.add(word)
+                word = self.take()
+            if word == ")":
                 return values
-            if token != ",":
-                raise bad_request(f"unable to parse requirement: found '{token}', expected: ',' or ')'")
+            if word != ",":
+                raise bad_request(f"unable to parse requirement: found '{word}', expected: ',' or ')'")
 
 
 _BAD_VALUE = (
@@ -143,12 +143,16 @@ def _compared(key: str, operator: str, value: str) -> _Requirement:
     return holds
 
 
+def _everything(_: Obj) -> bool:
+    return True
+
+
 @lru_cache(maxsize=512)
 def label_matcher(selector: str) -> Matcher:
     """A test of objects for a label selector in kubectl's syntax; 400 when it cannot be parsed."""
     requirements = _Parser(selector).requirements()
     if not requirements:
-        return lambda obj: True
+        return _everything
 
     def matches(obj: Obj) -> bool:
         labels = obj["metadata"].get("labels") or {}
@@ -166,52 +170,36 @@ def _lookup(obj: Obj, path: str) -> str:
     return "" if value is None else str(value)
 
 
+_INVOLVED = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+_POD_FIELDS = (
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.nominatedNodeName",
+)
 _FIELDS: dict[str, dict[str, str]] = {
-    "pods": {
-        name: ""
-        for name in (
-            "spec.nodeName",
-            "spec.restartPolicy",
-            "spec.schedulerName",
-            "spec.serviceAccountName",
-            "spec.hostNetwork",
-            "status.phase",
-            "status.podIP",
-            "status.nominatedNodeName",
-        )
-    },
+    "pods": dict.fromkeys(_POD_FIELDS, ""),
     "secrets": {"type": ""},
     "namespaces": {"status.phase": "", "name": "metadata.name"},
     "nodes": {"spec.unschedulable": ""},
     "services": {"spec.clusterIP": "", "spec.type": ""},
     "replicasets.apps": {"status.replicas": ""},
     "events": {
-        name: ""
-        for name in (
-            "involvedObject.kind",
-            "involvedObject.namespace",
-            "involvedObject.name",
-            "involvedObject.uid",
-            "involvedObject.apiVersion",
-            "involvedObject.resourceVersion",
-            "involvedObject.fieldPath",
-            "reason",
-            "reportingComponent",
-            "type",
-        )
-    }
-    | {"source": "source.component"},
+        **{f"involvedObject.{name}": "" for name in _INVOLVED},
+        **dict.fromkeys(("reason", "reportingComponent", "type"), ""),
+        "source": "source.component",
+    },
     "events.events.k8s.io": {
-        "reason": "",
-        "type": "",
-        "reportingController": "reportingComponent",
-        **{
-            f"regarding.{name}": f"involvedObject.{name}"
-            for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-        },
+        **{f"regarding.{name}": "" for name in _INVOLVED},
+        **dict.fromkeys(("reason", "reportingController", "type"), ""),
     },
 }
-"""The fields a resource can be selected by, beside its name and namespace; the value is where it is, "" for there."""
+"""The fields a resource can be selected by, beside its
+name and namespace; the value is where it is, "" for there."""
 
 _BOOLEANS = frozenset({"spec.hostNetwork", "spec.unschedulable"})
 _NUMBERS = frozenset({"status.replicas"})

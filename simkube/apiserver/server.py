@@ -45,7 +45,7 @@ class APIServer:
 
     def list(
         self,
-        caller: Caller,
+        caller: Caller,  # noqa: ARG002  everyone who gets here may list
         resource: str,
         namespace: str = "",
         *,
@@ -180,7 +180,7 @@ class APIServer:
 
     def _apply(self, request: Request, applied: Any) -> Obj:
         resource = request.resource
-        applied = decoding.decode_applied(request, applied, resource.gvk)
+        applied = decoding.decode_applied(applied)
         _check_name(request, applied)
         live = self.store.get(resource.storage, request.namespace, request.name)
         if live is None and request.subresource:
@@ -232,9 +232,9 @@ class APIServer:
     def _select(self, resource: Resource, namespace: str, labels: str, fields: str) -> Sequence[Obj]:
         matches = selectors.matcher(resource.qualified, labels, fields)
         found = self.store.objects(resource.storage, namespace)
-        if matches is not None:
-            found = [obj for obj in found if matches(obj)]
-        return [conversion.shown(resource, obj) for obj in found] if resource.stored_as else found
+        if resource.stored_as:
+            found = [conversion.shown(resource, obj) for obj in found]
+        return found if matches is None else [obj for obj in found if matches(obj)]
 
 
 def _resource(qualified: str) -> Resource:

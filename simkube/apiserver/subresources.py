@@ -1,8 +1,8 @@
 """Subresources with a kind of their own: scale, binding, eviction, token.
 
 After ``pkg/registry/apps/deployment/storage``, ``pkg/registry/core/pod/storage`` and ``core/serviceaccount/storage``.
-``status`` and ``finalize`` are updates of the object itself (:mod:`~simkube.apiserver.writing`); streams (log, exec, ...)
-are the kubelet's and never come here.
+``status`` and ``finalize`` are updates of the object itself (:mod:`~simkube.apiserver.writing`); streams (log, exec,
+...) are the kubelet's and never come here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Watches: from a list's version on, every change that matters to a selector, in order, none missing, none twice.
 
-After ``apiserver/pkg/storage/cacher`` and ``endpoints/handlers/watch.go``. What a reader has not taken yet is kept up to
-a bound; beyond it the watch is ended and the reader has to list again, as with a real API server. A watch from before the
-history's window is told 410.
+After ``apiserver/pkg/storage/cacher`` and ``endpoints/handlers/watch.go``. What a reader has not taken yet is kept up
+to a bound; beyond it the watch is ended and the reader has to list again, as with a real API server. A watch from
+before the history's window is told 410.
 
 Nothing here knows sockets: :meth:`Watch.take` gives the events that wait, ``wakeup`` says that there are some.
 """

@@ -6,7 +6,6 @@ refuse; nothing is visible before the last one, the commit.
 
 from __future__ import annotations
 
-
 from simkube.apiserver import admission, naming, ownership
 from simkube.apiserver.allocators import Allocators
 from simkube.apiserver.field import Errors, invalid
@@ -20,6 +19,7 @@ from simkube.clock import Clock
 from simkube.errors import STALE, StatusError, StoreError, already_exists, bad_request, conflict
 from simkube.store import Full, Store
 
+_WITH_PODS = frozenset({"pods", "deployments.apps", "replicasets.apps"})
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
 
@@ -65,6 +65,8 @@ class Writer:
             raise bad_request(_OTHER_NAMESPACE)
 
     def _admit_new(self, request: Request, obj: Obj) -> None:
+        if request.resource.storage in _WITH_PODS:
+            admission.simulated(obj)
         if request.resource.storage == "pods":
             admission.new_pod(request, obj, self._store, self._settings)
         elif request.resource.storage == "nodes":
@@ -109,6 +111,8 @@ class Writer:
         ownership.record(request, old, new, self._clock.timestamp(), managed)
         if resource.storage == "pods" and not request.subresource:
             admission.tolerations(new, self._settings)
+        elif resource.storage in _WITH_PODS and not request.subresource:
+            admission.simulated(new)
         prepare_update(request.resource.storage, kind, new, old, request.subresource)
         self._validate_changed(request, kind, new, old)
         if _same(new, old):

@@ -45,7 +45,7 @@ def load(folder: Path) -> Certificates:
 def _make(ca: Path, chain: Path, key: Path) -> None:
     authority_key, authority = _authority()
     server_key = ec.generate_private_key(ec.SECP256R1())
-    server = _server(server_key, authority_key, authority)
+    server = _server(server_key, authority_key)
     write_private(ca, _pem(authority))
     write_private(chain, _pem(server) + _pem(authority))
     unencrypted = serialization.NoEncryption()
@@ -97,9 +97,7 @@ def _authority() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     return key, made
 
 
-def _server(
-    key: ec.EllipticCurvePrivateKey, authority_key: ec.EllipticCurvePrivateKey, authority: x509.Certificate
-) -> x509.Certificate:
+def _server(key: ec.EllipticCurvePrivateKey, authority_key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     names = [x509.DNSName("localhost"), x509.DNSName("kubernetes"), x509.DNSName("kubernetes.default.svc")]
     addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", "::1", "10.96.0.1")]
     return (

@@ -1,8 +1,8 @@
 """What a host keeps in its folder, and what of that tells others where it is.
 
-``host.json`` (0600) is there while a host runs or was killed; ``host.lock`` is held by the living one and released by the
-operating system at its death, which is how a stale ``host.json`` is told from a true one. Standard library only: the
-launcher must be quick to import.
+``host.json`` (0600) is there while a host runs or was killed; ``host.lock`` is held by the living one and released by
+the operating system at its death, which is how a stale ``host.json`` is told from a true one. Standard library only:
+the launcher must be quick to import.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """From a folder to a host that answers: the one that runs, or a new one, started by whoever comes first.
 
-The host is detached and outlives its starter. Two starters at once make one host: starting is done under a lock, and the
-host itself holds another for as long as it lives. Standard library only, quick to import: every command goes through here.
+The host is detached and outlives its starter. Two starters at once make one host: starting is done under a lock, and
+the host itself holds another for as long as it lives. Standard library only, quick to import: every command goes
+through here.
 """
 
 from __future__ import annotations

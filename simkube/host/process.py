@@ -1,7 +1,7 @@
 """The host process: one port on loopback, one event loop, every cluster behind its own path.
 
-Steps in order: take the lock, open the store, load certificates, listen, announce, bring clusters back, serve until told
-to stop. Killed at any moment it leaves nothing that the next one could not take over.
+Steps in order: take the lock, open the store, load certificates, listen, announce, bring clusters back, serve until
+told to stop. Killed at any moment it leaves nothing that the next one could not take over.
 """
 
 from __future__ import annotations

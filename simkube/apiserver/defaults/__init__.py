@@ -1,6 +1,7 @@
 """What the API server fills in when a field is not given, kind by kind; each function changes the object it gets.
 
-After ``pkg/apis/*/v1/defaults.go``. It refuses to allocate or look anything up: that is admission's and the allocators'.
+After ``pkg/apis/*/v1/defaults.go``. It refuses to allocate or look anything up: that is admission's and the
+allocators'.
 """
 
 from simkube.apiserver.defaults.objects import endpoint_slice, endpoints, event, namespace, node, secret

@@ -44,7 +44,7 @@ def service(obj: Obj, errors: Errors) -> None:
     headless = spec.get("clusterIP") == "None"
     if not ports and not headless and kind != "ExternalName":
         errors.required("spec.ports")
-    _ports(spec, ports, errors)
+    _ports(ports, errors)
     if spec.get("sessionAffinity") not in ("ClientIP", "None"):
         errors.not_supported("spec.sessionAffinity", spec.get("sessionAffinity"), ("ClientIP", "None"))
     labels(spec.get("selector", {}), "spec.selector", errors)
@@ -88,7 +88,7 @@ def _external_name(spec: Obj, errors: Errors) -> None:
         errors.invalid("spec.clusterIPs[0]", "None", "may not be set to 'None' for ExternalName services")
 
 
-def _ports(spec: Obj, ports: Any, errors: Errors) -> None:
+def _ports(ports: Any, errors: Errors) -> None:
     names: set[str] = set()
     served: set[tuple[Any, Any]] = set()
     for index, port in enumerate(ports):

@@ -41,7 +41,7 @@ def deployment_update(new: Obj, old: Obj, errors: Errors) -> None:
     _same_selector(new, old, errors)
 
 
-def deployment_status(new: Obj, old: Obj, errors: Errors) -> None:
+def deployment_status(new: Obj, _: Obj, errors: Errors) -> None:
     """Counts are not negative and fit one another."""
     status = new.get("status", {})
     for name in ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas"):
@@ -63,7 +63,7 @@ def replica_set_update(new: Obj, old: Obj, errors: Errors) -> None:
     _same_selector(new, old, errors)
 
 
-def replica_set_status(new: Obj, old: Obj, errors: Errors) -> None:
+def replica_set_status(new: Obj, _: Obj, errors: Errors) -> None:
     """Counts are not negative and fit one another."""
     status = new.get("status", {})
     for name in ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"):

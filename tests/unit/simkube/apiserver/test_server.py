@@ -1,4 +1,6 @@
-"""The request path in-process: creates, updates, deletes, subresources, admission, as components and learners meet it."""
+"""The request path in-process: creates, updates, deletes, subresources, admission, as components and learners meet
+it.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,10 @@ def pod(name: str = "web", **spec: Any) -> dict[str, Any]:
 
 def deployment(name: str = "web", **spec: Any) -> dict[str, Any]:
     template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "nginx:1"}]}}
-    return {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template, **spec}}
+    return {
+        "metadata": {"name": name},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template, **spec},
+    }
 
 
 def refused(call: Any, *args: Any, **kwargs: Any) -> StatusError:
@@ -161,6 +166,22 @@ def test_a_bound_pod_is_given_grace_which_may_be_shortened(server: APIServer) ->
     assert later["metadata"]["deletionGracePeriodSeconds"] == 5
     server.delete(ME, "pods", "web", "default", options={"gracePeriodSeconds": 0})
     assert server.list(ME, "pods") == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "feature"),
+    [
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, "hostPath"),
+        ({"hostPID": True}, "host PID"),
+    ],
+)
+def test_what_no_kubelet_here_does_is_refused_by_name(server: APIServer, spec: dict[str, Any], feature: str) -> None:
+    error = refused(server.create, ME, "pods", pod(**spec), "default")
+    assert error.code == 501
+    assert feature in error.message
+    made = deployment()
+    made["spec"]["template"]["spec"].update(spec)
+    assert refused(server.create, ME, "deployments.apps", made, "default").code == 501
 
 
 def test_a_pod_is_bound_once(server: APIServer) -> None:

@@ -95,7 +95,9 @@ def test_a_reader_that_takes_nothing_is_ended(server: APIServer) -> None:
     watch = start(server)
     other = put(server, "a")
     for _ in range(MOST_WAITING + 1):
-        other = server.store.put("secrets", {**other, "metadata": dict(other["metadata"])}, expect=other["metadata"]["resourceVersion"])
+        other = server.store.put(
+            "secrets", {**other, "metadata": dict(other["metadata"])}, expect=other["metadata"]["resourceVersion"]
+        )
     assert watch.ended
     assert watch.take() == []
 

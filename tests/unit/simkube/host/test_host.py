@@ -141,7 +141,9 @@ def test_callers_are_told_apart(home: Path) -> None:
     host.create("b", TOPOLOGY)
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-    users = [Api(host, "a", who)("POST", path, review)[1]["status"]["userInfo"]["username"] for who in ("learner", "grader")]
+    users = [
+        Api(host, "a", who)("POST", path, review)[1]["status"]["userInfo"]["username"] for who in ("learner", "grader")
+    ]
     assert users == ["learner", "kindling:grader"]
     other = json.loads(host.kubeconfig("b", "learner") or "")["users"][0]["user"]["token"]
     assert Api(host, "a", token=other)("GET", MAPS)[0] == 401

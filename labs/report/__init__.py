@@ -1,0 +1,27 @@
+"""What an instructor sees: a class, a learner, a lab; the same data for the site, the CSV and the command.
+
+Only attempts that count enter scores and rates. Nobody sees a learner whom they do not teach.
+"""
+
+from __future__ import annotations
+
+from labs.report.data import Cell, CheckStatistics, ClassReport, LabReport, LearnerReport, LearnerRow
+from labs.report.sheets import class_csv, csv_of, lab_csv, learner_csv
+from labs.report.statistics import normalise, time_spent
+from labs.report.views import Reports
+
+__all__ = [
+    "Cell",
+    "CheckStatistics",
+    "ClassReport",
+    "LabReport",
+    "LearnerReport",
+    "LearnerRow",
+    "Reports",
+    "class_csv",
+    "csv_of",
+    "lab_csv",
+    "learner_csv",
+    "normalise",
+    "time_spent",
+]

@@ -1,0 +1,96 @@
+"""What reports are made of: plain frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from labs.session.views import AttemptView
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One learner in one lab. ``best_score`` None: never graded. ``attempts`` counts those that count.
+
+    ``seconds``: time spent. ``max_score``: the lab's points.
+    """
+
+    lab: str
+    best_score: float | None
+    max_score: float
+    attempts: int
+    ungradable: int
+    seconds: float
+    last_activity: datetime | None
+    hints: int
+
+
+@dataclass(frozen=True)
+class LearnerRow:
+    """One learner of a class. ``score`` and ``max_score`` over all labs."""
+
+    learner: str
+    display_name: str
+    email: str
+    cells: list[Cell]
+    score: float
+    max_score: float
+    seconds: float
+    last_activity: datetime | None
+
+
+@dataclass(frozen=True)
+class ClassReport:
+    """Learners x labs. ``labs``: (name, title, points) in the catalogs' order."""
+
+    class_id: str
+    name: str
+    labs: list[tuple[str, str, float]]
+    rows: list[LearnerRow]
+
+
+@dataclass(frozen=True)
+class LearnerReport:
+    """One learner: a cell per lab, and every attempt (newest first) with each check's evidence and cause."""
+
+    learner: str
+    display_name: str
+    email: str
+    cells: list[Cell]
+    attempts: list[AttemptView]
+
+
+@dataclass(frozen=True)
+class CheckStatistics:
+    """One check of a lab. ``graded``, ``passed``, ``failed`` count in attempts that count; ``pass_rate`` is 0 to 1.
+
+    ``learners``: who were graded on it; ``learners_passed``: who ever passed it. ``frequent``: the most frequent
+    failure message (``frequent_count`` times), what varies between learners replaced so that equal mistakes meet.
+    """
+
+    name: str
+    title: str
+    points: float
+    graded: int
+    passed: int
+    failed: int
+    ungradable: int
+    pass_rate: float | None
+    learners: int
+    learners_passed: int
+    frequent: str
+    frequent_count: int
+
+
+@dataclass(frozen=True)
+class LabReport:
+    """One lab. ``scores``: each learner's best score, for a distribution. ``attempts`` that counted."""
+
+    lab: str
+    title: str
+    points: float
+    learners: int
+    attempts: int
+    ungradable: int
+    scores: list[float]
+    checks: list[CheckStatistics]

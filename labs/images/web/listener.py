@@ -155,11 +155,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def body(self) -> bytes:
         """The request's body, at most 1 MiB of it."""
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return self._chunks()
         try:
             length = min(max(int(self.headers.get("Content-Length") or 0), 0), BODY_BYTES)
         except ValueError:
             length = 0
         return self.rfile.read(length)
+
+    def _chunks(self) -> bytes:
+        """A body that comes in chunks (RFC 9112, section 7.1), as far as it is well-formed and fits."""
+        found = b""
+        while len(found) < BODY_BYTES:
+            try:
+                length = int(self.rfile.readline(100).split(b";")[0], 16)
+            except ValueError:
+                break
+            chunk = self.rfile.read(min(max(length, 0), BODY_BYTES))
+            self.rfile.readline(100)
+            if not chunk:
+                return found
+            found += chunk
+        self.close_connection = True  # what else the client sends cannot be told apart from a request
+        return found[:BODY_BYTES]
 
     def answer(self, status: int, content: str | bytes, content_type: str = "text/plain; charset=utf-8") -> None:
         """Send an answer, and log it as ``METHOD PATH STATUS``."""

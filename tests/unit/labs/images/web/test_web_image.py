@@ -1,5 +1,6 @@
 """The labs' application and the probe, run as the processes they are in a container."""
 
+import http.client
 import json
 import os
 import re
@@ -164,7 +165,9 @@ def test_crash_says_why(start: Start) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment"), [(("prob",), {}), ((), {"STARTUP_SECONDS": "x"}), ((), {"PORT": "99999"})]
 )
-def test_a_mistyped_setting_is_said_in_the_log(start: Start, arguments: tuple[str], environment: dict[str, str]) -> None:
+def test_a_mistyped_setting_is_said_in_the_log(
+    start: Start, arguments: tuple[str], environment: dict[str, str]
+) -> None:
     server = start(*arguments, **environment)
     out, err = server.process.communicate(timeout=10)
     assert server.process.returncode in (1, 2)
@@ -295,3 +298,15 @@ def test_the_probe_refuses_what_is_out_of_bounds(start: Start, fields: object) -
     status, text = start("probe").up().ask("/traffic", "POST", fields)
     assert status == 400
     assert len(text) > 5
+
+
+def test_a_body_may_come_in_chunks(start: Start) -> None:
+    probe = start("probe").up()
+    wanted = json.dumps({"url": probe.url("/healthz"), "count": 1}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", probe.port, timeout=5)
+    connection.request("POST", "/request", iter([wanted[:5], wanted[5:]]), encode_chunked=True)
+    answer = connection.getresponse()
+    assert (answer.status, len(json.loads(answer.read()))) == (200, 1)
+    connection.request("GET", "/healthz")  # the connection can be used again
+    assert connection.getresponse().read() == b"ok\n"
+    connection.close()

@@ -1,8 +1,9 @@
 """Graded with traffic flowing: who answers, and whether a request fails while replicas come, go and are replaced."""
 
-from grader import check, fail, poll
+from grader import check, fail, hold, poll
 
 SETTLE_SECONDS = 20  # for what was applied a moment ago
+CALM_SECONDS = 2.5
 INTERVAL = 0.04
 
 
@@ -81,10 +82,15 @@ def roll(cluster, probe, operate, evidence, app, act, version, thresholds, what)
     with probe.traffic(url, interval=INTERVAL) as traffic:
         act()
         pods = poll(lambda: operate.rolled_out(app), thresholds["rollout_seconds"])
-        gone(cluster, app, pods, thresholds["scale_seconds"])
         poll(lambda: answered_by(probe, url, pods, version), SETTLE_SECONDS, every=0.5)
+        calm(traffic)
     evidence.add("rolled out", version=version, pods=[pod.name for pod in pods])
     unharmed(traffic.answers(), thresholds, what)
+
+
+def calm(traffic):
+    """The last old pods have just been told to end: see how their last requests fare."""
+    hold(traffic.answers, CALM_SECONDS, every=0.5)
 
 
 def gone(cluster, app, pods, seconds):

@@ -57,17 +57,15 @@ class Providers:
         try:
             has = self.get(name).capabilities()
         except ClusterError as error:
-            raise NotPossible(f"{error}{self._instead(name, needs, lab)}", error.fix) from error
+            raise NotPossible(f"{error}{self.instead(name, needs, lab)}", error.fix) from error
         missing = needs.missing(has)
         if missing:
             what = " and ".join(missing)
-            raise NotPossible(
-                f"the lab {lab} needs {what}, which {name} does not have{self._instead(name, needs, lab)}"
-            )
+            raise NotPossible(f"the lab {lab} needs {what}, which {name} does not have{self.instead(name, needs, lab)}")
         return has
 
-    def _instead(self, name: str, needs: Needs, lab: str) -> str:
-        """Half a sentence naming the providers that would do."""
+    def instead(self, name: str, needs: Needs, lab: str) -> str:
+        """Half a sentence that offers another provider, for when ``name`` cannot give what a lab needs."""
         able = [other for other in self.names() if other != name and self._able(other, needs)]
         if not able:
             return "; no other provider here has it"

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from labs.clusters.provider import ClusterError, ClusterSpec, ClusterState, CreateCancelled
+from labs.clusters.provider import ClusterError, ClusterSpec, ClusterState, CreateCancelled, ProviderUnavailable
 from labs.clusters.registry import Providers
 from labs.errors import KindlingError
 from labs.library import Library
@@ -113,13 +113,19 @@ class Driver:
         except (ClusterError, KindlingError) as error:
             log.warning("session %s of %s: %s", row.id, row.lab, error)
             done = {"reset_done": row.reset_wanted} if reset else {}
-            self._set(row.id, state="failed", detail=str(error), fix=error.fix, **done)
+            self._set(row.id, state="failed", detail=f"{error}{self._offer(row, error)}", fix=error.fix, **done)
         except Exception as error:  # a fault of a provider must not leave a session "starting" for ever
             log.exception("session %s of %s", row.id, row.lab)
             self._set(row.id, state="failed", detail=f"Unexpected trouble: {error}", fix=f"kindling start {row.lab}")
         else:
             self._ready(row, handle)
         told()
+
+    def _offer(self, row: Session, error: Exception) -> str:
+        """Where else the lab could run, when its provider lacks something on this machine."""
+        if not isinstance(error, ProviderUnavailable):
+            return ""
+        return self.providers.instead(row.provider, self.labs.get(row.lab).needs, row.lab)
 
     def _ready(self, row: Session, handle: dict[str, Any]) -> None:
         now = self.now()

@@ -140,6 +140,13 @@ class UnavailableProvider(MemoryProvider):
         raise ProviderUnavailable("Docker does not answer", "sudo systemctl start docker")
 
 
+class ImagelessProvider(MemoryProvider):
+    """An image cannot be had on this machine."""
+
+    def during(self, step: str, spec: ClusterSpec) -> None:
+        raise ProviderUnavailable("the image web:1.0 is not here", "docker pull web:1.0")
+
+
 class StubbornProvider(MemoryProvider):
     """Cannot delete as long as ``stubborn``."""
 

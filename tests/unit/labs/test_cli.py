@@ -20,6 +20,7 @@ from tests.unit.labs.conftest import LAB_YAML, write_lab
 from tests.unit.labs.doubles import (
     BrokenHalfwayProvider,
     CrashingGrader,
+    ImagelessProvider,
     InterruptedGrader,
     MemoryProvider,
     ScriptedGrader,
@@ -211,6 +212,20 @@ class TestTrouble:
         monkeypatch.setattr(registry, "MAKERS", {"simulated": lambda _: broken, "kind": lambda _: broken})
         assert kindling("start", "first") == 1
         assert "first is failed: the image web:1.0 cannot be pulled\n  try: docker pull web:1.0" in kindling.err
+
+    def test_an_image_missing_offers_the_simulated_one_which_then_starts(
+        self, kindling: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        imageless = ImagelessProvider(tmp_path / "imageless")
+        makers = {"simulated": lambda _: kindling.provider, "kind": lambda _: imageless}
+        monkeypatch.setattr(registry, "MAKERS", makers)
+        assert kindling("start", "first", "--on", "kind") == 1
+        assert kindling.err == (
+            "kindling: first is failed: the image web:1.0 is not here; simulated has what it needs: "
+            "kindling start first --on simulated\n  try: docker pull web:1.0\n"
+        )
+        assert kindling("start", "first", "--on", "simulated") == 0
+        assert "first is ready on simulated" in kindling.out
 
     def test_settings(self, kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("KINDLING_PORT", "http")

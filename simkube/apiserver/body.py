@@ -152,7 +152,8 @@ def _yaml(raw: bytes) -> tuple[Any, list[str]]:
 def _yaml_error(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
-    where = f"line {mark.line + 1}: " if mark is not None else ""
+    ahead = isinstance(error, yaml.scanner.ScannerError)  # go-yaml counts lines from 1 for these, for others from 0
+    where = f"line {mark.line + ahead}: " if mark is not None else ""
     return f"yaml: {where}{problem}"
 
 

@@ -17,6 +17,7 @@ _NAMES = (
     ("deprecatedCount", "count"),
     ("reportingController", "reportingComponent"),
 )
+_OMITTED = frozenset({"reportingComponent", "reportingInstance"})
 _TO_CORE = dict(_NAMES)
 _FROM_CORE = {core: new for new, core in _NAMES}
 
@@ -32,8 +33,5 @@ def shown(resource: Resource, obj: Obj) -> Obj:
     """A stored object as ``resource`` shows it."""
     if not resource.stored_as:
         return obj
-    return {
-        **{_FROM_CORE.get(key, key): value for key, value in obj.items()},
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-    }
+    made = {_FROM_CORE.get(key, key): value for key, value in obj.items() if value != "" or key not in _OMITTED}
+    return {**made, "apiVersion": resource.api_version, "kind": resource.kind}

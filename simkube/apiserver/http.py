@@ -204,7 +204,7 @@ def _verb(http: web.Request, target: Target) -> str:
         return verb
     if verb == "get":
         watched = http.query.get("watch") in ("1", "true", "True", "TRUE", "t", "T") or target.watch
-        if watched and "watch" in resource.verbs:
+        if watched and "watch" in resource.verbs and (target.watch or not target.name):
             return "watch"
         verb = "get" if target.name else "list"
     elif verb == "delete" and not target.name:

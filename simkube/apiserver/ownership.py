@@ -17,6 +17,8 @@ def record(request: Request, old: Obj | None, new: Obj, now: str, applied: Obj |
         resource = request.resource
         before = None if old is None else conversion.shown(resource, old)
         after = conversion.shown(resource, new)
+        if resource.storage == "events":  # a time of an event that is null belongs to nobody
+            before, after = _without_nulls(before), _without_nulls(after) or after
         time = "" if request.subresource == "scale" else now  # the real server notes no time for a scale
         subresource = request.subresource
         made = managed_fields.update(before, after, resource.gvk, request.manager, "Update", subresource, time)
@@ -27,3 +29,7 @@ def record(request: Request, old: Obj | None, new: Obj, now: str, applied: Obj |
         new["metadata"].pop("managedFields", None)
     if old is not None and managed_fields.only_times_differ(old, new):
         new["metadata"]["managedFields"] = old["metadata"].get("managedFields", [])
+
+
+def _without_nulls(obj: Obj | None) -> Obj | None:
+    return None if obj is None else {key: value for key, value in obj.items() if value is not None}

@@ -13,7 +13,7 @@ from simkube.apiserver.kinds import Kind, kind_of
 from simkube.apiserver.preparation import prepare_create, prepare_update
 from simkube.apiserver.request import Request
 from simkube.apiserver.settings import Settings
-from simkube.apiserver.validation import metadata
+from simkube.apiserver.validation import core, metadata
 from simkube.client import Obj
 from simkube.clock import Clock
 from simkube.errors import STALE, StatusError, StoreError, already_exists, bad_request, conflict
@@ -65,7 +65,7 @@ class Writer:
             raise bad_request(_OTHER_NAMESPACE)
 
     def _admit_new(self, request: Request, obj: Obj) -> None:
-        if request.resource.storage in _WITH_PODS:
+        if request.resource.storage in _WITH_PODS and request.checked:
             admission.simulated(obj)
         if request.resource.storage == "pods":
             admission.new_pod(request, obj, self._store, self._settings)
@@ -77,7 +77,10 @@ class Writer:
         errors = Errors()
         metadata.object_meta(obj["metadata"], namespaced=resource.namespaced, name=kind.name, errors=errors)
         kind.validate(obj, errors)
-        errors.raise_for(resource.kind, resource.group, obj["metadata"].get("name", ""))
+        if resource.stored_as:
+            core.new_event(obj, errors)
+        group = "" if resource.stored_as else resource.group
+        errors.raise_for(resource.kind, group, obj["metadata"].get("name", ""))
 
     def _allocate(self, request: Request, obj: Obj, old: Obj | None) -> None:
         resource = request.resource
@@ -111,7 +114,7 @@ class Writer:
         ownership.record(request, old, new, self._clock.timestamp(), managed)
         if resource.storage == "pods" and not request.subresource:
             admission.tolerations(new, self._settings)
-        elif resource.storage in _WITH_PODS and not request.subresource:
+        elif resource.storage in _WITH_PODS and request.checked and not request.subresource:
             admission.simulated(new)
         prepare_update(request.resource.storage, kind, new, old, request.subresource)
         self._validate_changed(request, kind, new, old)

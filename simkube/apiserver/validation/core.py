@@ -90,6 +90,15 @@ def event(obj: Obj, errors: Errors) -> None:
         errors.invalid("involvedObject.namespace", about, "does not match event.namespace")
 
 
+def new_event(obj: Obj, errors: Errors) -> None:
+    """What ``events.k8s.io/v1`` demands of a new event and the core group does not."""
+    if obj.get("eventTime") is None:
+        errors.required("eventTime")
+    kind = obj.get("type", "")
+    if kind not in ("Normal", "Warning"):
+        errors.invalid("type", kind, f"has invalid value: {kind}")
+
+
 def lease(obj: Obj, errors: Errors) -> None:
     """A lease lasts a while and has changed hands a number of times."""
     spec = obj.get("spec", {})

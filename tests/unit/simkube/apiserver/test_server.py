@@ -176,12 +176,14 @@ def test_a_bound_pod_is_given_grace_which_may_be_shortened(server: APIServer) ->
     ],
 )
 def test_what_no_kubelet_here_does_is_refused_by_name(server: APIServer, spec: dict[str, Any], feature: str) -> None:
-    error = refused(server.create, ME, "pods", pod(**spec), "default")
+    request = Request(ME, "create", RESOURCES["pods"], "default", checked=True)
+    error = refused(server.do_create, request, pod(**spec))
     assert error.code == 501
     assert feature in error.message
     made = deployment()
     made["spec"]["template"]["spec"].update(spec)
-    assert refused(server.create, ME, "deployments.apps", made, "default").code == 501
+    request = Request(ME, "create", RESOURCES["deployments.apps"], "default", checked=True)
+    assert refused(server.do_create, request, made).code == 501
 
 
 def test_a_pod_is_bound_once(server: APIServer) -> None:
@@ -274,7 +276,8 @@ def test_a_headless_service_has_no_address(server: APIServer) -> None:
 
 def test_events_are_seen_through_both_groups(server: APIServer) -> None:
     about = {"kind": "Pod", "namespace": "default", "name": "web"}
-    new = {"metadata": {"name": "e"}, "regarding": about, "note": "hello", "reason": "R", "type": "Normal"}
+    when = "2026-01-01T00:00:00.000000Z"
+    new = {"metadata": {"name": "e"}, "regarding": about, "note": "hello", "type": "Normal", "eventTime": when}
     server.create(ME, "events.events.k8s.io", new, "default")
     assert server.get(ME, "events", "e", "default")["message"] == "hello"
     heard: list[Event] = []

@@ -47,7 +47,7 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None) -> Flask
         RATELIMIT_HEADERS_ENABLED=True,
     )
     library = Library(settings.courses)
-    install(app, Site(kindling, library, Progress(kindling.records), Streams(), Offers(kindling.providers)))
+    install(app, Site(kindling, library, Progress(kindling.records, kindling.sessions.now), Streams(), Offers(kindling.providers)))
     CSRFProtect(app)
     security.protect(app, settings)
     formats.register(app)

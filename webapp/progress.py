@@ -5,8 +5,9 @@ Refuses to know what a right answer is: whoever asks says whether it was right, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -25,8 +26,8 @@ class Answered:
 class Progress:
     """Quiz answers of learners, by ``course/lesson`` and question."""
 
-    def __init__(self, records: Database) -> None:
-        self._records = records
+    def __init__(self, records: Database, now: Callable[[], datetime]) -> None:
+        self._records, self._now = records, now
 
     def record(self, user_id: int, lesson: str, question: str, chosen: list[int], *, correct: bool) -> None:
         """Keep an answer in place of the one before."""
@@ -35,7 +36,7 @@ class Progress:
             if row is None:
                 row = QuizAnswer(user_id=user_id, lesson=lesson, question=question)
                 session.add(row)
-            row.answer, row.correct, row.answered_at = chosen, correct, datetime.now(UTC)
+            row.answer, row.correct, row.answered_at = chosen, correct, self._now()
 
     def answers(self, user_id: int, course: str) -> dict[str, dict[str, Answered]]:
         """Every answer in a course: lesson -> question -> answer."""

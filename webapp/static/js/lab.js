@@ -127,10 +127,12 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (sending || (form.dataset.sure && !confirm(form.dataset.sure))) return;
   sending = true;
+  const section = form.closest("[data-fragment]").id;
   const button = event.submitter || form.querySelector("button");
   button.setAttribute("aria-busy", "true");
   try {
     show(await post(form, button));
+    desk.querySelector(`#${section}`).scrollIntoView({ block: "nearest" });
   } catch (error) {
     complain(form, error);
   } finally {

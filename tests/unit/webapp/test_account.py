@@ -1,0 +1,128 @@
+"""Signing in and out, links, join codes, passwords."""
+
+from __future__ import annotations
+
+import pytest
+
+from labs.bootstrap import Kindling
+from tests.unit.webapp.conftest import LOCAL, Enter, Visitor, text_of
+
+PASSWORD = "a longer phrase"
+
+
+def test_a_link_signs_in_once(visitor: Visitor, services: Kindling) -> None:
+    token = services.accounts.login_link("ada")
+    assert visitor.client.head(f"/login/{token}", base_url=LOCAL).status_code == 204
+    assert visitor.get(f"/login/{token}").status_code == 302
+    assert "Signs in as ada" in text_of(visitor.get("/profile"))
+    other = Visitor(visitor.client.application.test_client())
+    refused = other.get(f"/login/{token}")
+    assert refused.status_code == 403
+    assert "kindling up" in text_of(refused)
+    assert other.get("/profile").status_code == 302
+    assert visitor.get(f"/login/{token}").location == "/"
+
+
+def test_a_password_signs_in_and_leads_back(visitor: Visitor, services: Kindling) -> None:
+    services.accounts.register("tom", PASSWORD)
+    asked = visitor.get("/labs/first/?a=1")
+    assert asked.location == "/sign-in?next=/labs/first/?a%3D1"
+    visitor.get(asked.location)
+    answer = visitor.post("/sign-in", {"name": "tom", "password": PASSWORD, "next": "/labs/first/?a=1"})
+    assert answer.location == "/labs/first/?a=1"
+    assert visitor.get("/sign-in").location == "/"
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", ""])
+def test_signing_in_leads_nowhere_else(visitor: Visitor, services: Kindling, target: str) -> None:
+    services.accounts.register("tom", PASSWORD)
+    answer = visitor.post("/sign-in", {"name": "tom", "password": PASSWORD, "next": target})
+    assert answer.location == "/"
+
+
+def test_a_wrong_password_is_refused_and_tried_only_so_often(visitor: Visitor, services: Kindling) -> None:
+    services.accounts.register("tom", PASSWORD)
+    first = visitor.post("/sign-in", {"name": "<b>tom", "password": "wrong"})
+    assert first.status_code == 403
+    assert "The name or the password is wrong." in text_of(first)
+    assert "&lt;b&gt;tom" in first.get_data(as_text=True)
+    tries = [visitor.post("/sign-in", {"name": "tom", "password": "wrong"}).status_code for _ in range(12)]
+    assert tries[-1] == 429
+    assert visitor.post("/sign-in", {"name": "tom", "password": PASSWORD}).status_code == 429
+
+
+def test_signing_out_ends_it(enter: Enter) -> None:
+    ada = enter()
+    assert ada.post("/sign-out").status_code == 302
+    assert ada.get("/profile").location.startswith("/sign-in")
+    assert ada.send("/labs/first/start").status_code == 401
+
+
+def test_an_account_that_is_gone_is_signed_out(
+    enter: Enter, services: Kindling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = enter()
+    monkeypatch.setattr(type(services.accounts), "by_id", lambda *_: None)
+    assert ada.get("/profile").status_code == 302
+
+
+def test_a_join_code_makes_an_account_and_enters_the_class(visitor: Visitor, services: Kindling) -> None:
+    services.accounts.ensure("olga", "instructor")
+    made = services.accounts.create_class("Autumn", "olga")
+    fields: dict[str, object] = {"code": f" {made.join_code.lower()} ", "name": "new", "password": PASSWORD}
+    assert visitor.post("/register", fields).location == "/"
+    assert "You are in Autumn" in text_of(visitor.get("/"))
+    assert [one.name for one in services.accounts.joined("new")] == ["Autumn"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"code": "WRONG"}, "No class has this join code"),
+        ({"name": "ada"}, "is taken"),
+        ({"name": "../x"}, "letters, digits"),
+        ({"password": "short"}, "at least 10 characters"),
+        ({"email": "no"}, "not an email address"),
+    ],
+)
+def test_what_is_wrong_with_a_new_account_is_said(
+    visitor: Visitor, services: Kindling, change: dict[str, object], said: str
+) -> None:
+    services.accounts.ensure("olga", "instructor")
+    made = services.accounts.create_class("Autumn", "olga")
+    before = [account.name for account in services.accounts.all()]
+    answer = visitor.post("/register", {"code": made.join_code, "name": "new", "password": PASSWORD, **change})
+    assert answer.status_code == 422
+    assert said in text_of(answer)
+    assert [account.name for account in services.accounts.all()] == before
+
+
+def test_joining_and_leaving(enter: Enter, services: Kindling) -> None:
+    services.accounts.ensure("olga", "instructor")
+    made = services.accounts.create_class("Autumn", "olga")
+    ada = enter()
+    ada.post("/join", {"code": "NOSUCH"})
+    assert "no class with this code" in text_of(ada.get("/profile"))
+    ada.post("/join", {"code": made.join_code})
+    assert "Autumn" in text_of(ada.get("/profile"))
+    ada.post(f"/classes/{made.id}/leave")
+    assert services.accounts.joined("ada") == []
+
+
+def test_setting_and_changing_a_password(enter: Enter, services: Kindling) -> None:
+    ada = enter()
+    assert "differ" in text_of(ada.post("/profile/password", {"new": PASSWORD, "again": "other"}))
+    assert ada.post("/profile/password", {"new": PASSWORD, "again": PASSWORD}).status_code == 302
+    assert services.accounts.sign_in("ada", PASSWORD).name == "ada"
+    refused = ada.post("/profile/password", {"old": "wrong", "new": PASSWORD + "2", "again": PASSWORD + "2"})
+    assert refused.status_code == 422
+    ada.post("/profile/password", {"old": PASSWORD, "new": PASSWORD + "2", "again": PASSWORD + "2"})
+    assert services.accounts.sign_in("ada", PASSWORD + "2").name == "ada"
+
+
+def test_the_theme_is_a_cookie_and_nothing_else_is_taken(visitor: Visitor) -> None:
+    answer = visitor.post("/theme", {"theme": "dark", "next": "/labs/"})
+    assert answer.location == "/labs/"
+    assert 'data-theme="dark"' in visitor.get("/").get_data(as_text=True)
+    visitor.post("/theme", {"theme": '"><script>', "next": "//evil.example"})
+    assert 'data-theme="auto"' in visitor.get("/").get_data(as_text=True)

@@ -1,0 +1,283 @@
+"""The lab page: what it shows in each state, what can be done from it, and that it is nobody else's."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from grader.protocol import Outcome
+from labs.bootstrap import Kindling
+from labs.session import SessionView
+from tests.unit.labs.conftest import Make
+from tests.unit.labs.doubles import (
+    BrokenHalfwayProvider,
+    MemoryProvider,
+    ScriptedGrader,
+    SlowProvider,
+    UnavailableProvider,
+)
+from tests.unit.webapp.conftest import LOCAL, Enter, Visitor, text_of, with_courses
+from webapp import create_app
+from webapp.streams import Streams
+
+
+def ready(services: Kindling, learner: str = "ada") -> SessionView:
+    """A session brought up."""
+    return services.sessions.wait(services.sessions.start(learner, "first").id)
+
+
+def graded(services: Kindling, session: SessionView) -> str:
+    """An attempt, graded; its id."""
+    attempt = services.sessions.check(session.id, session.learner)
+    return services.sessions.follow(attempt.id, session.learner).id
+
+
+def sign_in(services: Kindling, name: str = "ada") -> Visitor:
+    """Somebody on a site of their own over these services."""
+    app = create_app(with_courses(services))
+    visitor = Visitor(app.test_client())
+    visitor.get(f"/login/{services.accounts.login_link(name)}")
+    visitor.get("/labs/first/")
+    return visitor
+
+
+def test_instructions_have_the_learners_parameters_and_no_second_title(enter: Enter, services: Kindling) -> None:
+    page = enter().get("/labs/first/").get_data(as_text=True)
+    values = services.labs.get("first").parameters_for(_seed("ada"))
+    assert f"Make {values['replicas']} of {values['app']}. It costs $5, see $(date)." in page
+    assert page.count("<h1") == 1
+
+
+def test_start_is_offered_where_it_is_possible_and_explained_where_not(make: Make, tmp_path: Path) -> None:
+    services = make(MemoryProvider(tmp_path / "a"), other=UnavailableProvider(tmp_path / "b"))
+    said = text_of(sign_in(services).get("/labs/first/"))
+    assert "Docker does not answer" in said
+    assert "sudo systemctl start docker" in said
+    page = sign_in(services).get("/labs/first/").get_data(as_text=True)
+    assert 'value="memory" checked' in page
+    assert 'value="other" disabled' in page
+
+
+def test_without_any_provider_start_cannot_be_pressed(make: Make, tmp_path: Path) -> None:
+    nowhere = UnavailableProvider(tmp_path / "a")
+    page = sign_in(make(nowhere, other=nowhere)).get("/labs/first/").get_data(as_text=True)
+    assert 'type="submit" disabled>Start' in page
+
+
+def test_starting_by_form_and_by_script(enter: Enter, services: Kindling) -> None:
+    ada = enter()
+    assert ada.post("/labs/first/start", {"provider": "memory"}).location == "/labs/first/#cluster"
+    again = ada.send("/labs/first/start", {"provider": "memory"})
+    assert again.status_code == 200
+    assert set(again.json["html"]) == {"cluster", "results", "hints"}  # type: ignore[index]
+    services.sessions.wait(services.sessions.current("ada", "first").id)  # type: ignore[union-attr]
+    said = text_of(ada.get("/labs/first/"))
+    assert "kindling shell first" in said
+    assert "Kept for another 1:" in said
+
+
+def test_progress_is_shown_step_by_step(make: Make, tmp_path: Path) -> None:
+    slow = SlowProvider(tmp_path / "slow")
+    ada = sign_in(make(slow))
+    ada.post("/labs/first/start")
+    assert slow.reached.wait(10)
+    page = ada.get("/labs/first/").get_data(as_text=True)
+    assert 'http-equiv="refresh"' in page
+    assert "Making nodes" in page
+    assert "Step 1 of 2" in page
+    state = ada.get("/labs/first/state").json
+    assert state["busy"] is True  # type: ignore[index]
+    assert "Making nodes" in state["say"]  # type: ignore[index]
+    slow.go.set()
+
+
+def test_a_failed_start_says_why_and_how_to_mend_it(make: Make, tmp_path: Path) -> None:
+    services = make(BrokenHalfwayProvider(tmp_path / "broken"))
+    ready(services)
+    said = text_of(sign_in(services).get("/labs/first/"))
+    assert "the image web:1.0 cannot be pulled" in said
+    assert "docker pull web:1.0" in said
+    assert "Try again" in said
+
+
+def test_a_check_shows_points_and_what_to_do(enter: Enter, services: Kindling, grader: ScriptedGrader) -> None:
+    grader.plan = (("first", 3.0), ("second", 7.0))
+    grader.outcomes = {"second": Outcome.FAILED}
+    ada, session = enter(), ready(services)
+    assert ada.post(f"/sessions/{session.id}/check").location == "/labs/first/#results"
+    attempt = services.sessions.attempts("ada", "first")[0]
+    services.sessions.follow(attempt.id, "ada")
+    said = text_of(ada.get("/labs/first/"))
+    assert "Not yet 3 /10" in said
+    assert "expected second, found nothing" in said
+    assert "Check again" in said
+    history = text_of(ada.get("/labs/first/attempts/"))
+    assert "Attempt 1 Not yet 3 /10" in history
+    assert "Attempt 1" in text_of(ada.get(f"/attempts/{attempt.id}/"))
+
+
+def test_results_appear_as_they_finish(enter: Enter, services: Kindling, grader: ScriptedGrader) -> None:
+    at_second, go = threading.Event(), threading.Event()
+
+    def during(name: str) -> None:
+        if name == "second":
+            at_second.set()
+            assert go.wait(20)
+
+    grader.during = during
+    ada, session = enter(), ready(services)
+    ada.post(f"/sessions/{session.id}/check")
+    assert at_second.wait(10)
+    state = ada.get("/labs/first/state").json
+    assert state["say"] == "Checking, 1 of 2 done; First: passed."  # type: ignore[index]
+    results = state["html"]["results"]  # type: ignore[index]
+    assert results.count('class="check passed"') == 1
+    assert results.count('class="check running"') == 1
+    twice = ada.send(f"/sessions/{session.id}/check")
+    assert twice.status_code == 200
+    assert len(services.sessions.attempts("ada", "first")) == 1
+    go.set()
+    services.sessions.follow(services.sessions.attempts("ada", "first")[0].id, "ada")
+    assert "Everything holds" in text_of(ada.get("/labs/first/"))
+
+
+def test_ungradable_is_not_a_fail(enter: Enter, services: Kindling, grader: ScriptedGrader) -> None:
+    grader.outcomes = {"first": Outcome.UNGRADABLE}
+    ada, session = enter(), ready(services)
+    graded(services, session)
+    said = text_of(ada.get("/labs/first/"))
+    assert "Ungradable" in said
+    assert "does not count" in said
+    assert "broken" not in said, "the cause is for the instructor and the log"
+
+
+def test_hints_one_after_the_other(enter: Enter, services: Kindling) -> None:
+    ada, session = enter(), ready(services)
+    assert "Make " not in ada.get("/labs/first/state").json["html"]["hints"]  # type: ignore[index]
+    ada.post(f"/sessions/{session.id}/hint", {"check": "first"})
+    hints = ada.send(f"/sessions/{session.id}/hint", {"check": "first"}).json["html"]["hints"]  # type: ignore[index]
+    assert f"Look at {session.parameters['app']}." in hints
+    assert f"Make {session.parameters['replicas']} of them." in hints
+    assert "Nearly there" not in hints
+
+
+def test_kubeconfig_is_the_learners_and_for_its_owner(enter: Enter, services: Kindling) -> None:
+    session = ready(services)
+    answer = enter().get(f"/sessions/{session.id}/kubeconfig")
+    assert "user: learner" in answer.get_data(as_text=True)
+    assert "attachment" in answer.headers["Content-Disposition"]
+
+
+def test_reset_extend_and_stop(enter: Enter, services: Kindling, provider: MemoryProvider) -> None:
+    ada, session = enter(), ready(services)
+    assert ada.post(f"/sessions/{session.id}/extend").status_code == 302
+    assert ada.post(f"/sessions/{session.id}/reset").status_code == 302
+    services.sessions.wait(session.id)
+    assert any(line.startswith("reset") for line in provider.log)
+    assert ada.post(f"/sessions/{session.id}/stop").status_code == 302
+    services.sessions.wait(session.id)
+    assert provider.clusters() == []
+    said = text_of(ada.get("/labs/first/"))
+    assert "Start it again on" in said
+    answer = ada.send(f"/sessions/{session.id}/check")
+    assert answer.status_code == 409
+    assert answer.json["fix"] == "kindling start first"  # type: ignore[index]
+
+
+def test_another_learners_things_are_not_found(enter: Enter, services: Kindling) -> None:
+    session = ready(services)
+    attempt = graded(services, session)
+    eve = enter("eve")
+    for path in (f"/sessions/{session.id}/kubeconfig", f"/attempts/{attempt}/", "/sessions/nothing/kubeconfig"):
+        assert eve.get(path).status_code == 404, path
+    for action in ("check", "hint", "reset", "stop", "extend"):
+        assert eve.post(f"/sessions/{session.id}/{action}").status_code == 404, action
+        assert eve.send(f"/sessions/{session.id}/{action}").status_code == 404, action
+    assert services.sessions.view(session.id, "ada").state == "ready"
+    assert "Not started" in text_of(eve.get("/labs/first/"))
+
+
+def test_without_signing_in_nothing_is_shown(visitor: Visitor) -> None:
+    for path in ("/labs/first/", "/labs/first/state", "/labs/first/events", "/labs/first/attempts/", "/attempts/x/"):
+        assert visitor.get(path).location.startswith("/sign-in"), path
+    asked = visitor.client.get("/labs/first/state", base_url=LOCAL, headers={"Accept": "application/json"})
+    assert asked.status_code == 401
+
+
+def test_a_lab_that_does_not_exist_or_load_leaves_the_others(enter: Enter, catalog: Path) -> None:
+    (catalog / "torn").mkdir()
+    (catalog / "torn" / "lab.yaml").write_text("title: [\n")
+    ada = enter()
+    assert ada.get("/labs/nothing/").status_code == 404
+    assert "there are: first" in text_of(ada.get("/labs/nothing/"))
+    torn = ada.get("/labs/torn/")
+    assert torn.status_code == 422
+    assert "lab.yaml, line" in text_of(torn)
+    assert "A first lab" in text_of(ada.get("/labs/"))
+    assert "could not be used" in text_of(enter("olga", "instructor").get("/labs/"))
+
+
+def test_hostile_words_are_shown_escaped(enter: Enter, services: Kindling, grader: ScriptedGrader) -> None:
+    grader.plan = (("<script>alert(1)</script>", 3.0),)
+    grader.outcomes = {"<script>alert(1)</script>": Outcome.FAILED}
+    session = ready(services)
+    attempt = graded(services, session)
+    ada = enter()
+    for path in ("/labs/first/", f"/attempts/{attempt}/"):
+        page = ada.get(path).get_data(as_text=True)
+        assert "<script>alert(1)" not in page.lower()
+    assert "&lt;script&gt;" in ada.get(f"/attempts/{attempt}/").get_data(as_text=True)
+
+
+def test_the_stream_says_what_changed(enter: Enter, services: Kindling) -> None:
+    ada = enter()
+    answer = ada.client.get("/labs/first/events", base_url=LOCAL)
+    assert answer.mimetype == "text/event-stream"
+    stream = answer.response
+    events = (chunk.decode() if isinstance(chunk, bytes) else chunk for chunk in stream)
+    assert next(events).startswith("retry:")
+    first = next(events)
+    assert "Not started" in json.loads(first.partition("data: ")[2])["html"]["cluster"]
+    ready(services)
+    second = json.loads(next(events).partition("data: ")[2])
+    assert "Ready" in second["html"]["cluster"]
+    assert second["say"] == "The cluster is ready."
+    answer.close()
+
+
+def test_too_many_streams_are_refused_and_given_back() -> None:
+    streams = Streams(limit=1)
+    first = streams.open(lambda: ("1", False, dict))
+    assert first is not None
+    assert next(first).startswith("retry")
+    assert streams.open(lambda: ("1", False, dict)) is None
+    first.close()  # type: ignore[attr-defined]  # a generator
+    assert streams.open(lambda: ("1", False, dict)) is not None
+
+
+def test_closing_ends_streams_and_admits_no_more() -> None:
+    streams = Streams(limit=2)
+    stream = streams.open(lambda: ("1", False, lambda: {"a": 1}))
+    assert stream is not None
+    assert [next(stream), next(stream)][1] == 'event: change\ndata: {"a": 1}\n\n'
+    streams.close()
+    assert list(stream) == []
+    assert streams.open(lambda: ("1", False, dict)) is None
+
+
+@pytest.mark.parametrize("trouble", ["other", "nowhere"])
+def test_a_provider_that_cannot_is_a_sentence(make: Make, tmp_path: Path, trouble: str) -> None:
+    services = make(MemoryProvider(tmp_path / "a"), other=UnavailableProvider(tmp_path / "b"))
+    answer = sign_in(services).send("/labs/first/start", {"provider": trouble})
+    assert answer.status_code in (404, 409)
+    assert answer.json["error"]  # type: ignore[index]
+    assert answer.json["fix"]  # type: ignore[index]
+
+
+def _seed(learner: str) -> str:
+    from labs.parameters import seed_of
+
+    return seed_of(learner, "first")

@@ -9,11 +9,11 @@ itself (``activeDeadlineSeconds``) and is removed at the start of the next.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -35,7 +35,7 @@ class ProbePod:
     def __init__(self, connection: Connection, graded: str, attempt: str, image: str, seconds: float) -> None:
         self._connection = connection
         self._graded, self._attempt, self._image, self._seconds = graded, label(attempt), image, seconds
-        self.namespace = "kindling-probe-" + hashlib.sha256(attempt.encode()).hexdigest()[:10]
+        self.namespace = "kindling-probe-" + uuid.uuid4().hex[:10]
         self.node = ""
         self._thread: threading.Thread | None = None
         self._trouble: Ungradable | None = None

@@ -29,7 +29,8 @@ class GradeRequest:
 
     ``checks``: path of the lab's ``checks.py``. ``kubeconfig``: the grader's own, as YAML. ``parameters``: the
     learner's values. ``thresholds``: the lab's. ``seconds``: wall-clock limit of the whole attempt.
-    ``attempt``: an id that marks everything the grader makes in the cluster. ``only``: names of checks; empty for all.
+    ``attempt``: an id that marks everything the grader makes in the cluster. ``faults``: those the lab may ask for.
+    ``only``: names of checks; empty for all.
     """
 
     checks: str

@@ -93,8 +93,9 @@ class Worker:
 
     def close(self) -> int:
         """End it and everything it started, now; its exit code. May be called twice."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.returncode is None:  # once it is reaped, its number may be another's
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(OSError, ValueError):
@@ -264,7 +265,7 @@ class _Attempt:
     def _inject(self, call: FaultCall) -> FaultReply:
         if self._faults is None:
             return FaultReply(call.id, "this provider injects no faults")
-        if call.fault != "heal" and self._request.faults and call.fault not in self._request.faults:
+        if call.fault != "heal" and call.fault not in self._request.faults:
             return FaultReply(call.id, "the lab does not list this fault in its needs")
         if call.fault not in ("kill-container", "heal"):
             self._unhealed = True

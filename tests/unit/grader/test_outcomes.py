@@ -345,6 +345,7 @@ def test_a_fault_in_force_when_the_process_dies_is_healed(scripted: Any, run: Ru
             faults.stop_node("worker")
             os._exit(9)
         """,
+        {"faults": ["stop-node"]},
         faults=lambda name, target: asked.append(name),
     )
     assert asked == ["stop-node", "heal"]

@@ -75,7 +75,7 @@ class ScriptedCluster:
     def namespaces(self) -> list[str]:
         return [
             path.rsplit("/", 1)[1]
-            for path in self.objects
+            for path in list(self.objects)
             if path.startswith("/api/v1/namespaces/kindling-probe-") and path.count("/") == 4
         ]
 
@@ -97,7 +97,7 @@ class ScriptedCluster:
         if path not in self.objects:
             return _missing(path)
         if method == "DELETE":
-            for one in [one for one in self.objects if one == path or one.startswith(path + "/")]:
+            for one in [one for one in list(self.objects) if one == path or one.startswith(path + "/")]:
                 del self.objects[one]
             self.on_delete(path)
         if method == "PATCH" and isinstance(body, dict):
@@ -129,7 +129,7 @@ class ScriptedCluster:
         wanted = [pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair]
         items = [
             raw
-            for one, raw in self.objects.items()
+            for one, raw in list(self.objects.items())
             if one.rsplit("/", 1)[0] == path and all(raw["metadata"]["labels"].get(k) == v for k, v in wanted)
         ]
         return 200, {"items": items, "metadata": {}}

@@ -163,6 +163,8 @@ class Tenants:
         if fault not in faults:
             raise HostError(f"there is no fault {fault!r}; there are: {', '.join(faults)}")
         faults[fault](target)
+        if cluster.trouble is not None:
+            self.get(cluster_id).frontend.close()  # a stopped API server takes its watches with it
 
     def heal(self, cluster_id: str) -> None:
         """Undo every fault that is in force."""

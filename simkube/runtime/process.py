@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from simkube.clock import Cancelled, Future, Task
 from simkube.runtime import signals
 from simkube.runtime.files import Device, FileError, Symlink, join, normal
+from simkube.runtime.regex import RegexError
 from simkube.runtime.streams import BrokenPipe, NullStream, Stream, open_node
 
 if TYPE_CHECKING:
@@ -164,6 +165,9 @@ class Process:
             code = end.code
         except BrokenPipe:
             code = 128 + signals.PIPE
+        except RegexError as error:
+            self.complain(f"{self.argv[0]}: {error}")
+            code = 2
         except FileError as error:
             self.complain(f"{self.argv[0]}: {error.path + ': ' if error.path else ''}{error.strerror}")
             code = 1

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from simkube.runtime.shell.patterns import CharSet, bracket
 
 MAX_PROGRAM = 4000
+MAX_WORK = 200_000
+"""Characters times instructions that one search may come to, so that it never holds up the host."""
+
 MAX_NESTING = 20
 MAX_REPEAT = 255
 
@@ -103,6 +106,8 @@ class Regex:
 
     def search(self, text: str, start: int = 0) -> list[tuple[int, int]] | None:
         """Spans of the leftmost longest match and of its groups ((-1, -1) when unset); None when nothing matches."""
+        if self._literal is None and (len(text) - start) * self.cost > MAX_WORK:
+            raise RegexError("this pattern on so long a line is too much for this simulation")
         subject = text.lower() if self._fold else text
         if len(subject) != len(text):
             subject = text

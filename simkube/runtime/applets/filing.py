@@ -36,6 +36,7 @@ async def mkdir(process: Process) -> int:
     )
     status = 0
     for path in options.operands:
+        await process.work(3)
         try:
             if "p" in options:
                 process.container.files.make_directories(

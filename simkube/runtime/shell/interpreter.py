@@ -78,6 +78,7 @@ class Interpreter:
 
     async def run_text(self, source: str, *, tail: bool = False) -> int:
         """Run a script command by command, as shells read it; its status. Syntax errors are told on standard error."""
+        await self.process.work(3 + len(source) / 50)
         try:
             parser = Parser(source, self._depth // 4)
             following = parser.next_command()
@@ -132,14 +133,14 @@ class Interpreter:
         last = len(node.items) - 1
         for at, (item, background) in enumerate(node.items):
             if background:
-                status = self._background(item)
+                status = await self._background(item)
                 self.state.status = status
             else:
                 status = await self.run(item, tail=tail and at == last)
         return status
 
-    def _background(self, node: Node) -> int:
-        child = self.fork(node, lambda shell: shell.run(node, tail=True))
+    async def _background(self, node: Node) -> int:
+        child = await self.fork(node, lambda shell: shell.run(node, tail=True))
         child.background = True
         if not self.interactive:
             child.detach_input()
@@ -176,7 +177,7 @@ class Interpreter:
             finally:
                 self._checked -= 1
             return int(not status)
-        children = self._start_pipeline(node.commands)
+        children = await self._start_pipeline(node.commands)
         statuses = [await child.exited for child in children]
         status = statuses[-1]
         if "pipefail" in self.state.options:
@@ -186,11 +187,11 @@ class Interpreter:
         await self._check(status)
         return status
 
-    def _start_pipeline(self, commands: list[Node]) -> list[Process]:
+    async def _start_pipeline(self, commands: list[Node]) -> list[Process]:
         children = []
         previous = None
         for at, command in enumerate(commands):
-            child = self.make_child()
+            child = await self.make_child()
             if previous is not None:
                 child.set_fd(0, previous)
                 previous = None
@@ -214,7 +215,7 @@ class Interpreter:
                 return 1
             if tail and not self.state.traps:
                 return await self.run(node.body, tail=not node.redirections)
-            child = self.fork(node, lambda shell: shell.run(node.body, tail=True))
+            child = await self.fork(node, lambda shell: shell.run(node.body, tail=True))
             status = await child.exited
         await self._check(status)
         return status
@@ -443,10 +444,10 @@ class Interpreter:
 
     # -- children --------------------------------------------------------------------------------------------------
 
-    def make_child(self) -> Process:
+    async def make_child(self) -> Process:
         """A process like this one; ShellError when there can be no more."""
-        self.process.container.cpu.charge(FORK_STEPS)
         try:
+            await self.process.work(FORK_STEPS)
             return self.process.child(list(self.process.argv))
         except FileError:
             raise ShellError("can't fork: Resource temporarily unavailable") from None
@@ -464,9 +465,9 @@ class Interpreter:
 
         child.run(program)
 
-    def fork(self, node: Node, body: Callable[[Interpreter], Coroutine[Any, Any, int]]) -> Process:
+    async def fork(self, node: Node, body: Callable[[Interpreter], Coroutine[Any, Any, int]]) -> Process:
         """A child that runs ``body``."""
-        child = self.make_child()
+        child = await self.make_child()
         self.start_child(child, body)
         return child
 
@@ -495,7 +496,7 @@ class Interpreter:
     async def substitute(self, body: Sequence) -> str:
         """``$(...)``: what the commands write, without the newlines at the end."""
         collector = Collector(MAX_VALUE)
-        child = self.make_child()
+        child = await self.make_child()
         child.set_fd(1, collector.hold())
         self.start_child(child, lambda shell: shell.run(body, tail=True))
         self.state.status = await child.exited

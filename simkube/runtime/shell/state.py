@@ -8,6 +8,7 @@ from simkube.runtime.shell.syntax import Node
 
 MAX_VALUE = 128 * 1024
 MAX_TOTAL = 1024 * 1024
+MAX_SCOPES = 20
 
 
 class ShellError(Exception):
@@ -46,7 +47,7 @@ class State:
             list(self.positional),
             set(self.options),
             {},
-            [dict(scope) for scope in self.locals],
+            [dict(scope) for scope in self.locals[-MAX_SCOPES:]],
             self.status,
             self.last_background,
             self.size,

@@ -142,8 +142,8 @@ def see_report(page: Page, site: RunningSite, pictures: Path) -> None:
     row = page.get_by_role("row").filter(has_text="Ada Tester")
     expect(row.locator(".cell.heat-5")).to_have_count(1)
     expect(row).to_contain_text("2 tries")
-    page.screenshot(path=pictures / "class.png", full_page=True)
     assert looks.wrong(page) == []
+    page.screenshot(path=pictures / "class.png", full_page=True)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download CSV").click()
     assert "ada" in Path(download.value.path()).read_text()

@@ -78,7 +78,7 @@ export function addCopyButtons(place) {
 
 // Long code must be reachable by keyboard to be scrolled.
 export function makeScrollable(place) {
-  for (const pre of place.querySelectorAll("pre, .table-scroll")) {
+  for (const pre of place.querySelectorAll("pre, .table-scroll, .drawing")) {
     if (pre.scrollWidth > pre.clientWidth) pre.tabIndex = 0;
   }
 }

@@ -90,9 +90,9 @@ SCRIPTS = [
     "printf 'x1\\ny2\\n' | grep -E '^[xy][0-9]+$'; printf 'a.b\\naxb\\n' | grep -F a.b; echo abc | grep -o 'b.'",
     "printf 'one\\ntwo\\n' | grep -n o; echo word | grep -w wor; echo $?; echo a | grep -q a; echo $?",
     "printf 'aaa\\n' | grep -E 'a{2}'; echo 'foo bar' | grep -oE '[a-z]+'; echo abab | grep -E '^(ab)+$'",
-    "echo hello | sed 's/l/L/'; echo hello | sed 's/l/L/g'; echo a/b | sed 's|/|-|'; echo abc | sed 's/\\(a\\)\\(b\\)/\\2\\1/'",
+    "echo hello | sed 's/l/L/'; echo hello | sed 's/l/L/g'; echo a/b | sed 's|/|-|'; echo abc | sed 's/\\(a\\)\\(b\\)/\\2\\1/'",  # noqa: E501 - one case a line
     "seq 5 | sed -n 2,3p; seq 3 | sed 2d; seq 3 | sed '$d'; seq 3 | sed -n '$p'; echo x | sed 's/x/[&]/'",
-    "echo abc | sed -E 's/(b)(c)/\\2\\1/'; printf 'a\\nb\\n' | sed '/a/d'; seq 4 | sed -n '/2/,/3/p'; seq 3 | sed '2s/2/two/'",
+    "echo abc | sed -E 's/(b)(c)/\\2\\1/'; printf 'a\\nb\\n' | sed '/a/d'; seq 4 | sed -n '/2/,/3/p'; seq 3 | sed '2s/2/two/'",  # noqa: E501 - one case a line
     "echo 'a b c' | wc -w | tr -d ' '; printf 'abc' | wc -c | tr -d ' '",
     "echo abc | tee t1 t2 > /dev/null; cat t1 t2",
     "basename /a/b/c.txt .txt; dirname /a/b/c; dirname x; basename /",
@@ -134,7 +134,7 @@ SCRIPTS = [
     "if ! grep -q x /dev/null; then echo none; fi",
     "echo abc > f1; [ -s f1 ] && echo nonempty; : > f1; [ -s f1 ] || echo empty",
     "head -c 3 <<E\nabcdef\nE\necho; echo abcdef | head -c 2",
-    "printf 'k: v\\n' | awk '{print $2}'; printf 'a b\\nc d\\n' | awk '/c/ {print $1}'; echo a:b | awk -F: '{print $2}'",
+    "printf 'k: v\\n' | awk '{print $2}'; printf 'a b\\nc d\\n' | awk '/c/ {print $1}'; echo a:b | awk -F: '{print $2}'",  # noqa: E501 - one case a line
     "x=1; { x=2; }; echo $x; (x=3); echo $x; x=4 | true; echo $x",
     "echo $((2147483647 + 1)) $((9223372036854775807))",
     "expr 2 + 3; expr 10 / 3; expr a = a",

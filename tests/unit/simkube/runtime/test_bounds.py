@@ -144,6 +144,8 @@ def test_regular_expressions_find_what_pythons_find(pattern: str, text: str) -> 
     import re
     import warnings
 
+    if re.search(r"[*+?]{2}", pattern):
+        return  # lazy and possessive repeats are Python's own
     try:
         found = Regex(pattern, extended=True).search(text)
         with warnings.catch_warnings():
@@ -154,7 +156,7 @@ def test_regular_expressions_find_what_pythons_find(pattern: str, text: str) -> 
     assert (found is None) == (expected is None)
     if found is not None and expected is not None:
         assert found[0][0] == expected.start()
-        assert found[0][1] >= expected.end() or "?" in pattern or "+" in pattern
+        assert found[0][1] >= expected.end()
 
 
 @pytest.mark.parametrize(

@@ -140,9 +140,11 @@ def new_node(node: Obj) -> None:
         taints.append({"key": _NOT_READY, "effect": "NoSchedule"})
 
 
-def simulated(obj: Obj) -> None:
-    """501 for a pod, or a workload's template, that asks for what no kubelet here does."""
-    spec = obj["spec"].get("template", obj).get("spec", {})
-    found = refusals(spec)
-    if found:
+def simulated(request: Request, obj: Obj) -> None:
+    """501 for a pod that asks for what no kubelet here does; of a workload's template its author is warned."""
+    template = obj["spec"].get("template")
+    found = refusals((obj if template is None else template).get("spec", {}))
+    if found and template is None:
         raise not_simulated(", ".join(found))
+    if found:
+        request.warnings.append(f"pods of this template will not run: {', '.join(found)} is not simulated here")

@@ -101,9 +101,9 @@ def _quoted(text: str) -> str:
     return printable.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def refuse(error: StatusError) -> web.Response:
+def refuse(error: StatusError, warnings: Sequence[str] = ()) -> web.Response:
     """The response to a request that failed."""
-    response = respond(dump(error.body()), status=error.code)
+    response = respond(dump(error.body()), status=error.code, warnings=warnings)
     seconds = (error.details or {}).get("retryAfterSeconds")
     if seconds is not None:
         response.headers["Retry-After"] = str(seconds)

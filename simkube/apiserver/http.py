@@ -57,7 +57,7 @@ class Frontend:
         try:
             return await self._handle(http, path)
         except StatusError as error:
-            return refuse(error)
+            return refuse(error, [_ENDPOINTS] if "/endpoints" in path and path.startswith("/api/v1/") else ())
         except PageNotFound:
             return text("404 page not found\n", 404)
         except StoreError as error:

@@ -65,8 +65,6 @@ class Writer:
             raise bad_request(_OTHER_NAMESPACE)
 
     def _admit_new(self, request: Request, obj: Obj) -> None:
-        if request.resource.storage in _WITH_PODS and request.checked:
-            admission.simulated(obj)
         if request.resource.storage == "pods":
             admission.new_pod(request, obj, self._store, self._settings)
         elif request.resource.storage == "nodes":
@@ -81,6 +79,8 @@ class Writer:
             core.new_event(obj, errors)
         group = "" if resource.stored_as else resource.group
         errors.raise_for(resource.kind, group, obj["metadata"].get("name", ""))
+        if resource.storage in _WITH_PODS and request.checked:
+            admission.simulated(request, obj)
 
     def _allocate(self, request: Request, obj: Obj, old: Obj | None) -> None:
         resource = request.resource
@@ -114,8 +114,6 @@ class Writer:
         ownership.record(request, old, new, self._clock.timestamp(), managed)
         if resource.storage == "pods" and not request.subresource:
             admission.tolerations(new, self._settings)
-        elif resource.storage in _WITH_PODS and request.checked and not request.subresource:
-            admission.simulated(new)
         prepare_update(request.resource.storage, kind, new, old, request.subresource)
         self._validate_changed(request, kind, new, old)
         if _same(new, old):
@@ -154,6 +152,8 @@ class Writer:
             kind.validate(new, errors)
             kind.validate_update(new, old, errors)
         errors.raise_for(resource.kind, resource.group, old["metadata"]["name"])
+        if resource.storage in _WITH_PODS and request.checked and not request.subresource:
+            admission.simulated(request, new)
         self._allocate(request, new, old)
 
     # storing

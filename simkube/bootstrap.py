@@ -46,9 +46,6 @@ def _service() -> Obj:
         "spec": {
             "type": "ClusterIP",
             "clusterIP": API_SERVICE_IP,
-            "clusterIPs": [API_SERVICE_IP],
-            "ipFamilies": ["IPv4"],
-            "ipFamilyPolicy": "SingleStack",
             "sessionAffinity": "None",
             "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": API_PORT}],
         },

@@ -102,6 +102,8 @@ class ScriptedCluster:
             self.on_delete(path)
         if method == "PATCH" and isinstance(body, dict):
             _merge(self.objects[path], body)
+        elif method == "PATCH":
+            self.objects[path]["spec"]["template"] = body[0]["value"]
         return 200, self.objects.get(path, {})
 
     def _create(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:

@@ -37,6 +37,7 @@ from labs.settings import Settings
 
 GRACE = timedelta(minutes=30)  # who works is not thrown out: the least time left after doing something
 SHORTEST = timedelta(hours=1)
+LOOK_EVERY = timedelta(seconds=30)  # between two looks at every ready cluster
 FACTOR = 4  # a lab is kept this many times as long as a learner needs for it
 
 
@@ -62,6 +63,7 @@ class SessionService:
 
     def __post_init__(self) -> None:
         self._locks = Locks(self.settings.locks)
+        self._looked = self.now() - LOOK_EVERY
         grading = Grading(self.records, self.labs, self.providers, self.grader, self.now)
         self._background = Background(lambda session: self._driver.work(session, _nothing, grade=True), self.pause)
         self._driver = Driver(
@@ -282,7 +284,8 @@ class SessionService:
                 self.wake(session)
             elif driven:
                 self._driver.work(session, _nothing, grade=False)
-        if background:
+        if background and self.now() - self._looked >= LOOK_EVERY:
+            self._looked = self.now()
             for session in self._ready():
                 self._driver.observe(session)
 

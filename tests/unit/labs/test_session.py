@@ -419,6 +419,20 @@ def test_reconcile_in_the_background_finishes_what_was_begun(services: Kindling)
     assert services.sessions.wait(session.id).state == "ready"
 
 
+def test_the_site_notices_a_cluster_that_vanished(
+    services: Kindling, provider: MemoryProvider, clock: ManualClock
+) -> None:
+    session = ready(services)
+    services.sessions.reconcile(background=True)
+    for path in provider.folder.glob("*"):
+        path.unlink()
+    services.sessions.reconcile(background=True)
+    assert services.sessions.view(session.id, "ada").state == "ready"  # it looked a moment ago
+    clock.pass_time(seconds=31)
+    services.sessions.reconcile(background=True)
+    assert services.sessions.view(session.id, "ada").state == "failed"
+
+
 def test_reconcile_of_a_command_leaves_the_slow_work(services: Kindling, provider: MemoryProvider) -> None:
     services.sessions.start("ada", "first")
     services.sessions.reconcile()

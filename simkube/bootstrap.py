@@ -46,6 +46,7 @@ def _service() -> Obj:
         "spec": {
             "type": "ClusterIP",
             "clusterIP": API_SERVICE_IP,
+            "ipFamilyPolicy": "SingleStack",
             "sessionAffinity": "None",
             "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": API_PORT}],
         },

@@ -1,0 +1,217 @@
+"""Every kubectl command of a course, with each kubectl there is, on a simulated cluster: it works, or says why not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from simkube.host import launcher
+
+CONFIGS = Path(__file__).resolve().parents[2] / "kind-configs"
+KUBECTLS = {str(Path(sys.executable).parent / "kubectl"): "wheel", "/usr/bin/kubectl": "installed"}
+FOUND = [path for path in KUBECTLS if shutil.which(path)]
+
+MANIFEST = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - name: web
+        image: kindling/web:1.0
+        ports: [{containerPort: 8080, name: http}]
+        readinessProbe: {httpGet: {path: /readyz, port: http}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}]}
+"""
+
+Kubectl = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("host")
+    host = launcher.connect(folder)
+    host.create("a", yaml.safe_load((CONFIGS / "single.yaml").read_text()))
+    path = folder / "kubeconfig"
+    path.write_text(host.kubeconfig("a", "learner") or "")
+    yield path
+    launcher.shutdown(folder)
+
+
+@pytest.fixture(params=FOUND, ids=lambda path: KUBECTLS[path])
+def kubectl(request: pytest.FixtureRequest, config: Path, tmp_path: Path) -> Kubectl:
+    """Runs kubectl in a namespace of the test's own; ``fails`` expects a failure and returns its message."""
+    namespace = f"t{uuid.uuid4().hex[:12]}"
+    (tmp_path / "web.yaml").write_text(MANIFEST)
+
+    def run(*arguments: str, fails: bool = False, env: dict[str, str] | None = None) -> str:
+        done = subprocess.run(
+            [request.param, "--kubeconfig", str(config), "-n", namespace, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=90,
+            env={**os.environ, "HOME": str(tmp_path), **(env or {})},
+        )
+        text = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{text}"
+        return text
+
+    run("create", "namespace", namespace)
+    return run
+
+
+@pytest.fixture
+def web(kubectl: Kubectl) -> Kubectl:
+    kubectl("apply", "-f", "web.yaml")
+    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    return kubectl
+
+
+def test_get_in_every_form(web: Kubectl) -> None:
+    assert re.search(r"web-\S+ +1/1 +Running", web("get", "pods"))
+    assert "10.244." in web("get", "pods", "-o", "wide")
+    assert yaml.safe_load(web("get", "deployment", "web", "-o", "yaml"))["spec"]["replicas"] == 2
+    assert '"kind": "Deployment"' in web("get", "deployment", "web", "-o", "json")
+    assert web("get", "deployment", "web", "-o", "jsonpath={.spec.replicas}") == "2"
+    assert web("get", "svc", "-o", "name") == "service/web\n"
+    assert web("get", "pods", "-l", "app=web", "--no-headers").count("\n") == 2
+    assert "No resources found" in web("get", "pods", "--field-selector=status.phase=Failed")
+    assert "replicaset.apps/web" in web("get", "all")
+
+
+def test_describe_tells_the_story(web: Kubectl) -> None:
+    assert "Scaled up replica set" in web("describe", "deployment", "web")
+    assert "Started container" in web("describe", "pod", "-l", "app=web") or "Started" in web("events")
+    assert "Endpoints:" in web("describe", "service", "web")
+    assert "Ready" in web("describe", "node")
+
+
+def test_changes_of_every_kind(web: Kubectl) -> None:
+    assert "unchanged" in web("apply", "-f", "web.yaml")
+    assert "serverside-applied" in web("apply", "--server-side", "--force-conflicts", "-f", "web.yaml")
+    web("patch", "deployment", "web", "-p", '{"spec":{"replicas":1}}')
+    web("patch", "deployment", "web", "--type=merge", "-p", '{"spec":{"replicas":3}}')
+    web("patch", "deployment", "web", "--type=json", "-p", '[{"op":"replace","path":"/spec/replicas","value":2}]')
+    assert "edited" in web("edit", "deployment", "web", env={"EDITOR": "sed -i s/replicas:.2/replicas:\\ 4/"})
+    assert web("get", "deployment", "web", "-o", "jsonpath={.spec.replicas}") == "4"
+    web("scale", "deployment/web", "--replicas=1")
+    web("label", "deployment", "web", "tier=front")
+    web("annotate", "deployment", "web", "note=here")
+    web("expose", "deployment", "web", "--name=door", "--type=NodePort", "--port=80", "--target-port=8080")
+    web("replace", "-f", "web.yaml")
+    web("delete", "-f", "web.yaml")
+    assert "No resources found" in web("get", "deployments")
+
+
+def test_rollouts(web: Kubectl) -> None:
+    web("set", "image", "deployment/web", "web=kindling/web:2.0")
+    web("rollout", "status", "deployment/web", "--timeout=60s")
+    assert web("rollout", "history", "deployment/web").count("<none>") == 2
+    web("rollout", "undo", "deployment/web")
+    web("rollout", "status", "deployment/web", "--timeout=60s")
+    image = "jsonpath={.spec.template.spec.containers[0].image}"
+    assert web("get", "deployment", "web", "-o", image) == "kindling/web:1.0"
+    web("rollout", "restart", "deployment/web")
+    web("rollout", "status", "deployment/web", "--timeout=60s")
+
+
+def test_running_reading_and_entering_pods(kubectl: Kubectl) -> None:
+    kubectl("run", "one", "--image=busybox", "--restart=Never", "--", "echo", "hello")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/one", "--timeout=30s")
+    assert kubectl("logs", "one") == "hello\n"
+    kubectl("run", "stays", "--image=busybox", "--", "sleep", "3600")
+    kubectl("wait", "--for=condition=Ready", "pod/stays", "--timeout=30s")
+    assert kubectl("exec", "stays", "--", "sh", "-c", "echo in; hostname") == "in\nstays\n"
+    assert "Started" in kubectl("events", "--for", "pod/stays")
+    kubectl("delete", "pod", "stays", "--grace-period=1")
+
+
+MADE: list[tuple[str, ...]] = [
+    ("create", "deployment", "d", "--image=kindling/web:1.0", "--replicas=1", "--port=8080"),
+    ("create", "configmap", "c", "--from-literal=a=b"),
+    ("create", "secret", "generic", "s", "--from-literal=a=b"),
+    ("create", "serviceaccount", "a"),
+    ("create", "service", "clusterip", "h", "--clusterip=None"),
+    ("create", "token", "default"),
+    ("explain", "pod.spec.containers.readinessProbe"),
+    ("explain", "deployment", "--recursive"),
+    ("api-resources",),
+    ("api-versions",),
+    ("auth", "can-i", "create", "pods"),
+    ("auth", "whoami"),
+    ("cluster-info",),
+    ("version",),
+    ("get", "--raw", "/readyz"),
+]
+
+
+@pytest.mark.parametrize("arguments", MADE, ids=" ".join)
+def test_it_works(kubectl: Kubectl, arguments: tuple[str, ...]) -> None:
+    assert kubectl(*arguments)
+
+
+REFUSED: list[tuple[tuple[str, ...], str]] = [
+    (("top", "pods"), "Metrics API not available"),
+    (("get", "ingress"), "the server doesn't have a resource type"),
+    (("create", "job", "j", "--image=busybox"), "jobs.batch is not simulated"),
+    (("create", "configmap", "A_B"), "must consist of lower case"),
+    (("get", "pods", "ghost"), 'pods "ghost" not found'),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), REFUSED, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_it_says_why_not(kubectl: Kubectl, arguments: tuple[str, ...], words: str) -> None:
+    assert words in kubectl(*arguments, fails=True)
+
+
+def test_nodes_are_emptied_and_taken_back(web: Kubectl) -> None:
+    node = web("get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+    web("cordon", node)
+    assert "SchedulingDisabled" in web("get", "nodes")
+    web("taint", "nodes", node, "k=v:NoSchedule")
+    web("taint", "nodes", node, "k=v:NoSchedule-")
+    assert "evicted" in web("drain", node, "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=80s")
+    web("uncordon", node)
+    web("rollout", "status", "deployment/web", "--timeout=60s")
+
+
+def test_the_python_client(config: Path) -> None:
+    from kubernetes import client, watch
+    from kubernetes import config as configs
+
+    api: Any = client.CoreV1Api(configs.new_client_from_config(str(config)))
+    made = api.create_namespaced_config_map("default", {"metadata": {"generateName": "py-"}, "data": {"a": "b"}})
+    name = made.metadata.name
+    api.patch_namespaced_config_map(name, "default", {"data": {"a": "c"}})
+    version = made.metadata.resource_version
+    events = watch.Watch().stream(
+        api.list_namespaced_config_map, "default", resource_version=version, timeout_seconds=1
+    )
+    seen = [(event["type"], event["object"].metadata.name) for event in events]
+    assert seen == [("MODIFIED", name)]
+    api.delete_namespaced_config_map(name, "default")
+    with pytest.raises(client.ApiException) as caught:
+        api.read_namespaced_config_map(name, "default")
+    assert caught.value.status == 404

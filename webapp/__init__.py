@@ -46,8 +46,8 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None) -> Flask
         RATELIMIT_STORAGE_URI="memory://",
         RATELIMIT_HEADERS_ENABLED=True,
     )
-    library = Library(settings.courses)
-    install(app, Site(kindling, library, Progress(kindling.records, kindling.sessions.now), Streams(), Offers(kindling.providers)))
+    progress = Progress(kindling.records, kindling.sessions.now)
+    install(app, Site(kindling, Library(settings.courses), progress, Streams(), Offers(kindling.providers)))
     CSRFProtect(app)
     security.protect(app, settings)
     formats.register(app)

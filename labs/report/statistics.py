@@ -72,6 +72,7 @@ def _check_statistics(name: str, found: list[tuple[CheckRecord, Attempt]]) -> Ch
 _VARIES = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<uid>"),
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "<address>"),
+    (re.compile(r"\bkindling-[a-z0-9-]+?-[0-9a-f]{8,10}(?=-control-plane|-worker)"), "<cluster>"),
     (re.compile(r"(?<=-)[0-9a-f]{6,10}-[0-9a-z]{5}\b"), "…"),
     (re.compile(r"(?<=-)(?=[a-z]*\d)[bcdfghjklmnpqrstvwxz2456789]{5}\b"), "…"),
     (re.compile(r"\d+(?:\.\d+)?"), "N"),

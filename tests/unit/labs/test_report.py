@@ -130,6 +130,7 @@ def test_csv_of_each(services: Kindling, school: str) -> None:
         ("pod web-5d9f7c6b8d-x2k4p on 10.244.0.17 restarted 3 times", "pod web-… on <address> restarted N times"),
         ("aurora has 2 of 3 ready\n  look at aurora-svc", "<app> has N of N ready look at <app>-svc"),
         ("auroras stay", "auroras stay"),
+        ("none on kindling-self-healing-9ccf12abba-worker2", "none on <cluster>-workerN"),
         ("uid 123e4567-e89b-12d3-a456-426614174000", "uid <uid>"),
     ],
 )

@@ -67,9 +67,10 @@ class Operate:
         counts = [int(status.get(name) or 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
         pods = self._cluster.pods_of("deployment", deployment)
         if not seen or counts != [wanted] * 3:
+            troubled = next((self._cluster.explain(pod) for pod in pods if not pod.ready), "")
             fail(
                 expected=f"the Deployment {deployment} to have {wanted} replicas, all up to date and available",
-                observed=f"{counts[1]} up to date, {counts[2]} available; {self._cluster.explain_all(pods, wanted)}",
+                observed=f"{counts[1]} up to date, {counts[2]} available" + (f"; {troubled}" if troubled else ""),
                 look=f"kubectl rollout status deployment/{deployment}; kubectl describe deployment {deployment}",
             )
         return pods

@@ -18,11 +18,12 @@ from simkube.addons.dns import CoreDNS
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.settings import Settings
 from simkube.bootstrap import bootstrap
-from simkube.client import Client, Component, Informers, WorkLoop
+from simkube.client import Client, Component, Informers, Obj, WorkLoop
 from simkube.clock import Clock
 from simkube.controllers.manager import ControllerManager
 from simkube.errors import HostError, StatusError
 from simkube.events import EventExpiry
+from simkube.kubelet import lease
 from simkube.kubelet.kubelet import Kubelet
 from simkube.kubelet.node import NodeSettings
 from simkube.live import LiveDriver
@@ -36,6 +37,7 @@ from simkube.store import Store
 API_ADDRESS = "172.18.0.2"
 SIGKILL = 9
 _OUTAGES = {"kube-apiserver": apiserver_down, "etcd": etcd_down}
+_STOPPED = "stopped-components"
 CONTROL_PLANE = ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd")
 
 
@@ -70,8 +72,9 @@ class Cluster:
             "coredns": [CoreDNS(self.gate, self.work, self.network, self.informers)],
             "event-expiry": [EventExpiry(self.gate, self.work, self.informers)],
         }
-        self._stopped: set[str] = set()
+        self._stopped: set[str] = set(store.side.get(_STOPPED) or ())
         self._outages: set[str] = set()
+        self.apiserver.readings[lease.RESOURCE] = self._read_lease
         self._driver: LiveDriver | None = None
 
     def _settings(self) -> Settings:
@@ -103,18 +106,42 @@ class Cluster:
             return None
         return math.inf if kubelet.running else kubelet.last_heartbeat()
 
+    def _read_lease(self, stored: Obj) -> Obj:
+        meta = stored["metadata"]
+        kubelet = self.kubelets.get(meta["name"]) if meta["namespace"] == lease.NAMESPACE else None
+        return stored if kubelet is None else lease.renewed(stored, kubelet.last_heartbeat())
+
     # Life.
 
     def start(self) -> None:
-        """Make what a cluster has from the beginning and start every component; a no-op for what runs."""
+        """Make what a cluster has from the beginning and start every component; a no-op for what runs.
+
+        What was stopped when the store was left stays stopped.
+        """
         plane = self.kubelets.get(self._control_plane())
         client = Client(self.apiserver, "kube-apiserver", self.clock)
         bootstrap(client, plane.settings.ip if plane else API_ADDRESS, dns=self.network.dns_address if plane else "")
-        for components in self._programs.values():
-            for component in components:
-                component.start()
+        held = self._held()
+        self._outages = held & set(_OUTAGES)
+        self._set_trouble()
+        for name, components in self._programs.items():
+            if name not in held:
+                for component in components:
+                    component.start()
+        for name, kubelet in self.kubelets.items():
+            if f"kubelet/{name}" not in held:
+                kubelet.start()
+
+    def _held(self) -> set[str]:
+        """Components that must not run: stopped by name, or with the node of the control plane."""
+        plane = self.kubelets.get(self._control_plane())
+        return self._stopped | set(CONTROL_PLANE if plane is not None and not plane.power.on else ())
+
+    def snapshot(self) -> None:
+        """Keep the present state, what is in containers included, for ``store.restore()``."""
         for kubelet in self.kubelets.values():
-            kubelet.start()
+            kubelet.save_all()
+        self.store.snapshot()
 
     def stop(self) -> None:
         """An orderly end: components stop, what must outlive the process is stored."""
@@ -178,7 +205,21 @@ class Cluster:
         :class:`~simkube.errors.HostError` names the components there are when there is none of that name.
         """
         self._known(name)
-        self._stopped.add(name)
+        self._remember_stopped(self._stopped | {name})
+        self._halt(name)
+
+    def start_component(self, name: str) -> None:
+        """Start a component again; a no-op when it runs."""
+        self._known(name)
+        self._remember_stopped(self._stopped - {name})
+        self._launch(name)
+
+    def _remember_stopped(self, names: set[str]) -> None:
+        if names != self._stopped:
+            self.store.side.put(_STOPPED, sorted(names))
+            self._stopped = names
+
+    def _halt(self, name: str) -> None:
         if name in _OUTAGES:
             self._outages.add(name)
             self._set_trouble()
@@ -189,10 +230,7 @@ class Cluster:
             for component in self._programs[name]:
                 component.stop()
 
-    def start_component(self, name: str) -> None:
-        """Start a component again; a no-op when it runs."""
-        self._known(name)
-        self._stopped.discard(name)
+    def _launch(self, name: str) -> None:
         if name in _OUTAGES:
             self._outages.discard(name)
             self._set_trouble()
@@ -236,17 +274,15 @@ class Cluster:
         if node == self._control_plane():
             for name in reversed(CONTROL_PLANE):
                 if name not in self._stopped:
-                    self.start_component(name)
+                    self._launch(name)
         kubelet.start_node()
         self._look_at(node)
 
     def _lost(self, node: str) -> None:
         self._look_at(node)
         if node == self._control_plane():
-            stopped = set(self._stopped)
             for name in CONTROL_PLANE:
-                self.stop_component(name)
-            self._stopped = stopped
+                self._halt(name)
 
     def heal(self) -> None:
         """Start every node and component that is stopped or paused."""

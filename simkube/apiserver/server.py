@@ -33,6 +33,8 @@ class APIServer:
         self.store = store
         self.clock = clock
         self.settings = settings or Settings()
+        self.readings: dict[str, Callable[[Obj], Obj]] = {}
+        """By stored resource: what fills in, whenever one is read by get or list, what is not worth a write."""
         self._writer = Writer(store, clock, self.settings)
         self._deleter = Deleter(self._writer, clock)
         self._subresources = Subresources(self, self._writer)
@@ -133,7 +135,8 @@ class APIServer:
         obj = self.find(request)
         if request.subresource:
             return self._subresources.get(request, obj)
-        return conversion.shown(request.resource, obj)
+        reading = self.readings.get(request.resource.storage)
+        return conversion.shown(request.resource, obj if reading is None else reading(obj))
 
     def do_list(self, request: Request, query: Mapping[str, str]) -> Page:
         """A page of objects; ``query`` holds selectors, limit, continue and version under their HTTP names."""
@@ -232,6 +235,9 @@ class APIServer:
     def _select(self, resource: Resource, namespace: str, labels: str, fields: str) -> Sequence[Obj]:
         matches = selectors.matcher(resource.qualified, labels, fields)
         found = self.store.objects(resource.storage, namespace)
+        reading = self.readings.get(resource.storage)
+        if reading is not None:
+            found = [reading(obj) for obj in found]
         if resource.stored_as:
             found = [conversion.shown(resource, obj) for obj in found]
         return found if matches is None else [obj for obj in found if matches(obj)]

@@ -135,7 +135,7 @@ class Tenants:
 
     def snapshot(self, cluster_id: str) -> None:
         """Keep the present state, for :meth:`restore`."""
-        self.get(cluster_id).cluster.store.snapshot()
+        self.get(cluster_id).cluster.snapshot()
 
     def restore(self, cluster_id: str) -> None:
         """Back to the snapshot, all or nothing; credentials stay. HostError when none was kept."""

@@ -1,6 +1,7 @@
 """The kubelet of one node: registers it, runs the pods bound to it, and is silent when it is stopped.
 
-Heartbeats are no writes: who wants to know asks :meth:`Kubelet.last_heartbeat`, so that idle clusters cost nothing.
+Heartbeats are no writes: who wants to know asks :meth:`Kubelet.last_heartbeat`, so that idle clusters cost nothing; the
+node's Lease is filled from it when somebody reads it (:mod:`~simkube.kubelet.lease`).
 Stopping the component is a stopped kubelet: its containers go on and nobody looks after them. A stopped node
 (:meth:`Kubelet.stop_node`) loses its containers, a paused one (:meth:`Kubelet.pause_node`) freezes with all it runs.
 """
@@ -9,37 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
-from typing import Protocol
 
 from simkube.client import Client, Component, Event, Informers, Obj, Server, WorkLoop
 from simkube.events import Recorder
 from simkube.kubelet.actions import Network
 from simkube.kubelet.env import service_variables
+from simkube.kubelet.lease import keep_lease
 from simkube.kubelet.node import NodeSettings, register
 from simkube.kubelet.pod import NodeServices
+from simkube.kubelet.power import OFF, PAUSED, NodeRuntime, Power
 from simkube.kubelet.recovery import lose, recover
 from simkube.kubelet.saving import Saver, SideStore
 from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
-from simkube.runtime.cri import Container, Runtime
+from simkube.runtime.cri import Container
 
 _NODE = "node"
-
-
-class NodeRuntime(Runtime, Protocol):
-    """The runtime of a node that can be switched off."""
-
-    def power_off(self) -> None:
-        """Every container dies, nothing answers."""
-
-    def power_on(self) -> None:
-        """It answers again; nothing runs on it."""
-
-    def pause(self) -> None:
-        """Freeze everything; nothing answers."""
-
-    def resume(self) -> None:
-        """The end of :meth:`pause`."""
 
 
 class Kubelet(Component):
@@ -65,12 +51,10 @@ class Kubelet(Component):
         self.settings = _placed(settings or NodeSettings(), network, node_name)
         self.runtime = runtime
         self.workers: dict[str, PodWorker] = {}
-        self.powered = True
-        self.paused = False
+        self.power = Power(side_store, node_name, runtime)
         self._saver = Saver(side_store, node_name, self._save_later)
         self._network = network
-        self._silent_since = loop.clock.now()
-        self._lost = False
+        self._silent_since = loop.clock.now() if self.power.on else self.power.since
         self._refreshing: set[str] = set()
         self._node = self._services()
 
@@ -98,9 +82,19 @@ class Kubelet(Component):
         """When the node was last heard of, in cluster seconds: now while the kubelet runs."""
         return self.clock.now() if self.running else self._silent_since
 
+    @property
+    def powered(self) -> bool:
+        """Whether the node is not switched off."""
+        return self.power.state != OFF
+
+    @property
+    def paused(self) -> bool:
+        """Whether the node stands still."""
+        return self.power.state == PAUSED
+
     def start(self) -> None:
         """Watch and work; a no-op when it runs or when the node is switched off or paused."""
-        if self.powered and not self.paused:
+        if self.power.on:
             super().start()
 
     def stop(self) -> None:
@@ -115,29 +109,22 @@ class Kubelet(Component):
     def stop_node(self) -> None:
         """Switch the node off: its containers die, and nothing of it answers."""
         self.stop()
-        self.powered, self.paused = False, False
-        self._lost = True
-        self.runtime.power_off()
+        self.power.switch_off(self._silent_since)
+        self._saver.forget_all()
 
     def pause_node(self) -> None:
         """Freeze the node and everything on it."""
         self.stop()
-        self.paused = True
-        self.runtime.pause()
+        self.power.pause(self._silent_since)
 
     def start_node(self) -> None:
         """Undo :meth:`stop_node` and :meth:`pause_node`; a no-op on a running node."""
-        if self.powered and not self.paused:
+        if self.power.on:
             return
-        self.powered, self.paused = True, False
-        if self._lost:
-            self._lost = False
-            self.runtime.power_on()
+        if self.power.restore():
             for worker in self.workers.values():
                 if not worker.pod.over:
                     lose(worker.pod)
-        else:
-            self.runtime.resume()
         self.start()
 
     # -- reconciling -------------------------------------------------------------------------------------------------
@@ -216,6 +203,7 @@ class Kubelet(Component):
         now = self.clock.timestamp()
         node, turned = register(self.client, self.node_name, self.settings, [], now)
         about = {"kind": "Node", "apiVersion": "v1", "name": self.node_name, "uid": node["metadata"]["uid"]}
+        keep_lease(self.client, node, self.clock.micro_timestamp())
         self._node.recorder.event(about, "Normal", "Starting", "Starting kubelet.")
         if turned:
             text = f"Node {self.node_name} status is now: NodeReady"

@@ -67,6 +67,11 @@ class Saver:
         self._saved.pop(uid, None)
         self._side.delete(self._prefix + uid)
 
+    def forget_all(self) -> None:
+        """The node lost everything that ran on it."""
+        for key, _ in self._side.items(self._prefix):
+            self.forget(key.removeprefix(self._prefix))
+
     def _follow(self, pod: Pod) -> None:
         running = [run.container for run in pod.runs.values() if run.container is not None and run.running]
         ids = tuple(container.id for container in running)

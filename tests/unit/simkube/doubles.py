@@ -102,7 +102,8 @@ class Plane:
 
     def __init__(self, topology: Mapping[str, Any] | None = None) -> None:
         self.clock = Clock(start=START)
-        self.store = Store(Journal(), "test")
+        self.journal = Journal()
+        self.store = Store(self.journal, "test")
         self.cluster = Cluster("test", self.store, self.clock, topology or {"nodes": []}, ca="CA")
         self.client = Client(self.cluster.apiserver, "kubectl", self.clock)
         self.cluster.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,113 @@ def test_comes_back_from_its_store() -> None:
     client.patch("deployments.apps", "web", {"spec": {"replicas": 3}}, "default")
     after.advance(5)
     assert len([pod for pod in client.list("pods", "default") if is_ready(pod)]) == 3
+
+
+def killed(plane: Plane) -> Plane:
+    """The cluster as the next host finds it after ``kill -9``."""
+    after = Plane.__new__(Plane)
+    after.clock, after.journal = Clock(start=plane.clock.now()), plane.journal
+    after.store = Store(plane.journal, "test")
+    after.cluster = Cluster("test", after.store, after.clock, topology("three-node"), ca="CA")
+    after.client = Client(after.cluster.apiserver, "kubectl", after.clock)
+    after.cluster.start()
+    after.settle()
+    return after
+
+
+@pytest.mark.parametrize("fault", ["stop_node", "pause_node"])
+def test_a_lost_node_is_still_lost_after_kill_9_and_can_be_healed(plane: Plane, fault: str) -> None:
+    web(plane, replicas=4)
+    getattr(plane.cluster, fault)("test-worker")
+    plane.cluster.stop_component("coredns")
+    after = killed(plane)
+    assert not after.cluster.components()["kubelet/test-worker"]
+    assert not after.cluster.components()["coredns"]
+    after.settle(60)
+    assert not is_ready(after.client.get("nodes", "test-worker"))
+    assert {pod["spec"]["nodeName"] for pod in ready(after)} == {"test-worker2"}
+    after.cluster.heal()
+    after.settle(60)
+    assert is_ready(after.client.get("nodes", "test-worker"))
+    assert len(after.pods()) == 4
+    assert all(killed(after).cluster.components().values())
+
+
+@pytest.mark.parametrize(("fault", "restarts"), [("stop_node", 1), ("pause_node", 0)])
+def test_what_ran_on_a_lost_node_goes_on_or_starts_again(fault: str, restarts: int) -> None:
+    plane = Plane(topology("three-node"))
+    plane.pod("a", nodeName="test-worker", containers=[{"name": "a", "image": "kindling/web:1.0"}])
+    plane.settle(5)
+    getattr(plane.cluster, fault)("test-worker")
+    after = killed(plane)
+    after.settle(2)
+    after.cluster.start_node("test-worker")
+    after.settle(5)
+    (pod,) = after.pods()
+    assert is_ready(pod)
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == restarts
+
+
+def test_the_control_plane_stays_away_with_its_node_after_kill_9(plane: Plane) -> None:
+    plane.cluster.stop_node("test-control-plane")
+    after = killed(plane)
+    assert not after.cluster.reachable
+    assert not after.cluster.components()["kube-scheduler"]
+    after.cluster.heal()
+    after.settle(5)
+    assert all(after.cluster.components().values())
+    assert is_ready(after.client.get("nodes", "test-control-plane"))
+
+
+def test_leases_are_true_when_read_and_cost_no_writes(plane: Plane) -> None:
+    def renewed(name: str) -> float:
+        spec = plane.client.get("leases.coordination.k8s.io", name, "kube-node-lease")["spec"]
+        assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == (name, 40)
+        return datetime.fromisoformat(spec["renewTime"]).timestamp()
+
+    revision = plane.store.revision
+    plane.settle(1000)
+    assert plane.store.revision == revision
+    assert plane.clock.now() - renewed("test-worker") < 10
+    plane.cluster.stop_component("kubelet/test-worker")
+    stopped = plane.clock.now()
+    plane.settle(100)
+    assert stopped - 10 < renewed("test-worker") <= stopped
+    (*leases,) = plane.client.list("leases.coordination.k8s.io", "kube-node-lease")
+    assert len({each["spec"]["renewTime"] for each in leases}) == 2
+    plane.client.delete("nodes", "test-worker")
+    plane.settle(5)
+    assert len(plane.client.list("leases.coordination.k8s.io", "kube-node-lease")) == 2
+
+
+def test_a_snapshot_holds_the_files_of_containers() -> None:
+    plane = Plane(topology("single"))
+    mounts = [{"name": "data", "mountPath": "/data"}]
+    box = {"name": "a", "image": "busybox:1.36", "command": ["sh", "-c", "echo one >> /data/file; sleep 100000"]}
+    plane.pod("a", volumes=[{"name": "data", "emptyDir": {}}], containers=[{**box, "volumeMounts": mounts}])
+    plane.settle(5)
+    uid = plane.pods()[0]["metadata"]["uid"]
+
+    def sh(script: str) -> str:
+        out: list[bytes] = []
+        (kubelet,) = plane.cluster.kubelets.values()
+        container = kubelet.container(uid, "a")
+        assert container is not None
+        session = container.exec(["sh", "-c", script], lambda _, data: out.append(data))
+        plane.settle(1)
+        assert session.exited.done
+        return b"".join(out).decode()
+
+    sh("echo setup > /data/setup; echo log > /proc/1/fd/1")
+    plane.cluster.snapshot()
+    sh("echo mine > /data/mine; echo changed > /data/setup; rm /data/file; echo mine > /tmp/mine")
+    plane.cluster.stop()
+    assert plane.store.restore()
+    plane.cluster = Cluster("test", plane.store, plane.clock, topology("single"))
+    plane.client = Client(plane.cluster.apiserver, "kubectl", plane.clock)
+    plane.cluster.start()
+    plane.settle(1)
+    assert sh("ls /data /tmp; cat /data/setup") == "/data:\nfile\nsetup\n\n/tmp:\nsetup\n"
 
 
 def test_the_same_happens_in_the_same_order() -> None:

@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterator
 from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from simkube.host import home as homes
 from simkube.host import launcher
@@ -58,6 +61,21 @@ class Api:
             return response.status, json.loads(text) if kind.startswith("application/json") else text.decode()
         finally:
             connection.close()
+
+    def run(self, pod: str, script: str) -> str:
+        """What a shell script writes to standard output in a pod of the default namespace, through exec."""
+
+        query = urlencode([*(("command", word) for word in ("sh", "-c", script)), ("stdout", "1")])
+        url = f"wss://{self._address}/{self._prefix}/api/v1/namespaces/default/pods/{pod}/exec?{query}"
+        asked = connect(
+            url,
+            ssl=self._context,
+            subprotocols=[Subprotocol("v5.channel.k8s.io")],
+            additional_headers={"Authorization": f"Bearer {self._token}"},
+        )
+        with asked as socket:
+            frames = [bytes(frame) for frame in socket if isinstance(frame, bytes)]
+        return b"".join(frame[1:] for frame in frames if frame[0] == 1).decode()
 
 
 def eventually(check: Callable[[], bool], seconds: float = 10.0) -> bool:
@@ -165,6 +183,44 @@ def test_restore_takes_back_what_was_done_since(home: Path) -> None:
     assert api("GET", f"{MAPS}/before")[1]["data"] == {"k": "old"}
     assert api("GET", f"{MAPS}/after")[0] == 404
     assert api("GET", "/api/v1/namespaces/mine")[0] == 404
+
+
+def running(api: Api, name: str) -> bool:
+    states = (api("GET", f"/api/v1/namespaces/default/pods/{name}")[1].get("status") or {}).get(
+        "containerStatuses"
+    ) or []
+    return bool(states) and all("running" in each["state"] for each in states)
+
+
+def test_restore_takes_back_what_was_written_in_containers(home: Path) -> None:
+    host = launcher.connect(home)
+    host.create("a", TOPOLOGY)
+    api = Api(host, "a")
+    mounts = [{"name": "data", "mountPath": "/data"}]
+    box = {"name": "a", "image": "busybox:1.36", "command": ["sleep", "1000000"], "volumeMounts": mounts}
+    pod = {"metadata": {"name": "box"}, "spec": {"containers": [box], "volumes": [{"name": "data", "emptyDir": {}}]}}
+    assert api("POST", "/api/v1/namespaces/default/pods", pod)[0] == 201
+    assert eventually(lambda: running(api, "box"))
+    api.run("box", "echo setup > /data/setup")
+    host.snapshot("a")
+    api.run("box", "echo mine > /data/mine; echo mine > /data/setup; echo mine > /tmp/mine")
+    assert api.run("box", "cat /data/mine") == "mine\n"
+    host.restore("a")
+    assert eventually(lambda: running(api, "box"))
+    assert api.run("box", "ls /data /tmp; cat /data/setup") == "/data:\nsetup\n\n/tmp:\nsetup\n"
+
+
+@pytest.mark.parametrize("fault", ["stop-node", "pause-node"])
+def test_a_lost_node_is_lost_until_it_is_healed_kill_9_or_not(home: Path, fault: str) -> None:
+    host = launcher.connect(home)
+    host.create("a", {"kind": "Cluster", "nodes": [{"role": "control-plane"}, {"role": "worker"}]})
+    host.fault("a", fault, "a-worker")
+    os.kill(host.health()["pid"], signal.SIGKILL)
+    again = launcher.connect(home)
+    components = (again.status("a") or {})["components"]
+    assert (components["kubelet/a-worker"], components["kubelet/a-control-plane"]) == (False, True)
+    again.heal("a")
+    assert all((again.status("a") or {})["components"].values())
 
 
 def test_faults_are_done_and_healed(home: Path) -> None:

@@ -186,9 +186,8 @@ def test_restore_takes_back_what_was_done_since(home: Path) -> None:
 
 
 def running(api: Api, name: str) -> bool:
-    states = (api("GET", f"/api/v1/namespaces/default/pods/{name}")[1].get("status") or {}).get(
-        "containerStatuses"
-    ) or []
+    status = api("GET", f"/api/v1/namespaces/default/pods/{name}")[1].get("status") or {}
+    states = status.get("containerStatuses") or []
     return bool(states) and all("running" in each["state"] for each in states)
 
 

@@ -183,6 +183,8 @@ def _config(pod: Pod, run: Run) -> ContainerConfig:
         stdin=bool(run.spec.get("stdin")),
         tty=bool(run.spec.get("tty")),
         run_as_user=_security(pod, run, "runAsUser"),
+        run_as_group=_security(pod, run, "runAsGroup"),
+        groups=_groups(pod),
         read_only_root=bool(_security(pod, run, "readOnlyRootFilesystem")),
     )
 
@@ -193,6 +195,13 @@ def _security(pod: Pod, run: Run, field: str) -> Any:
         if context.get(field) is not None:
             return context[field]
     return None
+
+
+def _groups(pod: Pod) -> list[int]:
+    """The groups that the pod's processes have beside their own."""
+    context = pod.spec.get("securityContext") or {}
+    shared = [] if context.get("fsGroup") is None else [context["fsGroup"]]
+    return [*shared, *(context.get("supplementalGroups") or [])]
 
 
 def _refuse_root(pod: Pod, run: Run, container: Container) -> None:

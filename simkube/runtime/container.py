@@ -228,6 +228,8 @@ class SimContainer:
                 "stdin": config.stdin,
                 "tty": config.tty,
                 "run_as_user": config.run_as_user,
+                "run_as_group": config.run_as_group,
+                "groups": list(config.groups),
                 "read_only_root": config.read_only_root,
             },
             "mounts": [[volumes[id(m.volume)], m.path, m.read_only, m.sub_path] for m in config.mounts],

@@ -75,7 +75,8 @@ class Mount:
 class ContainerConfig:
     """What a container is made from; ``command``/``args`` None means the image's own entrypoint/cmd.
 
-    ``run_as_user`` is a uid, None means the image's own user.
+    ``run_as_user`` is a uid, None means the image's own user; ``run_as_group`` a gid, None means the user's own group;
+    ``groups`` are further gids (``fsGroup``, ``supplementalGroups``).
     """
 
     name: str
@@ -88,6 +89,8 @@ class ContainerConfig:
     stdin: bool = False
     tty: bool = False
     run_as_user: int | None = None
+    run_as_group: int | None = None
+    groups: Sequence[int] = ()
     read_only_root: bool = False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from simkube.runtime import accounts
 from simkube.runtime.applets.options import Options, name_of, parse
 from simkube.runtime.files import Device, Directory, File, FileError, Node, Symlink
 from simkube.runtime.process import Process
@@ -34,15 +35,7 @@ def size_of(node: Node) -> int:
 
 def owner(process: Process, uid: int) -> str:
     """The name of a user by /etc/passwd, or the number."""
-    try:
-        data = process.container.files.read("/etc/passwd").decode("utf-8", "replace")
-    except FileError:
-        return str(uid)
-    for line in data.splitlines()[:200]:
-        fields = line.split(":")
-        if len(fields) > 2 and fields[2] == str(uid):
-            return fields[0]
-    return str(uid)
+    return accounts.user_name(process.container.files, uid)
 
 
 async def ls(process: Process) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from simkube.runtime.applets.listing import owner
+from simkube.runtime import accounts
 from simkube.runtime.applets.options import integer, name_of, parse
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import KERNEL
@@ -84,22 +84,31 @@ async def hostname(process: Process) -> int:
 
 
 async def identity(process: Process) -> int:
-    """``id [-u] [-g] [-n]``"""
+    """``id [-u|-g|-G] [-n]``"""
     options = await parse(process, "ugnG")
-    name = owner(process, process.uid)
-    shown = name if "n" in options else str(process.uid)
-    if "u" in options or "g" in options or "G" in options:
-        await process.out(f"{shown}\n")
-        return 0
-    label = f"({name})" if name != str(process.uid) else ""
-    groups = f"{process.uid}{label}"
-    await process.out(f"uid={process.uid}{label} gid={groups} groups={groups}\n")
+    files, config = process.container.files, process.container.config
+    primary = accounts.primary_group(files, config, process.uid)
+    user = (process.uid, accounts.user_name(files, process.uid))
+    groups = [(gid, accounts.group_name(files, gid)) for gid in sorted({primary, *config.groups})]
+    group = (primary, accounts.group_name(files, primary))
+    chosen = {"u": [user], "g": [group], "G": groups}
+    for option, found in chosen.items():
+        if option in options:
+            await process.out(" ".join(name if "n" in options else str(number) for number, name in found) + "\n")
+            return 0
+    parts = {"uid": [user], "gid": [group], "groups": groups}
+    shown = (f"{word}={','.join(_labelled(*each) for each in found)}" for word, found in parts.items())
+    await process.out(" ".join(shown) + "\n")
     return 0
+
+
+def _labelled(number: int, name: str) -> str:
+    return str(number) if name == str(number) else f"{number}({name})"
 
 
 async def whoami(process: Process) -> int:
     """``whoami``"""
-    name = owner(process, process.uid)
+    name = accounts.user_name(process.container.files, process.uid)
     if name == str(process.uid):
         gnu = process.container.spec.flavour == "debian"
         await process.err(f"whoami: {'cannot find name for user ID' if gnu else 'unknown uid'} {process.uid}\n")

@@ -274,7 +274,9 @@ class TestSecurityContext:
     def test_the_containers_context_overrides_the_pods(self) -> None:
         node = Node({"web": Script()})
         container = _container(securityContext={"runAsUser": 1000, "readOnlyRootFilesystem": True})
-        node.run({"containers": [container], "securityContext": {"runAsUser": 0, "runAsNonRoot": True}})
+        shared = {"runAsUser": 0, "runAsNonRoot": True, "runAsGroup": 3000, "fsGroup": 2000, "supplementalGroups": [4]}
+        node.run({"containers": [container], "securityContext": shared})
         config = node.runtime.started[0].config
         assert (config.run_as_user, config.read_only_root) == (1000, True)
+        assert (config.run_as_group, list(config.groups)) == (3000, [2000, 4])
         assert node.status()["phase"] == "Running"

@@ -110,6 +110,21 @@ def test_a_user_that_is_not_root_may_not_write_everywhere() -> None:
     assert bench.run("id -u", bench.idle("kindling/web:1.0", run_as_user=0)).out == "0\n"
 
 
+def test_users_and_groups_are_those_of_the_pod() -> None:
+    bench = Bench()
+    assert bench.run("whoami; id", bench.idle()).out == "root\nuid=0(root) gid=0(root) groups=0(root)\n"
+    plain = bench.run("id; whoami", bench.idle(run_as_user=1000))
+    assert plain.out == "uid=1000 gid=0(root) groups=0(root)\n"
+    assert plain.err == "whoami: unknown uid 1000\n"
+    full = bench.idle(run_as_user=65534, run_as_group=3000, groups=[2000, 4000])
+    assert bench.run("id", full).out == "uid=65534(nobody) gid=3000 groups=2000,3000,4000\n"
+    assert bench.run("id -un; id -g; id -G", full).out == "nobody\n3000\n2000 3000 4000\n"
+    curl = bench.idle("curlimages/curl")
+    assert bench.run("whoami; id", curl).out == (
+        "curl_user\nuid=100(curl_user) gid=101(curl_group) groups=101(curl_group)\n"
+    )
+
+
 def test_busybox_httpd_serves_a_folder() -> None:
     bench = Bench()
     container = bench.started(command=["sh", "-c", "mkdir /www; echo page > /www/index.html; httpd -f -p 8000 -h /www"])

@@ -19,12 +19,10 @@ def start(lab: str, provider: str | None, learner: str | None) -> int:
     with kindling() as services:
         name = learner_name(services, learner)
         services.sessions.reconcile()
-        current = services.sessions.current(name, lab)
-        if current is not None and _abandoned(current, provider):
-            services.sessions.wait(services.sessions.stop(current.id, name).id)
         session = services.sessions.start(name, lab, provider)
         with watching(f"{lab} on {session.provider}") as show:
             session = services.sessions.wait(session.id, show)
+        services.sessions.reconcile()  # such as one that this took the place of
         if not _arrived(session, "ready"):
             return 1
         say(style(f"{lab} is ready on {session.provider}", fg="green") + f", for {span(session.seconds_left)}.")
@@ -110,12 +108,6 @@ def extend(lab: str | None, learner: str | None) -> None:
         name = learner_name(services, learner)
         session = services.sessions.extend(session_of(services, name, lab).id, name)
         say(f"{session.lab} stays for {span(session.seconds_left)}.")
-
-
-def _abandoned(session: SessionView, provider: str | None) -> bool:
-    """Whether to finish removing it and start afresh: it is going anyway, or never came up and is wanted elsewhere."""
-    never_came_up = session.state == "failed" and session.ready_at is None
-    return session.state == "stopping" or (never_came_up and provider not in (None, session.provider))
 
 
 def _arrived(session: SessionView, where: str) -> bool:

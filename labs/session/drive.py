@@ -82,8 +82,8 @@ class Driver:
             self.grading.close(attempt.id, KILLED if attempt.state == "running" else "the lab's cluster was gone")
             told()
             return True
-        if gone:
-            return False
+        if gone:  # perhaps given up for a new one, and still to be removed
+            return row.state == "stopping" and self._remove(row, told)
         if row.desired == "ready" and row.expires_at <= self.now() and attempt is None:
             self._set(session, desired="expired", state="stopping", detail="Its time is over.", fix="")
             return True
@@ -150,11 +150,12 @@ class Driver:
         except Exception as error:  # whatever is in the way: said, logged and tried again later
             log.warning("removing session %s of %s: %s", row.id, row.lab, error, exc_info=True)
             detail = f"Its cluster could not be removed: {error}. This is tried again."
-            self._set(row.id, state="failed", detail=detail, fix=getattr(error, "fix", ""))
+            state = "failed" if row.ended_at is None else "stopping"
+            self._set(row.id, state=state, detail=detail, fix=getattr(error, "fix", ""))
             told()
             return False
         end = "expired" if row.desired == "expired" else "stopped"
-        self._set(row.id, state=end, ended_at=self.now())
+        self._set(row.id, state=end, ended_at=row.ended_at or self.now())
         self.locks.forget(row.id)
         told()
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
 from labs.definition import Lab
@@ -33,6 +33,37 @@ def own(tx: Transaction, session: str, learner: str) -> Session:
 def live(tx: Transaction, user: User, lab: str) -> Session | None:
     """The session of a lab that has not ended."""
     return tx.scalar(select(Session).where(Session.user_id == user.id, Session.lab == lab, Session.ended_at.is_(None)))
+
+
+def last(tx: Transaction, user: User, lab: str) -> Session | None:
+    """The session of a lab that has not ended, else the newest that has."""
+    mine = select(Session).where(Session.user_id == user.id, Session.lab == lab)
+    return tx.scalar(mine.order_by(Session.ended_at.is_not(None), Session.created_at.desc()).limit(1))
+
+
+def best(tx: Transaction, user: int, lab: str) -> tuple[float | None, int]:
+    """The best score of the attempts at a lab that count, and how many count."""
+    mine = (Attempt.user_id == user, Attempt.lab == lab, Attempt.counted)
+    score, count = tx.execute(select(func.max(Attempt.score), func.count(Attempt.id)).where(*mine)).one()
+    return score, count
+
+
+def due(tx: Transaction, now: datetime) -> list[tuple[str, bool]]:
+    """Sessions of which something is wanted, and whether it is quick: cleaning up, nothing that is made or graded."""
+    open_rows = Session.ended_at.is_(None) | (Session.state == "stopping")
+    rows = tx.scalars(select(Session).where(open_rows)).all()
+    undone = {
+        attempt.session_id: attempt.state for attempt in tx.scalars(select(Attempt).where(Attempt.state != "done"))
+    }
+    found: dict[str, bool] = {}
+    for row in rows:
+        over = row.desired != "ready" or row.expires_at <= now
+        killed = undone.get(row.id) == "running"
+        at_work = row.state in ("provisioning", "resetting")
+        if over or killed or row.id in undone or at_work:
+            found[row.id] = (over or killed) and not at_work
+    found |= dict.fromkeys(undone.keys() - {row.id for row in rows}, True)
+    return list(found.items())
 
 
 def must_be_ready(row: Session) -> None:

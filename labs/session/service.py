@@ -10,26 +10,37 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
 from labs.clusters.provider import ClusterError, ClusterGone
 from labs.clusters.registry import Providers
-from labs.definition import Lab
 from labs.errors import KindlingError, NotFound, NotNow
 from labs.library import Library
 from labs.parameters import seed_of
 from labs.records.database import Database
-from labs.records.models import Attempt, CheckRecord, HintTaken, Session, User, new_id
+from labs.records.models import Attempt, HintTaken, Session
 from labs.session.background import POLL, Background
 from labs.session.drive import Driver
 from labs.session.grading import Grader, Grading
 from labs.session.kubeconfig import in_namespace
 from labs.session.locks import Locks
-from labs.session.rows import hints_taken, live, must_be_ready, next_check, note, own, passed_checks, user_of
+from labs.session.making import give_up, new_attempt, new_session
+from labs.session.rows import (
+    best,
+    due,
+    hints_taken,
+    last,
+    live,
+    must_be_ready,
+    next_check,
+    note,
+    own,
+    passed_checks,
+    user_of,
+)
 from labs.session.show import attempt_view, session_view
 from labs.session.told import Told
 from labs.session.views import AttemptView, HintView, SessionView
@@ -85,23 +96,28 @@ class SessionService:
         if current is not None and current.state == "ready":
             self._driver.observe(current.id)
             current = self.view(current.id, learner)
-        if current is not None and current.live:
-            return self._again(current, provider)
+        if current is not None and current.live and not self._given_up(current, provider):
+            return self._again(current)
         found = self.labs.get(lab)
         name = provider or self.settings.provider
         self.providers.fit(name, found.needs, lab)
         seed = seed_of(learner, lab)
         parameters = found.parameters_for(seed)
         found.setup(parameters)  # a malformed manifest is said now, not when a cluster is half made
+        now = self.now()
         try:
             with self.records.begin() as tx:
-                row = self._new(tx, user_of(tx, learner), found, name, seed, parameters)
-                note(tx, row.user_id, lab, "start", self.now())
+                if current is not None and current.live:
+                    give_up(tx.get_one(Session, current.id), now)
+                    tx.flush()
+                user = user_of(tx, learner)
+                row = new_session(tx, user, found, name, seed, parameters, now, now + self._lifetime(found.minutes))
+                note(tx, row.user_id, lab, "start", now)
         except IntegrityError:  # started at the same moment by somebody else
             current = self.current(learner, lab)
             if current is None:
                 raise
-            return self._again(current, provider)
+            return self._again(current)
         return self.view(row.id, learner)
 
     def current(self, learner: str, lab: str) -> SessionView | None:
@@ -121,6 +137,12 @@ class SessionService:
         self.view(session, learner)
         self._driver.observe(session)
         return self.view(session, learner)
+
+    def last(self, learner: str, lab: str) -> SessionView | None:
+        """The live session of a lab, else the one that ended last."""
+        with self.records.read() as tx:
+            row = last(tx, user_of(tx, learner), lab)
+            return None if row is None else self._view(tx, row)
 
     def all(self, learner: str) -> list[SessionView]:
         """Every session, newest first."""
@@ -221,7 +243,8 @@ class SessionService:
                 attempt = tx.scalar(same)
                 if attempt is None:
                     must_be_ready(row)
-                    attempt = self._hand_in(tx, row)
+                    attempt = new_attempt(tx, row, self.labs.get(row.lab), self.now())
+                    self._active(tx, row, "check")
                 return attempt_view(tx, attempt, self.now())
         except IntegrityError:  # handed in at the same moment elsewhere
             with self.records.read() as tx:
@@ -247,13 +270,18 @@ class SessionService:
                 raise NotFound("there is no such attempt")
             return attempt_view(tx, row, self.now())
 
-    def attempts(self, learner: str, lab: str) -> list[AttemptView]:
-        """Every attempt at a lab, newest first."""
+    def attempts(self, learner: str, lab: str, most: int | None = None) -> list[AttemptView]:
+        """The attempts at a lab, newest first; ``most``: no more than so many."""
         with self.records.read() as tx:
             user = user_of(tx, learner)
             mine = select(Attempt).where(Attempt.user_id == user.id, Attempt.lab == lab)
-            rows = tx.scalars(mine.order_by(Attempt.number.desc()))
+            rows = tx.scalars(mine.order_by(Attempt.number.desc()).limit(most))
             return [attempt_view(tx, row, self.now()) for row in rows]
+
+    def best(self, learner: str, lab: str) -> float | None:
+        """The best score of the attempts that count; None before the first."""
+        with self.records.read() as tx:
+            return best(tx, user_of(tx, learner).id, lab)[0]
 
     # Doing it
 
@@ -279,14 +307,20 @@ class SessionService:
         With ``background`` (the site's loop) all of it is done, by threads. Without (a command that starts) only what
         is quick is done here: leftovers of attempts whose process is gone are healed, what has ended is removed.
         """
-        for session, driven in self._due():
+        with self.records.read() as tx:
+            wanted = due(tx, self.now())
+        for session, quick in wanted:
+            if self._locks.held(session):
+                continue
             if background:
                 self.wake(session)
-            elif driven:
+            elif quick:
                 self._driver.work(session, _nothing, grade=False)
         if background and self.now() - self._looked >= LOOK_EVERY:
             self._looked = self.now()
-            for session in self._ready():
+            with self.records.read() as tx:
+                ready = list(tx.scalars(select(Session.id).where(Session.ended_at.is_(None), Session.state == "ready")))
+            for session in ready:
                 self._driver.observe(session)
 
     def close(self) -> None:
@@ -295,93 +329,33 @@ class SessionService:
 
     # Inside
 
-    def _due(self) -> list[tuple[str, bool]]:
-        """Sessions of which something is wanted, and whether a starting command may do it at once."""
-        now = self.now()
-        with self.records.read() as tx:
-            rows = tx.scalars(select(Session).where(Session.ended_at.is_(None))).all()
-            undone = {
-                attempt.session_id: attempt.state
-                for attempt in tx.scalars(select(Attempt).where(Attempt.state != "done"))
-            }
-        due: dict[str, bool] = {}
-        for row in rows:
-            over = row.desired != "ready" or row.expires_at <= now
-            killed = undone.get(row.id) == "running"
-            if over or killed or row.id in undone or row.state in ("provisioning", "resetting"):
-                due[row.id] = (over or killed) and row.state not in ("provisioning", "resetting")
-        for session in undone.keys() - {row.id for row in rows}:
-            due[session] = True
-        return [(session, quick) for session, quick in due.items() if not self._locks.held(session)]
+    def _given_up(self, current: SessionView, provider: str | None) -> bool:
+        """Whether a new session may take the place of one that has not ended; ``NotNow`` when it has to be stopped.
 
-    def _ready(self) -> list[str]:
+        It may when that one is being removed anyway, and when it never came up and is wanted on another provider.
+        """
         with self.records.read() as tx:
-            ready = select(Session.id).where(Session.ended_at.is_(None), Session.state == "ready")
-            return list(tx.scalars(ready))
+            row = tx.get_one(Session, current.id)
+        if row.desired != "ready":
+            return True
+        if provider in (None, row.provider):
+            return False
+        if row.state == "failed" and row.ready_at is None and not self._locks.held(row.id):
+            return True
+        raise NotNow(f"{row.lab} is already there on {row.provider}; stop it first", f"kindling stop {row.lab}")
 
-    def _again(self, current: SessionView, provider: str | None) -> SessionView:
-        """Starting what is there already: fine, unless it is going or was wanted elsewhere; what failed is retried."""
-        lab = current.lab
-        if provider is not None and provider != current.provider:
-            raise NotNow(f"{lab} is already there on {current.provider}; stop it first", f"kindling stop {lab}")
+    def _again(self, current: SessionView) -> SessionView:
+        """Starting what is there already: fine; what failed is tried again."""
         with self.records.begin() as tx:
             row = tx.get_one(Session, current.id)
             if row.desired != "ready":
-                raise NotNow(f"{lab} is being stopped; start it again when that is done", f"kindling stop {lab}")
+                raise NotNow(f"{row.lab} was stopped at the same moment", f"kindling start {row.lab}")
             if row.state == "failed":
                 row.state, row.detail, row.fix = "provisioning", "", ""
                 row.steps.clear()
-                row.expires_at = max(row.expires_at, self.now() + self._lifetime(self._minutes(lab)))
+                row.expires_at = max(row.expires_at, self.now() + self._lifetime(self._minutes(row.lab)))
             self._active(tx, row, "start")
             return self._view(tx, row)
-
-    def _new(
-        self, tx: Transaction, user: User, lab: Lab, provider: str, seed: str, parameters: dict[str, Any]
-    ) -> Session:
-        now, session = self.now(), new_id()
-        cluster = f"kindling-{lab.name[:19].rstrip('-')}-{session[:10]}"
-        row = Session(
-            id=session,
-            user_id=user.id,
-            lab=lab.name,
-            lab_version=lab.version,
-            provider=provider,
-            cluster=cluster,
-            handle={"name": cluster},
-            parameters=parameters,
-            seed=seed,
-            created_at=now,
-            expires_at=now + self._lifetime(lab.minutes),
-        )
-        tx.add(row)
-        tx.flush()
-        return row
-
-    def _hand_in(self, tx: Transaction, row: Session) -> Attempt:
-        lab = self.labs.get(row.lab)
-        mine = (Attempt.user_id == row.user_id, Attempt.lab == row.lab)
-        attempt = Attempt(
-            number=1 + (tx.scalar(select(func.max(Attempt.number)).where(*mine)) or 0),
-            session_id=row.id,
-            user_id=row.user_id,
-            lab=row.lab,
-            lab_version=lab.version,
-            provider=row.provider,
-            parameters=row.parameters,
-            max_score=lab.points,
-            wanted_at=self.now(),
-        )
-        tx.add(attempt)
-        tx.flush()
-        tx.add_all(
-            CheckRecord(
-                attempt_id=attempt.id, name=info.name, position=position, title=info.title, max_points=info.points
-            )
-            for position, info in enumerate(lab.checks)
-        )
-        self._active(tx, row, "check")
-        tx.flush()
-        return attempt
 
     def _lifetime(self, minutes: int) -> timedelta:
         return min(timedelta(hours=self.settings.session_hours), max(SHORTEST, timedelta(minutes=minutes * FACTOR)))

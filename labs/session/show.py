@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import undefer
 
 from labs.records.models import Attempt, CheckRecord, HintTaken, Session, SessionStep
+from labs.session.rows import best
 from labs.session.views import AttemptView, CheckView, SessionView, StepView
 
 
 def session_view(tx: Transaction, row: Session, now: datetime, *, working: bool, max_score: float) -> SessionView:
     """One session; ``max_score`` is its lab's points."""
-    mine = (Attempt.user_id == row.user_id, Attempt.lab == row.lab, Attempt.counted)
-    best, count = tx.execute(select(func.max(Attempt.score), func.count(Attempt.id)).where(*mine)).one()
+    score, count = best(tx, row.user_id, row.lab)
     hints = tx.execute(select(func.count()).select_from(HintTaken).where(HintTaken.session_id == row.id)).scalar_one()
     return SessionView(
         id=row.id,
@@ -34,7 +34,7 @@ def session_view(tx: Transaction, row: Session, now: datetime, *, working: bool,
         seconds_left=max(0.0, (row.expires_at - now).total_seconds()) if row.ended_at is None else 0.0,
         parameters=dict(row.parameters),
         attempts=count,
-        best_score=best,
+        best_score=score,
         max_score=max_score,
         hints_taken=hints,
     )

@@ -30,21 +30,14 @@ class Desk:
     account: Account
     lab: Lab
     session: SessionView | None
-    attempts: list[AttemptView]
+    latest: AttemptView | None
+    best: float | None
     hints: list[CheckHints]
-
-    @property
-    def latest(self) -> AttemptView | None:
-        return self.attempts[0] if self.attempts else None
 
     @property
     def grading(self) -> AttemptView | None:
         """The attempt that is being graded, if one is."""
         return self.latest if self.latest and self.latest.state != "done" else None
-
-    @property
-    def best(self) -> float | None:
-        return max((attempt.score for attempt in self.attempts if attempt.counted), default=None)
 
     @property
     def busy(self) -> bool:
@@ -61,11 +54,10 @@ class Desk:
 def desk(account: Account, lab: Lab) -> Desk:
     """Look at the records."""
     sessions = kindling().sessions
-    current = sessions.current(account.name, lab.name)
-    if current is None:
-        current = next((view for view in sessions.all(account.name) if view.lab == lab.name), None)
-    hints = taken(lab, current) if current is not None else []
-    return Desk(account, lab, current, sessions.attempts(account.name, lab.name), hints)
+    current = sessions.last(account.name, lab.name)
+    latest = next(iter(sessions.attempts(account.name, lab.name, most=1)), None)
+    best = current.best_score if current is not None else sessions.best(account.name, lab.name)
+    return Desk(account, lab, current, latest, best, taken(lab, current) if current is not None else [])
 
 
 def fragments(seen: Desk) -> dict[str, str]:
@@ -82,7 +74,8 @@ def version(seen: Desk) -> str:
     if now is not None:
         steps = [(step.name, step.state) for step in now.steps]
         parts.append((now.id, now.state, now.detail, now.fix, now.expires_at, now.best_score, steps))
-    for attempt in seen.attempts:
+    attempt = seen.latest
+    if attempt is not None:
         checks = [(check.name, check.state, check.outcome, check.message) for check in attempt.checks]
         parts.append((attempt.id, attempt.state, attempt.outcome, attempt.score, attempt.detail, checks))
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

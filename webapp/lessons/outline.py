@@ -114,8 +114,7 @@ def lab_state(kindling: Kindling, account: Account | None, lab: Lab) -> tuple[st
     """(state, note) of one lab: done when some counted attempt has every point."""
     if account is None:
         return "new", ""
-    counted = [attempt for attempt in kindling.sessions.attempts(account.name, lab.name) if attempt.counted]
-    best = max((attempt.score for attempt in counted), default=None)
+    best = kindling.sessions.best(account.name, lab.name)
     if best is not None and best >= lab.points:
         return "done", "all points"
     if best is not None:

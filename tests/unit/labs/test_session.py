@@ -113,6 +113,18 @@ class TestStart:
         with pytest.raises(NotNow, match="already there on memory"):
             services.sessions.start("ada", "first", "other")
 
+    def test_elsewhere_when_it_never_came_up(self, make: Make, tmp_path: Path) -> None:
+        provider = BrokenHalfwayProvider(tmp_path / "broken")
+        services = make(provider)
+        failed = ready(services)
+        elsewhere = services.sessions.wait(services.sessions.start("ada", "first", "other").id)
+        assert (elsewhere.state, elsewhere.provider) == ("ready", "other")
+        assert services.sessions.view(failed.id, "ada").state == "stopping"
+        services.sessions.reconcile()
+        assert services.sessions.view(failed.id, "ada").state == "stopped"
+        assert provider.clusters() == []
+        assert services.sessions.current("ada", "first") == services.sessions.last("ada", "first")
+
     def test_a_failure_says_why_and_is_retried(self, make: Make, tmp_path: Path) -> None:
         provider = BrokenHalfwayProvider(tmp_path / "broken")
         services = make(provider)
@@ -177,11 +189,14 @@ class TestStop:
         view = services.sessions.wait(services.sessions.stop(session.id, "ada").id)
         assert view.state == "failed"
         assert "the node does not let go" in view.detail
-        with pytest.raises(NotNow, match="being stopped"):
-            services.sessions.start("ada", "first")
+        again = ready(services)  # nobody has to wait for that
+        assert (again.state, again.id != session.id) == ("ready", True)
+        assert services.sessions.view(session.id, "ada").state == "stopping"
         provider.stubborn = False
         services.sessions.reconcile()
         assert services.sessions.view(session.id, "ada").state == "stopped"
+        assert services.sessions.view(again.id, "ada").state == "ready"
+        assert len(provider.clusters()) == 1
 
 
 class TestReset:

@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from grader.protocol import GradeRequest, Outcome, Verdict
-from labs.clusters.provider import ClusterError, Provider
+from labs.clusters.provider import ClusterError, Handle, Provider
 from labs.definition import Lab, State
 from labs.errors import KindlingError, NotFound
 from labs.parameters import seed_of
@@ -94,16 +94,17 @@ class Replay:
                     state = todo.get_nowait()
                 except Empty:
                     return
-                result = self._one(lab, state, cluster)
+                result = self.prove(lab, state, cluster.start)
                 done.append(result)
                 on_done(result)
 
-    def _one(self, lab: Lab, state: State, cluster: _Cluster) -> Replayed:
+    def prove(self, lab: Lab, state: State, start: Callable[[Mapping[str, Any]], Handle]) -> Replayed:
+        """One state; ``start`` gives a cluster at the lab's start with the parameters it is called with."""
         began = time.monotonic()
         values = lab.parameters_for(seed_of(state.name, lab.name))
         expected = {name: str(outcome) for name, outcome in state.file.expected.items()}
         try:
-            handle = cluster.start(values)
+            handle = start(values)
             carry_out(lab, state, values, self.provider.credentials(handle, "learner"), self.kubectl)
             verdict = self._grade(lab, handle, values)
         except (ClusterError, KindlingError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import os
 import re
 import shutil
@@ -39,6 +40,8 @@ from labs.clusters.provider import (
     Who,
     topology_file,
 )
+
+log = logging.getLogger(__name__)
 
 OLDEST_DEFAULT = (1, 27)
 """What kind's own node image is at least, for every kind release of the last years; a named image says it itself."""
@@ -146,10 +149,11 @@ class KindProvider:
                 progress.step(CLEANING, done=True)
                 if not left:
                     return handle
+                log.warning("%s is made anew: %s", handle["name"], "; ".join(left[:10]))
             except CreateCancelled:
                 raise
-            except ClusterError:
-                pass  # whatever stands in the way, a new cluster does not have it
+            except ClusterError as error:  # whatever stands in the way, a new cluster does not have it
+                log.warning("%s is made anew: %s", handle["name"], error)
             self.delete(handle)
         return self.create(spec, progress)
 

@@ -1,0 +1,46 @@
+"""Every state of every lab gets the verdicts it should, on every provider."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labs import settings
+from labs.clusters.provider import Handle, Provider
+from labs.grading import ProcessGrader
+from labs.library import Library
+from labs.replay import Replay
+from tests.conftest import SharedClusters, shared_spec
+
+SETTINGS = settings.load({"KINDLING_HOME": os.devnull, "PATH": os.environ["PATH"]})
+LIBRARY = Library(SETTINGS.catalogs)
+STATES = [(lab.name, state.name) for lab in LIBRARY.all() for state in lab.states]
+
+
+def test_every_lab_is_here_with_enough_states() -> None:
+    for lab in LIBRARY.all():
+        names = [state.name for state in lab.states]
+        assert names.count("solved") == 1, lab.name
+        assert sum(name.startswith("alternative-") for name in names) >= 2, lab.name
+        assert sum(name.startswith("broken-") for name in names) >= 5, lab.name
+    assert {lab.name for lab in LIBRARY.all()} == {"pods", "services", "scaling", "self-healing"}
+
+
+@pytest.mark.parametrize(("lab_name", "state_name"), STATES)
+def test_state(provider: Provider, clusters: SharedClusters, tmp_path: Path, lab_name: str, state_name: str) -> None:
+    lab = LIBRARY.get(lab_name)
+    state = next(state for state in lab.states if state.name == state_name)
+
+    def start(values: Mapping[str, Any]) -> Handle:
+        spec = lab.spec(shared_spec(lab.topology).name, values, {"lab": lab.name})
+        return clusters.at_start(provider, spec)[0]
+
+    replay = Replay(provider, ProcessGrader, SETTINGS.kubectl, tmp_path)
+    result = replay.prove(lab, state, start)
+
+    assert not result.trouble
+    assert not result.differences

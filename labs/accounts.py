@@ -226,15 +226,19 @@ class Accounts:
             tx.execute(delete(Membership).where(*mine, Membership.role == "learner"))
 
     def import_roster(self, class_id: str, instructor: str, text: str) -> list[RosterLine]:
-        """Enter everybody of a CSV (:mod:`labs.roster`). A bad line is refused alone; ``Malformed`` for no roster."""
+        """Enter everybody of a CSV (:mod:`labs.roster`). A bad line is refused alone; ``Malformed`` for no roster.
+
+        Being in a class shows its instructor what one hands in, so an account that learns in none of this instructor's
+        classes is not entered but invited: it comes in with the join code, by itself. (Admins see everybody anyway.)
+        """
         entries = read_roster(text)
         with self.records.begin() as tx:
-            row = taught(tx, class_id, instructor)
-            return [self._roster_entry(tx, row, entry) for entry in entries]
+            row, teacher = taught(tx, class_id, instructor), _user(tx, instructor)
+            return [self._roster_entry(tx, row, teacher, entry) for entry in entries]
 
     # Inside
 
-    def _roster_entry(self, tx: Transaction, row: SchoolClass, entry: RosterEntry) -> RosterLine:
+    def _roster_entry(self, tx: Transaction, row: SchoolClass, teacher: User, entry: RosterEntry) -> RosterLine:
         if entry.refused:
             return RosterLine(entry.line, entry.name, entry.email, "refused", entry.refused)
         email = entry.email.lower()
@@ -249,6 +253,9 @@ class Accounts:
         user = by_email or by_name
         if user is not None and email and user.email not in (None, email):
             return RosterLine(entry.line, entry.name, email, "refused", f"the name {entry.name} has another email")
+        if user is not None and teacher.role != "admin" and user is not teacher and not teaches(tx, teacher, user.id):
+            message = f"has an account: comes in with the join code {row.join_code}"
+            return RosterLine(entry.line, entry.name, email, "invited", message)
         try:
             state = "added" if user else "created"
             user = user or self._make(tx, name, email, entry.display_name, "learner")
@@ -300,6 +307,13 @@ def taught(tx: Transaction, class_id: str, instructor: str) -> SchoolClass:
     if row is None or not (user.role == "admin" or (member is not None and member.role == "instructor")):
         raise NotFound("there is no such class of yours")
     return row
+
+
+def teaches(tx: Transaction, teacher: User, learner: int) -> bool:
+    """Whether an account learns in a class that ``teacher`` is an instructor of."""
+    theirs = select(Membership.class_id).where(Membership.user_id == teacher.id, Membership.role == "instructor")
+    member = (Membership.user_id == learner, Membership.role == "learner", Membership.class_id.in_(theirs))
+    return tx.scalar(select(Membership.class_id).where(*member).limit(1)) is not None
 
 
 def _user(tx: Transaction, name: str) -> User:

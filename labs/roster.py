@@ -30,7 +30,8 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class RosterLine:
-    """What became of one line. ``state``: created, added (had an account), unchanged, refused (why in ``message``)."""
+    """What became of one line. ``state``: created, added (had an account), unchanged, invited (the account is somebody
+    else's learner until it joins by itself), refused (why in ``message``)."""
 
     line: int
     name: str

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
-from labs.accounts import taught
+from labs.accounts import taught, teaches
 from labs.errors import NotFound
 from labs.library import Library
 from labs.records.database import Database
@@ -118,9 +118,7 @@ class Reports:
             return False
         if who.role == "admin":
             return True
-        theirs = select(Membership.class_id).where(Membership.user_id == who.id, Membership.role == "instructor")
-        member = (Membership.user_id == user_id, Membership.role == "learner", Membership.class_id.in_(theirs))
-        return tx.scalar(select(Membership.class_id).where(*member).limit(1)) is not None
+        return teaches(tx, who, user_id)
 
     def _labs(self, tx: Transaction, users: Sequence[int]) -> list[tuple[str, str, float]]:
         """The labs there are, then those that were handed in but are gone."""

@@ -135,13 +135,34 @@ class TestClasses:
         lines = services.accounts.import_roster(school.id, "prof", text)
         assert [(one.line, one.name, one.state) for one in lines] == [
             (2, "bob", "created"),
-            (4, "ada", "added"),
+            (4, "ada", "invited"),
             (5, "only", "created"),
             (6, "<b>x</b>", "refused"),
             (7, "", "refused"),
             (8, "bob", "unchanged"),
         ]
         assert services.accounts.get("bob").display_name == "Bob; the builder"
+
+    def test_roster_shows_nobodys_learner_to_another_instructor(self, services: Kindling) -> None:
+        session = services.sessions.wait(services.sessions.start("ada", "first").id)
+        attempt = services.sessions.follow(services.sessions.check(session.id, "ada").id, "ada").id
+        school = services.accounts.create_class("First", "prof")
+        line = services.accounts.import_roster(school.id, "prof", "name\nada\n")[0]
+        assert line.state == "invited"
+        assert school.join_code in line.message
+        assert services.accounts.members(school.id, "prof") == []
+        with pytest.raises(NotFound):
+            services.reports.attempt("prof", attempt)
+        with pytest.raises(NotFound):
+            services.reports.learner_report("prof", "ada")
+        services.accounts.join(school.join_code, "ada")
+        assert services.reports.attempt("prof", attempt).learner == "ada"
+        second = services.accounts.create_class("Second", "prof")
+        assert services.accounts.import_roster(second.id, "prof", "name\nada\n")[0].state == "added"
+
+    def test_an_admin_may_enter_anybody(self, services: Kindling) -> None:
+        school = services.accounts.create_class("First", "root")
+        assert services.accounts.import_roster(school.id, "root", "name\nada\n")[0].state == "added"
 
     def test_roster_takes_over_no_account(self, services: Kindling) -> None:
         services.accounts.register("carol", PASSWORD, email="carol@here.org")

@@ -24,6 +24,7 @@ def school(services: Kindling, grader: ScriptedGrader, clock: ManualClock) -> st
     accounts.ensure("stranger", role="instructor")
     accounts.ensure("root", role="admin")
     info = accounts.create_class("First", "prof")
+    accounts.join(info.join_code, "ada")
     accounts.import_roster(info.id, "prof", "name,email\nada,ada@example.org\nbob,\ncarol,\n")
     accounts.ensure("eve")
     session = ready(services)

@@ -19,6 +19,7 @@ def taught(services: Kindling) -> ClassInfo:
     """A class of olga's with ada, who has failed once and passed once, and bea, who has not begun."""
     services.accounts.ensure("olga", "instructor")
     made = services.accounts.create_class("Autumn", "olga")
+    services.accounts.join(made.join_code, "ada")
     services.accounts.import_roster(made.id, "olga", "name,email\nada,ada@example.org\nbea,bea@example.org\n")
     return made
 
@@ -139,10 +140,13 @@ def test_opening_a_class(enter: Enter, services: Kindling) -> None:
 
 def test_a_roster_says_what_became_of_every_line(enter: Enter, services: Kindling, taught: ClassInfo) -> None:
     olga = enter("olga", "instructor")
-    text = "name,email\nnew,new@example.org\nada,ada@example.org\nbad name!,x@example.org\nno,not-an-email\n"
+    services.accounts.ensure("eve")
+    text = "name,email\nnew,new@example.org\nada,ada@example.org\neve,\nbad name!,x@example.org\nno,not-an-email\n"
     said = text_of(olga.post(f"/classes/{taught.id}/roster", {"text": text}))
     assert "2 lines refused" in said
-    assert "4 bad name!" in said
+    assert "5 bad name!" in said
+    assert "2 learners in the class, 1 to join by themselves" in said
+    assert f"has an account: comes in with the join code {taught.join_code}" in said
     assert "New account" in said
     assert "Was in the class already" in said
     assert "new" in [one.name for one in services.accounts.members(taught.id, "olga")]

@@ -32,6 +32,7 @@ from simkube.proxy.network import Network
 from simkube.proxy.services import KubeProxy
 from simkube.runtime.engine import Engine
 from simkube.scheduler.scheduler import Scheduler
+from simkube.sharing import Share
 from simkube.store import Store
 
 API_ADDRESS = "172.18.0.2"
@@ -155,10 +156,13 @@ class Cluster:
                 component.stop()
         self.informers.close()
 
-    def run_live(self, aio: asyncio.AbstractEventLoop) -> None:
-        """Have ``aio`` run this cluster in real time until :meth:`stop`; needs a clock that follows the wall clock."""
+    def run_live(self, aio: asyncio.AbstractEventLoop, share: Share) -> None:
+        """Have ``aio`` run this cluster in real time until :meth:`stop`, at the cost of ``share``.
+
+        It needs a clock that follows the wall clock.
+        """
         if self._driver is None:
-            self._driver = LiveDriver(aio, self.clock, self.work)
+            self._driver = LiveDriver(aio, self.clock, self.work, share)
             self._driver.start()
 
     def step(self) -> tuple[str, object] | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -15,13 +16,16 @@ from aiohttp import web
 
 from simkube.apiserver import tables
 from simkube.apiserver.encoding import Encoder, dump
-from simkube.apiserver.negotiation import JSON, Accepted
+from simkube.apiserver.negotiation import Accepted
 from simkube.apiserver.paging import Page
 from simkube.apiserver.resources import Resource
 from simkube.client import Obj
 from simkube.errors import StatusError
 
+Pause = Callable[[], Awaitable[None]]
 _COMPRESS_FROM = 128 * 1024
+_PIECE = 50
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def metadata_of(obj: Obj) -> Obj:
@@ -58,40 +62,85 @@ class Answers:
         """A ``Table`` of objects; ``include`` is ``None``, ``Metadata`` or ``Object``."""
         return tables.table(resource, items, now, include or "Metadata")
 
-    def page(self, resource: Resource, page: Page, accepted: Accepted, include: str, now: float) -> bytes:
-        """A list in the accepted form, as JSON."""
+    async def page(
+        self, resource: Resource, page: Page, accepted: Accepted, include: str, now: float, pause: Pause
+    ) -> bytes:
+        """A list in the accepted form, as JSON; ``pause`` is awaited between pieces of a long one."""
+        head = self._head(resource, page, accepted, now)
+        if not page.items and accepted.form == "metadata":
+            return head + b"null}"
+        parts: list[bytes] = []
+        for piece in pieces(page.items):
+            if parts:
+                await pause()
+            parts.append(b",".join(self._items(resource, piece, accepted, include, now)))
+        return head + b"[" + b",".join(parts) + b"]}"
+
+    def _head(self, resource: Resource, page: Page, accepted: Accepted, now: float) -> bytes:
+        """A list up to its items."""
         meta = page_meta(page)
+        last = "items"
         if accepted.form == "object":
-            return self.encoder.list(resource.kind, resource.api_version, meta, page.items)
+            made: Obj = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": meta}
+        elif accepted.form == "table":
+            made = {**self.table(resource, [], "", now), "metadata": meta}
+            last = "rows"
+            del made[last]
+        else:
+            made = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
+        return dump(made)[:-1] + f',"{last}":'.encode()
+
+    def _items(
+        self, resource: Resource, items: Sequence[Obj], accepted: Accepted, include: str, now: float
+    ) -> Iterable[bytes]:
+        if accepted.form == "object":
+            return (self.encoder.item(item) for item in items)
         if accepted.form == "table":
-            made = self.table(resource, page.items, include, now)
-            return dump({**made, "metadata": meta})
-        items = [metadata_of(item) for item in page.items] or None
-        kind = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
-        return dump({**kind, "metadata": meta, "items": items})
+            return (dump(row) for row in self.table(resource, items, include, now)["rows"])
+        return (dump(metadata_of(item)) for item in items)
 
 
-def respond(
-    body: bytes,
-    accepted: Accepted = JSON,
-    *,
-    status: int = 200,
-    warnings: Sequence[str] = (),
-    request: web.Request | None = None,
-) -> web.Response:
-    """The response that carries ``body`` (JSON), as YAML or compressed when the client wants that."""
-    content_type = "application/json"
-    if accepted.text == "yaml":
-        content_type = "application/yaml"
-        body = yaml.safe_dump(json.loads(body), default_flow_style=False, allow_unicode=True).encode()
-    elif request is not None and request.query.get("pretty") in ("1", "true"):
-        body = json.dumps(json.loads(body), indent=2, ensure_ascii=False).encode()
-    response = web.Response(status=status, body=body, headers={"Content-Type": content_type})
+def pieces(items: Sequence[Obj]) -> Iterator[Sequence[Obj]]:
+    """Long work in pieces of a few milliseconds, so that others have their turn between them."""
+    for start in range(0, len(items), _PIECE):
+        yield items[start : start + _PIECE]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a client wants the text of an answer."""
+
+    yaml: bool = False
+    pretty: bool = False
+    gzip: bool = False
+
+    def apply(self, body: bytes) -> bytes:
+        """The text of ``body`` (JSON) in this shape."""
+        if self.yaml:
+            loaded = json.loads(body)
+            body = yaml.dump(loaded, Dumper=_Dumper, default_flow_style=False, allow_unicode=True).encode()
+        elif self.pretty:
+            body = json.dumps(json.loads(body), indent=2, ensure_ascii=False).encode()
+        return gzip.compress(body, compresslevel=1) if self.gzip else body
+
+
+def shape_of(size: int, accepted: Accepted, request: web.Request) -> Shape:
+    """The shape wanted of an answer of ``size`` bytes; small ones are not compressed."""
+    compressed = size >= _COMPRESS_FROM and "gzip" in request.headers.get("Accept-Encoding", "")
+    return Shape(accepted.text == "yaml", request.query.get("pretty") in ("1", "true"), compressed)
+
+
+PLAIN = Shape()
+
+
+def respond(body: bytes, shape: Shape = PLAIN, *, status: int = 200, warnings: Sequence[str] = ()) -> web.Response:
+    """The response that carries ``body``, which is in that shape already."""
+    response = web.Response(status=status, body=body)
+    response.headers["Content-Type"] = "application/yaml" if shape.yaml else "application/json"
     response.headers["Cache-Control"] = "no-cache, private"
     for warning in warnings:
         response.headers.add("Warning", f'299 - "{_quoted(warning)}"')
-    if request is not None and len(body) >= _COMPRESS_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
-        response.body = gzip.compress(body, compresslevel=1)
+    if shape.gzip:
         response.headers["Content-Encoding"] = "gzip"
     return response
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable
 from typing import Any
 
 from simkube.client import Obj
@@ -51,12 +50,8 @@ class Encoder:
         while self._size > self._most:
             self._size -= len(self._known.popitem(last=False)[1][1])
 
-    def list(self, kind: str, api_version: str, meta: Obj, items: Iterable[Obj]) -> bytes:
-        """A list of objects; items of a list do not repeat their kind."""
-        head = dump({"kind": f"{kind}List", "apiVersion": api_version, "metadata": meta})
-        return head[:-1] + b',"items":[' + b",".join(self._item(item) for item in items) + b"]}"
-
-    def _item(self, obj: Obj) -> bytes:
+    def item(self, obj: Obj) -> bytes:
+        """One item of a list; these do not repeat their kind."""
         made = self.object(obj)
         start = f'{{"kind":"{obj["kind"]}","apiVersion":"{obj["apiVersion"]}",'.encode()
         if made.startswith(start):

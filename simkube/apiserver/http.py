@@ -1,44 +1,61 @@
 """The API of one cluster over HTTP: who asks, what for, and the answer in the form they take.
 
 Everything but watches and streams is one synchronous call of :class:`~simkube.apiserver.server.APIServer`, so that a
-request is atomic. It refuses callers without a token for anything but health, and those in no administrators' group for
-anything but questions about themselves (roles are not simulated).
+request is atomic; reading its body and writing its answer are not part of that, and are done in pieces when they are
+long. Each request waits for its cluster's turn first. It refuses callers without a token for anything but health, and
+those in no administrators' group for anything but questions about themselves (roles are not simulated).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from simkube.apiserver import body, documents, paths, streams
-from simkube.apiserver.answers import Answers, refuse, respond, text
+from simkube.apiserver.answers import PLAIN, Answers, pieces, refuse, respond, shape_of, text
 from simkube.apiserver.authentication import ANONYMOUS, Authenticator, authorize
 from simkube.apiserver.negotiation import accepted
+from simkube.apiserver.paging import Page
 from simkube.apiserver.patch import kind_of_content
 from simkube.apiserver.paths import PageNotFound, Target
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer
-from simkube.apiserver.watching import serve_watch
+from simkube.apiserver.watching import SLOW_SECONDS, serve_watch
 from simkube.client import Caller
 from simkube.errors import StatusError, StoreError, bad_request
+from simkube.sharing import Share
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+LARGE = 64 * 1024
+"""Bytes from which on a body is parsed, and an answer shaped and sent, in pieces or aside."""
+MOST_LARGE = 4
+"""How many large bodies one cluster may send at a time; further ones wait."""
 STREAMS = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 _ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 class Frontend:
     """Serves one cluster. ``cluster`` is handed to the streams as it is; ``address`` is ``host:port`` as seen
-    outside.
+    outside; ``share`` says when it may work and what for it is charged.
     """
 
     def __init__(
-        self, server: APIServer, cluster: Any, authenticator: Authenticator, answers: Answers, address: str
+        self,
+        server: APIServer,
+        cluster: Any,
+        authenticator: Authenticator,
+        answers: Answers,
+        address: str,
+        share: Share,
     ) -> None:
         self.server = server
         self.cluster = cluster
@@ -46,6 +63,8 @@ class Frontend:
         self._authenticator = authenticator
         self._answers = answers
         self._address = address
+        self.share = share
+        self._large = asyncio.Semaphore(MOST_LARGE)
 
     def close(self) -> None:
         """End every watch."""
@@ -67,6 +86,7 @@ class Frontend:
 
     async def _handle(self, http: web.Request, path: str) -> web.StreamResponse:
         caller = self._authenticator.caller(http.headers, self.server)
+        await self.share.request()
         found = documents.answer(http, path, caller, self._address)
         if found is not None:
             return found
@@ -81,33 +101,67 @@ class Frontend:
         if verb == "watch":
             accept = accepted(http.headers.get("Accept", ""))
             return await serve_watch(self, http, target, accept, self._answers)
-        raw = await read_body(http) if http.method in ("POST", "PUT", "PATCH", "DELETE") else b""
-        return self._serve(http, caller, verb, target, raw)
+        if http.method not in _WITH_BODY:
+            return await self._serve(http, caller, verb, target, b"")
+        if (http.content_length or 0) < LARGE and not http.headers.get("Transfer-Encoding"):
+            return await self._serve(http, caller, verb, target, await read_body(http))
+        async with self._large:
+            return await self._serve(http, caller, verb, target, await read_body(http))
 
     # plain requests
 
-    def _serve(self, http: web.Request, caller: Caller, verb: str, target: Target, raw: bytes) -> web.StreamResponse:
+    async def _serve(
+        self, http: web.Request, caller: Caller, verb: str, target: Target, raw: bytes
+    ) -> web.StreamResponse:
         accept = accepted(http.headers.get("Accept", ""))
-        query = http.query
         resource = target.resource
         request = Request(caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
-        include, now = query.get("includeObject", ""), self.server.clock.now()
+        include, now = http.query.get("includeObject", ""), self.server.clock.now()
         if resource.qualified == "endpoints":
             request.warnings.append(_ENDPOINTS)
+        status = 200
         if verb in ("list", "deletecollection"):
-            if verb == "list":
-                page = self.server.do_list(request, query)
-            else:
-                request.options = _delete_options(http, raw, query)
-                page = self.server.do_delete_collection(request, query)
-            made = self._answers.page(resource, page, accept, include, now)
-            return respond(made, accept, warnings=request.warnings, request=http)
-        obj = self._one(http, request, raw)
-        status = 201 if verb == "create" or request.created else 200
-        made = self._answers.object(resource, obj, accept, include, now)
-        return respond(made, accept, status=status, warnings=request.warnings, request=http)
+            page = await self._page(http, request, raw)
+            made = await self._answers.page(resource, page, accept, include, now, self.share.pause)
+        else:
+            obj = await self._one(http, request, raw)
+            status = 201 if verb == "create" or request.created else 200
+            made = self._answers.object(resource, obj, accept, include, now)
+        shape = shape_of(len(made), accept, http)
+        if len(made) < LARGE:
+            return respond(shape.apply(made), shape, status=status, warnings=request.warnings)
+        made = made if shape == PLAIN else await self.share.thread(lambda: shape.apply(made))
+        return await self._send(http, respond(made, shape, status=status, warnings=request.warnings))
 
-    def _one(self, http: web.Request, request: Request, raw: bytes) -> dict[str, Any]:
+    async def _send(self, http: web.Request, whole: web.Response) -> web.StreamResponse:
+        """A large answer, as fast as it is taken and in pieces."""
+        response = web.StreamResponse(status=whole.status, headers=whole.headers)
+        body = memoryview(whole.body)  # type: ignore[arg-type]  # bytes, from respond
+        response.content_length = len(body)
+        await response.prepare(http)
+        for start in range(0, len(body), LARGE):
+            await self.share.pause()
+            try:
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await response.write(body[start : start + LARGE])
+            except (TimeoutError, ConnectionError):
+                if http.transport is not None:
+                    http.transport.abort()
+                return response
+        await response.write_eof()
+        return response
+
+    async def _page(self, http: web.Request, request: Request, raw: bytes) -> Page:
+        if request.verb == "list":
+            return self.server.do_list(request, http.query)
+        request.options = _delete_options(http, raw, http.query)
+        page = self.server.do_list(request, http.query)
+        for piece in pieces(page.items):
+            self.server.do_delete_each(request, piece)
+            await self.share.pause()
+        return page
+
+    async def _one(self, http: web.Request, request: Request, raw: bytes) -> dict[str, Any]:
         if request.verb == "get":
             return self.server.do_get(request)
         if request.verb == "delete":
@@ -117,15 +171,19 @@ class Frontend:
         if request.verb == "patch":
             kind = kind_of_content(content)
             request.options = options_of("patch", _query(http.query))
-            change, request.duplicates = _patch_body(raw, kind)
+            change, request.duplicates = await self._parsed(raw, lambda: _patch_body(raw, kind))
             return self.server.do_patch(request, change, kind)
         media = body.media_type(content)
         request.options = options_of(request.verb, _query(http.query))
-        given, duplicates = body.parse_object(raw, media, _kind_of(request))
+        given, duplicates = await self._parsed(raw, lambda: body.parse_object(raw, media, _kind_of(request)))
         request.duplicates = tuple(duplicates)
         if request.verb == "create":
             return self.server.do_create(request, given)
         return self.server.do_update(request, given)
+
+    async def _parsed(self, raw: bytes, parse: Callable[[], T]) -> T:
+        """The value of a body; a large one is parsed aside, so that others need not wait for it."""
+        return parse() if len(raw) < LARGE else await self.share.thread(parse)
 
 
 def _kind_of(request: Request) -> str:

@@ -8,7 +8,7 @@ not list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from simkube.apiserver import apply, conversion, decoding, reviews, selectors
@@ -209,10 +209,9 @@ class APIServer:
         obj = self._deleter.delete(request, self.find(request))
         return obj if obj.get("kind") == "Status" else conversion.shown(request.resource, obj)
 
-    def do_delete_collection(self, request: Request, query: Mapping[str, str]) -> Page:
-        """Delete every object that matches; answers them as they were."""
-        found = self.do_list(request, query)
-        for obj in found.items:
+    def do_delete_each(self, request: Request, found: Iterable[Obj]) -> None:
+        """Delete those of a list that are still there: a collection, or a piece of one."""
+        for obj in found:
             meta = obj["metadata"]
             one = request.about(verb="delete", name=meta["name"], namespace=meta.get("namespace", ""))
             try:
@@ -220,7 +219,6 @@ class APIServer:
             except StatusError as error:
                 if error.reason != "NotFound":
                     raise
-        return found
 
     # reading
 

@@ -154,11 +154,9 @@ class Watch:
         if self.what.bookmarks and not self._waiting and not self.ended:
             self._put("BOOKMARK", self._bookmark())
 
-    def take(self) -> list[tuple[Kind, Obj]]:
-        """Everything that waits; [] when nothing does."""
-        found = list(self._waiting)
-        self._waiting.clear()
-        return found
+    def take(self, most: int = MOST_WAITING) -> list[tuple[Kind, Obj]]:
+        """What waits, at most so many; [] when nothing does."""
+        return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
     def close(self) -> None:
         """End it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from simkube.apiserver.answers import Answers, metadata_of
+from simkube.apiserver.answers import Answers, Pause, metadata_of
 from simkube.apiserver.encoding import dump
 from simkube.apiserver.negotiation import Accepted
 from simkube.apiserver.paths import Target
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MOST_WATCHES = 600
 """How many watches one cluster serves at a time."""
 BOOKMARK_SECONDS = 60.0
+AT_ONCE = 50
+"""How many events are encoded before others have their turn."""
 SLOW_SECONDS = 30.0
 """A reader that takes nothing for so long, while something waits, is cut off."""
 
@@ -47,14 +49,14 @@ async def serve_watch(
     frontend.watches.add(end)
     try:
         lines = _Lines(frontend, target, accept, http.query.get("includeObject", ""), answers)
-        return await _stream(http, watch, some, lines, seconds or random.uniform(1800, 3600))  # noqa: S311
+        return await _stream(http, watch, some, lines, seconds or random.uniform(1800, 3600), frontend.share.pause)  # noqa: S311
     finally:
         frontend.watches.discard(end)
         watch.close()
 
 
 async def _stream(
-    http: web.Request, watch: Watch, some: asyncio.Event, lines: _Lines, seconds: float
+    http: web.Request, watch: Watch, some: asyncio.Event, lines: _Lines, seconds: float, pause: Pause
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": lines.content_type, "Cache-Control": "no-cache, private"})
     response.enable_chunked_encoding()
@@ -63,15 +65,17 @@ async def _stream(
     deadline = loop.time() + seconds
     while True:
         some.clear()
-        taken = watch.take()
+        taken = watch.take(AT_ONCE)
         if taken:
             data = b"".join(lines.line(kind, obj) for kind, obj in taken)
             try:
-                await asyncio.wait_for(response.write(data), SLOW_SECONDS)
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await response.write(data)
             except (TimeoutError, ConnectionError):
                 if http.transport is not None:
                     http.transport.abort()
                 return response
+            await pause()
             continue
         left = deadline - loop.time()
         if watch.ended or left <= 0:
@@ -84,7 +88,8 @@ async def _stream(
 
 async def _wait(some: asyncio.Event, seconds: float) -> bool:
     try:
-        await asyncio.wait_for(some.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await some.wait()
     except TimeoutError:
         return False
     return True

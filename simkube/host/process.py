@@ -13,6 +13,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -33,6 +34,8 @@ from simkube.journal import Journal
 log = logging.getLogger(__name__)
 
 COMPACT_SECONDS = 300.0
+SWITCH_SECONDS = 0.0005
+"""How long the loop waits for a thread that parses or compresses something large."""
 _CLUSTERS = "/clusters/"
 
 
@@ -146,7 +149,7 @@ class Host:
             if not tenant.cluster.reachable and http.transport is not None:
                 http.transport.abort()
             return refuse(trouble)
-        return await tenant.frontend.handle(http, path)
+        return await tenant.frontend.share.metered(tenant.frontend.handle(http, path))
 
 
 def main(folder: Path, port: int | None = None) -> int:
@@ -158,6 +161,7 @@ def main(folder: Path, port: int | None = None) -> int:
     if lock is None:
         log.info("another host serves %s", folder)
         return 0
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         asyncio.run(_main(home, port))
     except HostError as error:

@@ -21,6 +21,7 @@ from simkube.clock import Clock
 from simkube.cluster import Cluster
 from simkube.errors import HostError
 from simkube.journal import Journal
+from simkube.sharing import Shares
 from simkube.store import Store
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Tenants:
         self._ca = ca
         self._meta: dict[str, dict[str, Any]] = journal.clusters()
         self._running: dict[str, Tenant] = {}
+        self._shares = Shares()
 
     def ids(self) -> list[str]:
         """Every cluster there is."""
@@ -114,10 +116,11 @@ class Tenants:
     def _run(self, cluster_id: str, meta: dict[str, Any], store: Store) -> Tenant:
         cluster = Cluster(cluster_id, store, Clock(), meta["topology"], ca=self._ca)
         users = {meta["tokens"][who]: (user, _MASTERS) for who, user in _USERS.items()}
-        frontend = Frontend(cluster.apiserver, cluster, Authenticator(users), self._answers, self._address)
+        share = self._shares.open()
+        frontend = Frontend(cluster.apiserver, cluster, Authenticator(users), self._answers, self._address, share)
         tenant = Tenant(meta, cluster, frontend)
         cluster.start()
-        cluster.run_live(asyncio.get_running_loop())
+        cluster.run_live(asyncio.get_running_loop(), share)
         self._running[cluster_id] = tenant
         return tenant
 
@@ -126,6 +129,7 @@ class Tenants:
         if tenant is not None:
             tenant.frontend.close()
             tenant.cluster.stop()
+            tenant.frontend.share.close()
 
     def delete(self, cluster_id: str) -> None:
         """Remove a cluster and everything in it; a no-op when there is none."""

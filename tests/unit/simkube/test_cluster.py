@@ -18,6 +18,7 @@ from simkube.controllers.pods import is_ready
 from simkube.errors import HostError, StatusError
 from simkube.journal import Journal
 from simkube.runtime.cri import HTTPRequest, NetworkError
+from simkube.sharing import Shares
 from simkube.store import Store
 from simkube.topology import read, seconds
 from tests.unit.simkube.doubles import START, Plane
@@ -304,7 +305,7 @@ def test_runs_live_and_shares_the_loop() -> None:
         for number in range(3):
             cluster = Cluster(f"c{number}", Store(Journal(), f"c{number}"), Clock(), topology("single"))
             cluster.start()
-            cluster.run_live(aio)
+            cluster.run_live(aio, Shares().open())
             plane = Plane.__new__(Plane)
             plane.client = Client(cluster.apiserver, "kubectl", cluster.clock)
             plane.deploy(replicas=20, image="kindling/web:1.0")

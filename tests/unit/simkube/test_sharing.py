@@ -1,0 +1,216 @@
+"""The loop is shared: who floods waits while others want it, and nobody else does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from simkube import sharing
+from simkube.client import WorkLoop
+from simkube.clock import Clock
+from simkube.errors import StatusError
+from simkube.live import LiveDriver
+from simkube.sharing import Share, Shares
+
+
+class Now:
+    """A monotonic clock moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now()
+
+
+@pytest.fixture
+def shares(now: Now) -> Shares:
+    return Shares(now)
+
+
+def flooding(shares: Shares, seconds: float = 1.0) -> Share:
+    share = shares.open()
+    share.asked()
+    share.charge(seconds)
+    return share
+
+
+def quiet(shares: Shares) -> Share:
+    share = shares.open()
+    share.asked()
+    return share
+
+
+def test_a_cluster_alone_may_have_the_whole_loop(shares: Shares) -> None:
+    noisy = flooding(shares)
+    shares.open()  # another cluster, in which nobody does anything
+    assert noisy.delay() == 0.0
+
+
+def test_beside_somebody_else_a_flood_gets_its_small_part_of_the_loop(shares: Shares, now: Now) -> None:
+    noisy, other = flooding(shares), quiet(shares)
+    began, pieces = now.seconds, 100
+    for _ in range(pieces):
+        now.seconds += noisy.delay()
+        other.asked()
+        now.seconds += 0.01
+        noisy.charge(0.01)
+    used = pieces * 0.01 / (now.seconds - began)
+    assert used < sharing.DEBTORS * 1.1
+    assert other.delay() == 0.0
+
+
+def test_what_a_command_needs_is_not_delayed(shares: Shares) -> None:
+    other = quiet(shares)
+    busy = flooding(shares, sharing.BURST * 0.9)
+    assert busy.delay() == other.delay() == 0.0
+
+
+def test_once_the_others_are_quiet_the_loop_is_free_again(shares: Shares, now: Now) -> None:
+    noisy = flooding(shares)
+    quiet(shares)
+    assert noisy.delay() > 0
+    now.seconds += sharing.ACTIVE_SECONDS + 0.1
+    assert noisy.delay() == 0.0
+
+
+def test_a_cluster_that_is_removed_delays_nobody(shares: Shares) -> None:
+    noisy, other = flooding(shares), quiet(shares)
+    assert noisy.delay() > 0
+    other.close()
+    assert noisy.delay() == 0.0
+
+
+def test_floods_share_what_floods_may_have(shares: Shares) -> None:
+    quiet(shares)
+    one = flooding(shares, sharing.BURST + 0.1)
+    alone = one.delay()
+    flooding(shares)
+    assert one.delay() == pytest.approx(2 * alone)
+
+
+def test_nobody_waits_longer_than_the_bound(shares: Shares) -> None:
+    quiet(shares)
+    assert flooding(shares, 1e6).delay() <= sharing.MOST_DELAY
+
+
+def test_requests_beyond_the_queue_are_told_to_come_back(shares: Shares) -> None:
+    async def ask() -> None:
+        quiet(shares)
+        noisy = flooding(shares)
+        waiting = [asyncio.ensure_future(noisy.request()) for _ in range(sharing.MOST_WAITING)]
+        await asyncio.sleep(0)
+        with pytest.raises(StatusError) as caught:
+            await noisy.request()
+        assert caught.value.code == 429
+        assert (caught.value.details or {})["retryAfterSeconds"] == 1
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(ask())
+
+
+def run(share: Share, work: Coroutine[Any, Any, Any]) -> Any:
+    async def metered() -> Any:
+        return await share.metered(work)
+
+    return asyncio.run(metered())
+
+
+class Charged(Share):
+    """An account that remembers what it was charged."""
+
+    def __init__(self, shares: Shares) -> None:
+        super().__init__(shares)
+        self.charges: list[float] = []
+
+    def charge(self, seconds: float) -> None:
+        self.charges.append(seconds)
+        super().charge(seconds)
+
+
+def test_each_step_of_metered_work_is_charged_and_its_result_kept(shares: Shares) -> None:
+    async def work() -> str:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return "done"
+
+    share = Charged(shares)
+    assert run(share, work()) == "done"
+    assert len(share.charges) == 3
+    assert all(seconds >= 0 for seconds in share.charges)
+
+
+def test_errors_and_cancellation_reach_metered_work(shares: Shares) -> None:
+    share, seen = Charged(shares), []
+
+    async def fails() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        run(share, fails())
+
+    async def waits() -> str:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            await asyncio.sleep(0)  # cleaning up may wait as well
+            raise
+        return ""
+
+    async def cancelled() -> None:
+        async def outer() -> str:
+            return await share.metered(waits())
+
+        task = asyncio.ensure_future(outer())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert seen == ["cancelled"]
+
+
+def test_work_done_aside_is_charged_too_and_its_errors_are_raised(shares: Shares) -> None:
+    share = Charged(shares)
+    assert asyncio.run(share.thread(lambda: sum(range(1000)))) == 499500
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(share.thread(lambda: 1 // 0))
+    assert len(share.charges) == 2
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Remembers what is scheduled and runs none of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later: list[float] = []
+
+    def call_later(self, delay: float, *_: Any, **__: Any) -> Any:
+        self.later.append(delay)
+        return asyncio.TimerHandle(0, lambda: None, [], self)
+
+
+def test_the_controllers_of_a_flooding_cluster_wait_as_well(shares: Shares) -> None:
+    loop = Loop()
+    try:
+        quiet(shares)
+        noisy, work = flooding(shares), WorkLoop(Clock(0.0))
+        driver = LiveDriver(loop, Clock(0.0), work, noisy)
+        driver.start()
+        work.add(None, "something")  # type: ignore[arg-type]  # it is never run
+        assert loop.later == [pytest.approx(noisy.delay())]
+        driver.stop()
+    finally:
+        loop.close()

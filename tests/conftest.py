@@ -18,7 +18,19 @@ from labs.clusters.provider import ClusterError, ClusterSpec, Handle, Provider
 from labs.clusters.registry import Providers
 from simkube.host import launcher
 
+NEED_THREE_NODES = {"self-healing"}
 IMAGES = ("kindling/web:1.0", "kindling/web:2.0", "busybox:1.35")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests run in several processes; those that share a real cluster, and those that share a browser, stay in one."""
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if parameters.get("provider") == "kind":
+            topology = "three-node" if parameters.get("lab_name") in NEED_THREE_NODES else "single"
+            item.add_marker(pytest.mark.xdist_group(f"kind-{topology}"))
+        elif "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 def unavailable(why: str) -> None:

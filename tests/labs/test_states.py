@@ -14,7 +14,7 @@ from labs.clusters.provider import Handle, Provider
 from labs.grading import ProcessGrader
 from labs.library import Library
 from labs.replay import Replay
-from tests.conftest import SharedClusters, shared_spec
+from tests.conftest import NEED_THREE_NODES, SharedClusters, shared_spec
 
 SETTINGS = settings.load({"KINDLING_HOME": os.devnull, "PATH": os.environ["PATH"]})
 LIBRARY = Library(SETTINGS.catalogs)
@@ -28,6 +28,7 @@ def test_every_lab_is_here_with_enough_states() -> None:
         assert sum(name.startswith("alternative-") for name in names) >= 2, lab.name
         assert sum(name.startswith("broken-") for name in names) >= 5, lab.name
     assert {lab.name for lab in LIBRARY.all()} == {"pods", "services", "scaling", "self-healing"}
+    assert {lab.name for lab in LIBRARY.all() if lab.topology == "three-node"} == NEED_THREE_NODES
 
 
 @pytest.mark.parametrize(("lab_name", "state_name"), STATES)

@@ -275,8 +275,9 @@ class TestLog:
     def test_bad_options(self, query: str, code: int) -> None:
         assert _refused(Cluster(Container()), f"/log?{query}", "log").code == code
 
-    def test_a_pod_without_a_node_has_an_empty_log(self) -> None:
-        assert _ask(Cluster(None, pod=_pod(nodeName="")), "/log", "log").text == ""
+    def test_a_pod_without_a_node_has_no_log(self) -> None:
+        answer = _ask(Cluster(None, pod=_pod(nodeName="")), "/log", "log")
+        assert (answer.status, answer.body) == (204, None)
 
     @pytest.mark.parametrize(
         ("fault", "words"),

@@ -29,6 +29,7 @@ _SETTINGS = {
 }
 _WITHOUT_EFFECT = {
     "node-monitor-period",  # nothing is monitored by the clock
+    "node-eviction-rate",  # taints are not rationed
     "leader-elect",  # there is one of each component
     "nodeStatusUpdateFrequency",  # heartbeats are asked for
     "nodeLeaseDurationSeconds",

@@ -7,6 +7,7 @@
     │     (reasons NotFound, AlreadyExists, Conflict, Invalid, BadRequest, Forbidden, Gone, ... as in
     │      k8s.io/apimachinery/pkg/api/errors)
     ├── StoreError           the store cannot take a write (disk full, database gone)
+    │     └── StoreDamaged   what is stored is no database
     └── HostError            the host process cannot do what was asked (unknown cluster, cannot start)
 
 Nothing here knows HTTP beyond the status code that a ``Status`` object carries in Kubernetes itself.
@@ -23,6 +24,10 @@ class SimkubeError(Exception):
 
 class StoreError(SimkubeError):
     """A write that was not stored. Nothing of it is visible."""
+
+
+class StoreDamaged(StoreError):
+    """The store's file is no database, or a broken one."""
 
 
 class HostError(SimkubeError):
@@ -98,6 +103,11 @@ STALE = "the object has been modified; please apply your changes to the latest v
 def bad_request(message: str) -> StatusError:
     """400 as ``NewBadRequest``."""
     return StatusError(400, "BadRequest", message)
+
+
+def method_not_allowed() -> StatusError:
+    """405 as ``NewMethodNotSupported`` of a request that no resource takes."""
+    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
 def forbidden(plural: str, name: str, why: str, group: str = "") -> StatusError:

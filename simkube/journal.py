@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from simkube.errors import StoreError
+from simkube.errors import StoreDamaged, StoreError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS clusters (
@@ -54,13 +54,24 @@ class Journal:
             self._db.execute("PRAGMA cache_size=-2000")
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            raise StoreError(f"cannot open the store {path}: {error}; move the file away to begin anew") from error
+            if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise StoreDamaged(f"cannot read the store {path}: {error}; move it away to begin anew") from error
+            raise StoreError(f"cannot open the store {path}: {error}; free some space, or allow writing") from error
 
     def _run(self, sql: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         try:
             return self._db.execute(sql, tuple(values))
         except sqlite3.Error as error:
-            raise StoreError(f"the store took no write: {error}") from error
+            raise StoreError(f"the store took no write: {error}; free some space and repeat it") from error
+
+    def _end(self, *, commit: bool) -> None:
+        """End a transaction. SQLite may have rolled it back by itself, or not, when the disk is full."""
+        try:
+            if commit:
+                self._run("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._run("ROLLBACK")
 
     def close(self) -> None:
         """Close the file; what was written stays."""
@@ -152,4 +163,4 @@ class _Transaction:
         self._journal._run("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._journal._run("COMMIT" if error is None else "ROLLBACK")
+        self._journal._end(commit=error is None)

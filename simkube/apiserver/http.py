@@ -26,7 +26,7 @@ from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.watching import SLOW_SECONDS, serve_watch
 from simkube.client import Caller
-from simkube.errors import StatusError, StoreError, bad_request
+from simkube.errors import StatusError, StoreError, bad_request, method_not_allowed
 from simkube.sharing import Share
 
 log = logging.getLogger(__name__)
@@ -258,7 +258,7 @@ def _verb(http: web.Request, target: Target) -> str:
     if target.subresource:
         found = resource.subresource(target.subresource)
         if found is None or verb not in found.verbs:
-            raise _not_allowed()
+            raise method_not_allowed()
         return verb
     if verb == "get":
         watched = http.query.get("watch") in ("1", "true", "True", "TRUE", "t", "T") or target.watch
@@ -270,10 +270,5 @@ def _verb(http: web.Request, target: Target) -> str:
     fits = bool(target.name) == (verb in ("get", "update", "patch", "delete"))
     needs_namespace = resource.namespaced and not target.namespace and verb not in ("list", "watch")
     if verb not in resource.verbs or not fits or needs_namespace:
-        raise _not_allowed()
+        raise method_not_allowed()
     return verb
-
-
-def _not_allowed() -> StatusError:
-    message = "the server does not allow this method on the requested resource"
-    return StatusError(405, "MethodNotAllowed", message, {})

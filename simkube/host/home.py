@@ -19,6 +19,9 @@ from simkube.errors import HostError
 VERSION = "1"
 """Of what host and launcher say to each other, and of what is stored; a host of another version is replaced."""
 
+NO_SPACE = os.EX_IOERR
+"""How a host exits that cannot write in its folder; its log may be empty for the same reason."""
+
 
 def fingerprint() -> str:
     """The version a host announces: of the protocol, and of the installed package's files."""

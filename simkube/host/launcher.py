@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from simkube.errors import HostError
-from simkube.host.home import Home, fingerprint
+from simkube.host.home import NO_SPACE, Home, fingerprint
 
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
@@ -141,6 +141,13 @@ def connect(folder: Path) -> HostClient:
     if client is not None:
         return client
     home.make()
+    try:
+        return _connect(home)
+    except OSError as error:
+        raise _unwritable(home, error.strerror or str(error)) from error
+
+
+def _connect(home: Home) -> HostClient:
     with home.lock("start.lock", wait=True) or _no_lock():
         client = _current(home)
         if client is not None:
@@ -148,6 +155,10 @@ def connect(folder: Path) -> HostClient:
         _stop_other_version(home)
         _wait_for_end(home)
         return _start(home)
+
+
+def _unwritable(home: Home, why: str) -> HostError:
+    return HostError(f"cannot write in {home.folder}: {why}; free some space there, or allow writing, and try again")
 
 
 def _no_lock() -> Any:
@@ -202,6 +213,8 @@ def _start(home: Home) -> HostClient:
         if process.poll() is not None:
             break
         time.sleep(_LOOK_EVERY)
+    if process.returncode == NO_SPACE:
+        raise _unwritable(home, "the disk is full or read-only")
     raise HostError(f"the host did not start; the reason is at the end of {home.log}")
 
 

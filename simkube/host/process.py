@@ -24,10 +24,11 @@ from aiohttp import web
 from simkube.apiserver.answers import Answers, refuse, text
 from simkube.apiserver.encoding import Encoder
 from simkube.apiserver.schema import definitions
-from simkube.errors import HostError, StatusError
+from simkube.errors import HostError, StatusError, StoreDamaged, StoreError
 from simkube.host import certificates
 from simkube.host.admin import Admin
-from simkube.host.home import Home, fingerprint, write_private
+from simkube.host.home import NO_SPACE, Home, fingerprint, write_private
+from simkube.host.protocol import Server
 from simkube.host.tenants import Tenants, UnknownCluster
 from simkube.journal import Journal
 
@@ -97,7 +98,7 @@ class Host:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        server = web.Server(self._handle, access_log=None)
+        server = Server(self._handle, access_log=None)
         runner = web.ServerRunner(server)
         await runner.setup()
         await web.SockSite(runner, self._socket, ssl_context=self._certificates.context).start()
@@ -164,9 +165,12 @@ def main(folder: Path, port: int | None = None) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         asyncio.run(_main(home, port))
-    except HostError as error:
+    except (HostError, StoreDamaged) as error:
         log.error("%s", error)
         return 1
+    except (StoreError, OSError) as error:
+        log.error("%s", error)
+        return NO_SPACE
     except Exception:
         log.exception("the host failed")  # nobody else is there to see it
         return 1

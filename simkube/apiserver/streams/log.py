@@ -40,7 +40,12 @@ class Options:
     limit: int | None = None
 
 
-def _number(query: Mapping[str, str], field: str, least: int) -> int | None:
+def _invalid(pod: str, text: str, causes: list[Obj]) -> StatusError:
+    details = {"name": pod, "kind": "PodLogOptions", "causes": causes}
+    return StatusError(422, "Invalid", f'PodLogOptions "{pod}" is invalid: {text}', details)
+
+
+def _number(query: Mapping[str, str], field: str, least: int, pod: str) -> int | None:
     if field not in query:
         return None
     try:
@@ -51,22 +56,22 @@ def _number(query: Mapping[str, str], field: str, least: int) -> int | None:
         raise bad_request(f'strconv.ParseInt: parsing "{query[field]}": value out of range')
     if value < least:
         bound = "greater than 0" if least else "greater than or equal to 0"
-        message = f'PodLogOptions "" is invalid: {field}: Invalid value: {value}: must be {bound}'
-        cause = {"reason": "FieldValueInvalid", "message": f"Invalid value: {value}: must be {bound}", "field": field}
-        raise StatusError(422, "Invalid", message, {"kind": "PodLogOptions", "causes": [cause]})
+        message = f"Invalid value: {value}: must be {bound}"
+        cause = {"reason": "FieldValueInvalid", "message": message, "field": field}
+        raise _invalid(pod, f"{field}: {message}", [cause])
     return value
 
 
-def parse(query: Mapping[str, str], now: float) -> Options:
-    """The options of a query; StatusError 400 or 422 as the API server gives them."""
+def parse(query: Mapping[str, str], now: float, pod: str = "") -> Options:
+    """The options of a query about ``pod``; StatusError 400 or 422 as the API server gives them."""
     since = 0.0
-    seconds = _number(query, "sinceSeconds", 1)
+    seconds = _number(query, "sinceSeconds", 1, pod)
     if seconds is not None:
         since = now - seconds
     if "sinceTime" in query:
         if seconds is not None:
             text = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
-            raise StatusError(422, "Invalid", f'PodLogOptions "" is invalid: {text}', {"kind": "PodLogOptions"})
+            raise _invalid(pod, text, [{"reason": "FieldValueForbidden", "message": text, "field": ""}])
         try:
             since = datetime.fromisoformat(query["sinceTime"]).timestamp()
         except ValueError:
@@ -80,9 +85,9 @@ def parse(query: Mapping[str, str], now: float) -> Options:
         previous=query.get("previous") in _TRUE,
         follow=query.get("follow") in _TRUE,
         timestamps=query.get("timestamps") in _TRUE,
-        tail=_number(query, "tailLines", 0),
+        tail=_number(query, "tailLines", 0, pod),
         since=since,
-        limit=_number(query, "limitBytes", 1),
+        limit=_number(query, "limitBytes", 1, pod),
     )
 
 
@@ -127,10 +132,13 @@ def written(container: Container, options: Options) -> bytes:
 
 async def serve_log(cluster: StreamCluster, request: web.Request, namespace: str, name: str) -> web.StreamResponse:
     """Answer the request, following until the container ends or the client goes away."""
-    options = parse(request.query, cluster.clock.now())
-    container = find_container(cluster, find_pod(cluster, namespace, name), options)
-    before = b"" if container is None else written(container, options)
-    if container is None or not options.follow:
+    pod = find_pod(cluster, namespace, name)
+    options = parse(request.query, cluster.clock.now(), name)
+    container = find_container(cluster, pod, options)
+    if container is None:
+        return web.Response(status=204)
+    before = written(container, options)
+    if not options.follow:
         return web.Response(body=before, content_type="text/plain")
     with slot(cluster, "log"):
         return await _follow(request, container, options, before, buffers(cluster))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
+import resource
 import signal
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.client import HTTPSConnection
+from contextlib import contextmanager
+from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -269,3 +273,72 @@ def test_a_host_that_cannot_start_says_where_the_reason_is(tmp_path: Path) -> No
     with pytest.raises(HostError, match=r"host\.log"):
         launcher.connect(folder)
     assert "move the file away" in (folder / "host.log").read_text()
+
+
+FULL = "database or disk is full|disk I/O error"
+
+
+@contextmanager
+def full_disk(pid: int) -> Iterator[None]:
+    """No file of the process grows meanwhile: its writes fail as on a full disk."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+def test_on_a_full_disk_writes_are_refused_whole_and_reads_go_on(home: Path) -> None:
+    host = launcher.connect(home)
+    host.create("a", TOPOLOGY)
+    api = Api(host, "a")
+    services = "/api/v1/namespaces/default/services"
+    service = {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}], "clusterIP": "10.96.7.7"}}
+    api("POST", MAPS, {"metadata": {"name": "before"}, "data": {"k": "old"}})
+    with full_disk(host.health()["pid"]):
+        for refused in (
+            api("POST", MAPS, {"metadata": {"name": "during"}}),
+            api("POST", services, service),
+            api("PATCH", f"{MAPS}/before", {"data": {"k": "new"}}, {"Content-Type": "application/merge-patch+json"}),
+            api("DELETE", f"{MAPS}/before"),
+        ):
+            assert (refused[0], refused[1]["kind"], refused[1]["reason"]) == (500, "Status", "InternalError")
+            assert re.search(FULL, refused[1]["message"])
+            assert "nothing was changed" in refused[1]["message"]
+        for work in (lambda: host.create("b", TOPOLOGY), lambda: host.snapshot("a"), lambda: host.delete("a")):
+            with pytest.raises(HostError, match=FULL):
+                work()
+        assert host.status("b") is None
+        assert api("GET", f"{MAPS}/before")[1]["data"] == {"k": "old"}
+        assert api("GET", f"{MAPS}/during")[0] == 404
+    assert api("POST", services, service)[0] == 201  # its address was not taken by the refused one
+    assert api("DELETE", f"{MAPS}/before")[0] == 200
+    assert host.create("b", TOPOLOGY)["id"] == "b"
+    assert "Traceback" not in (home / "host.log").read_text()
+
+
+def test_a_host_that_cannot_write_at_all_says_so_in_one_sentence(home: Path) -> None:
+    with full_disk(os.getpid()), pytest.raises(HostError, match=r"cannot write in .*; free some space") as caught:
+        launcher.connect(home)
+    assert "\n" not in str(caught.value)
+    assert launcher.connect(home).clusters() == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(b"BREW %s HTTP/1.1\r\n\r\n", 405), (b"GET / HTTP/1.1\r\nno header\r\n\r\n", 400)]
+)
+def test_http_that_nobody_understands_is_answered_with_a_status(home: Path, sent: bytes, status: int) -> None:
+    host = launcher.connect(home)
+    address = host.url.removeprefix("https://").split(":")
+    context = ssl.create_default_context(cadata=host.ca)
+    with (
+        socket.create_connection((address[0], int(address[1])), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=address[0]) as connection,
+    ):
+        connection.sendall(sent.replace(b"%s", MAPS.encode()))
+        response = HTTPResponse(connection)
+        response.begin()
+        body = json.loads(response.read())
+    assert (response.status, body["kind"], body["code"]) == (status, "Status", status)
+    assert "Traceback" not in (home / "host.log").read_text()

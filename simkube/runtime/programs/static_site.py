@@ -1,20 +1,14 @@
-"""Servers of static files: nginx, httpd (Apache), busybox httpd. Configuration files beyond ``listen`` and ``root``
-are not read.
-"""
+"""Servers of static files: httpd (Apache) and busybox httpd, as their images come. Configuration files are not read."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from simkube.clock import Future
-from simkube.proxy.ports import Listener
 from simkube.runtime import httptext, signals
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
 from simkube.runtime.files import Directory, FileError, FileSystem
 from simkube.runtime.process import Process
-from simkube.runtime.procfs import KERNEL
 from simkube.runtime.programs.serving import listen, stop_request
 
 
@@ -26,78 +20,6 @@ class Site:
     server: str
     error_page: str
     index: tuple[str, ...] = ("index.html",)
-
-
-async def nginx(process: Process) -> int:
-    """nginx in the foreground: serves each ``server`` of conf.d with its ``listen`` and ``root``."""
-    arguments = process.argv[1:]
-    version = process.env.get("NGINX_VERSION", "")
-    if arguments in (["-v"], ["-V"]):
-        await process.err(f"nginx version: nginx/{version}\n")
-        return 0
-    text = " ".join(arguments)
-    if "daemon off" not in text:
-        if arguments[:1] == ["-t"]:
-            return await _configuration_test(process)
-        if arguments:
-            await process.err(f"nginx: the arguments {text!r} are not simulated; use -g 'daemon off;', -t or -v\n")
-            return 1
-    listeners = []
-    for site, ports in _nginx_sites(process, version):
-        for port in ports:
-            try:
-                listeners.append(listen(process, port, _Serving(process, site).serve))
-            except FileError as error:
-                await _notice(process, "emerg", f"bind() to 0.0.0.0:{port} failed (98: {error.strerror})")
-                return 1
-    for line in ('using the "epoll" event method', f"nginx/{version}", f"OS: Linux {KERNEL}", "start worker processes"):
-        await _notice(process, "notice", line)
-    asked = stop_request(process, (signals.QUIT, signals.TERM, signals.INT))
-    process.handlers[signals.HUP] = None
-    number = await asked
-    await _notice(process, "notice", f"signal {number} (SIG{signals.NAMES[number]}) received, exiting")
-    for listener in listeners:
-        listener.close()
-    if number == signals.QUIT:
-        await _all_drained(listeners)
-    return 0
-
-
-async def _all_drained(listeners: list[Listener]) -> None:
-    for listener in listeners:
-        await listener.drained()
-
-
-async def _notice(process: Process, level: str, text: str) -> None:
-    when = datetime.fromtimestamp(process.container.clock.now(), UTC).strftime("%Y/%m/%d %H:%M:%S")
-    await process.err(f"{when} [{level}] {process.pid}#{process.pid}: {text}\n")
-
-
-async def _configuration_test(process: Process) -> int:
-    await process.err("nginx: the configuration file /etc/nginx/nginx.conf syntax is ok\n")
-    await process.err("nginx: configuration file /etc/nginx/nginx.conf test is successful\n")
-    return 0
-
-
-def _nginx_sites(process: Process, version: str) -> list[tuple[Site, list[int]]]:
-    files = process.container.files
-    page = (
-        "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
-        f"<hr><center>nginx/{version}</center>\r\n</body>\r\n</html>\r\n"
-    )
-    found = []
-    try:
-        names = [name for name in files.entries("/etc/nginx/conf.d") if name.endswith(".conf")]
-    except FileError:
-        names = []
-    for name in names:
-        text = re.sub(r"#[^\n]*", "", files.read(f"/etc/nginx/conf.d/{name}").decode("utf-8", "replace"))[:65536]
-        for block in text.split("server {")[1:]:
-            ports = [int(port) for port in re.findall(r"\blisten\s+(?:[\d.]+:)?(\d{1,5})\b", block)]
-            roots = re.findall(r"\broot\s+([^\s;]+)", block)
-            site = Site(roots[0] if roots else "/usr/share/nginx/html", f"nginx/{version}", page)
-            found.append((site, sorted(set(ports)) or [80]))
-    return found
 
 
 async def apache(process: Process) -> int:
@@ -146,13 +68,11 @@ class _Serving:
         if request.method == "HEAD":
             response = HTTPResponse(response.status, response.headers)
         if self._logs:
-            agent = request.headers.get("user-agent", "-").replace('"', "\\x22")
             when = httptext.log_date(self._process.container.clock.now())
             line = (
                 f'{peer} - - [{when}] "{request.method} {request.path} HTTP/1.1" {response.status} {len(response.body)}'
             )
-            tail = f' "-" "{agent}" "-"\n' if self._site.server.startswith("nginx") else "\n"
-            self._process.container.log.write("stdout", (line + tail).encode())
+            self._process.container.log.write("stdout", f"{line}\n".encode())
         return response
 
     def _answer(self, request: HTTPRequest) -> HTTPResponse:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from simkube.runtime.applets.table import APPLETS
 from simkube.runtime.process import Program
+from simkube.runtime.programs.nginx.main import nginx
 from simkube.runtime.programs.small_servers import agnhost, http_echo, pause, python
-from simkube.runtime.programs.static_site import apache, nginx
+from simkube.runtime.programs.static_site import apache
 
 PROGRAMS: dict[str, Program] = {
     **APPLETS,

@@ -30,6 +30,18 @@ _PUT_ASIDE = "/etc/kubernetes/stopped-by-kindling"
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """What STOP_COMPONENT can name: the static pods of a kubeadm control plane."""
 
+_FOLLOW_ADDRESS = r"""
+flags=/var/lib/kubelet/kubeadm-flags.env
+address=$(ip -4 -o addr show dev eth0 | awk '{ split($4, part, "/"); print part[1]; exit }')
+grep -q -- "--node-ip=[0-9]" $flags || exit 0
+grep -q -- "--node-ip=$address[^0-9.]" $flags && exit 0
+sed -i -E "s/--node-ip=[0-9.]+/--node-ip=$address/" $flags
+for attempt in $(seq 100); do systemctl restart kubelet 2> /dev/null && exit 0; sleep 0.2; done
+exit 1
+"""
+"""Docker may give a node that is started again another address, and its pods are reached through the one its kubelet
+reports. Node images differ in whether they see to that themselves."""
+
 
 def connect() -> docker.DockerClient:
     """A client of the Docker engine; :class:`ProviderUnavailable` when none answers."""
@@ -118,6 +130,8 @@ class Nodes:
             node.unpause()
         elif fault is Fault.START_NODE and node.status != "running":
             node.start()
+            if node.labels.get(ROLE_LABEL) == "worker":
+                _run(node, ["sh", "-c", _FOLLOW_ADDRESS])
 
     def _component_fault(self, fault: Fault, component: str) -> None:
         """Take a static pod's manifest away from the kubelet (and wait until it has stopped), or give it back."""

@@ -1,7 +1,8 @@
 """Selectors as objects carry them: ``LabelSelector`` and ``NodeSelector``, matched against labels.
 
-The string form of the query parameters is the API server's business. It refuses an operator it does not know by
-matching nothing, which is what an invalid selector matches in Kubernetes; the API server has refused it long before.
+The API server reads the string form of query parameters into requirements of the same form (:func:`holds`). This
+refuses an operator it does not know by matching nothing, which is what an invalid selector matches in Kubernetes; the
+API server has refused it long before.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def matches(selector: Mapping[str, Any] | None, labels: Labels | None) -> bool:
     wanted = selector.get("matchLabels") or {}
     if any(labels.get(key) != value for key, value in wanted.items()):
         return False
-    return all(_requirement(each, labels) for each in selector.get("matchExpressions") or ())
+    return all(holds(each, labels) for each in selector.get("matchExpressions") or ())
 
 
 def matches_set(wanted: Labels | None, labels: Labels | None) -> bool:
@@ -40,12 +41,13 @@ def matches_node_term(term: Mapping[str, Any], labels: Labels | None, name: str)
     fields: Sequence[Mapping[str, Any]] = term.get("matchFields") or ()
     if not expressions and not fields:
         return False
-    if not all(_requirement(each, labels or {}) for each in expressions):
+    if not all(holds(each, labels or {}) for each in expressions):
         return False
-    return all(_requirement(each, {"metadata.name": name}) for each in fields)
+    return all(holds(each, {"metadata.name": name}) for each in fields)
 
 
-def _requirement(requirement: Mapping[str, Any], labels: Labels) -> bool:
+def holds(requirement: Mapping[str, Any], labels: Labels) -> bool:
+    """Whether one requirement (``key``, ``operator``, ``values``) is met."""
     key, operator = requirement.get("key", ""), requirement.get("operator", "")
     values = requirement.get("values") or ()
     match operator:

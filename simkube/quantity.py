@@ -1,33 +1,91 @@
-"""Amounts of resources: ``500m``, ``1.5``, ``64Mi``, ``2e3``.
+"""Amounts of resources (``500m``, ``64Mi``, ``1e3``): their values, and the one form in which each is stored.
 
-Kept exact, as integers of a thousandth of the unit, rounded up as ``resource.Quantity.MilliValue`` does. It refuses
-what is not a quantity with ``ValueError``; how a person wrote it is not kept.
+The grammar and the canonical form are those of ``k8s.io/apimachinery/pkg/api/resource``: no fraction, the largest
+suffix that loses nothing, ``0.5`` is ``500m`` and ``1024Mi`` is ``1Gi``. Digits beyond nano are rounded up.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from decimal import ROUND_CEILING, Decimal
-from functools import lru_cache
+from fractions import Fraction
+from math import ceil
 
-_QUANTITY = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?[0-9]{1,3})?")
-
-_FACTORS = {
-    "": Decimal(1),
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", 1)},
-    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
-}
+FORMAT = re.compile(r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$", re.ASCII)
+_NUMBER = re.compile(r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)$", re.ASCII)
+_EXPONENT = re.compile(r"^[eE][+-]?[0-9]{1,3}$", re.ASCII)
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+_DECIMAL_POWER = {suffix: power for power, suffix in _DECIMAL.items()}
+_LONGEST = 128
 
 
-@lru_cache(maxsize=4096)
+class QuantityError(ValueError):
+    """Not a quantity; the message is apimachinery's."""
+
+
+@functools.lru_cache(maxsize=4096)
+def canonical(text: str) -> str:
+    """The stored form of a quantity: ``canonical("0.5") == "500m"``. QuantityError when it is none."""
+    number, suffix = _split(text)
+    value = number * _factor(suffix)
+    if suffix in _BINARY[1:] and abs(value) >= 1024 and value.denominator == 1:
+        return _binary(value.numerator)
+    return _decimal(value, exponent=_EXPONENT.match(suffix) is not None)
+
+
+def parse(text: str) -> Fraction:
+    """The exact value of a quantity; QuantityError when it is none."""
+    number, suffix = _split(text)
+    return number * _factor(suffix)
+
+
+@functools.lru_cache(maxsize=4096)
 def milli(quantity: str | int | float) -> int:
-    """A quantity in thousandths: ``milli("500m") == 500``, ``milli("1Ki") == 1024000``; ``ValueError`` otherwise."""
-    found = _QUANTITY.fullmatch(str(quantity))
-    if found is None:
-        raise ValueError(f"{quantity!r} is not a quantity such as 500m, 2 or 64Mi")
-    number, suffix = found[1], found[2] or ""
-    factor = _FACTORS[suffix] if suffix in _FACTORS else Decimal(10) ** int(suffix[1:])
-    return int((Decimal(number) * factor * 1000).to_integral_value(ROUND_CEILING))
+    """A quantity in thousandths, rounded up (``resource.Quantity.MilliValue``): ``milli("1Ki") == 1024000``."""
+    return ceil(parse(str(quantity)) * 1000)
+
+
+def _factor(suffix: str) -> Fraction:
+    if suffix in _BINARY[1:]:
+        return Fraction(1024) ** _BINARY.index(suffix)
+    power = int(suffix[1:]) if _EXPONENT.match(suffix) else _DECIMAL_POWER[suffix]
+    return Fraction(10) ** power
+
+
+def _split(text: str) -> tuple[Fraction, str]:
+    match = FORMAT.match(text)
+    if match is None or len(text) > _LONGEST:
+        raise QuantityError(f"quantities must match the regular expression '{FORMAT.pattern}'")
+    number, suffix = match.groups()
+    if not _NUMBER.match(number):
+        raise QuantityError(f"quantities must match the regular expression '{FORMAT.pattern}'")
+    if suffix not in _BINARY and suffix not in _DECIMAL_POWER and not _EXPONENT.match(suffix):
+        raise QuantityError("unable to parse quantity's suffix")
+    return Fraction(number), suffix
+
+
+def _binary(value: int) -> str:
+    power = 0
+    while power < len(_BINARY) - 1 and value % 1024 == 0:
+        value //= 1024
+        power += 1
+    return f"{value}{_BINARY[power]}"
+
+
+def _decimal(value: Fraction, exponent: bool = False) -> str:
+    scaled = value * 10**9
+    whole = scaled.numerator if scaled.denominator == 1 else _away_from_zero(scaled)
+    if whole == 0:
+        return "0"
+    power = -9
+    while whole % 1000 == 0 and power < 18:
+        whole //= 1000
+        power += 3
+    if exponent:
+        return f"{whole}e{power}" if power else str(whole)
+    return f"{whole}{_DECIMAL[power]}"
+
+
+def _away_from_zero(value: Fraction) -> int:
+    return ceil(value) if value > 0 else -ceil(-value)

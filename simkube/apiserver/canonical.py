@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.apiserver import quantity
+from simkube import quantity
 from simkube.apiserver.schema import Field, Type, definitions
 from simkube.client import Obj
 

@@ -7,16 +7,17 @@ only fields that the resource offers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from simkube.client import Obj
 from simkube.errors import bad_request
+from simkube.labels import holds
 
 Matcher = Callable[[Obj], bool]
-Labels = Mapping[str, str]
-_Requirement = Callable[[Labels], bool]
+Requirement = Mapping[str, Any]
+"""One requirement of a selector, as :func:`simkube.labels.holds` reads it."""
 
 _TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
 _WORDS = "in, notin, =, ==, !=, gt, lt"
@@ -36,7 +37,7 @@ class _Parser:
         self._at += 1
         return word
 
-    def requirements(self) -> list[_Requirement]:
+    def requirements(self) -> list[Requirement]:
         found = []
         while self.peek():
             found.append(self._requirement())
@@ -49,23 +50,23 @@ class _Parser:
                 raise bad_request("found '', expected: identifier after ','")
         return found
 
-    def _requirement(self) -> _Requirement:
+    def _requirement(self) -> Requirement:
         if self.peek() == "!":
             self.take()
-            return _absent(self._key())
+            return _requirement(self._key(), "DoesNotExist")
         key = self._key()
         operator = self.peek()
         if operator in ("", ","):
-            return _present(key)
+            return _requirement(key, "Exists")
         self.take()
         if operator in ("=", "=="):
-            return _among(key, {self._value(key)})
+            return _requirement(key, "In", [self._value(key)])
         if operator == "!=":
-            return _not_among(key, {self._value(key)})
+            return _requirement(key, "NotIn", [self._value(key)])
         if operator == "in":
-            return _among(key, self._values())
+            return _requirement(key, "In", self._values())
         if operator == "notin":
-            return _not_among(key, self._values())
+            return _requirement(key, "NotIn", self._values())
         if operator in (">", "gt", "<", "lt"):
             return _compared(key, operator, self._value(key))
         raise bad_request(f"unable to parse requirement: found '{operator}', expected: {_WORDS}")
@@ -109,38 +110,18 @@ _BAD_VALUE = (
 )
 
 
-def _present(key: str) -> _Requirement:
-    return lambda labels: key in labels
+def _requirement(key: str, operator: str, values: Iterable[str] = ()) -> Requirement:
+    return {"key": key, "operator": operator, "values": tuple(values)}
 
 
-def _absent(key: str) -> _Requirement:
-    return lambda labels: key not in labels
-
-
-def _among(key: str, values: set[str]) -> _Requirement:
-    return lambda labels: labels.get(key) in values
-
-
-def _not_among(key: str, values: set[str]) -> _Requirement:
-    return lambda labels: labels.get(key) not in values
-
-
-def _compared(key: str, operator: str, value: str) -> _Requirement:
+def _compared(key: str, operator: str, value: str) -> Requirement:
     try:
-        bound = int(value)
+        int(value)
     except ValueError:
         raise bad_request(
             f"unable to parse requirement: values[0][{key}]: for 'Gt', 'Lt' operators, the value must be an integer"
         ) from None
-
-    def holds(labels: Labels) -> bool:
-        try:
-            number = int(labels.get(key, ""))
-        except ValueError:
-            return False
-        return number > bound if operator in (">", "gt") else number < bound
-
-    return holds
+    return _requirement(key, "Gt" if operator in (">", "gt") else "Lt", (value,))
 
 
 def _everything(_: Obj) -> bool:
@@ -156,7 +137,7 @@ def label_matcher(selector: str) -> Matcher:
 
     def matches(obj: Obj) -> bool:
         labels = obj["metadata"].get("labels") or {}
-        return all(requirement(labels) for requirement in requirements)
+        return all(holds(requirement, labels) for requirement in requirements)
 
     return matches
 

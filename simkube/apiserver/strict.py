@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from simkube.apiserver import quantity
+from simkube import quantity
 from simkube.apiserver.golang import kind_of, quote, reflect_kind
 from simkube.apiserver.gotypes import GO_TYPES
 from simkube.apiserver.schema import GVK, Type, definitions

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from simkube.apiserver.field import Errors
-from simkube.apiserver.quantity import QuantityError, parse
 from simkube.apiserver.validation.metadata import dns_label, qualified_name
 from simkube.apiserver.validation.services import is_port, port_name
 from simkube.client import Obj
+from simkube.quantity import QuantityError, parse
 
 _PULL = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")

@@ -82,5 +82,5 @@ def test_quantities(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "abc", "1 Gi", "1GiB", "1e9999"])
 def test_what_is_no_quantity(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a quantity"):
+    with pytest.raises(ValueError, match=r"quantities must match|unable to parse quantity"):
         milli(text)

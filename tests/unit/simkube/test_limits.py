@@ -1,0 +1,53 @@
+"""What operators are told of a simulated cluster's limits is what the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from simkube import sharing
+from simkube.apiserver import body, http, watch, watching
+from simkube.apiserver.streams import limits as streams
+from simkube.host.tenants import MOST_CLUSTERS
+from simkube.runtime.container import MAX_PROCESSES
+from simkube.store import WINDOW, Limits
+
+OPERATING = Path(__file__).resolve().parents[3] / "docs" / "operating.md"
+MIB = 2**20
+
+LIMITS = {
+    "objects": f"{Limits().objects}",
+    "bytes of objects": f"{Limits().bytes / MIB:g} MiB",
+    "changes a watch may begin behind": f"{WINDOW}",
+    "watches at a time": f"{watching.MOST_WATCHES}",
+    "changes a watch may be behind before it is ended": f"{watch.MOST_WAITING}",
+    "bytes of one request's body": f"{body.MOST_BYTES / MIB:g} MiB",
+    "bytes of one request's body as YAML": f"{body.MOST_YAML_BYTES / MIB:g} MiB",
+    "values in one request's body": f"{body.MOST_VALUES}",
+    f"large bodies (from {http.LARGE / 1024:g} KiB) read at a time": f"{http.MOST_LARGE}",
+    "requests that wait for their turn": f"{sharing.MOST_WAITING}",
+    "exec and attach at a time": f"{streams.MOST['exec']}",
+    "followed logs at a time": f"{streams.MOST['log']}",
+    "proxied requests at a time": f"{streams.MOST['proxy']}",
+    "bytes that wait for slow readers of streams": f"{streams.BUFFERS / MIB:g} MiB",
+    "processes of one container": f"{MAX_PROCESSES}",
+    "loop time at once, before it counts as a flood": f"{sharing.BURST:g} s",
+    "part of the loop that floods share while others are active": f"{100 * sharing.DEBTORS:g} %",
+    "longest delay of one piece of a flood's work": f"{sharing.MOST_DELAY:g} s",
+}
+
+
+def section() -> str:
+    return (
+        OPERATING.read_text(encoding="utf-8").partition("## Limits of a simulated cluster\n")[2].partition("\n## ")[0]
+    )
+
+
+def test_the_table_of_limits_is_the_code() -> None:
+    rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", section(), re.MULTILINE))
+    rows.pop("limit, per cluster")
+    assert rows == LIMITS
+
+
+def test_the_most_clusters_of_a_host_are_named() -> None:
+    assert f"One host holds {MOST_CLUSTERS} clusters." in section()

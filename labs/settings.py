@@ -36,7 +36,6 @@ class Settings:
     ``kind_binary`` KIND_BINARY, ``kubectl`` KINDLING_KUBECTL: programs ("" or a path; default: found on PATH).
     ``kind_node_image`` KIND_NODE_IMAGE: node image ("": kind's own default).
     ``web_image_base`` KINDLING_WEB_IMAGE_BASE: base image the labs' own web image is built from.
-    ``simulated_speed`` KINDLING_SIMULATED_SPEED: seconds of simulated time per second (1 is real time).
     """
 
     home: Path
@@ -55,12 +54,16 @@ class Settings:
     kubectl: str = "kubectl"
     kind_node_image: str = ""
     web_image_base: str = "python:3.13-slim"
-    simulated_speed: float = 1.0
 
     @property
     def locks(self) -> Path:
         """Where processes lock sessions against each other."""
         return self.home / "locks"
+
+    @property
+    def sessions(self) -> Path:
+        """Where the command keeps each session's kubeconfig for the shells it opens."""
+        return self.home / "sessions"
 
     @property
     def log_file(self) -> Path:
@@ -102,7 +105,6 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         kubectl=env.get("KINDLING_KUBECTL") or find_kubectl(),
         kind_node_image=env.get("KIND_NODE_IMAGE", ""),
         web_image_base=env.get("KINDLING_WEB_IMAGE_BASE") or "python:3.13-slim",
-        simulated_speed=_number(env, "KINDLING_SIMULATED_SPEED", 1.0, 0.01, 1000),
     )
 
 

@@ -23,10 +23,11 @@ __all__ = ["create_app"]
 MAX_REQUEST_BYTES = 1024 * 1024
 
 
-def create_app(kindling_or_settings: Kindling | Settings | None = None) -> Flask:
+def create_app(kindling_or_settings: Kindling | Settings | None = None, streams: Streams | None = None) -> Flask:
     """The site over these services; settings are read from the environment when nothing is given.
 
-    Services are opened here (the database is made when needed); clusters are not touched before somebody asks.
+    ``streams`` holds the live pages, for who wants to end them. Services are opened here (the database is made when
+    needed); clusters are not touched before somebody asks.
     """
     if kindling_or_settings is None:
         kindling_or_settings = load()
@@ -47,7 +48,7 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None) -> Flask
         RATELIMIT_HEADERS_ENABLED=True,
     )
     progress = Progress(kindling.records, kindling.sessions.now)
-    install(app, Site(kindling, Library(settings.courses), progress, Streams(), Offers(kindling.providers)))
+    install(app, Site(kindling, Library(settings.courses), progress, streams or Streams(), Offers(kindling.providers)))
     CSRFProtect(app)
     security.protect(app, settings)
     formats.register(app)

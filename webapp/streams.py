@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-MAX_STREAMS = 20
+MAX_STREAMS = 64
 FAST_SECONDS = 0.25
 SLOW_SECONDS = 1.5
 BEAT_SECONDS = 15.0

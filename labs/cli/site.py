@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 EVERY = 5.0  # seconds between two looks at all sessions
-THREADS = 32  # pages that stream progress hold one each
+THREADS = 32  # that answer, beyond those that live pages hold (one each)
 LINK_MINUTES = 60.0
 
 
@@ -81,9 +81,14 @@ def _bind(found: Settings) -> socket.socket:
 
 def _serve(found: Settings, bound: socket.socket) -> None:
     from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it carries no types
+    from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # it carries no types
+
+    from webapp import create_app
+    from webapp.streams import MAX_STREAMS, Streams
 
     ending = threading.Event()
     opened: list[Kindling] = []
+    streams = Streams()
 
     def begin(worker: Any) -> None:
         del worker
@@ -95,13 +100,24 @@ def _serve(found: Settings, bound: socket.socket) -> None:
         for services in opened:
             services.close()
 
+    class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no types
+        """Ends live pages as soon as it is told to stop; they would hold it up until they were killed."""
+
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            streams.close()
+            super().handle_exit(sig, frame)
+
+        def handle_quit(self, sig: int, frame: Any) -> None:
+            streams.close()
+            super().handle_quit(sig, frame)
+
     class Site(BaseApplication):  # type: ignore[misc]  # gunicorn carries no types
         def load_config(self) -> None:
             options = {
                 "bind": [f"fd://{bound.fileno()}"],
-                "worker_class": "gthread",
+                "worker_class": Worker,
                 "workers": 1,
-                "threads": THREADS,
+                "threads": THREADS + MAX_STREAMS,
                 "timeout": 0,
                 "graceful_timeout": 5,
                 "loglevel": "warning",
@@ -113,9 +129,7 @@ def _serve(found: Settings, bound: socket.socket) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Flask:
-            from webapp import create_app
-
             opened.append(bootstrap(found))
-            return create_app(opened[0])
+            return create_app(opened[0], streams)
 
     Site().run()

@@ -59,7 +59,7 @@ def kubectl(lab: str, arguments: Sequence[str], learner: str | None) -> None:
 def write_kubeconfig(services: Kindling, session: SessionView) -> Path:
     """The learner's kubeconfig as a file of mode 0600 in a folder of mode 0700."""
     text = services.sessions.kubeconfig(session.id, session.learner)
-    folder = services.settings.home / "sessions" / session.id
+    folder = services.settings.sessions / session.id
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path, fresh = folder / "kubeconfig", folder / f"kubeconfig.{os.getpid()}"
     descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)

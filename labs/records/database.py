@@ -92,7 +92,7 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
-            _private_folder(Path(parsed.database).parent)
+            _private(Path(parsed.database))
             engine = create_engine(parsed, connect_args={"timeout": 30})
             event.listen(engine, "connect", _sqlite_settings)
             event.listen(engine, "begin", _begin)
@@ -120,11 +120,14 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _private_folder(folder: Path) -> None:
+def _private(database: Path) -> None:
+    """Make the file, for its owner only: it holds password hashes, and its folder may be open to others."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not database.exists():
+            os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
-        raise SettingsError(f"KINDLING_HOME cannot be used: {error.strerror} ({folder})") from error
+        raise SettingsError(f"KINDLING_HOME cannot be used: {error.strerror} ({database.parent})") from error
 
 
 @contextmanager

@@ -6,9 +6,11 @@ Level-triggered: what to do next is read from the rows every time, so that it do
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -30,7 +32,10 @@ KILLED = "the process that graded it ended before it had a verdict"
 
 @dataclass
 class Driver:
-    """Brings sessions where they are wanted. ``closing`` is asked whether this process is about to end."""
+    """Brings sessions where they are wanted. ``closing`` is asked whether this process is about to end.
+
+    ``kubeconfigs``: a folder per session, removed with its cluster.
+    """
 
     records: Database
     labs: Library
@@ -40,6 +45,7 @@ class Driver:
     now: Callable[[], datetime]
     closing: Callable[[], bool]
     attempt_seconds: float
+    kubeconfigs: Path
 
     def work(self, session: str, told: Callable[[], None], *, grade: bool) -> bool:
         """Do all that is wanted now; False when somebody else is at it. Attempts are graded only with ``grade``."""
@@ -156,6 +162,7 @@ class Driver:
             return False
         end = "expired" if row.desired == "expired" else "stopped"
         self._set(row.id, state=end, ended_at=row.ended_at or self.now())
+        shutil.rmtree(self.kubeconfigs / row.id, ignore_errors=True)
         self.locks.forget(row.id)
         told()
         return True

@@ -86,6 +86,7 @@ class SessionService:
             self.now,
             self._background.closing,
             self.settings.attempt_seconds,
+            self.settings.sessions,
         )
 
     # What a learner asks for

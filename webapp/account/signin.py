@@ -7,14 +7,15 @@ from urllib.parse import urlsplit
 from flask import Response, flash, redirect, request, session, url_for
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
-from flask_login import LoginManager, UserMixin, login_user
+from flask_login import LoginManager, UserMixin, current_user, login_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from labs.accounts import Account
 from webapp.site import kindling
 from webapp.trouble import answer, wants_json
 
-SIGN_IN_LIMIT = "10 per minute; 60 per hour"
+SIGN_IN_LIMIT = "10 per minute; 60 per hour"  # for one name from one address
+ADDRESS_LIMIT = "120 per minute; 1000 per hour"  # a whole class comes from one address, all at once
 manager = LoginManager()
 limiter = Limiter(get_remote_address)
 
@@ -27,6 +28,16 @@ class SignedIn(UserMixin):  # type: ignore[misc]  # flask_login has no types
 
     def get_id(self) -> str:
         return str(self.account.id)
+
+
+def tried_name() -> str:
+    """Whose limit an attempt to sign in counts against: the name's, at this address."""
+    return f"{get_remote_address()} {request.form.get('name', '').strip().lower()[:100]}"
+
+
+def own_name() -> str:
+    """Whose limit counts for who is signed in: their own."""
+    return f"account {current_user.get_id()}"
 
 
 def _load(user_id: str) -> SignedIn | None:

@@ -7,7 +7,7 @@ from flask_login import current_user, logout_user
 from werkzeug.wrappers import Response
 
 from labs.errors import Refused
-from webapp.account.signin import SIGN_IN_LIMIT, enter, limiter, safe_next
+from webapp.account.signin import ADDRESS_LIMIT, SIGN_IN_LIMIT, enter, limiter, own_name, safe_next, tried_name
 from webapp.guard import signed_in
 from webapp.site import kindling, me
 
@@ -24,7 +24,8 @@ def sign_in() -> Response | str:
 
 
 @blueprint.post("/sign-in")
-@limiter.limit(SIGN_IN_LIMIT)
+@limiter.limit(ADDRESS_LIMIT)
+@limiter.limit(SIGN_IN_LIMIT, key_func=tried_name)
 def sign_in_now() -> Response | str | tuple[str, int]:
     """Try a name and a password."""
     name, next_page = request.form.get("name", "").strip(), request.form.get("next", "")
@@ -38,7 +39,7 @@ def sign_in_now() -> Response | str | tuple[str, int]:
 
 
 @blueprint.get("/login/<token>")
-@limiter.limit(SIGN_IN_LIMIT)
+@limiter.limit(ADDRESS_LIMIT)
 def link(token: str) -> Response | str | tuple[str, int]:
     """A one-time link. Asking for its headers (as link previews do) does not use it up."""
     if request.method == "HEAD":
@@ -62,7 +63,7 @@ def sign_out() -> Response:
 
 
 @blueprint.route("/register", methods=["GET", "POST"])
-@limiter.limit(SIGN_IN_LIMIT, methods=["POST"])
+@limiter.limit(ADDRESS_LIMIT, methods=["POST"])
 def enrol() -> Response | str | tuple[str, int]:
     """A new account for somebody who has a class's join code, and a place in that class."""
     form = {key: request.form.get(key, "").strip() for key in ("name", "display_name", "email", "code")}
@@ -93,7 +94,7 @@ def profile() -> str:
 
 @blueprint.post("/profile/password")
 @signed_in
-@limiter.limit(SIGN_IN_LIMIT)
+@limiter.limit(SIGN_IN_LIMIT, key_func=own_name)
 def password() -> Response | tuple[str, int]:
     """A new password; the old one is asked for when there is one."""
     account, accounts = me(), kindling().accounts
@@ -112,7 +113,7 @@ def password() -> Response | tuple[str, int]:
 
 @blueprint.post("/join")
 @signed_in
-@limiter.limit("20 per minute")
+@limiter.limit("20 per minute", key_func=own_name)
 def join() -> Response:
     """Enter a class with its code."""
     try:

@@ -374,6 +374,18 @@ def test_doctor_says_what_is_missing(kindling: Command) -> None:
     assert "Labs can start on: simulated." in kindling.out
 
 
+def test_doctor_names_clusters_that_no_lab_uses(kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leftovers(self: MemoryProvider, known: set[str], prefix: str) -> list[str]:
+        return sorted(name for name in {*self.clusters(), "kindling-old-1"} - known if name.startswith(prefix))
+
+    assert kindling("start", "first") == 0
+    monkeypatch.setattr(MemoryProvider, "leftovers", leftovers, raising=False)
+    kindling("doctor")
+    said = "kindling-old-1 belongs to no lab of this home; if nobody else uses it, remove it"
+    assert f"{said}\n    simulated delete cluster --name kindling-old-1" in kindling.out
+    assert kindling.out.count("belongs to no lab") == 1
+
+
 def test_doctor_without_kubectl(kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KINDLING_KUBECTL", "/nowhere/kubectl")
     assert kindling("doctor") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 
 from labs.bootstrap import Kindling
 from tests.unit.webapp.conftest import LOCAL, Enter, Visitor, text_of
@@ -49,6 +50,16 @@ def test_a_wrong_password_is_refused_and_tried_only_so_often(visitor: Visitor, s
     tries = [visitor.post("/sign-in", {"name": "tom", "password": "wrong"}).status_code for _ in range(12)]
     assert tries[-1] == 429
     assert visitor.post("/sign-in", {"name": "tom", "password": PASSWORD}).status_code == 429
+
+
+def test_a_class_signs_in_at_once_from_one_address(app: Flask, services: Kindling) -> None:
+    services.accounts.register("tom", PASSWORD)
+    for number in range(12):
+        Visitor(app.test_client()).post("/sign-in", {"name": "nobody", "password": str(number)})
+    for number in range(30):
+        token = services.accounts.login_link(services.accounts.ensure(f"learner-{number}").name)
+        assert Visitor(app.test_client()).get(f"/login/{token}").status_code == 302
+    assert Visitor(app.test_client()).post("/sign-in", {"name": "tom", "password": PASSWORD}).status_code == 302
 
 
 def test_signing_out_ends_it(enter: Enter) -> None:

@@ -1,0 +1,76 @@
+"""The site as it is really served: a process, threads, live pages that stay open, and an end that does not wait."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+MAIN = "import sys; from labs.cli.main import main; sys.argv = ['kindling', 'up', '--port', '0']; main()"
+
+
+class Served:
+    """A site of its own; ``link`` is the path that signs in."""
+
+    def __init__(self, home: Path) -> None:
+        environment = {**os.environ, "KINDLING_HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", MAIN], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        said = ""
+        while "Ctrl-C" not in said:
+            line = self.process.stdout.readline()
+            assert line, self.process.communicate()
+            said += line
+        found = re.search(r"http://127\.0\.0\.1:(\d+)(/login/\S+)", said)
+        assert found, said
+        self.port, self.link = int(found[1]), found[2]
+        self._connections: list[http.client.HTTPConnection] = []
+        self._answers: list[http.client.HTTPResponse] = []
+
+    def get(self, path: str, cookie: str = "") -> http.client.HTTPResponse:
+        """The answer, its body unread."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        self._connections.append(connection)
+        connection.request("GET", path, headers={"Cookie": cookie})
+        answer = connection.getresponse()
+        self._answers.append(answer)
+        return answer
+
+    def close(self) -> None:
+        """End it, whatever it is at."""
+        for one in (*self._answers, *self._connections):
+            one.close()
+        self.process.kill()
+        self.process.communicate(timeout=30)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    site = Served(tmp_path / "home")
+    yield site
+    site.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_a_class_with_a_page_open_each_is_served_and_the_end_does_not_wait(served: Served, how: signal.Signals) -> None:
+    signed_in = served.get(served.link)
+    cookie = (signed_in.headers["Set-Cookie"] or "").partition(";")[0]
+    live = [served.get("/labs/pods/events", cookie) for _ in range(30)]
+    assert {answer.status for answer in live} == {200}
+    assert [answer.readline() for answer in live] == [b"retry: 2000\n"] * 30
+    assert served.get("/labs/pods/", cookie).status == 200
+    began = time.monotonic()
+    served.process.send_signal(how)
+    assert served.process.wait(timeout=30) == 0
+    assert time.monotonic() - began < 4

@@ -7,6 +7,7 @@ may be missing: the run fails instead.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from labs.clusters.provider import ClusterError, ClusterSpec, Handle, Provider
 from labs.clusters.registry import Providers
 from simkube.host import launcher
 
+THIS_RUN = secrets.token_hex(3)
+"""Two runs on one machine do not take each other's clusters."""
 NEED_THREE_NODES = {"self-healing"}
 IMAGES = ("kindling/web:1.0", "kindling/web:2.0", "busybox:1.35")
 
@@ -79,7 +82,7 @@ class SharedClusters:
 
 def shared_spec(topology: str = "single", setup: Sequence[Mapping[str, Any]] = ()) -> ClusterSpec:
     """What a test asks of :class:`SharedClusters`."""
-    return ClusterSpec(f"kindling-tests-{topology}", topology, IMAGES, setup, {"lab": "tests"})
+    return ClusterSpec(f"kindling-tests-{THIS_RUN}-{topology}", topology, IMAGES, setup, {"lab": "tests"})
 
 
 @pytest.fixture(scope="session")

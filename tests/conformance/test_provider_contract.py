@@ -17,7 +17,7 @@ from labs.clusters.provider import (
     Handle,
     Provider,
 )
-from tests.conftest import SharedClusters, Watched, shared_spec
+from tests.conftest import THIS_RUN, SharedClusters, Watched, shared_spec
 
 SETUP = [
     {
@@ -189,7 +189,7 @@ def test_a_fault_in_what_is_not_there_is_a_value_error(
 
 
 def test_a_creation_that_nobody_wants_any_more_leaves_nothing(provider: Provider) -> None:
-    spec = ClusterSpec("kindling-unwanted", "single", (), (), {})
+    spec = ClusterSpec(f"kindling-unwanted-{THIS_RUN}", "single", (), (), {})
     steps = _steps_of(provider)
     with pytest.raises(CreateCancelled):
         provider.create(spec, Cancelling(at=steps[1]))
@@ -203,7 +203,8 @@ def test_a_creation_that_nobody_wants_any_more_leaves_nothing(provider: Provider
 def _steps_of(provider: Provider) -> list[str]:
     """The steps a creation announces, learnt from one that is cancelled at the first."""
     looking = Cancelling()
+    looking_for = ClusterSpec(f"kindling-looking-{THIS_RUN}", "single", (), (), {})
     with pytest.raises(CreateCancelled):
-        provider.create(ClusterSpec("kindling-looking", "single", (), (), {}), looking)
-    provider.delete({"name": "kindling-looking"})
+        provider.create(looking_for, looking)
+    provider.delete({"name": looking_for.name})
     return looking.planned

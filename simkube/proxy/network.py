@@ -19,7 +19,7 @@ from simkube.clock import Clock, Future
 from simkube.proxy.ports import Listener, PortTable
 from simkube.runtime.cpu import CPU
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
-from simkube.runtime.files import Quota
+from simkube.runtime.nodes import Quota
 from simkube.runtime.process import RunQueue
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simkube.clock import Cancelled, Future, Task
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 
 if TYPE_CHECKING:
     from simkube.runtime.process import Process

@@ -7,7 +7,8 @@ here: only the owner's and the others' permission bits are looked at.
 from __future__ import annotations
 
 from simkube.runtime.cri import ContainerConfig
-from simkube.runtime.files import FileError, FileSystem
+from simkube.runtime.files import FileSystem
+from simkube.runtime.nodes import FileError
 
 _MOST_LINES = 200
 

@@ -15,8 +15,9 @@ from simkube.runtime import signals
 from simkube.runtime.cpu import CPU
 from simkube.runtime.cri import ContainerConfig, Image, StartError
 from simkube.runtime.executables import load, which
-from simkube.runtime.files import Directory, FileError, FileSystem, Quota
+from simkube.runtime.files import FileSystem
 from simkube.runtime.log import ContainerLog
+from simkube.runtime.nodes import Directory, FileError, Quota
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import mount_kernel_files
 from simkube.runtime.registry import ImageSpec

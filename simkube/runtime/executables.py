@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping, Sequence
 
-from simkube.runtime.files import File, FileError, FileSystem, join
+from simkube.runtime.files import FileSystem, join
+from simkube.runtime.nodes import File, FileError
 from simkube.runtime.process import Program
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

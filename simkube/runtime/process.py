@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from simkube.clock import Cancelled, Future, Task
 from simkube.runtime import signals
-from simkube.runtime.files import Device, FileError, Symlink, join, normal
+from simkube.runtime.files import join, normal
+from simkube.runtime.nodes import Device, FileError, Symlink
 from simkube.runtime.regex import RegexError
 from simkube.runtime.streams import BrokenPipe, NullStream, Stream, open_node
 

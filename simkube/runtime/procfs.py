@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simkube.runtime.files import Device, Directory, File, FileSystem, MountPoint, Quota, Symlink
+from simkube.runtime.files import FileSystem, MountPoint
+from simkube.runtime.nodes import Device, Directory, File, Quota, Symlink
 
 if TYPE_CHECKING:
     from simkube.runtime.container import SimContainer

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from simkube.runtime.cri import ImageError
-from simkube.runtime.files import Device, Directory, File, Symlink, share
+from simkube.runtime.nodes import Device, Directory, File, Symlink, share
 from simkube.runtime.reference import Reference
 
 PULL_SECONDS = 0.3

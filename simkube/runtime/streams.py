@@ -10,8 +10,8 @@ import errno
 from collections.abc import Callable
 
 from simkube.clock import Future
-from simkube.runtime.files import Device, File, FileError, Node, Quota
 from simkube.runtime.log import ContainerLog
+from simkube.runtime.nodes import Device, File, FileError, Node, Quota
 
 PIPE_SIZE = 64 * 1024
 CHUNK = 32 * 1024

@@ -9,19 +9,8 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simkube.runtime.files import (
-    NODE_COST,
-    Directory,
-    File,
-    FileError,
-    FileSystem,
-    MountPoint,
-    Node,
-    Quota,
-    Symlink,
-    normal,
-    tree_size,
-)
+from simkube.runtime.files import FileSystem, MountPoint, normal
+from simkube.runtime.nodes import NODE_COST, Directory, File, FileError, Node, Quota, Symlink, tree_size
 
 VOLUME_BYTES = 8 * 1024 * 1024
 

@@ -7,7 +7,8 @@ import tarfile
 
 from simkube.runtime.applets.options import Options, parse
 from simkube.runtime.applets.reading import content, open_operand
-from simkube.runtime.files import Directory, File, FileError, Node, Symlink, join, normal
+from simkube.runtime.files import join, normal
+from simkube.runtime.nodes import Directory, File, FileError, Node, Symlink
 from simkube.runtime.process import Process
 
 MAX_ARCHIVE = 8 * 1024 * 1024

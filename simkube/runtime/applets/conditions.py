@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simkube.runtime.applets.options import integer
-from simkube.runtime.files import Device, Directory, File, FileError, Node, Symlink
+from simkube.runtime.nodes import Device, Directory, File, FileError, Node, Symlink
 from simkube.runtime.process import Process
 
 MAX_WORDS = 200

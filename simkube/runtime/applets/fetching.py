@@ -9,7 +9,7 @@ from simkube.clock import TimedOut, within
 from simkube.runtime import httptext
 from simkube.runtime.applets.options import Options, integer, parse, seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 
 MAX_REDIRECTS = 20

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 
 from simkube.runtime.applets.options import Options, integer, name_of, parse
-from simkube.runtime.files import Directory, File, FileError, FileSystem, Node, Symlink
+from simkube.runtime.files import FileSystem
+from simkube.runtime.nodes import Directory, File, FileError, Node, Symlink
 from simkube.runtime.process import Process
 
 MAX_NODES = 5000

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from simkube.runtime import accounts
 from simkube.runtime.applets.options import Options, name_of, parse
-from simkube.runtime.files import Device, Directory, File, FileError, Node, Symlink
+from simkube.runtime.nodes import Device, Directory, File, FileError, Node, Symlink
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import KERNEL
 

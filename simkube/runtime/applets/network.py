@@ -9,7 +9,7 @@ from simkube.runtime import httptext, signals
 from simkube.runtime.applets.fetching import address_of
 from simkube.runtime.applets.options import integer, parse, seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.static_site import serve_folder
 

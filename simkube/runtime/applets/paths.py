@@ -12,7 +12,7 @@ from simkube.runtime.applets.options import integer, name_of, parse
 from simkube.runtime.applets.reading import complain_file, content, open_operand
 from simkube.runtime.executables import load
 from simkube.runtime.executables import which as find_executable
-from simkube.runtime.files import Device, Directory, File, FileError, Node, Symlink, tree_size
+from simkube.runtime.nodes import Device, Directory, File, FileError, Node, Symlink, tree_size
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import mounts_text
 from simkube.runtime.shell.patterns import Pattern

@@ -9,7 +9,7 @@ from simkube.runtime.applets.options import integer, name_of, parse, seconds_of
 from simkube.runtime.applets.paths import run_command
 from simkube.runtime.applets.reading import content, open_operand
 from simkube.runtime.executables import load, which
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process, Replace
 
 MAX_SLEEP = 10 * 365 * 86400.0

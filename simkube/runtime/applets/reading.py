@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from simkube.runtime.applets.options import name_of
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process
 from simkube.runtime.streams import Stream
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simkube.runtime.applets.options import Options, integer, name_of, parse
 from simkube.runtime.applets.reading import lines, open_operand
-from simkube.runtime.files import Directory, FileError
+from simkube.runtime.nodes import Directory, FileError
 from simkube.runtime.process import Process
 from simkube.runtime.regex import Regex, RegexError
 from simkube.runtime.streams import Stream

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from simkube.runtime.applets.options import parse
 from simkube.runtime.applets.reading import content, open_operand
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.regex import Regex, RegexError
 

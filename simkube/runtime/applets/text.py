@@ -6,7 +6,7 @@ from collections import deque
 
 from simkube.runtime.applets.options import integer, name_of, parse
 from simkube.runtime.applets.reading import chunks, content, lines, open_operand
-from simkube.runtime.files import File, FileError
+from simkube.runtime.nodes import File, FileError
 from simkube.runtime.process import Process
 from simkube.runtime.streams import FileStream, Stream
 

@@ -8,7 +8,7 @@ from simkube.clock import Future
 from simkube.proxy.ports import Serve
 from simkube.runtime import httptext, signals
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.serving import listen, stop_request
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from simkube.clock import Future
 from simkube.runtime import httptext, signals
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
-from simkube.runtime.files import Directory, FileError, FileSystem
+from simkube.runtime.files import FileSystem
+from simkube.runtime.nodes import Directory, FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.serving import listen, stop_request
 

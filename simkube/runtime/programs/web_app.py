@@ -13,7 +13,8 @@ from typing import Any
 from simkube.clock import Future, TimedOut, within
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
-from simkube.runtime.files import Directory, FileError, normal
+from simkube.runtime.files import normal
+from simkube.runtime.nodes import Directory, FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.probe import Probe
 from simkube.runtime.programs.serving import listen, stop_request

@@ -9,7 +9,8 @@ from simkube.clock import Future
 from simkube.runtime import signals
 from simkube.runtime.applets.conditions import evaluate_test
 from simkube.runtime.applets.printing import echo_text, printf_text
-from simkube.runtime.files import Directory, FileError, join, normal
+from simkube.runtime.files import join, normal
+from simkube.runtime.nodes import Directory, FileError
 from simkube.runtime.process import Exit
 from simkube.runtime.shell.interpreter import Interpreter, Jump
 from simkube.runtime.shell.parser import is_name

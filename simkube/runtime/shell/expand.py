@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simkube.runtime.files import Directory, FileError, join
+from simkube.runtime.files import join
+from simkube.runtime.nodes import Directory, FileError
 from simkube.runtime.shell.arithmetic import ArithmeticProblem, Evaluator
 from simkube.runtime.shell.parser import is_name
 from simkube.runtime.shell.patterns import Pattern, escape, has_magic

@@ -13,7 +13,7 @@ from typing import Any
 from simkube.clock import Future
 from simkube.runtime import signals
 from simkube.runtime.executables import load, which
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process, Program, Replace
 from simkube.runtime.shell.expand import Expander
 from simkube.runtime.shell.parser import Parser

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from simkube.runtime import signals
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process
 from simkube.runtime.shell.builtins import set_options
 from simkube.runtime.shell.interpreter import Interpreter, Jump

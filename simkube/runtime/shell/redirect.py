@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Replace
 from simkube.runtime.shell.syntax import Redirection
 from simkube.runtime.streams import BytesStream, Stream

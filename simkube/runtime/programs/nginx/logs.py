@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.nginx.configuration import LEVELS, Configuration, Settings
 from simkube.runtime.programs.nginx.syntax import Problem

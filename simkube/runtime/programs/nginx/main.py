@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simkube.proxy.ports import Listener
 from simkube.runtime import signals
-from simkube.runtime.files import FileError
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import KERNEL
 from simkube.runtime.programs.nginx import logs, proxying

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 from copy import copy
 
-from simkube.runtime.files import FileError, FileSystem
+from simkube.runtime.files import FileSystem
+from simkube.runtime.nodes import FileError
 from simkube.runtime.programs.nginx import syntax
 from simkube.runtime.programs.nginx.configuration import PREFIX, Configuration, Location, Server
 from simkube.runtime.programs.nginx.directives import (

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
-from simkube.runtime.files import Directory, File, FileError
+from simkube.runtime.nodes import Directory, File, FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.nginx import logs, proxying
 from simkube.runtime.programs.nginx.configuration import Configuration, Location, Server, Settings

@@ -68,7 +68,8 @@ def test_a_container_needs_its_image_on_the_node() -> None:
 
 @pytest.mark.parametrize("name", [f"{image}:{tag}" for image, tags in registry.known_images().items() for tag in tags])
 def test_every_image_can_be_built_and_its_programs_exist(name: str) -> None:
-    from simkube.runtime.files import File, FileSystem, Quota
+    from simkube.runtime.files import FileSystem
+    from simkube.runtime.nodes import File, Quota
     from simkube.runtime.programs.table import PROGRAMS
 
     spec = registry.find(reference.parse(name))

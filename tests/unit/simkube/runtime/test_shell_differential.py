@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from simkube.runtime.files import Directory
+from simkube.runtime.nodes import Directory
 from tests.unit.simkube.runtime.bench import Bench
 from tests.unit.simkube.runtime.scripts import SCRIPTS
 

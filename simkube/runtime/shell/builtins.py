@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from simkube.clock import Future
 from simkube.runtime import signals
 from simkube.runtime.applets.conditions import evaluate_test
 from simkube.runtime.applets.printing import echo_text, printf_text
 from simkube.runtime.files import join, normal
 from simkube.runtime.nodes import Directory, FileError
 from simkube.runtime.process import Exit
+from simkube.runtime.shell import jobs, variables
 from simkube.runtime.shell.interpreter import Interpreter, Jump
-from simkube.runtime.shell.parser import is_name
-from simkube.runtime.shell.state import ShellError, State
+from simkube.runtime.shell.state import ShellError
+from simkube.runtime.shell.variables import first_number, quote
 
 Builtin = Callable[[Interpreter, list[str]], Coroutine[Any, Any, int]]
-_OPTION_NAMES = {"errexit": "e", "nounset": "u", "xtrace": "x", "noglob": "f", "allexport": "a", "pipefail": "pipefail"}
 SPECIAL = frozenset(
     [
         ":",
@@ -36,19 +35,6 @@ SPECIAL = frozenset(
         "unset",
     ]
 )
-
-
-def set_options(state: State, option: str, name: str) -> str:
-    """Apply ``-eu``, ``+x``, ``-o pipefail``; the part that is not known, or ""."""
-    on = option[0] == "-"
-    letters = [letter for letter in option[1:] if letter != "o"]
-    for letter in [*letters, *([_OPTION_NAMES.get(name, name)] if "o" in option[1:] else [])]:
-        if letter in ("m", "h", "b"):
-            continue
-        if letter not in _OPTION_NAMES.values():
-            return letter
-        (state.options.add if on else state.options.discard)(letter)
-    return ""
 
 
 async def _true(shell: Interpreter, words: list[str]) -> int:
@@ -82,13 +68,9 @@ async def _dot(shell: Interpreter, words: list[str]) -> int:
         shell.functions -= 1
 
 
-def _count(words: list[str]) -> int:
-    return int(words[1]) if len(words) > 1 and words[1].isdecimal() and len(words[1]) < 6 else 1
-
-
 async def _break(shell: Interpreter, words: list[str]) -> int:
     if shell.loops:
-        raise Jump(words[0], min(max(1, _count(words)), shell.loops))
+        raise Jump(words[0], min(max(1, first_number(words)), shell.loops))
     return 0
 
 
@@ -132,73 +114,6 @@ async def _exec(shell: Interpreter, words: list[str]) -> int:
     return 0
 
 
-async def _export(shell: Interpreter, words: list[str]) -> int:
-    state = shell.state
-    group = state.exported if words[0] == "export" else state.readonly
-    arguments = [word for word in words[1:] if word != "-p"]
-    if not arguments:
-        for name in sorted(group):
-            await shell.process.out(f"{words[0]} {name}={quote(state.variables.get(name, ''))}\n")
-        return 0
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not is_name(name):
-            raise ShellError(f"{words[0]}: {name}: bad variable name")
-        if equals:
-            state.set(name, value)
-        group.add(name)
-    return 0
-
-
-def quote(text: str) -> str:
-    """``text`` in single quotes, as the shell could read it again."""
-    return "'" + text.replace("'", "'\\''") + "'"
-
-
-async def _local(shell: Interpreter, words: list[str]) -> int:
-    if not shell.state.locals:
-        raise ShellError("local: not in a function")
-    scope = shell.state.locals[-1]
-    for argument in words[1:]:
-        name, equals, value = argument.partition("=")
-        if not is_name(name):
-            raise ShellError(f"local: {name}: bad variable name")
-        scope.setdefault(name, shell.state.variables.get(name))
-        if equals:
-            shell.state.set(name, value)
-    return 0
-
-
-async def _set(shell: Interpreter, words: list[str]) -> int:
-    arguments = words[1:]
-    if not arguments:
-        for name, value in sorted(shell.state.variables.items()):
-            await shell.process.out(f"{name}={quote(value)}\n")
-        return 0
-    while arguments and len(arguments[0]) > 1 and arguments[0][0] in "-+":
-        option = arguments.pop(0)
-        if option == "--":
-            shell.state.positional = arguments
-            return 0
-        name = arguments.pop(0) if "o" in option and arguments else ""
-        unknown = set_options(shell.state, option, name)
-        if unknown:
-            raise ShellError(f"set: {option} {name}: option not simulated")
-    if arguments:
-        shell.state.positional = arguments
-    return 0
-
-
-async def _shift(shell: Interpreter, words: list[str]) -> int:
-    count = _count(words)
-    if count > len(shell.state.positional):
-        if shell.process.container.spec.flavour == "debian":
-            raise ShellError("shift: can't shift that many")
-        return 1
-    shell.state.positional = shell.state.positional[count:]
-    return 0
-
-
 async def _trap(shell: Interpreter, words: list[str]) -> int:
     traps, handlers = shell.state.traps, shell.process.handlers
     arguments = words[1:]
@@ -221,18 +136,6 @@ async def _trap(shell: Interpreter, words: list[str]) -> int:
             traps[signal] = action
             if signal:
                 handlers[signal] = shell.caught if action else None
-    return 0
-
-
-async def _unset(shell: Interpreter, words: list[str]) -> int:
-    functions = "-f" in words[1:2]
-    for name in words[1:]:
-        if name in ("-f", "-v"):
-            continue
-        if functions:
-            shell.state.functions.pop(name, None)
-        else:
-            shell.state.unset(name)
     return 0
 
 
@@ -286,99 +189,6 @@ async def _test(shell: Interpreter, words: list[str]) -> int:
     if problem:
         await shell.complain(f"{words[0]}: {problem}" if words[0] == "[" else f"test: {problem}")
     return result
-
-
-async def _read(shell: Interpreter, words: list[str]) -> int:
-    from simkube.clock import TimedOut, within
-    from simkube.runtime.shell.main import read_line
-
-    arguments, raw, timeout = words[1:], False, None
-    while arguments and arguments[0].startswith("-") and len(arguments[0]) > 1:
-        option = arguments.pop(0)
-        if option == "-r":
-            raw = True
-        elif option == "-p" and arguments:
-            await shell.process.err(arguments.pop(0))
-        elif option == "-t" and arguments and arguments[0].replace(".", "", 1).isdecimal():
-            timeout = float(arguments.pop(0)[:9])
-        else:
-            raise ShellError(f"read: {option}: option not simulated")
-    names = arguments or ["REPLY"]
-    for name in names:
-        if not is_name(name):
-            raise ShellError(f"read: {name}: bad variable name")
-    line = ""
-    try:
-        while True:
-            reading = read_line(shell.process)
-            more = await (reading if timeout is None else within(shell.process.container.clock, timeout, reading))
-            line += more or ""
-            if raw or not line.endswith("\\\n"):
-                break
-            line = line[:-2]
-    except TimedOut:
-        return 1
-    _assign_fields(shell, names, line.removesuffix("\n"), raw=raw)
-    return 0 if line.endswith("\n") else 1
-
-
-def _assign_fields(shell: Interpreter, names: list[str], line: str, *, raw: bool) -> None:
-    separators = shell.state.variables.get("IFS", " \t\n")
-    blanks = "".join(char for char in separators if char.isspace())
-    rest = _unescaped(line) if not raw and "\\" in line else line
-    rest = rest.strip(blanks) if blanks else rest
-    for name in names[:-1]:
-        cut = next((at for at, char in enumerate(rest) if char in separators), len(rest))
-        shell.state.set(name, rest[:cut])
-        hard = rest[cut : cut + 1] not in blanks
-        rest = rest[cut + 1 :] if hard else rest[cut:].lstrip(blanks)
-    shell.state.set(names[-1], rest)
-
-
-def _unescaped(line: str) -> str:
-    text, skip = [], False
-    for char in line:
-        if char == "\\" and not skip:
-            skip = True
-            continue
-        text.append(char)
-        skip = False
-    return "".join(text)
-
-
-async def _wait(shell: Interpreter, words: list[str]) -> int:
-    status = 0
-    wanted = words[1:]
-    pids = [int(word) if word.isdecimal() and len(word) < 9 else -1 for word in wanted] or list(shell.children)
-    for pid in pids:
-        child = shell.children.get(pid)
-        if child is None:
-            status = 127
-            continue
-        number = await _exit_or_signal(shell, child.exited)
-        if number:
-            return 128 + number
-        status = child.exited.result()
-        shell.children.pop(pid, None)
-    return status if wanted else 0
-
-
-async def _exit_or_signal(shell: Interpreter, exited: Future[int]) -> int:
-    """0 when the child has ended, or the number of the signal whose trap is to run."""
-    while not exited.done:
-        if shell.pending:
-            return shell.pending[0]
-        first: Future[None] = Future()
-        exited.when_done(lambda _, first=first: first.set(None))  # type: ignore[misc] # bound per iteration
-        shell.signalled.when_done(lambda _, first=first: first.set(None))  # type: ignore[misc] # as above
-        await first
-    return 0
-
-
-async def _kill(shell: Interpreter, words: list[str]) -> int:
-    from simkube.runtime.applets.processes import kill_command
-
-    return await kill_command(shell.process, words)
 
 
 async def _command(shell: Interpreter, words: list[str]) -> int:
@@ -438,13 +248,6 @@ async def _umask(shell: Interpreter, words: list[str]) -> int:
     return 0
 
 
-async def _jobs(shell: Interpreter, words: list[str]) -> int:
-    for at, (pid, child) in enumerate(list(shell.children.items()), 1):
-        if not child.exited.done:
-            await shell.process.out(f"[{at}] + Running  {pid} {' '.join(child.argv)}\n")
-    return 0
-
-
 async def _refused(shell: Interpreter, words: list[str]) -> int:
     await shell.complain(f"{words[0]}: not simulated")
     return 2
@@ -463,26 +266,26 @@ BUILTINS: dict[str, Builtin] = {
     "eval": _eval,
     "exec": _exec,
     "exit": _exit,
-    "export": _export,
+    "export": variables.run_export,
     "false": _false,
     "hash": _true,
-    "jobs": _jobs,
-    "kill": _kill,
-    "local": _local,
+    "jobs": jobs.run_jobs,
+    "kill": jobs.run_kill,
+    "local": variables.run_local,
     "printf": _printf,
     "pwd": _pwd,
-    "read": _read,
-    "readonly": _export,
+    "read": variables.run_read,
+    "readonly": variables.run_export,
     "return": _return,
-    "set": _set,
-    "shift": _shift,
+    "set": variables.run_set,
+    "shift": variables.run_shift,
     "test": _test,
     "times": _times,
     "trap": _trap,
     "true": _true,
     "type": _type,
     "umask": _umask,
-    "unset": _unset,
-    "wait": _wait,
+    "unset": variables.run_unset,
+    "wait": jobs.run_wait,
     **dict.fromkeys(["alias", "unalias", "bg", "fg", "getopts", "ulimit"], _refused),
 }

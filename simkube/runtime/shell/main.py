@@ -7,11 +7,11 @@ from collections.abc import Callable
 from simkube.runtime import signals
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process
-from simkube.runtime.shell.builtins import set_options
 from simkube.runtime.shell.interpreter import Interpreter, Jump
 from simkube.runtime.shell.parser import Parser
 from simkube.runtime.shell.state import ShellError, State
 from simkube.runtime.shell.syntax import Incomplete, NotSimulated, SyntaxProblem
+from simkube.runtime.shell.variables import set_options
 
 MAX_INPUT = 64 * 1024
 

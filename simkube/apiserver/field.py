@@ -20,7 +20,6 @@ DUPLICATE = "FieldValueDuplicate"
 FORBIDDEN = "FieldValueForbidden"
 NOT_FOUND = "FieldValueNotFound"
 TOO_LONG = "FieldValueTooLong"
-TOO_MANY = "FieldValueTooMany"
 
 
 def shown(value: Any) -> str:

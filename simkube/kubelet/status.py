@@ -12,8 +12,6 @@ from simkube.client import Obj
 from simkube.kubelet.containers import Run, stamp
 from simkube.kubelet.pod import Pod
 
-OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
-
 
 def _state(run: Run) -> dict[str, Any]:
     if run.hooking:

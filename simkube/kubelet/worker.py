@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 RESTART_DELAY = 1.0
 """Seconds until the kubelet has noticed that a container ended and starts it again (one PLEG relist)."""
-CRASH_SETTLE = 1.0
-"""Seconds an ended container shows how it ended before the back-off shows as CrashLoopBackOff."""
 PROPAGATION = 30.0
 """Seconds until a changed config map or secret is in the volumes: half of the real kubelet's sync period."""
 FORCED_GRACE = 1.0

@@ -113,7 +113,6 @@ class Network:
         self._sandboxes: dict[str, PodSandbox] = {}
         self._by_address: dict[str, NodeNet] = {}
         self._rules: dict[Target, Rule] = {}
-        self._service_addresses: frozenset[str] = frozenset()
         self._sticky: dict[tuple[str, Target], tuple[Target, float]] = {}
         self._random = random.Random(seed)  # noqa: S311 - load balancing, not secrets
 
@@ -150,16 +149,11 @@ class Network:
         if self._sandboxes.get(sandbox.ip) is sandbox:
             del self._sandboxes[sandbox.ip]
 
-    def sandbox_at(self, address: str) -> PodSandbox | None:
-        """The pod that has an address, or None."""
-        return self._sandboxes.get(address)
-
     # -- services --------------------------------------------------------------------------------------------------
 
     def program(self, rules: Mapping[Target, Rule]) -> None:
         """Replace every service rule (cluster IP or node address and port -> endpoints), as kube-proxy does."""
         self._rules = dict(rules)
-        self._service_addresses = frozenset(address for address, _ in rules)
         if self._sticky:
             now = self.clock.now()
             self._sticky = {key: kept for key, kept in self._sticky.items() if kept[1] > now and key[1] in self._rules}

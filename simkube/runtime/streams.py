@@ -10,7 +10,6 @@ import errno
 from collections.abc import Callable
 
 from simkube.clock import Future
-from simkube.runtime.log import ContainerLog
 from simkube.runtime.nodes import Device, File, FileError, Node, Quota
 
 PIPE_SIZE = 64 * 1024
@@ -225,20 +224,8 @@ class BytesStream(Stream):
         return data
 
 
-class LogStream(Stream):
-    """A container's standard output or error."""
-
-    def __init__(self, log: ContainerLog, name: str) -> None:
-        super().__init__()
-        self._log = log
-        self._name = name
-
-    async def write(self, data: bytes) -> None:
-        self._log.write(self._name, data)
-
-
 class OutputStream(Stream):
-    """Hands every write to a callable outside the cluster."""
+    """Hands every write to a callable: a container's log, or somebody outside the cluster."""
 
     def __init__(self, name: str, output: Callable[[str, bytes], None]) -> None:
         super().__init__()

@@ -35,9 +35,6 @@ LAYOUTS: Mapping[str, Layout] = {
 }
 """How each kind is shown, by the qualified plural of its resource."""
 
-ACCEPTED = ("meta.k8s.io", "v1")
-"""The group and version of tables that are served (``as=Table;g=meta.k8s.io;v=v1``)."""
-
 
 def table(
     resource: Resource,

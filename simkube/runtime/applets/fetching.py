@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from simkube.clock import TimedOut, within
 from simkube.runtime import httptext
-from simkube.runtime.applets.options import Options, integer, parse, seconds_of
+from simkube.runtime.applets.options import Options, parse, seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
@@ -340,9 +340,3 @@ class _Curl:
         for name, value in values.items():
             template = template.replace(f"%{{{name}}}", value)
         await self._process.out(template.replace("\\n", "\n").replace("\\t", "\t"))
-
-
-def positive(text: str) -> int | None:
-    """A whole number above zero, or None."""
-    number = integer(text)
-    return number if number is not None and number > 0 else None

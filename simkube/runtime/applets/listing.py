@@ -8,7 +8,6 @@ from simkube.runtime import accounts
 from simkube.runtime.applets.options import Options, name_of, parse
 from simkube.runtime.nodes import Device, Directory, File, FileError, Node, Symlink
 from simkube.runtime.process import Process
-from simkube.runtime.procfs import KERNEL
 
 _KINDS = {Directory: "d", Symlink: "l", Device: "c", File: "-"}
 
@@ -177,6 +176,3 @@ def _stat_text(process: Process, path: str, node: Node, template: str) -> str:
     for letter, value in values.items():
         template = template.replace(f"%{letter}", value)
     return template + "\n"
-
-
-KERNEL_RELEASE = KERNEL

@@ -12,8 +12,6 @@ from simkube.runtime.streams import BytesStream, Stream
 if TYPE_CHECKING:
     from simkube.runtime.shell.interpreter import Interpreter
 
-MAX_FD = 99
-
 
 class Redirected:
     """``async with Redirected(shell, redirections) as r``: ``r.failed`` when one could not be made (it has been

@@ -78,7 +78,7 @@ def checks(home: Path) -> None:
     """The wall time of ``kindling check`` on a right state, less the time its checks took themselves."""
     kindling = bootstrap(settings.load({**os.environ, "KINDLING_HOME": str(home)}))
     try:
-        labs = [lab.id for lab in kindling.labs.all()]
+        labs = [lab.name for lab in kindling.labs.all()]
     finally:
         kindling.close()
     environment = {**os.environ, "KINDLING_HOME": str(home)}

@@ -57,7 +57,7 @@ class Providers:
         try:
             has = self.get(name).capabilities()
         except ClusterError as error:
-            raise NotPossible(f"{error}{self.instead(name, needs, lab)}", error.fix) from error
+            raise NotPossible(str(error).rstrip(".") + self.instead(name, needs, lab), error.fix) from error
         missing = needs.missing(has)
         if missing:
             what = " and ".join(missing)

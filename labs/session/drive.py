@@ -119,7 +119,7 @@ class Driver:
         except (ClusterError, KindlingError) as error:
             log.warning("session %s of %s: %s", row.id, row.lab, error)
             done = {"reset_done": row.reset_wanted} if reset else {}
-            self._set(row.id, state="failed", detail=f"{error}{self._offer(row, error)}", fix=error.fix, **done)
+            self._set(row.id, state="failed", detail=self._with_offer(row, error), fix=error.fix, **done)
         except Exception as error:  # a fault of a provider must not leave a session "starting" for ever
             log.exception("session %s of %s", row.id, row.lab)
             self._set(row.id, state="failed", detail=f"Unexpected trouble: {error}", fix=f"kindling start {row.lab}")
@@ -127,11 +127,11 @@ class Driver:
             self._ready(row, handle)
         told()
 
-    def _offer(self, row: Session, error: Exception) -> str:
-        """Where else the lab could run, when its provider lacks something on this machine."""
+    def _with_offer(self, row: Session, error: Exception) -> str:
+        """What went wrong, and where else the lab could run when its provider lacks something on this machine."""
         if not isinstance(error, ProviderUnavailable):
-            return ""
-        return self.providers.instead(row.provider, self.labs.get(row.lab).needs, row.lab)
+            return str(error)
+        return str(error).rstrip(".") + self.providers.instead(row.provider, self.labs.get(row.lab).needs, row.lab)
 
     def _ready(self, row: Session, handle: dict[str, Any]) -> None:
         now = self.now()

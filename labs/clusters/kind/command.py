@@ -13,6 +13,7 @@ from pathlib import Path
 
 from labs.clusters.provider import ClusterError, ProviderUnavailable
 
+_NO_IMAGE = re.compile(r'failed to pull image "([^"\s]+)"')
 _PHASE = re.compile(r"^ (?:•|✓|✗) ([A-Za-z -]+[a-z])")
 
 
@@ -63,7 +64,7 @@ class Kind:
                 if phase and line.startswith(" •"):
                     yield phase[1]
             if process.wait() != 0:
-                raise ClusterError(_reason(said))
+                raise _failure(said)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # with the docker commands it runs
@@ -78,6 +79,16 @@ class Kind:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - as above
         if done.returncode != 0:
             raise ClusterError(f"the images could not be loaded into the nodes: {_reason(done.stderr.splitlines())}")
+
+
+def _failure(lines: Sequence[str]) -> ClusterError:
+    """kind's reason; a node image that cannot be had is something this machine lacks."""
+    reason = _reason(lines)
+    image = _NO_IMAGE.search(reason)
+    if image is None:
+        return ClusterError(reason)
+    said = f"The node image {image[1]} is not on this machine and could not be pulled."
+    return ProviderUnavailable(said, f"docker pull {image[1]}")
 
 
 def _reason(lines: Sequence[str]) -> str:

@@ -50,6 +50,14 @@ def test_a_failure_gives_kinds_reason(tmp_path: Path) -> None:
         list(kind.create("x", tmp_path / "single.yaml", tmp_path / "kubeconfig"))
 
 
+def test_a_node_image_that_cannot_be_had_is_lacking(tmp_path: Path) -> None:
+    reason = 'failed to create cluster: failed to pull image "kindest/node:v9": command "docker pull" failed'
+    kind = Kind(script(tmp_path, SPOKEN + f"echo 'ERROR: {reason}' >&2; exit 1"), "kindest/node:v9")
+    with pytest.raises(ProviderUnavailable, match="node image kindest/node:v9 is not on this machine") as failed:
+        list(kind.create("x", tmp_path / "single.yaml", tmp_path / "kubeconfig"))
+    assert failed.value.fix == "docker pull kindest/node:v9"
+
+
 def test_closing_early_ends_kind_and_what_it_runs(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     kind = Kind(script(tmp_path, SPOKEN + f"sleep 600 & echo $! > {pid_file}; wait"), "")

@@ -7,13 +7,11 @@ with every object after it was killed. The only module of labs that knows :mod:`
 from __future__ import annotations
 
 import logging
-import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -33,6 +31,7 @@ from labs.clusters.provider import (
     Who,
     topology_file,
 )
+from labs.clusters.starting import add_setup, folder_of, wait_for_nodes
 from simkube.errors import HostError
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ HOST, CLUSTER, NODES, STARTING_STATE = (
 CLEANING = "Returning to the starting state"
 NODES_SECONDS = 20.0
 SETTLE_SECONDS = 20.0
-LOOK_EVERY = 0.02
 
 
 class SimulatedProvider:
@@ -81,10 +79,10 @@ class SimulatedProvider:
             host.create(spec.name, topology, dict(spec.labels))
         with _translated(), Objects(self.credentials(handle, "grader")) as objects:
             with _step(progress, NODES):
-                _wait_for_nodes(objects, spec.name)
+                wait_for_nodes(objects, spec.name, NODES_SECONDS)
             host.snapshot(spec.name)
             with _step(progress, STARTING_STATE):
-                _add_setup(objects, spec)
+                add_setup(objects, spec, SETTLE_SECONDS)
         marker = self._finished(spec.name)
         marker.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         marker.touch()
@@ -135,8 +133,8 @@ class SimulatedProvider:
                 host.heal(spec.name)
                 host.restore(spec.name)
             with Objects(self.credentials(handle, "grader")) as objects, _step(progress, STARTING_STATE):
-                _wait_for_nodes(objects, spec.name)
-                _add_setup(objects, spec)
+                wait_for_nodes(objects, spec.name, NODES_SECONDS)
+                add_setup(objects, spec, SETTLE_SECONDS)
 
     def faults(self, handle: Handle) -> Faults:
         """Break things in it."""
@@ -163,9 +161,7 @@ class SimulatedProvider:
         return launcher.connect(self._host_home)
 
     def _finished(self, name: str) -> Path:
-        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", name):
-            raise ClusterError(f"{name!r} is not a cluster name: a DNS label of at most 40 characters")
-        return self._folder / name / "finished"
+        return folder_of(self._folder, name) / "finished"
 
 
 class _SimulatedFaults:
@@ -207,38 +203,3 @@ def _translated() -> Iterator[None]:
         yield
     except HostError as error:
         raise ClusterError(f"the simulation host: {error}", "kindling doctor") from error
-
-
-def _wait_for_nodes(objects: Objects, name: str) -> None:
-    """Until every node is Ready and pods can be created."""
-    deadline = time.monotonic() + NODES_SECONDS
-    while waiting := _not_ready(objects):
-        if time.monotonic() > deadline:
-            raise ClusterError(f"the cluster {name} is still waiting for {waiting} after {NODES_SECONDS:.0f} s")
-        time.sleep(LOOK_EVERY)  # between two questions to the API server
-
-
-def _not_ready(objects: Objects) -> str:
-    nodes = objects.request("GET", "/api/v1/nodes").get("items", [])
-    if not nodes:
-        return "its nodes"
-    for node in nodes:
-        if not _is_ready(node):
-            return f"the node {node['metadata']['name']}"
-    accounts = objects.request("GET", "/api/v1/namespaces/default/serviceaccounts").get("items", [])
-    return "" if accounts else "its default service account"
-
-
-def _is_ready(node: dict[str, Any]) -> bool:
-    conditions = node.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
-def _add_setup(objects: Objects, spec: ClusterSpec) -> None:
-    """Create the lab's own objects and wait until the controllers have seen them."""
-    made = objects.create_all(spec.setup)
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while waiting := [key for key in made if not objects.observed(key)]:
-        if time.monotonic() > deadline:
-            raise ClusterError(f"no controller took up {waiting[0][2]} within {SETTLE_SECONDS:.0f} s")
-        time.sleep(LOOK_EVERY)  # between two questions to the API server

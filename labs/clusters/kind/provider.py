@@ -40,6 +40,7 @@ from labs.clusters.provider import (
     Who,
     topology_file,
 )
+from labs.clusters.starting import add_setup, folder_of, wait_for_nodes
 
 log = logging.getLogger(__name__)
 
@@ -221,20 +222,11 @@ class KindProvider:
         for who in identity.USERS:
             _write_private(folder / f"{who}.kubeconfig", identity.kubeconfig(who, admin, ca_key).encode())
         (folder / "admin.kubeconfig").unlink()
-        self._wait_for_nodes(spec.name, 120)
         with Objects(self.credentials({"name": spec.name}, "grader")) as objects:
+            wait_for_nodes(objects, spec.name, 120)
             kept = json.dumps(baseline.take(objects)).encode()
             _write_private(folder / "baseline.json.gz", gzip.compress(kept))
-            self._add_setup(objects, spec)
-
-    def _add_setup(self, objects: Objects, spec: ClusterSpec) -> None:
-        """Create the lab's own objects and wait until the controllers have seen them."""
-        made = objects.create_all(spec.setup)
-        deadline = time.monotonic() + self.SETTLE_SECONDS
-        while waiting := [key for key in made if not objects.observed(key)]:
-            if time.monotonic() > deadline:
-                raise ClusterError(f"no controller took up {waiting[0][2]} within {self.SETTLE_SECONDS:.0f} s")
-            time.sleep(0.1)  # between two questions to the API server
+            add_setup(objects, spec, self.SETTLE_SECONDS)
 
     def _restore(self, handle: Handle, spec: ClusterSpec) -> list[str]:
         """Undo everything, then add the lab's own objects; what could not be undone, in words."""
@@ -244,8 +236,8 @@ class KindProvider:
             left = baseline.restore(objects, kept, self.RESET_SECONDS)
             if not left:
                 self._kind.load(spec.name, spec.images)
-                self._wait_for_nodes(spec.name, self.RESET_SECONDS)
-                self._add_setup(objects, spec)
+                wait_for_nodes(objects, spec.name, self.RESET_SECONDS)
+                add_setup(objects, spec, self.SETTLE_SECONDS)
             return left
 
     def _revive(self, handle: Handle) -> bool:
@@ -255,33 +247,17 @@ class KindProvider:
             return False
         try:
             self.faults(handle).heal()
-            self._wait_for_nodes(name, 60)
+            with Objects(self.credentials(handle, "grader")) as objects:
+                wait_for_nodes(objects, name, 60)
         except ClusterError:
             return False
         return True
-
-    def _wait_for_nodes(self, name: str, seconds: float) -> None:
-        """Until every node is Ready and the default service account exists."""
-        deadline = time.monotonic() + seconds
-        waiting = "its API server"
-        with Objects(self.credentials({"name": name}, "grader")) as objects:
-            while time.monotonic() < deadline:
-                try:
-                    waiting = _not_ready(objects)
-                except APIError as error:
-                    waiting = f"its API server ({error})"
-                if not waiting:
-                    return
-                time.sleep(0.25)  # between two questions to the API server
-        raise ClusterError(f"the cluster {name} is still waiting for {waiting} after {seconds:.0f} s")
 
     def _nodes(self, name: str) -> Nodes:
         return Nodes(connect(), name)
 
     def _folder(self, name: str) -> Path:
-        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", name):
-            raise ClusterError(f"{name!r} is not a cluster name: a DNS label of at most 40 characters")
-        return self._home / name
+        return folder_of(self._home, name)
 
     def _finished(self, name: str) -> Path:
         return self._folder(name) / "finished"
@@ -336,21 +312,6 @@ class _translated:  # noqa: N801 - read as `with _translated():`
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, docker.errors.DockerException | RequestException):
             raise ClusterError(f"Docker refused: {error}") from error
-
-
-def _not_ready(objects: Objects) -> str:
-    """What is still missing, as a phrase, or ""."""
-    for node in objects.request("GET", "/api/v1/nodes").get("items", []):
-        conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions", [])}
-        if conditions.get("Ready") != "True":
-            return f"node {node['metadata']['name']}"
-    try:
-        objects.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")
-    except APIError as error:
-        if error.status == 404:
-            return "its default service account"
-        raise
-    return ""
 
 
 def _write_private(path: Path, data: bytes) -> None:

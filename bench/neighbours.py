@@ -10,6 +10,7 @@ import base64
 import itertools
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from typing import Any
 from bench.table import heading, row
 from labs.clusters.provider import Handle, Provider
 
-READS = 300
+READS = 100
+ROUNDS = 3
 PAUSE = 0.005
 MAPS = "/api/v1/namespaces/default/configmaps"
 MANY = 3000
@@ -137,44 +139,52 @@ def _forever(work: Callable[[Api], None], kubeconfig: str) -> None:
             time.sleep(0.01)  # refused: a flood tries again
 
 
-def reads(api: Api) -> tuple[float, float]:
-    """Median and 99th percentile of the seconds that small reads take."""
+def reads(api: Api) -> list[float]:
+    """The seconds that small reads take, one after the other."""
     times = []
     for _ in range(READS):
         started = time.perf_counter()
         api("GET", f"{MAPS}/kube-root-ca.crt")
         times.append(time.perf_counter() - started)
         time.sleep(PAUSE)  # a learner who is not in a hurry
-    cut = quantiles(times, n=100)
-    return cut[49], cut[98]
+    return times
 
 
 def neighbours(provider: Provider, make: Callable[[str], Handle]) -> None:
-    """One row for each flood: the quiet cluster's reads during it, and how many times as long they take."""
-    heading("A quiet cluster beside a noisy one: reads, median and 99th percentile")
+    """One row for each flood: the quiet cluster's reads without and with it, and how many times as long they take."""
+    heading("A quiet cluster beside a noisy one: reads in ms, median and 99th percentile, alone and beside it")
     quiet = Api(provider.credentials(make("bench-quiet"), "learner"))
     for name in FLOODS:
         noisy = make(f"bench-noisy-{name}")
-        command = [sys.executable, "-c", "from bench.neighbours import flood; flood()"]
-        environment = {**os.environ, "FLOOD": name}
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:
-            assert child.stdin is not None
-            assert child.stdout is not None
-            try:
-                child.stdin.write(provider.credentials(noisy, "learner").encode())
-                child.stdin.close()
-                os.kill(child.pid, 0)
-                ready = child.stdout.readline()
-                child.send_signal(19)
-                time.sleep(1)
-                calm = reads(quiet)
-                child.send_signal(18)
-                if not ready:
-                    raise RuntimeError(f"the flood of {name} did not begin")
-                time.sleep(2)  # long enough for the flood to have used up what it may use at once
-                loud = reads(quiet)
-            finally:
-                child.kill()
-        shown = " ".join(f"{1000 * seconds:.1f}" for seconds in (*calm, *loud))
-        row(f"{name}: alone, then beside it (ms)", shown, "1.1 1.1", f"{loud[0] / calm[0]:.2f} {loud[1] / calm[1]:.2f}")
+        calm, loud = beside(name, provider.credentials(noisy, "learner"), quiet)
         provider.delete(noisy)
+        (middle, late), (slower, latest) = (
+            (cut[49], cut[98]) for cut in (quantiles(calm, n=100), quantiles(loud, n=100))
+        )
+        shown = " ".join(f"{1000 * seconds:.1f}" for seconds in (middle, late, slower, latest))
+        row(f"{name}: {FLOODS[name].__doc__}", shown, "1.1 1.1", f"{slower / middle:.2f} {latest / late:.2f}")
+
+
+def beside(name: str, kubeconfig: str, quiet: Api) -> tuple[list[float], list[float]]:
+    """Reads while a flood is held and while it goes on, in turns, so that both meet the same machine."""
+    command = [sys.executable, "-c", "from bench.neighbours import flood; flood()"]
+    environment = {**os.environ, "FLOOD": name}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True) as child:
+        try:
+            if child.stdin is None or child.stdout is None:
+                raise RuntimeError("the flood has no pipes")
+            child.stdin.write(kubeconfig)
+            child.stdin.close()
+            if not child.stdout.readline():
+                raise RuntimeError(f"the flood of {name} did not begin")
+            calm: list[float] = []
+            loud: list[float] = []
+            for _ in range(ROUNDS):
+                for number, times in ((signal.SIGSTOP, calm), (signal.SIGCONT, loud)):
+                    child.send_signal(number)
+                    time.sleep(1.5)  # what the flood left behind is done; what it may use at once is used
+                    times += reads(quiet)
+            return calm, loud
+        finally:
+            child.kill()

@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("lab", required=False)
 def lint(lab: str | None) -> int:
-    """Check LAB (a name or a folder; default: all labs) for mistakes, without a cluster."""
+    """Check LAB (a name or a folder; default: all labs, and the courses) for mistakes, without a cluster."""
     from labs.lint import lint as look
 
     folders = _folders(lab)
-    findings = [finding for folder in folders for finding in look(folder)]
-    for finding in findings:
-        say(f"{clean(finding)}")
+    findings = [(str(finding.file), str(finding)) for folder in folders for finding in look(folder)]
+    if lab is None:
+        from webapp.content import Library as Courses
+
+        findings += [(str(problem.path), str(problem)) for problem in Courses(settings().courses).problems]
+    for _, said in findings:
+        say(clean(said))
     if findings:
-        complain(f"{len(findings)} to mend in {len({finding.file for finding in findings})} files")
+        complain(f"{len(findings)} to mend in {len({file for file, _ in findings})} files")
         return 1
     say(
         f"{len(folders)} {'lab is' if len(folders) == 1 else 'labs are'} fine: {', '.join(one.name for one in folders)}"

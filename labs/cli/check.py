@@ -6,6 +6,7 @@ Leaves with 0 when all passed, 1 when something failed, 3 when ungradable, 2 whe
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -120,7 +121,8 @@ class _Watcher:
                 self._line(one)
         running = [one for one in attempt.checks if one.state == "running"]
         if self._live and running and attempt.state != "done":
-            self._running = "  … " + clean(running[0].title).replace("\n", " ")[:100]
+            room = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be taken back
+            self._running = ("  … " + clean(running[0].title).replace("\n", " "))[:room]
             click.echo(style(self._running, fg="bright_black"), nl=False)
 
     def summary(self, attempt: AttemptView) -> None:

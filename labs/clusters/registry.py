@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from labs.clusters.provider import Capabilities, ClusterError, Needs, Provider
-from labs.errors import NotFound, NotPossible
+from labs.errors import NotFound, NotPossible, SettingsError
 from labs.settings import Settings
 
 
@@ -40,9 +40,15 @@ class Providers:
     makers: Mapping[str, Callable[[Settings], Provider]] = field(default_factory=lambda: MAKERS)
     _made: dict[str, Provider] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.settings.providers if name not in self.makers]
+        if unknown:
+            known = ", ".join(sorted(self.makers))
+            raise SettingsError(f"KINDLING_PROVIDERS names {unknown[0]!r}: expected some of {known}")
+
     def names(self) -> list[str]:
         """In the order of the settings."""
-        return [name for name in self.settings.providers if name in self.makers]
+        return list(self.settings.providers)
 
     def get(self, name: str) -> Provider:
         """``NotFound`` with the names there are."""

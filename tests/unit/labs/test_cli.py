@@ -367,6 +367,47 @@ class TestAuthors:
         assert kindling.provider.clusters() == []
 
 
+def test_lint_of_everything_reads_the_courses_too(
+    kindling: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    course = tmp_path / "courses" / "one"
+    course.mkdir(parents=True)
+    (course / "course.yaml").write_text("title: [\n")
+    monkeypatch.setenv("KINDLING_COURSES", str(course.parent))
+    assert kindling("lint") == 1
+    assert f"{course / 'course.yaml'}:2: not YAML" in kindling.out
+    assert "to mend in" in kindling.err
+
+
+def test_a_provider_that_nobody_knows(kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINDLING_PROVIDERS", "simulated,cluod")
+    assert kindling("status") == 1
+    assert "KINDLING_PROVIDERS names 'cluod': expected some of kind, simulated" in kindling.err
+
+
+def test_a_running_check_keeps_to_its_line(
+    kindling: Command, monkeypatch: pytest.MonkeyPatch, grader: ScriptedGrader
+) -> None:
+    monkeypatch.setattr("labs.cli.output.live", lambda: True)
+    monkeypatch.setenv("COLUMNS", "12")
+    assert kindling("start", "first") == 0
+    assert kindling("check", "first") == 0
+    shown = re.findall(r"  … [^\r\x1b\n]*", kindling.out)
+    assert shown
+    assert max(map(len, shown)) <= 11
+
+
+def test_a_full_disk_is_a_sentence(kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("labs.cli.context.settings", full)
+    assert kindling("status") == 1
+    assert kindling.err == "kindling: the disk is full; free some space and do that again\n"
+
+
 def test_doctor_says_what_is_missing(kindling: Command) -> None:
     assert kindling("doctor") == 0
     assert "✓ simulated: provider: Kubernetes 1.36, up to 3 nodes, 6 faults" in kindling.out

@@ -1,9 +1,10 @@
 """Who may have the event loop that all clusters of a host share: nobody's flood is felt by a neighbour.
 
 Each cluster has an account of the time for which it keeps the loop (of the wall clock, because nobody else can be
-served meanwhile): requests, watches, the slices of its controllers. The account drains as time passes. While others want the loop too, a cluster whose account is over
-:data:`BURST` is a debtor, and waits before its next piece of work as long as draining takes; alone, it may have the
-whole loop. Work is neither refused nor reordered within a cluster; only absurd queues are answered with 429.
+served meanwhile): requests, watches, the slices of its controllers. The account drains as time passes. While others
+want the loop too, a cluster whose account is over :data:`BURST` is a debtor, and waits before its next piece of work
+as long as draining takes; alone, it may have the whole loop. Work is neither refused nor reordered within a cluster;
+only absurd queues are answered with 429.
 
 It refuses to interrupt work that has begun: long work has to come in pieces, with a :meth:`Share.pause` between them.
 """

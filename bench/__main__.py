@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bench import kind, simulated
+from simkube.host import launcher
 
 PARTS = {"simulated": simulated.run, "kind": kind.run}
 
@@ -17,8 +18,11 @@ def main(names: list[str]) -> None:
     if unknown:
         sys.exit(f"there is no part {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory(prefix="kindling-bench-") as home:
-        for name in names or PARTS:
-            PARTS[name](Path(home))
+        try:
+            for name in names or PARTS:
+                PARTS[name](Path(home))
+        finally:
+            launcher.shutdown(Path(home) / "simkube")
 
 
 if __name__ == "__main__":

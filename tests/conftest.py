@@ -25,6 +25,7 @@ NEED_THREE_NODES = {"self-healing"}
 IMAGES = ("kindling/web:1.0", "kindling/web:2.0", "busybox:1.35")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests run in several processes; those that share a real cluster, and those that share a browser, stay in one."""
     for item in items:

@@ -119,7 +119,7 @@ def _serve(found: Settings, bound: socket.socket) -> None:
                 "workers": 1,
                 "threads": THREADS + MAX_STREAMS,
                 "timeout": 0,
-                "graceful_timeout": 5,
+                "graceful_timeout": 10,
                 "loglevel": "warning",
                 "errorlog": str(found.log_file),
                 "post_worker_init": begin,

@@ -73,4 +73,4 @@ def test_a_class_with_a_page_open_each_is_served_and_the_end_does_not_wait(serve
     began = time.monotonic()
     served.process.send_signal(how)
     assert served.process.wait(timeout=30) == 0
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8  # what live pages would hold it up for is longer

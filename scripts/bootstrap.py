@@ -84,6 +84,4 @@ if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]).absolute(), sys.argv[2] if len(sys.argv) > 2 else "")
     except (OSError, subprocess.CalledProcessError) as error:
-        sys.exit(
-            f"The environment could not be made: {error}\nCheck network and disk, then run it again."
-        )
+        sys.exit(f"The environment could not be made: {error}\nCheck network and disk, then run it again.")

@@ -55,7 +55,7 @@ class Journal:
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
             if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                raise StoreDamaged(f"cannot read the store {path}: {error}; move the file away to begin anew") from error
+                raise StoreDamaged(f"cannot read the store {path}: {error}; move it away to begin anew") from error
             raise StoreError(f"cannot open the store {path}: {error}; free some space, or allow writing") from error
 
     def _run(self, sql: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:

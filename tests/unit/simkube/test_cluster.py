@@ -299,7 +299,9 @@ def test_an_idle_cluster_does_nothing(plane: Plane) -> None:
 
 
 def test_runs_live_and_shares_the_loop() -> None:
-    async def scenario() -> tuple[int, float]:
+    """Three clusters become ready on one loop, which comes back to others many times meanwhile."""
+
+    async def scenario() -> tuple[int, int]:
         aio = asyncio.get_running_loop()
         clusters = []
         for number in range(3):
@@ -310,21 +312,18 @@ def test_runs_live_and_shares_the_loop() -> None:
             plane.client = Client(cluster.apiserver, "kubectl", cluster.clock)
             plane.deploy(replicas=20, image="kindling/web:1.0")
             clusters.append((cluster, plane))
-        longest, deadline = 0.0, time.monotonic() + 20
-        while time.monotonic() < deadline:
-            began = time.monotonic()
+        turns, done, deadline = 0, 0, time.monotonic() + 60
+        while done < 60 and time.monotonic() < deadline:
             await asyncio.sleep(0)
-            longest = max(longest, time.monotonic() - began)
+            turns += 1
             done = sum(len(ready(plane)) for _, plane in clusters)
-            if done == 60:
-                break
         for cluster, _ in clusters:
             cluster.stop()
-        return done, longest
+        return done, turns
 
-    done, longest = asyncio.run(scenario())
+    done, turns = asyncio.run(scenario())
     assert done == 60
-    assert longest < 1.0
+    assert turns > 20
 
 
 def test_topologies_are_read_as_kind_reads_them() -> None:

@@ -272,7 +272,7 @@ def test_a_host_that_cannot_start_says_where_the_reason_is(tmp_path: Path) -> No
     (folder / "clusters.db").write_bytes(b"this is no database" * 1000)
     with pytest.raises(HostError, match=r"host\.log"):
         launcher.connect(folder)
-    assert "move the file away" in (folder / "host.log").read_text()
+    assert "move it away" in (folder / "host.log").read_text()
 
 
 FULL = "database or disk is full|disk I/O error"

@@ -7,12 +7,14 @@ may be missing: the run fails instead.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from labs import settings
 from labs.clusters.provider import ClusterError, ClusterSpec, Handle, Provider
@@ -25,16 +27,22 @@ NEED_THREE_NODES = {"self-healing"}
 IMAGES = ("kindling/web:1.0", "kindling/web:2.0", "busybox:1.35")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests run in several processes; those that share a real cluster, and those that share a browser, stay in one."""
-    for item in items:
-        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        if parameters.get("provider") == "kind":
-            topology = "three-node" if parameters.get("lab_name") in NEED_THREE_NODES else "single"
-            item.add_marker(pytest.mark.xdist_group(f"kind-{topology}"))
-        elif "e2e" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("browser"))
+class ByCluster(LoadScopeScheduling):
+    """Hands tests to several processes; those that share a real cluster, or a browser, go to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, parameters = nodeid.partition("[")
+        if "tests/e2e/" in file:
+            return "browser"
+        if "kind" not in re.split(r"[-\]]", parameters) or "simulated" in parameters:
+            return nodeid
+        return "three-node" if any(lab in parameters for lab in NEED_THREE_NODES) else "single"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByCluster:
+    """Use it whenever tests run in several processes."""
+    return ByCluster(config, log)
 
 
 def unavailable(why: str) -> None:

@@ -323,7 +323,7 @@ def test_runs_live_and_shares_the_loop() -> None:
 
     done, turns = asyncio.run(scenario())
     assert done == 60
-    assert turns > 20
+    assert turns > 3  # as many as there are clusters: no one of them ran to its end in one go
 
 
 def test_topologies_are_read_as_kind_reads_them() -> None:

@@ -90,7 +90,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
             made.get("simulated").shutdown()  # type: ignore[attr-defined]  # the host is the simulated provider's alone
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium; skipped with the reason where there is none, except in CI."""
     if not shutil.which(CHROMIUM):

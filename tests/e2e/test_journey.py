@@ -22,7 +22,7 @@ GRADING_MS = 180_000
 PASSWORD = "a longer phrase for tests"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def join_code(site: RunningSite, browser: object) -> str:
     """A class, opened by who signs in with the link of this machine."""
     assert browser  # first, so that a missing browser is a skip

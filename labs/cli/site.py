@@ -55,7 +55,7 @@ def keep_in_line(services: Kindling, ending: threading.Event) -> None:
     while not ending.is_set():
         try:
             services.sessions.reconcile(background=True)
-        except Exception:
+        except Exception:  # the site goes on; the next round tries again
             logging.getLogger("kindling").exception("bringing sessions in line")
         ending.wait(EVERY)
 

@@ -66,6 +66,9 @@ class MemoryProvider:
     def clusters(self) -> list[str]:
         return sorted(path.stem for path in self.folder.glob("*.json"))
 
+    def leftovers(self, known: set[str], prefix: str) -> list[str]:
+        return [name for name in self.clusters() if name.startswith(prefix) and name not in known]
+
     def capabilities(self) -> Capabilities:
         return self.has
 

@@ -12,7 +12,7 @@ import functools
 import hashlib
 from typing import Any
 
-from simkube.apiserver.resources import GROUPS, RESOURCES, Resource, Subresource
+from simkube.apiserver.resources import ALL, GROUPS, RESOURCES, Resource, Subresource
 
 Document = dict[str, Any]
 
@@ -111,7 +111,7 @@ def resources(group: str, version: str) -> Document | None:
 
 
 def _served(group: str, version: str) -> list[Resource]:
-    return [one for one in RESOURCES.values() if (one.group, one.version) == (group, version)]
+    return [one for one in ALL if (one.group, one.version) == (group, version)]
 
 
 def _entries(resource: Resource) -> list[Document]:

@@ -19,7 +19,7 @@ from typing import Any
 from simkube.apiserver import openapi_paths, openapi_protobuf
 from simkube.apiserver.discovery import VERSION
 from simkube.apiserver.openapi_paths import META
-from simkube.apiserver.resources import GROUPS, RESOURCES
+from simkube.apiserver.resources import ALL, GROUPS
 from simkube.apiserver.schema import raw_definitions
 
 Document = dict[str, Any]
@@ -45,7 +45,7 @@ def v3_index() -> bytes:
     """``/openapi/v3``: where the document of each group and version is; the address changes with its content."""
     paths = {}
     for path in _v3_paths():
-        seed = f"{VERSION} {path} {sorted(RESOURCES.values(), key=repr)!r}"
+        seed = f"{VERSION} {path} {sorted(ALL, key=repr)!r}"
         name = hashlib.sha512(seed.encode()).hexdigest().upper()
         paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={name}"}
     return _encode({"paths": paths})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from simkube.apiserver.resources import RESOURCES, Resource, Subresource
+from simkube.apiserver.resources import ALL, Resource, Subresource
 from simkube.apiserver.schema import definitions
 
 Document = dict[str, Any]
@@ -63,7 +63,7 @@ def paths(group: str, version: str, openapi: int) -> Document:
     """Every path of one group and version; ``openapi`` is 2 or 3."""
     base = f"/apis/{group}/{version}" if group else f"/api/{version}"
     found = {f"{base}/": {"get": _document_operation("APIResourceList", openapi)}}
-    for resource in RESOURCES.values():
+    for resource in ALL:
         if (resource.group, resource.version) == (group, version):
             found.update(_Builder(resource, base, openapi).paths())
     return dict(sorted(found.items()))

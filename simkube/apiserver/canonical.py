@@ -76,6 +76,50 @@ _POINTERS_OF = {
     "DeploymentSpec": frozenset({"replicas"}),
     "ReplicaSetSpec": frozenset({"replicas"}),
     "StatefulSetSpec": frozenset({"replicas"}),
+    "StatefulSetStatus": frozenset({"availableReplicas"}),
+    "RollingUpdateStatefulSetStrategy": frozenset({"partition"}),
+    "ReplicationControllerSpec": frozenset({"replicas"}),
+    "JobSpec": frozenset(
+        {
+            "backoffLimit",
+            "backoffLimitPerIndex",
+            "completionMode",
+            "completions",
+            "managedBy",
+            "manualSelector",
+            "maxFailedIndexes",
+            "parallelism",
+            "podReplacementPolicy",
+            "ttlSecondsAfterFinished",
+        }
+    ),
+    "JobStatus": frozenset({"failedIndexes"}),
+    "PodFailurePolicyOnExitCodesRequirement": frozenset({"containerName"}),
+    "SuccessPolicyRule": frozenset({"succeededCount", "succeededIndexes"}),
+    "CronJobSpec": frozenset(
+        {"failedJobsHistoryLimit", "startingDeadlineSeconds", "successfulJobsHistoryLimit", "timeZone"}
+    ),
+    "HorizontalPodAutoscalerSpec": frozenset({"minReplicas", "targetCPUUtilizationPercentage"}),
+    "HorizontalPodAutoscalerStatus": frozenset({"currentCPUUtilizationPercentage", "observedGeneration"}),
+    "HPAScalingRules": frozenset({"selectPolicy", "stabilizationWindowSeconds"}),
+    "MetricTarget": frozenset({"averageUtilization"}),
+    "MetricValueStatus": frozenset({"averageUtilization"}),
+    "PodDisruptionBudgetSpec": frozenset({"unhealthyPodEvictionPolicy"}),
+    "DeleteOptions": frozenset({"gracePeriodSeconds", "orphanDependents", "propagationPolicy"}),
+    "TopologySpreadConstraint": frozenset({"minDomains", "nodeAffinityPolicy", "nodeTaintsPolicy"}),
+    "PodDNSConfigOption": frozenset({"value"}),
+    "VolumeMount": frozenset({"mountPropagation", "recursiveReadOnly"}),
+    "SeccompProfile": frozenset({"localhostProfile"}),
+    "AppArmorProfile": frozenset({"localhostProfile"}),
+    "PodSecurityContext": frozenset({"seLinuxChangePolicy", "supplementalGroupsPolicy"}),
+    "WindowsSecurityContextOptions": frozenset(
+        {"gmsaCredentialSpec", "gmsaCredentialSpecName", "hostProcess", "runAsUserName"}
+    ),
+    "AzureDiskVolumeSource": frozenset({"cachingMode", "fsType", "kind", "readOnly"}),
+    "CSIVolumeSource": frozenset({"fsType", "readOnly"}),
+    "ISCSIVolumeSource": frozenset({"initiatorName"}),
+    "ClusterTrustBundleProjection": frozenset({"name", "signerName"}),
+    "PodResourceClaim": frozenset({"resourceClaimName", "resourceClaimTemplateName"}),
     "ContainerStatus": frozenset({"started"}),
     "Container": frozenset({"restartPolicy"}),
     "HostPathVolumeSource": frozenset({"type"}),
@@ -89,13 +133,18 @@ _PRESENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "NodeCondition": (("lastHeartbeatTime", "lastTransitionTime"), ()),
     "DeploymentCondition": (("lastUpdateTime", "lastTransitionTime"), ()),
     "ReplicaSetCondition": (_CONDITION_TIMES, ()),
+    "StatefulSetCondition": (_CONDITION_TIMES, ()),
+    "DaemonSetCondition": (_CONDITION_TIMES, ()),
+    "ReplicationControllerCondition": (_CONDITION_TIMES, ()),
+    "JobCondition": (("lastProbeTime", "lastTransitionTime"), ()),
+    "HorizontalPodAutoscalerCondition": (_CONDITION_TIMES, ()),
     "NamespaceCondition": (_CONDITION_TIMES, ()),
     "ContainerStateRunning": (("startedAt",), ()),
     "ContainerStateTerminated": (("startedAt", "finishedAt"), ()),
     "ContainerStatus": ((), ("state", "lastState")),
 }
 """Fields that are written even when they were not given, by definition: times as null, structs as ``{}``."""
-_NOT_POINTERS = frozenset({("Probe", "timeoutSeconds")})
+_NOT_POINTERS = frozenset({("Probe", "timeoutSeconds"), ("AWSElasticBlockStoreVolumeSource", "partition")})
 _SCALARS = frozenset({"string", "integer", "number", "boolean", "bytes"})
 
 

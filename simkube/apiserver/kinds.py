@@ -101,6 +101,42 @@ KINDS: dict[str, Kind] = {
         generation=True,
         keeps_status=True,
     ),
+    "statefulsets.apps": Kind(
+        defaults=defaults.stateful_set,
+        generation=True,
+        keeps_status=True,
+    ),
+    "daemonsets.apps": Kind(
+        defaults=defaults.daemon_set,
+        generation=True,
+        keeps_status=True,
+    ),
+    "replicationcontrollers": Kind(
+        defaults=defaults.replication_controller,
+        generation=True,
+        keeps_status=True,
+    ),
+    "podtemplates": Kind(defaults=defaults.template, generation=True, answers_deleted=True),
+    "jobs.batch": Kind(
+        defaults=defaults.job,
+        generation=True,
+        keeps_status=True,
+    ),
+    "cronjobs.batch": Kind(
+        defaults=defaults.cron_job,
+        generation=True,
+        keeps_status=True,
+    ),
+    "horizontalpodautoscalers.autoscaling": Kind(
+        defaults=defaults.autoscaler,
+        keeps_status=True,
+    ),
+    "poddisruptionbudgets.policy": Kind(
+        defaults=defaults.disruption_budget,
+        generation=True,
+        keeps_status=True,
+    ),
+    "priorityclasses.scheduling.k8s.io": Kind(defaults=defaults.priority_class, generation=True),
 }
 
 

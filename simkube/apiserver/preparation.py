@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
 from simkube.apiserver.kinds import Kind
 from simkube.client import Obj
 from simkube.quantity import milli
@@ -14,6 +15,23 @@ from simkube.quantity import milli
 _EMPTY_STATUS: dict[str, dict[str, Any]] = {
     "deployments.apps": {},
     "replicasets.apps": {"replicas": 0},
+    "statefulsets.apps": {"replicas": 0, "availableReplicas": 0},
+    "daemonsets.apps": {
+        "currentNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberReady": 0,
+    },
+    "replicationcontrollers": {"replicas": 0},
+    "jobs.batch": {},
+    "cronjobs.batch": {},
+    "horizontalpodautoscalers.autoscaling": {"desiredReplicas": 0, "currentMetrics": None},
+    "poddisruptionbudgets.policy": {
+        "disruptionsAllowed": 0,
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "expectedPods": 0,
+    },
     "services": {"loadBalancer": {}},
     "namespaces": {"phase": "Active"},
 }
@@ -26,6 +44,10 @@ def prepare_create(storage: str, kind: Kind, obj: Obj) -> None:
     if storage in _EMPTY_STATUS:
         status = _EMPTY_STATUS[storage]
         obj["status"] = {key: dict(value) if isinstance(value, dict) else value for key, value in status.items()}
+    if storage == "jobs.batch":
+        _select_own_pods(obj)
+    elif storage == "daemonsets.apps":
+        obj["metadata"]["annotations"][TEMPLATE_GENERATION] = "1"
     if storage == "pods":
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
     elif storage == "namespaces":
@@ -50,10 +72,39 @@ def prepare_update(storage: str, kind: Kind, new: Obj, old: Obj, subresource: st
             del new["spec"]["finalizers"]
     if storage == "pods":
         new["status"] = old.get("status", {})
+    if storage == "daemonsets.apps":
+        _count_template(new, old)
     if storage == "services" and not subresource:
         _give_up(new["spec"], old["spec"])
     if kind.generation and (_desired(new) != _desired(old) or _annotated(storage, new, old)):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def _select_own_pods(job: Obj) -> None:
+    """A job marks its pods with its name and its uid, and selects them by the uid (``generateSelector``).
+
+    Labels that were given already stay, and validation judges them. Where the job's labels are those of its template
+    they stay the same ones.
+    """
+    meta, spec = job["metadata"], job["spec"]
+    if spec.get("manualSelector"):
+        return
+    labels = spec["template"]["metadata"].setdefault("labels", {})
+    shared = labels and meta.get("labels") == labels
+    for prefix in ("", "batch.kubernetes.io/"):
+        labels.setdefault(f"{prefix}job-name", meta["name"])
+        labels.setdefault(f"{prefix}controller-uid", meta["uid"])
+    if shared:
+        meta["labels"] = dict(labels)
+    selector = spec.setdefault("selector", {}).setdefault("matchLabels", {})
+    selector.setdefault("batch.kubernetes.io/controller-uid", meta["uid"])
+
+
+def _count_template(new: Obj, old: Obj) -> None:
+    """The number of a daemon set's template: the server's alone."""
+    before = old["metadata"].get("annotations", {}).get(TEMPLATE_GENERATION, "0")
+    changed = new["spec"]["template"] != old["spec"]["template"]
+    new["metadata"]["annotations"][TEMPLATE_GENERATION] = str(int(before) + changed) if before.isdigit() else "1"
 
 
 def _annotated(storage: str, new: Obj, old: Obj) -> bool:

@@ -166,7 +166,7 @@ def scale_of(obj: Obj) -> Obj:
     meta = obj["metadata"]
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     status: Obj = {"replicas": obj.get("status", {}).get("replicas", 0)}
-    selector = _selector_text(obj["spec"].get("selector", {}))
+    selector = _selector_text(_label_selector(obj))
     if selector:
         status["selector"] = selector
     replicas = obj["spec"].get("replicas", 1)
@@ -177,6 +177,12 @@ def scale_of(obj: Obj) -> Obj:
         "spec": {"replicas": replicas} if replicas else {},
         "status": status,
     }
+
+
+def _label_selector(obj: Obj) -> Obj:
+    """A workload's selector; a replication controller's is nothing but labels."""
+    selector: Obj = obj["spec"].get("selector") or {}
+    return {"matchLabels": selector} if obj.get("kind") == "ReplicationController" else selector
 
 
 def _selector_text(selector: Obj) -> str:

@@ -14,7 +14,7 @@ from simkube.controllers.namespace import NamespaceController
 from simkube.controllers.nodelifecycle import Heartbeats, NodeLifecycleController
 from simkube.controllers.nodettl import NodeTTLController
 from simkube.controllers.podgc import PodGarbageCollector
-from simkube.controllers.replicaset import ReplicaSetController
+from simkube.controllers.replicaset import ReplicaSetController, ReplicationManager
 from simkube.controllers.rootca import RootCAPublisher
 from simkube.controllers.serviceaccounts import ServiceAccountsController
 from simkube.controllers.tainteviction import TaintEvictionController
@@ -39,6 +39,7 @@ class ControllerManager:
             ReplicaSetController(
                 server, loop, informers
             ),  # hears of a change first: what is to go goes before more comes
+            ReplicationManager(server, loop, informers),
             DeploymentController(server, loop, informers),
             EndpointsController(server, loop, informers),
             EndpointSliceController(server, loop, informers),

@@ -1,22 +1,25 @@
-"""ReplicaSet: so many pods of one template exist, no more, no fewer.
+"""ReplicaSet and ReplicationController: so many pods of one template exist, no more, no fewer.
 
-Source: ``pkg/controller/replicaset/replica_set.go``. Pods are created in slices, so that a thousand of them do not keep
-everything else waiting; the status is written once a burst is complete or has failed.
+Both are one controller, as in Kubernetes; they differ in their kind and in what their selector looks like.
+Pods are created in slices, so that a thousand of them do not keep everything else waiting; the status is written once a
+burst is complete or has failed. Source: ``pkg/controller/replicaset/replica_set.go``, ``pkg/controller/replication``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from simkube.client import Event, Obj, copy_of, key_of
+from simkube.client import Event, Obj, key_of
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller, by_controller
 from simkube.controllers.owners import Claim, controller_of, controller_reference
+from simkube.controllers.podcontrol import PodControl, from_template
 from simkube.controllers.ranking import to_delete
 from simkube.errors import StatusError
 from simkube.labels import matches
 
 REPLICASETS = "replicasets.apps"
+REPLICATION_CONTROLLERS = "replicationcontrollers"
 SLICE = 20
 """So many pods are created or deleted in one go."""
 SECONDS_PER_FAILED_POD = 0.1
@@ -31,15 +34,24 @@ class ReplicaSetController(Controller):
     """Keys are ``(namespace, name)`` of replica sets."""
 
     name = "replicaset-controller"
+    resource = REPLICASETS
+    api_version = "apps/v1"
+    kind = "ReplicaSet"
+    counts_terminating = True
+
+    def selector(self, rs: Obj) -> Obj | None:
+        """Its ``LabelSelector``; None matches nothing."""
+        found: Obj | None = rs["spec"].get("selector")
+        return found
 
     def watch(self) -> None:
         """Replica sets, and pods as theirs or as orphans they may adopt."""
         self._created_at: dict[Hashable, float] = {}
-        self.sets = self.client.informer(REPLICASETS)
+        self.sets = self.client.informer(self.resource)
         self.pods = self.client.informer("pods")
         by_controller(self.sets)
         by_controller(self.pods)
-        self.client.observe(REPLICASETS, self._set_changed)
+        self.client.observe(self.resource, self._set_changed)
         self.client.observe("pods", self._pod_changed)
 
     def _set_changed(self, event: Event) -> None:
@@ -51,7 +63,7 @@ class ReplicaSetController(Controller):
                 continue
             ref = controller_of(pod)
             if ref is not None:
-                if ref.get("kind") == "ReplicaSet":
+                if ref.get("kind") == self.kind:
                     self.enqueue((pod["metadata"]["namespace"], ref["name"]))
             elif event.type != "DELETED" and "deletionTimestamp" not in pod["metadata"]:
                 self._offer(pod)
@@ -60,7 +72,7 @@ class ReplicaSetController(Controller):
         labels = pod["metadata"].get("labels")
         if labels:
             for rs in self.sets.list(pod["metadata"]["namespace"]):
-                if matches(rs["spec"].get("selector"), labels):
+                if matches(self.selector(rs), labels):
                     self.enqueue(key_of(rs))
 
     def reconcile(self, key: Hashable) -> None:
@@ -87,12 +99,12 @@ class ReplicaSetController(Controller):
             raise StatusError(failure["code"], failure["cause"], failure["message"])
 
     def _claimed(self, rs: Obj) -> list[Obj]:
-        meta, selector = rs["metadata"], rs["spec"].get("selector")
+        meta, selector = rs["metadata"], self.selector(rs)
         claim = Claim(
             self.client,
             "pods",
             rs,
-            controller_reference(rs, "apps/v1", "ReplicaSet"),
+            self._reference(rs),
             lambda pod: matches(selector, pod["metadata"].get("labels")),
         )
         orphans = [
@@ -114,20 +126,18 @@ class ReplicaSetController(Controller):
     def _manage(self, rs: Obj, active: Sequence[Obj]) -> tuple[bool, Obj | None]:
         """One slice towards the wanted number: whether that was all, and what went wrong."""
         missing = rs["spec"].get("replicas", 1) - len(active)
+        control = PodControl(self.client, self.recorder, rs)
         try:
             if missing > 0:
                 self._created_at[key_of(rs)] = self.clock.now()
                 for _ in range(min(missing, SLICE)):
-                    self._create_pod(rs)
+                    control.create(self._new_pod(rs))
                 return missing <= SLICE, None
             surplus = to_delete(active, self._related(rs), -missing, self.clock.now()) if missing else []
             for pod in surplus[:SLICE]:
-                self._delete_pod(rs, pod)
+                control.delete(pod)
         except StatusError as error:
             reason = "FailedCreate" if missing > 0 else "FailedDelete"
-            verb = "creating" if missing > 0 else "deleting"
-            if error.reason != "NotFound" or missing > 0:
-                self.recorder.event(rs, "Warning", reason, f"Error {verb}: {error.message}")
             return True, {"reason": reason, "message": error.message, "code": error.code, "cause": error.reason}
         return len(surplus) <= SLICE, None
 
@@ -137,29 +147,12 @@ class ReplicaSetController(Controller):
         sets = self.sets.indexed("controller", owner["uid"]) if owner else [rs]
         return [pod for each in sets for pod in self.pods.indexed("controller", each["metadata"]["uid"])]
 
-    def _create_pod(self, rs: Obj) -> None:
-        template = rs["spec"]["template"]
-        meta = template.get("metadata") or {}
-        pod: Obj = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {
-                "generateName": pod_prefix(rs["metadata"]["name"]),
-                "namespace": rs["metadata"]["namespace"],
-                "ownerReferences": [controller_reference(rs, "apps/v1", "ReplicaSet")],
-            },
-            "spec": copy_of(template.get("spec") or {}),
-        }
-        for part in ("labels", "annotations", "finalizers"):
-            if meta.get(part):
-                pod["metadata"][part] = copy_of(meta[part])
-        made = self.client.create("pods", pod, rs["metadata"]["namespace"])
-        self.recorder.event(rs, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
+    def _reference(self, rs: Obj) -> Obj:
+        return controller_reference(rs, self.api_version, self.kind)
 
-    def _delete_pod(self, rs: Obj, pod: Obj) -> None:
-        meta = pod["metadata"]
-        self.client.delete("pods", meta["name"], meta["namespace"], preconditions={"uid": meta["uid"]})
-        self.recorder.event(rs, "Normal", "SuccessfulDelete", f"Deleted pod: {meta['name']}")
+    def _new_pod(self, rs: Obj) -> Obj:
+        meta = rs["metadata"]
+        return from_template(rs["spec"]["template"], meta["name"], meta["namespace"], self._reference(rs))
 
     def _write_status(self, rs: Obj, mine: Sequence[Obj], failure: Obj | None) -> None:
         now = self.clock.now()
@@ -177,16 +170,17 @@ class ReplicaSetController(Controller):
             return
         update = dict(rs)
         update["status"] = status
-        self.client.update(REPLICASETS, update, subresource="status")
+        self.client.update(self.resource, update, subresource="status")
 
     def _status(self, rs: Obj, mine: Sequence[Obj], active: Sequence[Obj], failure: Obj | None) -> Obj:
         wanted = {"matchLabels": (rs["spec"]["template"].get("metadata") or {}).get("labels") or {}}
         labeled = sum(matches(wanted, pod["metadata"].get("labels")) for pod in active)
         status: Obj = {
             "replicas": len(active),
-            "terminatingReplicas": sum(podstate.is_terminating(pod) for pod in mine),
             "observedGeneration": rs["metadata"].get("generation", 0),
         }
+        if self.counts_terminating:
+            status["terminatingReplicas"] = sum(podstate.is_terminating(pod) for pod in mine)
         if labeled:
             status["fullyLabeledReplicas"] = labeled
         conditions = [
@@ -218,7 +212,16 @@ class ReplicaSetController(Controller):
                 self.enqueue_after(key_of(rs), soonest)
 
 
-def pod_prefix(name: str) -> str:
-    """The ``generateName`` of a controller's pods: ``web-``, unless that would not be a valid name any more."""
-    prefix = f"{name}-"
-    return prefix if len(prefix) <= 253 else name
+class ReplicationManager(ReplicaSetController):
+    """Keys are ``(namespace, name)`` of replication controllers."""
+
+    name = "replication-controller"
+    resource = REPLICATION_CONTROLLERS
+    api_version = "v1"
+    kind = "ReplicationController"
+    counts_terminating = False
+
+    def selector(self, rs: Obj) -> Obj | None:
+        """Labels all of which must be there; none at all match nothing."""
+        labels = rs["spec"].get("selector")
+        return {"matchLabels": labels} if labels else None

@@ -115,15 +115,42 @@ _POINTERS_OF = {
     "WindowsSecurityContextOptions": frozenset(
         {"gmsaCredentialSpec", "gmsaCredentialSpecName", "hostProcess", "runAsUserName"}
     ),
-    "AzureDiskVolumeSource": frozenset({"cachingMode", "fsType", "kind", "readOnly"}),
     "CSIVolumeSource": frozenset({"fsType", "readOnly"}),
     "ISCSIVolumeSource": frozenset({"initiatorName"}),
     "ClusterTrustBundleProjection": frozenset({"name", "signerName"}),
     "PodResourceClaim": frozenset({"resourceClaimName", "resourceClaimTemplateName"}),
     "ContainerStatus": frozenset({"started"}),
     "Container": frozenset({"restartPolicy"}),
+    "PersistentVolumeClaimSpec": frozenset({"storageClassName", "volumeMode", "volumeAttributesClassName"}),
+    "PersistentVolumeClaimStatus": frozenset({"currentVolumeAttributesClassName"}),
+    "PersistentVolumeSpec": frozenset({"volumeMode", "volumeAttributesClassName"}),
+    "StorageClass": frozenset({"reclaimPolicy", "allowVolumeExpansion", "volumeBindingMode"}),
+    "CSIDriverSpec": frozenset(
+        {
+            "attachRequired",
+            "podInfoOnMount",
+            "storageCapacity",
+            "fsGroupPolicy",
+            "requiresRepublish",
+            "seLinuxMount",
+            "nodeAllocatableUpdatePeriodSeconds",
+            "preventPodSchedulingIfMissing",
+            "serviceAccountTokenInSecrets",
+        }
+    ),
+    "VolumeAttachmentSource": frozenset({"persistentVolumeName"}),
+    "VolumeNodeResources": frozenset({"count"}),
+    "VolumeError": frozenset({"errorCode"}),
+    "TypedLocalObjectReference": frozenset({"apiGroup"}),
+    "TypedObjectReference": frozenset({"apiGroup", "namespace"}),
+    "FCVolumeSource": frozenset({"lun"}),
+    "AzureDiskVolumeSource": frozenset({"cachingMode", "fsType", "readOnly", "kind"}),
     "HostPathVolumeSource": frozenset({"type"}),
     "EndpointPort": frozenset({"name"}),
+    "HTTPIngressPath": frozenset({"pathType"}),
+    "IngressClassParametersReference": frozenset({"apiGroup", "namespace", "scope"}),
+    "IngressSpec": frozenset({"ingressClassName"}),
+    "NetworkPolicyPort": frozenset({"endPort", "protocol"}),
     "Endpoint": frozenset({"nodeName", "zone", "hostname"}),
     "EndpointAddress": frozenset({"nodeName"}),
 }
@@ -142,6 +169,10 @@ _PRESENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ContainerStateRunning": (("startedAt",), ()),
     "ContainerStateTerminated": (("startedAt", "finishedAt"), ()),
     "ContainerStatus": ((), ("state", "lastState")),
+    "PersistentVolumeClaimCondition": (("lastProbeTime", "lastTransitionTime"), ()),
+    "CSINodeSpec": (("drivers",), ()),
+    "CSINodeDriver": (("topologyKeys",), ()),
+    "VolumeError": (("time",), ()),
 }
 """Fields that are written even when they were not given, by definition: times as null, structs as ``{}``."""
 _NOT_POINTERS = frozenset({("Probe", "timeoutSeconds"), ("AWSElasticBlockStoreVolumeSource", "partition")})

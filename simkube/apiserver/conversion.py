@@ -1,10 +1,13 @@
-"""Events under their two names: ``events.k8s.io/v1`` is a view of the core events that are stored.
+"""Kinds that are shown in more than one version: events under their two names, autoscalers old and new.
 
-After ``pkg/apis/events/v1/conversion.go``. It refuses every other conversion: each kind here has one version.
+``events.k8s.io/v1`` is a view of the core events that are stored (``pkg/apis/events/v1/conversion.go``); autoscalers
+are the work of :mod:`~simkube.apiserver.autoscaler_versions`. It refuses every other conversion: all other kinds have
+one version.
 """
 
 from __future__ import annotations
 
+from simkube.apiserver import autoscaler_versions
 from simkube.apiserver.resources import Resource
 from simkube.client import Obj
 
@@ -26,6 +29,8 @@ def stored(resource: Resource, obj: Obj) -> Obj:
     """An object of ``resource`` as it is stored."""
     if not resource.stored_as:
         return obj
+    if resource.group == "autoscaling":
+        return autoscaler_versions.to_v2(obj)
     return {**{_TO_CORE.get(key, key): value for key, value in obj.items()}, "apiVersion": "v1", "kind": "Event"}
 
 
@@ -33,5 +38,7 @@ def shown(resource: Resource, obj: Obj) -> Obj:
     """A stored object as ``resource`` shows it."""
     if not resource.stored_as:
         return obj
+    if resource.group == "autoscaling":
+        return autoscaler_versions.to_v1(obj)
     made = {_FROM_CORE.get(key, key): value for key, value in obj.items() if value != "" or key not in _OMITTED}
     return {**made, "apiVersion": resource.api_version, "kind": resource.kind}

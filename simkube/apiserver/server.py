@@ -35,6 +35,8 @@ class APIServer:
         self.settings = settings or Settings()
         self.readings: dict[str, Callable[[Obj], Obj]] = {}
         """By stored resource: what fills in, whenever one is read by get or list, what is not worth a write."""
+        self.computed: dict[str, Callable[[str, str], list[Obj]]] = {}
+        """By computed resource: what answers its reads, ``(namespace, name or "")`` -> objects, StatusError 404."""
         self._writer = Writer(store, clock, self.settings)
         self._deleter = Deleter(self._writer, clock)
         self._subresources = Subresources(self, self._writer)
@@ -189,7 +191,7 @@ class APIServer:
         if live is None and request.subresource:
             raise not_found(resource.plural, request.name, resource.group)
         merged = apply.server_side_apply(
-            live,
+            None if live is None else conversion.shown(resource, live),
             applied,
             resource.gvk,
             request.options.manager,  # an apply must name its manager
@@ -197,7 +199,7 @@ class APIServer:
             subresource=request.subresource,
             time=self.clock.timestamp(),
         )
-        new = decoding.canonical(merged, resource.gvk)
+        new = conversion.stored(resource, decoding.canonical(merged, resource.gvk))
         if live is not None:
             return self._writer.replace(request, live, new, managed=merged)
         request.created = True
@@ -225,14 +227,28 @@ class APIServer:
     def find(self, request: Request) -> Obj:
         """The stored object a request is about; 404 when there is none."""
         resource = request.resource
+        if resource.computed:
+            return self._compute(resource, request.namespace, request.name)[0]
         obj = self.store.get(resource.storage, request.namespace, request.name)
         if obj is None:
             raise not_found(resource.plural, request.name, resource.group)
         return obj
 
+    def _compute(self, resource: Resource, namespace: str, name: str = "") -> list[Obj]:
+        computed = self.computed.get(resource.qualified)
+        if computed is None:
+            # as client-go words a request to a group that is not served
+            message = f"the server could not find the requested resource (get {resource.qualified})"
+            raise StatusError(404, "NotFound", message, {})
+        return computed(namespace, name)
+
     def _select(self, resource: Resource, namespace: str, labels: str, fields: str) -> Sequence[Obj]:
         matches = selectors.matcher(resource.qualified, labels, fields)
-        found = self.store.objects(resource.storage, namespace)
+        found: Sequence[Obj]
+        if resource.computed:
+            found = self._compute(resource, namespace)
+        else:
+            found = self.store.objects(resource.storage, namespace)
         reading = self.readings.get(resource.storage)
         if reading is not None:
             found = [reading(obj) for obj in found]

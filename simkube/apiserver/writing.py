@@ -6,7 +6,8 @@ refuse; nothing is visible before the last one, the commit.
 
 from __future__ import annotations
 
-from simkube.apiserver import admission, naming, ownership
+from simkube.apiserver import admission, claims, ingress_class, naming, ownership
+from simkube.apiserver.addresses import Addresses
 from simkube.apiserver.allocators import Allocators
 from simkube.apiserver.field import Errors, invalid
 from simkube.apiserver.kinds import Kind, kind_of
@@ -31,6 +32,7 @@ class Writer:
         self._clock = clock
         self._settings = settings
         self._allocators = Allocators(settings)
+        self._addresses = Addresses(store, clock)
 
     # create
 
@@ -50,6 +52,7 @@ class Writer:
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = naming.generate(meta["generateName"])
         prepare_create(request.resource.storage, kind, obj)
+        self._note(request, obj, None)
         self._validate_new(request, kind, obj)
         self._refuse_taken(request, meta["name"])
         self._allocate(request, obj, None)
@@ -69,15 +72,28 @@ class Writer:
             admission.new_pod(request, obj, self._store, self._settings)
         elif request.resource.storage == "nodes":
             admission.new_node(obj)
+        elif request.resource.storage in claims.PROTECTION:
+            claims.admit_new(request.resource.storage, obj, self._store)
+        elif request.resource.storage == "ingresses.networking.k8s.io":
+            ingress_class.default_class(obj, self._store)
+            ingress_class.warn(request, obj)
+
+    def _note(self, request: Request, obj: Obj, old: Obj | None) -> None:
+        """Times that only the server knows."""
+        if request.resource.storage == claims.VOLUMES:
+            claims.note_phase(obj, old, self._clock.timestamp())
+        elif request.resource.storage == "pods" and old is None:
+            claims.note_gates(obj, self._clock.timestamp())
 
     def _validate_new(self, request: Request, kind: Kind, obj: Obj) -> None:
         resource = request.resource
         errors = Errors()
         metadata.object_meta(obj["metadata"], namespaced=resource.namespaced, name=kind.name, errors=errors)
         kind.validate(obj, errors)
-        if resource.stored_as:
+        event = resource.group == "events.k8s.io"
+        if event:
             core.new_event(obj, errors)
-        group = "" if resource.stored_as else resource.group
+        group = "" if event else resource.group
         errors.raise_for(resource.kind, group, obj["metadata"].get("name", ""))
         if resource.storage in _WITH_PODS and request.checked:
             admission.simulated(request, obj)
@@ -87,7 +103,9 @@ class Writer:
         if resource.storage != "services" or request.subresource:
             return
         errors = Errors()
-        self._allocators.complete(obj, old, self._store.objects("services"), errors)
+        ranges = self._addresses.ranges(self._settings.service_cidr)
+        held = self._addresses.taken()
+        self._allocators.complete(obj, old, self._store.objects("services"), errors, ranges=ranges, held=held)
         errors.raise_for(resource.kind, resource.group, obj["metadata"]["name"])
 
     def _refuse_taken(self, request: Request, name: str) -> None:
@@ -115,6 +133,7 @@ class Writer:
         if resource.storage == "pods" and not request.subresource:
             admission.tolerations(new, self._settings)
         prepare_update(request.resource.storage, kind, new, old, request.subresource)
+        self._note(request, new, old)
         self._validate_changed(request, kind, new, old)
         if _same(new, old):
             return old
@@ -154,6 +173,8 @@ class Writer:
         errors.raise_for(resource.kind, resource.group, old["metadata"]["name"])
         if resource.storage in _WITH_PODS and request.checked and not request.subresource:
             admission.simulated(request, new)
+        if resource.storage == claims.CLAIMS and not request.subresource:
+            claims.may_grow(request, new, old, self._store)
         self._allocate(request, new, old)
 
     # storing
@@ -166,11 +187,27 @@ class Writer:
                 obj["metadata"]["resourceVersion"] = expect
             return obj
         try:
+            if request.resource.storage == "services" and not request.subresource:
+                return self._put_service(obj, expect)
             return self._store.put(request.resource.storage, obj, expect=expect)
         except Full as error:
             raise StatusError(507, "InsufficientStorage", str(error)) from None
         except StoreError as error:
             raise _not_stored(error) from error
+
+    def _put_service(self, obj: Obj, expect: str | None) -> Obj:
+        """A service and the objects that show its addresses: both or none."""
+        meta = obj["metadata"]
+        old = self._store.get("services", meta["namespace"], meta["name"])
+        self._addresses.claim(obj, old)
+        try:
+            stored = self._store.put("services", obj, expect=expect)
+        except (Full, StoreError):
+            self._addresses.release(old, obj)
+            raise
+        if old is not None:
+            self._addresses.release(stored, old)
+        return stored
 
     def remove(self, request: Request, obj: Obj) -> Obj:
         """Take an object out of the store, unless this is a dry run; return its last state."""
@@ -179,6 +216,8 @@ class Writer:
             return obj
         try:
             self._store.delete(request.resource.storage, meta.get("namespace", ""), meta["name"])
+            if request.resource.storage == "services":
+                self._addresses.release(None, obj)
         except StoreError as error:
             raise _not_stored(error) from error
         return obj

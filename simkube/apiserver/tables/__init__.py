@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from simkube.apiserver.resources import Resource
-from simkube.apiserver.tables import core, network, workloads
+from simkube.apiserver.tables import batch, core, network, networking, scaling, storage, workloads
 from simkube.apiserver.tables.columns import Layout
 from simkube.apiserver.tables.pods import PODS
 
@@ -19,19 +19,34 @@ Obj = dict[str, Any]
 LAYOUTS: Mapping[str, Layout] = {
     "configmaps": core.CONFIG_MAPS,
     "controllerrevisions.apps": workloads.CONTROLLER_REVISIONS,
+    "cronjobs.batch": batch.CRON_JOBS,
+    "daemonsets.apps": workloads.DAEMON_SETS,
     "deployments.apps": workloads.DEPLOYMENTS,
     "endpoints": network.ENDPOINTS,
     "endpointslices.discovery.k8s.io": network.ENDPOINT_SLICES,
     "events": core.EVENTS,
     "events.events.k8s.io": core.EVENTS,
+    "horizontalpodautoscalers.autoscaling": scaling.AUTOSCALERS,
+    "ingressclasses.networking.k8s.io": networking.INGRESS_CLASSES,
+    "ingresses.networking.k8s.io": networking.INGRESSES,
+    "ipaddresses.networking.k8s.io": networking.IP_ADDRESSES,
+    "jobs.batch": batch.JOBS,
     "leases.coordination.k8s.io": core.LEASES,
     "namespaces": core.NAMESPACES,
+    "networkpolicies.networking.k8s.io": networking.NETWORK_POLICIES,
     "nodes": core.NODES,
+    "poddisruptionbudgets.policy": scaling.DISRUPTION_BUDGETS,
     "pods": PODS,
+    "podtemplates": workloads.POD_TEMPLATES,
+    "priorityclasses.scheduling.k8s.io": scaling.PRIORITY_CLASSES,
     "replicasets.apps": workloads.REPLICA_SETS,
+    "replicationcontrollers": workloads.REPLICATION_CONTROLLERS,
     "secrets": core.SECRETS,
     "serviceaccounts": core.SERVICE_ACCOUNTS,
+    "servicecidrs.networking.k8s.io": networking.SERVICE_CIDRS,
     "services": network.SERVICES,
+    "statefulsets.apps": workloads.STATEFUL_SETS,
+    **storage.LAYOUTS,
 }
 """How each kind is shown, by the qualified plural of its resource."""
 

@@ -10,8 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from simkube.apiserver import defaults
+from simkube.apiserver.defaults import storage as storage_defaults
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation import core, metadata, nodes, pods, services, workloads
+from simkube.apiserver.validation import (
+    core,
+    metadata,
+    networking,
+    nodes,
+    pods,
+    policies,
+    services,
+    storage,
+    storage_classes,
+    workloads,
+)
 from simkube.client import Obj
 
 
@@ -84,6 +96,34 @@ KINDS: dict[str, Kind] = {
         keeps_status=True,
         answers_deleted=True,
     ),
+    "ingresses.networking.k8s.io": Kind(
+        defaults=defaults.ingress,
+        validate=networking.ingress,
+        validate_status=networking.ingress_status,
+        generation=True,
+        keeps_status=True,
+    ),
+    "ingressclasses.networking.k8s.io": Kind(
+        defaults=defaults.ingress_class,
+        validate=networking.ingress_class,
+        validate_update=networking.ingress_class_update,
+        generation=True,
+    ),
+    "networkpolicies.networking.k8s.io": Kind(
+        defaults=defaults.network_policy, validate=policies.network_policy, generation=True
+    ),
+    "ipaddresses.networking.k8s.io": Kind(
+        name=networking.address_name,
+        defaults=defaults.with_spec,
+        validate=networking.ip_address,
+        validate_update=networking.ip_address_update,
+    ),
+    "servicecidrs.networking.k8s.io": Kind(
+        defaults=defaults.with_spec,
+        validate=networking.service_cidr,
+        validate_update=networking.service_cidr_update,
+        keeps_status=True,
+    ),
     "deployments.apps": Kind(
         defaults=defaults.deployment,
         validate=workloads.deployment,
@@ -137,6 +177,55 @@ KINDS: dict[str, Kind] = {
         keeps_status=True,
     ),
     "priorityclasses.scheduling.k8s.io": Kind(defaults=defaults.priority_class, generation=True),
+    "persistentvolumes": Kind(
+        defaults=storage_defaults.persistent_volume,
+        validate=storage.persistent_volume,
+        validate_update=storage.persistent_volume_update,
+        validate_status=storage.persistent_volume_status,
+        keeps_status=True,
+        answers_deleted=True,
+    ),
+    "persistentvolumeclaims": Kind(
+        defaults=storage_defaults.claim,
+        validate=storage.claim,
+        validate_update=storage.claim_update,
+        validate_status=storage.claim_status,
+        keeps_status=True,
+        answers_deleted=True,
+    ),
+    "storageclasses.storage.k8s.io": Kind(
+        defaults=storage_defaults.storage_class,
+        validate=storage_classes.storage_class,
+        validate_update=storage_classes.storage_class_update,
+        answers_deleted=True,
+    ),
+    "volumeattributesclasses.storage.k8s.io": Kind(
+        validate=storage_classes.attributes_class,
+        validate_update=storage_classes.attributes_class_update,
+        answers_deleted=True,
+    ),
+    "csidrivers.storage.k8s.io": Kind(
+        defaults=storage_defaults.csi_driver,
+        validate=storage_classes.csi_driver,
+        validate_update=storage_classes.csi_driver_update,
+        answers_deleted=True,
+    ),
+    "csinodes.storage.k8s.io": Kind(
+        validate=storage_classes.csi_node,
+        validate_update=storage_classes.csi_node_update,
+        answers_deleted=True,
+    ),
+    "csistoragecapacities.storage.k8s.io": Kind(
+        validate=storage_classes.csi_capacity,
+        validate_update=storage_classes.csi_capacity_update,
+    ),
+    "volumeattachments.storage.k8s.io": Kind(
+        defaults=storage_defaults.volume_attachment,
+        validate=storage_classes.attachment,
+        validate_update=storage_classes.attachment_update,
+        keeps_status=True,
+        answers_deleted=True,
+    ),
 }
 
 

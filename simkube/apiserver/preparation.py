@@ -33,7 +33,12 @@ _EMPTY_STATUS: dict[str, dict[str, Any]] = {
         "expectedPods": 0,
     },
     "services": {"loadBalancer": {}},
+    "ingresses.networking.k8s.io": {"loadBalancer": {}},
+    "servicecidrs.networking.k8s.io": {},
     "namespaces": {"phase": "Active"},
+    "persistentvolumes": {"phase": "Pending"},
+    "persistentvolumeclaims": {"phase": "Pending"},
+    "volumeattachments.storage.k8s.io": {"attached": False},
 }
 
 

@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from simkube.client import Obj
 
-SIMULATED_VOLUMES = frozenset({"name", "emptyDir", "configMap", "secret", "downwardAPI", "projected"})
+SIMULATED_VOLUMES = frozenset(
+    {
+        "name",
+        "emptyDir",
+        "configMap",
+        "secret",
+        "downwardAPI",
+        "projected",
+        "persistentVolumeClaim",
+        "ephemeral",
+        "hostPath",
+    }
+)
 _POD_FIELDS = {
     "hostPID": "the host PID namespace",
     "hostIPC": "the host IPC namespace",

@@ -13,13 +13,14 @@ API_SERVICE_IP = "10.96.0.1"
 API_PORT = 6443
 
 
-def bootstrap(client: Client, api_address: str, *, dns: str = "") -> None:
+def bootstrap(client: Client, api_address: str, *, dns: str = "", service_cidr: str = "10.96.0.0/16") -> None:
     """Make what is missing.
 
     ``api_address`` is where the API server is on the pod network, ``dns`` the address pods ask for names ("" for none).
     """
     for name in NAMESPACES:
         _ensure(client, "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    _ensure(client, "servicecidrs.networking.k8s.io", _service_range(service_cidr))
     _ensure(client, "services", _service())
     _ensure(client, "endpoints", _endpoints(api_address))
     _ensure(client, "endpointslices.discovery.k8s.io", _slice(api_address))
@@ -35,6 +36,15 @@ def _ensure(client: Client, resource: str, obj: Obj) -> None:
         if error.reason != "NotFound":
             raise
         client.create(resource, obj, namespace)
+
+
+def _service_range(cidr: str) -> Obj:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": [cidr]},
+    }
 
 
 def _service() -> Obj:

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 
 from simkube.apiserver.field import Errors
 from simkube.apiserver.settings import Settings
 from simkube.client import Obj
+
+_FAMILY = 4
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _inside(address: str, ranges: Sequence[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in ranges)
 
 
 class Allocators:
@@ -23,8 +34,21 @@ class Allocators:
         self._first, self._last = settings.node_ports
         self._random = random.Random()  # noqa: S311  addresses are no secrets
 
-    def complete(self, new: Obj, old: Obj | None, services: Iterable[Obj], errors: Errors) -> None:
-        """Give ``new`` (changed in place) the addresses and ports it needs and has not; ``old`` is it before."""
+    def complete(
+        self,
+        new: Obj,
+        old: Obj | None,
+        services: Iterable[Obj],
+        errors: Errors,
+        *,
+        ranges: Sequence[Network] = (),
+        held: Set[str] = frozenset(),
+    ) -> None:
+        """Give ``new`` (changed in place) the addresses and ports it needs and has not; ``old`` is it before.
+
+        ``ranges`` are where addresses may come from, when not only from the range of the settings; ``held`` addresses
+        are taken by others than services.
+        """
         others = [each for each in services if each["metadata"].get("uid") != new["metadata"].get("uid")]
         spec = new["spec"]
         if spec.get("type") == "ExternalName":
@@ -34,22 +58,28 @@ class Allocators:
             for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
                 if name in before:
                     spec.setdefault(name, before[name])
-        self._address(spec, others, errors, had=before.get("clusterIP", ""))
+        taken = held | {each["spec"].get("clusterIP") for each in others}
+        self._address(spec, taken, ranges or [self._network], errors, had=before.get("clusterIP", ""))
         spec.setdefault("ipFamilyPolicy", "SingleStack")
         if not (spec.get("clusterIP") == "None" and not spec.get("selector")):
             spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilies", ["IPv4"])
         self._ports(spec, before, others, errors)
 
-    def _address(self, spec: Obj, others: list[Obj], errors: Errors, *, had: str) -> None:
+    def _address(
+        self, spec: Obj, taken: Set[str | None], ranges: Sequence[Network], errors: Errors, *, had: str
+    ) -> None:
         wanted = spec.get("clusterIP") or next(iter(spec.get("clusterIPs", ())), "")
         if wanted == "None" or (wanted and wanted == had):
             spec["clusterIP"], spec["clusterIPs"] = wanted, [wanted]
             return
-        taken = {each["spec"].get("clusterIP") for each in others}
         if not wanted:
-            wanted = self._free_address(taken)
-        elif not self._inside(wanted):
+            wanted = self._free_address(taken, ranges)
+            if not wanted:
+                shown = ", ".join(map(str, ranges))
+                errors.invalid("spec.clusterIPs", [], f"failed to allocate IP from range {shown}: range is full")
+                return
+        elif not _inside(wanted, ranges):
             detail = f"failed to allocate IP {wanted}: the provided network does not match the current range"
             errors.invalid("spec.clusterIPs", [wanted], detail)
         elif wanted in taken:
@@ -58,18 +88,22 @@ class Allocators:
             )
         spec["clusterIP"], spec["clusterIPs"] = wanted, [wanted]
 
-    def _inside(self, address: str) -> bool:
-        try:
-            return ipaddress.ip_address(address) in self._network
-        except ValueError:
-            return False
-
-    def _free_address(self, taken: set[str | None]) -> str:
-        size = self._network.num_addresses
-        while True:  # a cluster holds far fewer services than addresses
-            address = str(self._network[self._random.randrange(16, size - 1)])
-            if address not in taken:
-                return address
+    def _free_address(self, taken: Set[str | None], ranges: Sequence[Network]) -> str:
+        """An address of the first range that has one; "" when all are full. The first ones are for who asks."""
+        for network in ranges:
+            size = network.num_addresses
+            if network.version != _FAMILY or size < 4:
+                continue
+            kept = min(max(16, size // 16), 256) if size > 16 else 0
+            for _ in range(64):
+                address = str(network[self._random.randrange(max(1, kept), size - 1)])
+                if address not in taken:
+                    return address
+            for offset in range(1, min(size - 1, 1 << 16)):
+                address = str(network[offset])
+                if address not in taken:
+                    return address
+        return ""
 
     def _ports(self, spec: Obj, before: Obj, others: list[Obj], errors: Errors) -> None:
         wants = spec["type"] == "NodePort" or (

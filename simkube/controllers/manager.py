@@ -17,6 +17,8 @@ from simkube.controllers.podgc import PodGarbageCollector
 from simkube.controllers.replicaset import ReplicaSetController, ReplicationManager
 from simkube.controllers.rootca import RootCAPublisher
 from simkube.controllers.serviceaccounts import ServiceAccountsController
+from simkube.controllers.servicecidrs import ServiceCIDRController
+from simkube.controllers.statefulset import StatefulSetController
 from simkube.controllers.tainteviction import TaintEvictionController
 
 
@@ -26,7 +28,7 @@ class ControllerManager:
     def __init__(
         self, server: Server, loop: WorkLoop, informers: Informers, *, heartbeats: Heartbeats, grace: float, ca: str
     ) -> None:
-        stored = [each for each in RESOURCES.values() if not each.review and not each.stored_as]
+        stored = [each for each in RESOURCES.values() if not each.review and not each.stored_as and not each.computed]
         namespaced = [each.qualified for each in stored if each.namespaced]
         kinds = {(each.api_version, each.kind): Kind(each.qualified, each.namespaced) for each in stored}
         self.node_lifecycle = NodeLifecycleController(server, loop, informers, heartbeats, grace)
@@ -41,9 +43,11 @@ class ControllerManager:
             ),  # hears of a change first: what is to go goes before more comes
             ReplicationManager(server, loop, informers),
             DeploymentController(server, loop, informers),
+            StatefulSetController(server, loop, informers),
             EndpointsController(server, loop, informers),
             EndpointSliceController(server, loop, informers),
             EndpointSliceMirroringController(server, loop, informers),
+            ServiceCIDRController(server, loop, informers),
             NamespaceController(server, loop, informers, namespaced),
             GarbageCollector(server, loop, informers, kinds),
             PodGarbageCollector(server, loop, informers),

@@ -5,6 +5,7 @@ allocators'.
 """
 
 from simkube.apiserver.defaults.batch import cron_job, job
+from simkube.apiserver.defaults.networking import ingress, ingress_class, network_policy, with_spec
 from simkube.apiserver.defaults.objects import endpoint_slice, endpoints, event, namespace, node, secret
 from simkube.apiserver.defaults.pods import pod, pod_template
 from simkube.apiserver.defaults.scaling import autoscaler, disruption_budget, priority_class
@@ -27,8 +28,11 @@ __all__ = [
     "endpoint_slice",
     "endpoints",
     "event",
+    "ingress",
+    "ingress_class",
     "job",
     "namespace",
+    "network_policy",
     "node",
     "pod",
     "pod_template",
@@ -39,4 +43,5 @@ __all__ = [
     "service",
     "stateful_set",
     "template",
+    "with_spec",
 ]

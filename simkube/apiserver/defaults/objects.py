@@ -73,5 +73,7 @@ def endpoint_slice(obj: Obj) -> None:
     for port in obj.get("ports") or ():
         port.setdefault("name", "")
         port.setdefault("protocol", "TCP")
+    for endpoint in obj.get("endpoints") or ():
+        endpoint.setdefault("conditions", {})
     obj.setdefault("endpoints", None)
     obj.setdefault("ports", None)

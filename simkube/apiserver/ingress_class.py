@@ -1,0 +1,33 @@
+"""What is decided about an ingress with a look at its class (the admission plugin DefaultIngressClass)."""
+
+from __future__ import annotations
+
+from simkube.apiserver.request import Request
+from simkube.apiserver.validation.networking import CLASS_ANNOTATION
+from simkube.client import Obj
+from simkube.store import Store
+
+CLASSES = "ingressclasses.networking.k8s.io"
+DEFAULT = "ingressclass.kubernetes.io/is-default-class"
+_DEPRECATED = f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"
+
+
+def default_class(ingress: Obj, store: Store) -> None:
+    """An ingress without a class gets the default one: of several the newest, then the first by name."""
+    if "ingressClassName" in ingress["spec"] or CLASS_ANNOTATION in ingress["metadata"].get("annotations", {}):
+        return
+    marked = [each for each in store.objects(CLASSES) if each["metadata"].get("annotations", {}).get(DEFAULT) == "true"]
+    if marked:
+        names = sorted(each["metadata"]["name"] for each in marked)
+        newest = max(marked, key=lambda each: (each["metadata"]["creationTimestamp"], -names.index(_name(each))))
+        ingress["spec"]["ingressClassName"] = _name(newest)
+
+
+def _name(obj: Obj) -> str:
+    return str(obj["metadata"]["name"])
+
+
+def warn(request: Request, ingress: Obj) -> None:
+    """The annotation is of old."""
+    if CLASS_ANNOTATION in ingress["metadata"].get("annotations", {}):
+        request.warnings.append(_DEPRECATED)

@@ -18,6 +18,10 @@ from simkube.clock import Clock
 from simkube.errors import StatusError
 
 _FINALIZER = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}
+_JOBS_ORPHAN = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+    "propagationPolicy=Orphan to suppress this warning"
+)
 
 
 class Deleter:
@@ -34,6 +38,8 @@ class Deleter:
             admission.namespace_may_go(request.name)
             if not old["metadata"].get("deletionTimestamp"):
                 return self._end_namespace(request, old)
+        if request.resource.storage == "jobs.batch" and request.options.propagation is None:
+            request.warnings.append(_JOBS_ORPHAN)
         grace = _grace(request, old)
         meta = old["metadata"]
         if grace and meta.get("deletionTimestamp"):
@@ -120,6 +126,8 @@ def _finalizers(request: Request, old: Obj) -> list[str]:
     """The object's finalizers, with the garbage collector's as the propagation policy wants it."""
     there = list(old["metadata"].get("finalizers", ()))
     policy = request.options.propagation
+    if policy is None and kind_of(request.resource.storage).orphans and not set(there) & set(_FINALIZER.values()):
+        policy = "Orphan"
     if policy is None:
         return there
     wanted = [each for each in there if each not in _FINALIZER.values()]

@@ -38,7 +38,7 @@ class Kind:
     ``name`` checks a name; ``generation`` counts changes of anything but metadata and status; ``keeps_status`` says
     that only the status subresource changes ``status``; ``status_keeps_labels`` that a status update leaves labels
     alone; ``blind_update`` that a PUT needs no resourceVersion; ``created_by_put``; ``answers_deleted`` that a delete
-    answers the object instead of a Status.
+    answers the object instead of a Status; ``orphans`` that a delete leaves the dependents unless it says otherwise.
     """
 
     name: Callable[[str], list[str]] = metadata.subdomain
@@ -52,6 +52,7 @@ class Kind:
     blind_update: bool = True
     created_by_put: bool = False
     answers_deleted: bool = False
+    orphans: bool = False
 
 
 GENERAL = Kind()
@@ -155,12 +156,14 @@ KINDS: dict[str, Kind] = {
         defaults=defaults.replication_controller,
         generation=True,
         keeps_status=True,
+        orphans=True,
     ),
     "podtemplates": Kind(defaults=defaults.template, generation=True, answers_deleted=True),
     "jobs.batch": Kind(
         defaults=defaults.job,
         generation=True,
         keeps_status=True,
+        orphans=True,
     ),
     "cronjobs.batch": Kind(
         defaults=defaults.cron_job,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
 from simkube.apiserver.resources import Resource
 from simkube.apiserver.tables import batch, core, network, networking, scaling, storage, workloads
 from simkube.apiserver.tables.columns import Layout
@@ -88,8 +89,20 @@ def _row(layout: Layout, resource: Resource, obj: Obj, now: float, include: str)
         row["object"] = {
             "kind": "PartialObjectMetadata",
             "apiVersion": "meta.k8s.io/v1",
-            "metadata": obj.get("metadata") or {},
+            "metadata": _metadata(resource, obj),
         }
     else:
         row["object"] = None
     return row
+
+
+def _metadata(resource: Resource, obj: Obj) -> Obj:
+    """The metadata a row carries: for daemon sets without the annotation that is a field to the server."""
+    meta: Obj = obj.get("metadata") or {}
+    if resource.plural != "daemonsets" or TEMPLATE_GENERATION not in meta.get("annotations", {}):
+        return meta
+    annotations = {key: value for key, value in meta["annotations"].items() if key != TEMPLATE_GENERATION}
+    shown = {**meta, "annotations": annotations}
+    if not annotations:
+        del shown["annotations"]
+    return shown

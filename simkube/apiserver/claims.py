@@ -9,16 +9,10 @@ from __future__ import annotations
 from simkube.apiserver.request import Request
 from simkube.apiserver.validation.storage import milli_of
 from simkube.client import Obj
-from simkube.errors import forbidden
+from simkube.errors import forbidden, not_simulated
 from simkube.store import Store
+from simkube.volumebinding import CLAIMS, CLASSES, PROTECTION, VOLUMES, default_class, has_class
 
-VOLUMES, CLAIMS, CLASSES = "persistentvolumes", "persistentvolumeclaims", "storageclasses.storage.k8s.io"
-PROTECTION = {VOLUMES: "kubernetes.io/pv-protection", CLAIMS: "kubernetes.io/pvc-protection"}
-_DEFAULT_MARKS = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)
-_CLASS_NOTE = "volume.beta.kubernetes.io/storage-class"
 _NO_RESIZE = (
     "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"
 )
@@ -32,27 +26,18 @@ def admit_new(storage: str, obj: Obj, store: Store) -> None:
     finalizers = obj["metadata"].setdefault("finalizers", [])
     if finalizer not in finalizers:
         finalizers.append(finalizer)
+    if storage == VOLUMES:
+        reclaimable(obj)
     if storage == CLAIMS and not has_class(obj):
         name = default_class(store.objects(CLASSES))
         if name:
             obj["spec"]["storageClassName"] = name
 
 
-def has_class(claim: Obj) -> bool:
-    """Whether a claim names a class, be it the empty one that means none."""
-    return "storageClassName" in claim["spec"] or _CLASS_NOTE in (claim["metadata"].get("annotations") or {})
-
-
-def default_class(classes: list[Obj]) -> str:
-    """The name of the default class, the newest when there are several; "" when there is none."""
-    marked = [
-        each
-        for each in classes
-        if any((each["metadata"].get("annotations") or {}).get(mark) == "true" for mark in _DEFAULT_MARKS)
-    ]
-    marked.sort(key=lambda each: each["metadata"]["name"])
-    newest = max(marked, key=lambda each: each["metadata"].get("creationTimestamp", ""), default=None)
-    return "" if newest is None else str(newest["metadata"]["name"])
+def reclaimable(volume: Obj) -> None:
+    """501 for the policy that nothing here carries out (and that Kubernetes advises against)."""
+    if volume["spec"].get("persistentVolumeReclaimPolicy") == "Recycle":
+        raise not_simulated("the reclaim policy Recycle")
 
 
 def may_grow(request: Request, new: Obj, old: Obj, store: Store) -> None:
@@ -95,3 +80,6 @@ def note_gates(pod: Obj, now: str) -> None:
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
             }
         ]
+
+
+__all__ = ["CLAIMS", "PROTECTION", "VOLUMES", "admit_new", "may_grow", "note_gates", "note_phase", "reclaimable"]

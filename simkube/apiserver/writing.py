@@ -9,6 +9,8 @@ from __future__ import annotations
 from simkube.apiserver import admission, claims, ingress_class, naming, ownership
 from simkube.apiserver.addresses import Addresses
 from simkube.apiserver.allocators import Allocators
+from simkube.apiserver.authorization import escalation
+from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.field import Errors, invalid
 from simkube.apiserver.kinds import Kind, kind_of
 from simkube.apiserver.preparation import prepare_create, prepare_update
@@ -19,6 +21,7 @@ from simkube.client import Obj
 from simkube.clock import Clock
 from simkube.errors import STALE, StatusError, StoreError, already_exists, bad_request, conflict
 from simkube.store import Full, Store
+from simkube.trace import Trace
 
 _WITH_PODS = frozenset({"pods", "deployments.apps", "replicasets.apps"})
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
@@ -27,11 +30,13 @@ _OTHER_NAMESPACE = "the namespace of the provided object does not match the name
 class Writer:
     """The writing half of one cluster's API server."""
 
-    def __init__(self, store: Store, clock: Clock, settings: Settings) -> None:
+    def __init__(self, store: Store, clock: Clock, settings: Settings, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
         self._store = store
         self._clock = clock
         self._settings = settings
         self._allocators = Allocators(settings)
+        self.trace = Trace(clock)
         self._addresses = Addresses(store, clock)
 
     # create
@@ -47,10 +52,11 @@ class Writer:
         ownership.record(request, None, obj, self._clock.timestamp(), managed)
         meta = obj["metadata"]
         admission.namespace_exists(request, self._store, meta.get("name", ""))
-        self._admit_new(request, obj)
-        naming.born(meta, self._clock.timestamp())
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = naming.generate(meta["generateName"])
+        self._admit_new(request, obj)
+        escalation.confirm(request, self._authorizer, obj, None)
+        naming.born(meta, self._clock.timestamp())
         prepare_create(request.resource.storage, kind, obj)
         self._note(request, obj, None)
         self._validate_new(request, kind, obj)
@@ -133,6 +139,7 @@ class Writer:
         if resource.storage == "pods" and not request.subresource:
             admission.tolerations(new, self._settings)
         prepare_update(request.resource.storage, kind, new, old, request.subresource)
+        escalation.confirm(request, self._authorizer, new, old)
         self._note(request, new, old)
         self._validate_changed(request, kind, new, old)
         if _same(new, old):
@@ -175,6 +182,8 @@ class Writer:
             admission.simulated(request, new)
         if resource.storage == claims.CLAIMS and not request.subresource:
             claims.may_grow(request, new, old, self._store)
+        elif resource.storage == claims.VOLUMES:
+            claims.reclaimable(new)
         self._allocate(request, new, old)
 
     # storing
@@ -186,10 +195,16 @@ class Writer:
             if expect is not None:
                 obj["metadata"]["resourceVersion"] = expect
             return obj
-        try:
-            if request.resource.storage == "services" and not request.subresource:
+        storage, meta = request.resource.storage, obj["metadata"]
+        old = None if expect is None else self._store.get(storage, meta.get("namespace", ""), meta["name"])
+
+        def write() -> Obj:
+            if storage == "services" and not request.subresource:
                 return self._put_service(obj, expect)
-            return self._store.put(request.resource.storage, obj, expect=expect)
+            return self._store.put(storage, obj, expect=expect)
+
+        try:
+            return self.trace.change(request, "created" if old is None else "changed", old, write)
         except Full as error:
             raise StatusError(507, "InsufficientStorage", str(error)) from None
         except StoreError as error:
@@ -214,8 +229,9 @@ class Writer:
         meta = obj["metadata"]
         if request.options.dry_run:
             return obj
+        where = (request.resource.storage, meta.get("namespace", ""), meta["name"])
         try:
-            self._store.delete(request.resource.storage, meta.get("namespace", ""), meta["name"])
+            self.trace.change(request, "deleted", obj, lambda: self._store.delete(*where) or obj)
             if request.resource.storage == "services":
                 self._addresses.release(None, obj)
         except StoreError as error:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from simkube.apiserver.resources import RESOURCES
 from simkube.client import Informers, Server, WorkLoop
+from simkube.controllers.claimusers import (
+    ClaimProtectionController,
+    EphemeralVolumeController,
+    VolumeProtectionController,
+)
 from simkube.controllers.controller import Controller
 from simkube.controllers.deployment import DeploymentController
 from simkube.controllers.endpoints import EndpointsController
@@ -20,6 +25,8 @@ from simkube.controllers.serviceaccounts import ServiceAccountsController
 from simkube.controllers.servicecidrs import ServiceCIDRController
 from simkube.controllers.statefulset import StatefulSetController
 from simkube.controllers.tainteviction import TaintEvictionController
+from simkube.controllers.volumeexpansion import VolumeExpansionController
+from simkube.controllers.volumes import PersistentVolumeController
 
 
 class ControllerManager:
@@ -48,6 +55,11 @@ class ControllerManager:
             EndpointSliceController(server, loop, informers),
             EndpointSliceMirroringController(server, loop, informers),
             ServiceCIDRController(server, loop, informers),
+            PersistentVolumeController(server, loop, informers),
+            ClaimProtectionController(server, loop, informers),
+            VolumeProtectionController(server, loop, informers),
+            EphemeralVolumeController(server, loop, informers),
+            VolumeExpansionController(server, loop, informers),
             NamespaceController(server, loop, informers, namespaced),
             GarbageCollector(server, loop, informers, kinds),
             PodGarbageCollector(server, loop, informers),

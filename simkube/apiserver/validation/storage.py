@@ -332,8 +332,8 @@ def _internal(spec: Obj) -> Obj:
 
 def _diff(before: Obj, now: Obj) -> str:
     """A unified difference with three lines around each change, without file names (``diff.Diff``)."""
-    sides = [json.dumps(side, indent=1, ensure_ascii=False).splitlines() for side in (before, now)]
-    lines = list(difflib.unified_diff(*sides, n=3, lineterm=""))[2:]
+    one, other = (json.dumps(side, indent=1, ensure_ascii=False).splitlines() for side in (before, now))
+    lines = list(difflib.unified_diff(one, other, n=3, lineterm=""))[2:]
     return "\n".join(lines[:60]) + "\n"
 
 

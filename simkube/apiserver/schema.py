@@ -36,6 +36,7 @@ Shape = Literal[
     "int-or-string",
     "quantity",
     "any",
+    "deduced",
 ]
 
 KUBERNETES = "1.36.0"
@@ -98,15 +99,19 @@ _UNTYPED = frozenset({"RawExtension", "FieldsV1", "Patch", "JSON", "JSONSchemaPr
 _GO_NUMBERS = {"int32": "int32", "int64": "int64", "double": "float64", "float": "float32"}
 
 
+_NO_DEFAULTS: Mapping[str, Any] = {}
+
+
 class Type:
     """The shape of one value.
 
     ``name`` is the Go name of a struct (``PodSpec``), ``go`` the Go type (``[]v1.Container``). ``atomic`` is true of
     lists, maps and structs that have one owner as a whole. A list that is not atomic is a set when ``keys`` is empty,
-    else a map whose elements are told apart by ``keys``. ``fields`` belong to a struct, ``element`` to a list or map.
+    else a map whose elements are told apart by ``keys`` (with ``key_defaults`` for those left out). ``fields`` belong to
+    a struct, ``element`` to a list or map, and to a struct that keeps fields it does not declare.
     """
 
-    __slots__ = ("atomic", "element", "fields", "go", "keys", "name", "shape")
+    __slots__ = ("atomic", "element", "fields", "go", "key_defaults", "keys", "name", "shape")
 
     def __init__(self, shape: Shape, go: str, name: str = "") -> None:
         self.shape: Shape = shape
@@ -114,6 +119,7 @@ class Type:
         self.name = name
         self.atomic = False
         self.keys: tuple[str, ...] = ()
+        self.key_defaults: Mapping[str, Any] = _NO_DEFAULTS
         self.element: Type | None = None
         self.fields: dict[str, Field] = {}
 
@@ -149,6 +155,12 @@ class Field:
 
 
 ANY = Type("any", "interface {}")
+
+DEDUCED = Type("deduced", "interface {}")
+"""What nothing describes in a custom object: a map is the sum of its fields, anything else is one thing."""
+
+DEDUCED_MAP = Type("map", "map[string]interface {}")
+DEDUCED_MAP.element = DEDUCED
 
 
 class Definitions:
@@ -231,8 +243,9 @@ class Definitions:
     def _type(self, raw: Mapping[str, Any]) -> Type:
         if "$ref" in raw:
             target = self._named(raw["$ref"].rpartition("/")[2])
-            if raw.get("x-kubernetes-map-type") == "atomic" and not target.atomic:
-                target = _atomic(target)
+            kind = raw.get("x-kubernetes-map-type")
+            if kind is not None and target.atomic != (kind == "atomic"):
+                target = _with_atomic(target, kind == "atomic")
             return target
         names = _names(raw)
         if "array" in names:
@@ -284,11 +297,11 @@ def _scalar(name: str, format: str) -> Type:
     return ANY
 
 
-def _atomic(type: Type) -> Type:
+def _with_atomic(type: Type, atomic: bool) -> Type:
     made = Type(type.shape, type.go, type.name)
     made.fields = type.fields
     made.element = type.element
-    made.atomic = True
+    made.atomic = atomic
     return made
 
 

@@ -19,6 +19,8 @@ def record(request: Request, old: Obj | None, new: Obj, now: str, applied: Obj |
         after = conversion.shown(resource, new)
         if resource.storage == "events":  # a time of an event that is null belongs to nobody
             before, after = _without_nulls(before), _without_nulls(after) or after
+        if request.subresource == "scale" and not after["spec"].get("replicas"):
+            after = _without_replicas(after)
         time = "" if request.subresource == "scale" else now  # the real server notes no time for a scale
         subresource = request.subresource
         made = managed_fields.update(before, after, resource.gvk, request.manager, "Update", subresource, time)
@@ -29,6 +31,11 @@ def record(request: Request, old: Obj | None, new: Obj, now: str, applied: Obj |
         new["metadata"].pop("managedFields", None)
     if old is not None and managed_fields.only_times_differ(old, new):
         new["metadata"]["managedFields"] = old["metadata"].get("managedFields", [])
+
+
+def _without_replicas(obj: Obj) -> Obj:
+    """A Scale does not write a zero, so nobody comes to own it."""
+    return {**obj, "spec": {key: value for key, value in obj["spec"].items() if key != "replicas"}}
 
 
 def _without_nulls(obj: Obj | None) -> Obj | None:

@@ -20,6 +20,8 @@ DUPLICATE = "FieldValueDuplicate"
 FORBIDDEN = "FieldValueForbidden"
 NOT_FOUND = "FieldValueNotFound"
 TOO_LONG = "FieldValueTooLong"
+TOO_MANY = "FieldValueTooMany"
+TYPE_INVALID = "FieldValueTypeInvalid"
 
 
 def shown(value: Any) -> str:
@@ -69,6 +71,18 @@ class Errors:
     def too_long(self, path: str, detail: str) -> None:
         """A value is longer than allowed."""
         self._add(TOO_LONG, path, "Too long", detail)
+
+    def too_many(self, path: str, actual: int, most: int) -> None:
+        """A list or map has more members than allowed."""
+        self._add(TOO_MANY, path, f"Too many: {actual}", f"must have at most {most} items")
+
+    def type_invalid(self, path: str, value: Any, detail: str) -> None:
+        """A value has another type than its schema says."""
+        self._add(TYPE_INVALID, path, f"Invalid value: {shown(value)}", detail)
+
+    def because(self, reason: str, path: str, message: str) -> None:
+        """A refusal in the words of whoever wrote the rule."""
+        self._add(reason, path, message)
 
     def raise_for(self, kind: str, group: str, name: str) -> None:
         """Raise ``Invalid`` with every error found; nothing when there is none."""

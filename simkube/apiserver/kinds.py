@@ -38,7 +38,9 @@ class Kind:
     ``name`` checks a name; ``generation`` counts changes of anything but metadata and status; ``keeps_status`` says
     that only the status subresource changes ``status``; ``status_keeps_labels`` that a status update leaves labels
     alone; ``blind_update`` that a PUT needs no resourceVersion; ``created_by_put``; ``answers_deleted`` that a delete
-    answers the object instead of a Status; ``orphans`` that a delete leaves the dependents unless it says otherwise.
+    answers the object instead of a Status; ``orphans`` that a delete leaves the dependents unless it says otherwise;
+    ``drops_status`` that a new object has none; ``counts_status`` that it counts for the generation;
+    ``status_keeps_metadata`` that a status update changes nothing of the metadata.
     """
 
     name: Callable[[str], list[str]] = metadata.subdomain
@@ -53,6 +55,9 @@ class Kind:
     created_by_put: bool = False
     answers_deleted: bool = False
     orphans: bool = False
+    drops_status: bool = False
+    counts_status: bool = False
+    status_keeps_metadata: bool = False
 
 
 GENERAL = Kind()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from simkube.apiserver.fieldset import FieldSet, below, contains, key_element, leaf, value_element
-from simkube.apiserver.schema import ANY, KEY_DEFAULTS, Type
+from simkube.apiserver.schema import ANY, DEDUCED, DEDUCED_MAP, KEY_DEFAULTS, Type
 
 Map = dict[str, Any]
 
@@ -26,6 +26,13 @@ _FILLERS: dict[str, Any] = {"struct": _NOTHING, "null": None, "zero": ""}
 def is_leaf(type: Type) -> bool:
     """Whether a value of this type has one owner as a whole."""
     return type.atomic or type.shape not in ("struct", "map", "list")
+
+
+def resolved(type: Type, value: Any) -> Type:
+    """The type as it is for this value: only of what is deduced does that make a difference."""
+    if type is not DEDUCED:
+        return type
+    return DEDUCED_MAP if isinstance(value, dict) else ANY
 
 
 def child_type(type: Type, key: str) -> Type:
@@ -43,7 +50,8 @@ def element_of(item: Any, type: Type) -> str:
     keys: Map = {}
     name = type.element.name if type.element is not None else ""
     for key in sorted(type.keys):
-        value = item.get(key, KEY_DEFAULTS.get((name, key))) if isinstance(item, dict) else None
+        usual = type.key_defaults.get(key, KEY_DEFAULTS.get((name, key)))
+        value = item.get(key, usual) if isinstance(item, dict) else None
         if value is not None:
             keys[key] = value
     return key_element(keys)
@@ -59,6 +67,7 @@ def field_set(value: Any, type: Type) -> FieldSet:
 
 def _fields(value: Any, type: Type) -> FieldSet | None:
     """The node of one value; None when it has no fields of its own (an empty list of elements)."""
+    type = resolved(type, value)
     if is_leaf(type):
         return leaf()
     if type.shape == "list":
@@ -134,6 +143,8 @@ def _compare_child(
     """Compare two values at one path element and note the differences below the given nodes."""
     if one == other and one.__class__ is other.__class__ and (one.__class__ in (str, int, bool) or _same(one, other)):
         return
+    if type is DEDUCED:
+        type = _common(one, other)
     if is_leaf(type) or (_empty(one) and _empty(other)):
         _note_leaf(element, one, other, removed, modified, added)
         return
@@ -149,6 +160,11 @@ def _compare_child(
     for node, found in zip((removed, modified, added), sub, strict=True):
         if found:
             node[element] = leaf() if len(found) == 1 and "." in found else found
+
+
+def _common(one: Any, other: Any) -> Type:
+    """The type of two values that are to be compared: a map when neither is anything else."""
+    return DEDUCED_MAP if all(each is ABSENT or isinstance(each, dict) for each in (one, other)) else ANY
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -216,6 +232,7 @@ def _indexed(items: list[Any], type: Type) -> dict[str, list[Any]]:
 
 def merge(live: Any, config: Any, type: Type) -> Any:
     """``config`` laid over ``live``: maps by key, lists by element, everything else from ``config``."""
+    type = resolved(type, config)
     if is_leaf(type) or live is None or config is None:
         return config
     if type.shape == "list":
@@ -267,6 +284,7 @@ def _merge_lists(live: list[Any], config: list[Any], type: Type) -> list[Any]:
 
 def remove(value: Any, fields: FieldSet, type: Type) -> Any:
     """``value`` without the members of ``fields``; None when that leaves nothing of a map or list."""
+    type = resolved(type, value)
     if not fields or is_leaf(type):
         return value
     if type.shape == "list":

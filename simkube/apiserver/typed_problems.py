@@ -41,14 +41,14 @@ _EXPECTED = {
 
 def _problems(value: Any, type: Type, path: str) -> Iterator[str]:
     shape = type.shape
-    if value is None or shape == "any":
+    if value is None or shape in ("any", "deduced"):
         return
     if shape in ("struct", "map"):
         if not isinstance(value, dict):
             yield f"{path}: expected map, got {_go_value(value)}"
             return
         for key, item in value.items():
-            if shape == "struct" and key not in type.fields:
+            if shape == "struct" and key not in type.fields and type.element is None:
                 yield f"{path}.{key}: field not declared in schema"
             else:
                 yield from _problems(item, child_type(type, key), f"{path}.{key}")

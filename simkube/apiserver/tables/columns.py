@@ -32,6 +32,7 @@ class Column:
     type: str = "string"
     format: str = ""
     wide: bool = False
+    priority: int = 0
 
     def definition(self) -> Obj:
         """As in ``columnDefinitions``."""
@@ -40,7 +41,7 @@ class Column:
             "type": self.type,
             "format": self.format,
             "description": self.text or _describe(self.field),
-            "priority": int(self.wide),
+            "priority": self.priority or int(self.wide),
         }
 
 

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, Protocol
 
 from simkube.clock import Clock, Timer
@@ -50,11 +51,16 @@ def key_of(obj: Obj) -> Key:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request. ``agent`` is the first word of the User-Agent: the field manager when none is named."""
+    """Who makes a request. ``agent`` is the first word of the User-Agent: the field manager when none is named.
+
+    ``uid`` and ``extra`` (a name and its values) are what an authenticator has to say about the user beside that.
+    """
 
     user: str
     groups: tuple[str, ...] = ()
     agent: str = "unknown"
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,11 +341,16 @@ class _Index:
                 del self.keys[value]
 
 
+def _unheard(what: str) -> None:
+    """No trace."""
+
+
 class WorkLoop:
     """The queue of everything there is to reconcile in one cluster, across components, in order of arrival.
 
-    One item is ``(component, key)``; the same item waits only once. Whoever drives it (a live cluster, a test, a
-    learner who steps) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup`` is called when the first item comes.
+    One item is ``(component, key)``; the same item waits only once, for the first change that asked for it. Whoever
+    drives it (a live cluster, a test, a learner who steps) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup``
+    is called when the first item comes.
     """
 
     MAX_DELAY = 1000.0
@@ -349,7 +360,11 @@ class WorkLoop:
         self.clock = clock
         self._wakeup = wakeup
         self._queue: deque[tuple[Component, Hashable]] = deque()
-        self._waiting: set[tuple[Component, Hashable]] = set()
+        self._waiting: dict[tuple[Component, Hashable], int] = {}
+        self.running: Component | None = None
+        """Whose reconcile runs."""
+        self.note: Callable[[str], None] = _unheard
+        """Told what the running component does beside writing (see :mod:`simkube.trace`)."""
         self._failures: dict[tuple[Component, Hashable], int] = {}
         self._retries: dict[tuple[Component, Hashable], Timer] = {}
         self.done = 0
@@ -369,7 +384,9 @@ class WorkLoop:
         item = (component, key)
         if item in self._waiting:
             return
-        self._waiting.add(item)
+        if not self._queue:
+            self.clock.hold()
+        self._waiting[item] = self.clock.cause
         self._queue.append(item)
         if len(self._queue) == 1 and self._wakeup is not None:
             self._wakeup()
@@ -379,12 +396,13 @@ class WorkLoop:
         if not self._queue:
             return None
         item = self._queue.popleft()
-        self._waiting.discard(item)
+        cause = self._waiting.pop(item)
         self.done += 1
         component, key = item
         if not component.running:
             self._failures.pop(item, None)
             return item
+        self.clock.cause, self.running = cause, component
         try:
             component.reconcile(key)
         except StatusError as error:
@@ -396,7 +414,18 @@ class WorkLoop:
             self._retry(item)
         else:
             self._failures.pop(item, None)
+        finally:
+            self.clock.cause, self.running = 0, None
         return item
+
+    def waiting(self) -> list[tuple[str, Hashable, int]]:
+        """What waits, the next first: component, key, and the change it answers to."""
+        return [(item[0].name, item[1], self._waiting[item]) for item in self._queue]
+
+    def latest(self, count: int) -> tuple[str, ...]:
+        """The components of the ``count`` items that came last, each once."""
+        last = islice(reversed(self._queue), count)
+        return tuple(dict.fromkeys(item[0].name for item in reversed(list(last))))
 
     def run_until_quiet(self, most: int = 1_000_000) -> int:
         """Reconcile until nothing waits, or ``most`` items; return how many ran."""

@@ -16,6 +16,7 @@ import itertools
 import time
 from collections.abc import Callable, Coroutine, Generator
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 T = TypeVar("T")
@@ -28,13 +29,14 @@ class Wakeup(Protocol):
 
 
 class Timer:
-    """A call in the future. ``cancel()`` may be called any number of times."""
+    """A call in the future, with what it answers to. ``cancel()`` may be called any number of times."""
 
-    __slots__ = ("call", "cancelled", "when")
+    __slots__ = ("call", "cancelled", "cause", "when")
 
-    def __init__(self, when: float, call: Callable[[], None]) -> None:
+    def __init__(self, when: float, call: Callable[[], None], cause: int = 0) -> None:
         self.when = when
         self.call = call
+        self.cause = cause
         self.cancelled = False
 
     def cancel(self) -> None:
@@ -52,7 +54,10 @@ class Clock:
 
     A clock made with ``start=None`` follows the wall clock and calls ``wakeup`` with the wall seconds until
     :meth:`run_due` is next needed (None: nothing is waiting). A clock made with a ``start`` only moves by
-    :meth:`advance`: tests and stepping use it.
+    :meth:`advance`: tests use it. How a live one may run otherwise than the wall clock is in
+    :class:`simkube.pace.PacedClock`.
+
+    ``cause`` is the change that the running work answers to (see :mod:`simkube.trace`); timers carry it on.
     """
 
     def __init__(self, start: float | None = None, wakeup: Wakeup | None = None) -> None:
@@ -60,6 +65,7 @@ class Clock:
         self._wakeup = wakeup
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
+        self.cause = 0
 
     def drive(self, wakeup: Wakeup | None) -> None:
         """Have ``wakeup`` called from now on, and at once for what already waits; None: nobody drives this clock."""
@@ -69,6 +75,13 @@ class Clock:
     def now(self) -> float:
         """Seconds since the epoch, in cluster time."""
         return time.time() if self._manual is None else self._manual
+
+    def wall(self) -> float:
+        """Seconds since the epoch as the world outside counts them, whatever the cluster's time is."""
+        return self.now()
+
+    def hold(self) -> None:
+        """Work has come: a clock of another speed than the wall clock's stands still until it is done."""
 
     def timestamp(self) -> str:
         """Now as Kubernetes writes a ``metav1.Time``: ``2026-01-02T03:04:05Z``."""
@@ -80,7 +93,7 @@ class Clock:
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Call ``call`` once, ``seconds`` from now (at the next :meth:`run_due` when not positive)."""
-        timer = Timer(self.now() + max(0.0, seconds), call)
+        timer = Timer(self.now() + max(0.0, seconds), call, self.cause)
         heapq.heappush(self._heap, (timer.when, next(self._order), timer))
         if self._heap[0][2] is timer:
             self._ask_for_wakeup()
@@ -92,15 +105,27 @@ class Clock:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def run_due(self) -> int:
-        """Run every timer whose time has come, in order; return how many ran."""
+    def run_due(self, until: float = inf) -> int:
+        """Run every timer whose time has come, in order; return how many ran.
+
+        Begins none after ``until`` (of :func:`time.perf_counter`): then some may be left.
+        """
         ran = 0
         while (due := self.next_due()) is not None and due <= self.now():
-            timer = heapq.heappop(self._heap)[2]
-            timer.call()
+            if ran and time.perf_counter() >= until:
+                break
+            self._run_first()
             ran += 1
         self._ask_for_wakeup()
         return ran
+
+    def _run_first(self) -> None:
+        timer = heapq.heappop(self._heap)[2]
+        before, self.cause = self.cause, timer.cause
+        try:
+            timer.call()
+        finally:
+            self.cause = before
 
     def advance(self, seconds: float, settle: Callable[[], None] = _nothing) -> None:
         """Move a manual clock forward, running each timer at its own time and ``settle`` after each."""

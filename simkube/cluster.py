@@ -15,6 +15,7 @@ from typing import Any
 
 from simkube import topology as topologies
 from simkube.addons.dns import CoreDNS
+from simkube.addons.metrics import NODES, PODS, MetricsServer
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.settings import Settings
 from simkube.bootstrap import bootstrap
@@ -28,6 +29,7 @@ from simkube.kubelet.kubelet import Kubelet
 from simkube.kubelet.node import NodeSettings
 from simkube.live import LiveDriver
 from simkube.outage import Gate, apiserver_down, etcd_down
+from simkube.pace import PacedClock
 from simkube.proxy.network import Network
 from simkube.proxy.services import KubeProxy
 from simkube.runtime.engine import Engine
@@ -54,6 +56,8 @@ class Cluster:
         self.topology = topologies.read(topology, cluster_id)
         self.work = WorkLoop(clock)
         self.apiserver = APIServer(store, clock, self._settings())
+        self.trace = self.apiserver.trace
+        self.trace.work, self.work.note = self.work, self.trace.note
         self.gate = Gate(self.apiserver)
         self.informers = Informers(self.gate)
         self.network = Network(clock)
@@ -66,16 +70,20 @@ class Cluster:
             grace=self.topology.node_monitor_grace_period,
             ca=ca,
         )
+        metrics = MetricsServer(self.gate, self.work, self.kubelets, self.informers)
         self._programs: dict[str, list[Component]] = {
             "kube-scheduler": [Scheduler(self.gate, self.work, self.informers, self._control_plane())],
             "kube-controller-manager": list(self.manager.controllers),
             "kube-proxy": [KubeProxy(self.gate, self.work, self.network, self.informers)],
             "coredns": [CoreDNS(self.gate, self.work, self.network, self.informers)],
+            "metrics-server": [metrics],
             "event-expiry": [EventExpiry(self.gate, self.work, self.informers)],
         }
         self._stopped: set[str] = set(store.side.get(_STOPPED) or ())
         self._outages: set[str] = set()
         self.apiserver.readings[lease.RESOURCE] = self._read_lease
+        if self.kubelets:  # without nodes there is nowhere for a metrics server to run
+            self.apiserver.computed |= {PODS: metrics.pods, NODES: metrics.nodes}
         self._driver: LiveDriver | None = None
 
     def _settings(self) -> Settings:
@@ -120,6 +128,7 @@ class Cluster:
         What was stopped when the store was left stays stopped.
         """
         plane = self.kubelets.get(self._control_plane())
+        self.apiserver.seed()
         client = Client(self.apiserver, "kube-apiserver", self.clock)
         bootstrap(client, plane.settings.ip if plane else API_ADDRESS, dns=self.network.dns_address if plane else "")
         held = self._held()
@@ -159,9 +168,13 @@ class Cluster:
     def run_live(self, aio: asyncio.AbstractEventLoop, share: Share) -> None:
         """Have ``aio`` run this cluster in real time until :meth:`stop`, at the cost of ``share``.
 
-        It needs a clock that follows the wall clock.
+        It needs a :class:`~simkube.pace.PacedClock`.
         """
+        if not isinstance(self.clock, PacedClock):
+            raise TypeError("a live cluster needs a clock that runs by itself")
         if self._driver is None:
+            if len(self.work):
+                self.clock.hold()
             self._driver = LiveDriver(aio, self.clock, self.work, share)
             self._driver.start()
 

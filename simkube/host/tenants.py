@@ -17,10 +17,10 @@ from typing import Any
 from simkube.apiserver.answers import Answers
 from simkube.apiserver.authentication import Authenticator
 from simkube.apiserver.http import Frontend
-from simkube.clock import Clock
 from simkube.cluster import Cluster
 from simkube.errors import HostError
 from simkube.journal import Journal
+from simkube.pace import PacedClock
 from simkube.sharing import Shares
 from simkube.store import Store
 
@@ -114,7 +114,7 @@ class Tenants:
         return tenant
 
     def _run(self, cluster_id: str, meta: dict[str, Any], store: Store) -> Tenant:
-        cluster = Cluster(cluster_id, store, Clock(), meta["topology"], ca=self._ca)
+        cluster = Cluster(cluster_id, store, PacedClock(store.side), meta["topology"], ca=self._ca)
         users = {meta["tokens"][who]: (user, _MASTERS) for who, user in _USERS.items()}
         share = self._shares.open()
         frontend = Frontend(cluster.apiserver, cluster, Authenticator(users), self._answers, self._address, share)

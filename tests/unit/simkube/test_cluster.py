@@ -17,6 +17,7 @@ from simkube.cluster import Cluster
 from simkube.controllers.pods import is_ready
 from simkube.errors import HostError, StatusError
 from simkube.journal import Journal
+from simkube.pace import PacedClock
 from simkube.runtime.cri import HTTPRequest, NetworkError
 from simkube.sharing import Shares
 from simkube.store import Store
@@ -305,7 +306,8 @@ def test_runs_live_and_shares_the_loop() -> None:
         aio = asyncio.get_running_loop()
         clusters = []
         for number in range(3):
-            cluster = Cluster(f"c{number}", Store(Journal(), f"c{number}"), Clock(), topology("single"))
+            store = Store(Journal(), f"c{number}")
+            cluster = Cluster(f"c{number}", store, PacedClock(store.side), topology("single"))
             cluster.start()
             cluster.run_live(aio, Shares().open())
             plane = Plane.__new__(Plane)

@@ -68,6 +68,10 @@ class Errors:
         """A value names something that is not there."""
         self._add(NOT_FOUND, path, f"Not found: {shown(value)}")
 
+    def refused(self, path: str, detail: str) -> None:
+        """A value is not allowed, and is not shown."""
+        self._add(INVALID, path, "Invalid value", detail)
+
     def too_long(self, path: str, detail: str) -> None:
         """A value is longer than allowed."""
         self._add(TOO_LONG, path, "Too long", detail)

@@ -45,6 +45,7 @@ _BAD_CONFIG_KEY = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
     f"'key-name', regex used for validation is '{_CONFIG_KEY}')"
 )
+_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 _ANNOTATIONS = 256 * 1024
 _STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 
@@ -96,6 +97,20 @@ def qualified_name(value: str) -> list[str]:
     if not _matches(_NAME, name):
         found.append(_BAD_NAME_PART)
     return found
+
+
+def domain_path(value: str, path: str, errors: Errors) -> None:
+    """A path within a domain: ``example.com/controller`` (``IsDomainPrefixedPath``)."""
+    domain, slash, rest = value.partition("/")
+    if not value:
+        errors.required(path)
+    elif not slash or not domain or not rest:
+        errors.invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    else:
+        for problem in subdomain(domain):
+            errors.invalid(path, domain, problem)
+        if not _matches(_PATH, rest):
+            errors.invalid(path, rest, f"Invalid path (regex used for validation is '{_PATH}')")
 
 
 def config_key(value: str) -> list[str]:

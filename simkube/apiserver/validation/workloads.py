@@ -1,37 +1,30 @@
-"""Deployments, replica sets, controller revisions (``pkg/apis/apps/validation``)."""
+"""Deployments, replica sets, replication controllers, revisions, templates (``pkg/apis/{apps,core}/validation``)."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from simkube.apiserver.field import Errors
 from simkube.apiserver.validation.metadata import annotation_map, labels
+from simkube.apiserver.validation.numbers import at_most_all, immutable, is_zero, not_negative, number_or_percent
 from simkube.apiserver.validation.pods import pod_spec
 from simkube.apiserver.validation.selector import label_selector
 from simkube.client import Obj
 from simkube.labels import matches
 
-_NEGATIVE = "must be greater than or equal to 0"
-
-
-def _not_negative(value: Any, path: str, errors: Errors) -> None:
-    if isinstance(value, int) and value < 0:
-        errors.invalid(path, value, _NEGATIVE)
+_MISMATCH = "`selector` does not match template `labels`"
 
 
 def deployment(obj: Obj, errors: Errors) -> None:
     """Selector and template, replicas, strategy."""
     spec = obj["spec"]
-    _not_negative(spec.get("replicas"), "spec.replicas", errors)
-    _selector(spec, errors)
-    _template(spec, errors, only_always=True)
+    not_negative(spec.get("replicas"), "spec.replicas", errors)
+    selects(spec, errors, "deployment")
+    _template(spec["template"], errors)
     _strategy(spec.get("strategy", {}), errors)
-    _not_negative(spec.get("minReadySeconds"), "spec.minReadySeconds", errors)
-    _not_negative(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit", errors)
+    not_negative(spec.get("minReadySeconds"), "spec.minReadySeconds", errors)
+    not_negative(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit", errors)
     deadline = spec.get("progressDeadlineSeconds")
     if deadline is not None:
-        _not_negative(deadline, "spec.progressDeadlineSeconds", errors)
+        not_negative(deadline, "spec.progressDeadlineSeconds", errors)
         if deadline <= spec.get("minReadySeconds", 0):
             errors.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
 
@@ -45,17 +38,17 @@ def deployment_status(new: Obj, _: Obj, errors: Errors) -> None:
     """Counts are not negative and fit one another."""
     status = new.get("status", {})
     for name in ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas"):
-        _not_negative(status.get(name), f"status.{name}", errors)
+        not_negative(status.get(name), f"status.{name}", errors)
     _at_most_replicas(status, ("updatedReplicas", "readyReplicas", "availableReplicas"), errors)
 
 
 def replica_set(obj: Obj, errors: Errors) -> None:
     """Selector and template, replicas."""
     spec = obj["spec"]
-    _not_negative(spec.get("replicas"), "spec.replicas", errors)
-    _not_negative(spec.get("minReadySeconds"), "spec.minReadySeconds", errors)
-    _selector(spec, errors)
-    _template(spec, errors, only_always=True)
+    not_negative(spec.get("replicas"), "spec.replicas", errors)
+    not_negative(spec.get("minReadySeconds"), "spec.minReadySeconds", errors)
+    selects(spec, errors, "deployment")
+    _template(spec["template"], errors)
 
 
 def replica_set_update(new: Obj, old: Obj, errors: Errors) -> None:
@@ -67,7 +60,7 @@ def replica_set_status(new: Obj, _: Obj, errors: Errors) -> None:
     """Counts are not negative and fit one another."""
     status = new.get("status", {})
     for name in ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"):
-        _not_negative(status.get(name), f"status.{name}", errors)
+        not_negative(status.get(name), f"status.{name}", errors)
     _at_most_replicas(status, ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"), errors)
 
 
@@ -84,7 +77,9 @@ def controller_revision(obj: Obj, errors: Errors) -> None:
     """A revision has data and a number."""
     if obj.get("data") is None:
         errors.required("data", "data is mandatory")
-    _not_negative(obj.get("revision"), "revision", errors)
+    elif not isinstance(obj["data"], dict):
+        errors.required("data", "data must be a valid JSON object")
+    not_negative(obj.get("revision"), "revision", errors)
 
 
 def controller_revision_update(new: Obj, old: Obj, errors: Errors) -> None:
@@ -93,37 +88,85 @@ def controller_revision_update(new: Obj, old: Obj, errors: Errors) -> None:
         errors.invalid("data", new.get("data"), "field is immutable")
 
 
-def _selector(spec: Obj, errors: Errors) -> None:
+def replication_controller(obj: Obj, errors: Errors) -> None:
+    """Replicas, selector and template; the template may be missed out by no one."""
+    spec = obj["spec"]
+    not_negative(spec.get("minReadySeconds"), "spec.minReadySeconds", errors)
+    selector, template = spec.get("selector", {}), spec.get("template")
+    if not selector:
+        errors.required("spec.selector")
+    not_negative(spec.get("replicas"), "spec.replicas", errors)
+    if template is None:
+        errors.required("spec.template")
+        return
+    found = template["metadata"].get("labels", {})
+    if selector and any(found.get(key) != value for key, value in selector.items()):
+        errors.invalid("spec.template.metadata.labels", found or None, _MISMATCH)
+    whole_template(template, "spec.template", errors)
+    only_always(template["spec"], errors, "ReplicationController")
+
+
+def replication_controller_status(new: Obj, old: Obj, errors: Errors) -> None:
+    """Counts are not negative and fit one another."""
+    replica_set_status(new, old, errors)
+
+
+def template(obj: Obj, errors: Errors) -> None:
+    """A pod template that is stored for itself."""
+    whole_template(obj["template"], "template", errors)
+
+
+def selects(spec: Obj, errors: Errors, kind: str, *, told: bool = False) -> None:
+    """A workload's selector: given, well formed (unless ``told`` already), not empty, and its template's."""
     selector = spec.get("selector")
+    found = spec["template"]["metadata"].get("labels", {})
+    empty = selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions")
+    if told:
+        if selector is not None and not matches(selector, found):
+            errors.invalid("spec.template.metadata.labels", found or None, _MISMATCH)
+        if empty:
+            errors.invalid("spec.selector", selector, f"empty selector is invalid for {kind}")
+        return
     if selector is None:
         errors.required("spec.selector")
-        return
-    label_selector(selector, "spec.selector", errors)
-    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        errors.invalid("spec.selector", selector, "empty selector is invalid for deployment")
+    else:
+        label_selector(selector, "spec.selector", errors)
+        if empty:
+            errors.invalid("spec.selector", selector, f"empty selector is invalid for {kind}")
+    if not empty and not matches(selector, found):
+        errors.invalid("spec.template.metadata.labels", found or None, _MISMATCH)
 
 
-def _template(spec: Obj, errors: Errors, *, only_always: bool) -> None:
-    template = spec.get("template", {})
-    meta = template.get("metadata", {})
-    found = meta.get("labels", {})
-    if not matches(spec.get("selector"), found):
-        errors.invalid("spec.template.metadata.labels", found or None, "`selector` does not match template `labels`")
-    labels(found, "spec.template.labels", errors)
-    annotation_map(meta.get("annotations", {}), "spec.template.annotations", errors)
-    body = template.get("spec", {})
-    pod_spec(body, "spec.template.spec", errors)
-    if only_always and body.get("restartPolicy") not in (None, "Always"):
-        errors.not_supported("spec.template.spec.restartPolicy", body["restartPolicy"], ("Always",))
-    if only_always and body.get("activeDeadlineSeconds") is not None:
-        errors.forbidden(
-            "spec.template.spec.activeDeadlineSeconds", "activeDeadlineSeconds in Deployment is not Supported"
-        )
+def whole_template(template: Obj, path: str, errors: Errors) -> None:
+    """A pod template: its labels, annotations and spec (``ValidatePodTemplateSpec``)."""
+    template_labels(template, path, errors)
+    pod_spec(template["spec"], f"{path}.spec", errors)
+    if template["spec"].get("ephemeralContainers"):
+        errors.forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
+
+
+def template_labels(template: Obj, path: str, errors: Errors) -> None:
+    """The labels and annotations of a template."""
+    labels(template["metadata"].get("labels", {}), f"{path}.labels", errors)
+    annotation_map(template["metadata"].get("annotations", {}), f"{path}.annotations", errors)
+
+
+def only_always(body: Obj, errors: Errors, kind: str) -> None:
+    """Pods that are kept running restart always and have no deadline."""
+    path = "spec.template.spec"
+    if body.get("restartPolicy") not in (None, "Always"):
+        errors.not_supported(f"{path}.restartPolicy", body["restartPolicy"], ("Always",))
+    if body.get("activeDeadlineSeconds") is not None:
+        errors.forbidden(f"{path}.activeDeadlineSeconds", f"activeDeadlineSeconds in {kind} is not Supported")
+
+
+def _template(given: Obj, errors: Errors) -> None:
+    whole_template(given, "spec.template", errors)
+    only_always(given["spec"], errors, "ReplicaSet")
 
 
 def _same_selector(new: Obj, old: Obj, errors: Errors) -> None:
-    if new["spec"].get("selector") != old["spec"].get("selector"):
-        errors.invalid("spec.selector", new["spec"].get("selector"), "field is immutable")
+    immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", errors)
 
 
 def _strategy(strategy: Obj, errors: Errors) -> None:
@@ -140,25 +183,8 @@ def _strategy(strategy: Obj, errors: Errors) -> None:
 def _rolling(update: Obj, errors: Errors) -> None:
     path = "spec.strategy.rollingUpdate"
     unavailable, surge = update.get("maxUnavailable", 0), update.get("maxSurge", 0)
-    ok = _count(unavailable, f"{path}.maxUnavailable", errors)
-    ok = _count(surge, f"{path}.maxSurge", errors) and ok
-    if ok and _is_zero(unavailable) and _is_zero(surge):
+    number_or_percent(unavailable, f"{path}.maxUnavailable", errors)
+    number_or_percent(surge, f"{path}.maxSurge", errors)
+    if is_zero(unavailable) and is_zero(surge):
         errors.invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
-    if ok and isinstance(unavailable, str) and int(unavailable[:-1]) > 100:
-        errors.invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%")
-
-
-def _is_zero(value: Any) -> bool:
-    return bool(value == 0 or value == "0%")
-
-
-def _count(value: Any, path: str, errors: Errors) -> bool:
-    """A number or a percentage."""
-    if isinstance(value, str):
-        if re.fullmatch(r"[0-9]+%", value):
-            return True
-        detail = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
-        errors.invalid(path, value, detail + "regex used for validation is '[0-9]+%')")
-        return False
-    _not_negative(value, path, errors)
-    return isinstance(value, int) and value >= 0
+    at_most_all(unavailable, f"{path}.maxUnavailable", errors)

@@ -89,3 +89,22 @@ def _decimal(value: Fraction, exponent: bool = False) -> str:
 
 def _away_from_zero(value: Fraction) -> int:
     return ceil(value) if value > 0 else -ceil(-value)
+
+
+def add(one: str, other: str) -> str:
+    """The sum of two quantities, in the form of the first that is not zero: ``add("0", "128Mi") == "128Mi"``."""
+    left, right = parse(one), parse(other)
+    return _formed(left + right, one if left else other)
+
+
+def subtract(one: str, other: str) -> str:
+    """The difference of two quantities, in the form of the first that is not zero."""
+    left, right = parse(one), parse(other)
+    return _formed(left - right, one if left else other)
+
+
+def _formed(value: Fraction, like: str) -> str:
+    suffix = _split(like)[1]
+    if suffix in _BINARY[1:] and abs(value) >= 1024 and value.denominator == 1:
+        return _binary(value.numerator)
+    return _decimal(value, exponent=_EXPONENT.match(suffix) is not None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,7 @@ class Store:
         self._size = 0
         self._history: deque[Change] = deque(maxlen=WINDOW)
         self._subscribers: dict[str, list[Handler]] = {}
+        self._seeds: Mapping[str, Mapping[Key, Obj]] = {}
         self._graves = 0
         self._load()
 
@@ -105,6 +106,27 @@ class Store:
         for resource, _, body in self._journal.objects(self.cluster_id):
             self._remember(resource, json.loads(body), len(body))
         self._compacted = self.revision
+
+    def seed(self, seeds: Mapping[str, Mapping[Key, Obj]]) -> list[tuple[str, Obj]]:
+        """Put shared objects below what is stored: visible, never journalled, costing nothing, until one is changed.
+
+        What is stored under the same key hides the shared object; returns those that hide one, by resource. To be called
+        at each start: a shared object that was deleted is back then. Nobody is told of them.
+        """
+        self._seeds = seeds
+        hiding = []
+        for resource, objects in seeds.items():
+            stored = self._objects.setdefault(resource, {})
+            for key, obj in objects.items():
+                found = stored.setdefault(key, obj)
+                if found is not obj:
+                    hiding.append((resource, found))
+        self.revision = max(self.revision, 1)
+        return hiding
+
+    def _is_seed(self, resource: str, key: Key) -> bool:
+        found = self._seeds.get(resource, {}).get(key)
+        return found is not None and self._objects.get(resource, {}).get(key) is found
 
     # reading
 
@@ -161,7 +183,7 @@ class Store:
         self._journal.put(self.cluster_id, resource, *key, revision, None)
         self.revision = revision
         del self._objects[resource][key]
-        self._size -= self._sizes.pop((resource, key))
+        self._size -= self._sizes.pop((resource, key), 0)
         last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(revision)}}
         self._tell(resource, Event("DELETED", last, old))
         self._graves += 1
@@ -220,8 +242,20 @@ class Store:
 
     def snapshot(self) -> None:
         """Keep the present state of all objects and of the side space; :meth:`restore` goes back to it."""
-        objects = [[resource, obj] for resource, found in self._objects.items() for obj in found.values()]
-        self._journal.put_snapshot(self.cluster_id, dumps({"objects": objects, "side": dict(self.side.items())}))
+        objects = [
+            [resource, obj]
+            for resource, found in self._objects.items()
+            for key, obj in found.items()
+            if not self._is_seed(resource, key)
+        ]
+        gone = [
+            [resource, *key]
+            for resource, found in self._seeds.items()
+            for key in found
+            if key not in self._objects.get(resource, {})
+        ]
+        kept = {"objects": objects, "side": dict(self.side.items()), "gone": gone}
+        self._journal.put_snapshot(self.cluster_id, dumps(kept))
 
     def restore(self) -> bool:
         """Back to the snapshot, all or nothing; False when none was kept. Subscribers see changes and deletions.
@@ -253,7 +287,7 @@ class Store:
 
     def _rewrite(self, before: dict[str, dict[Key, Obj]], kept: dict[str, Any]) -> None:
         for resource, found in before.items():
-            for key in found:
+            for key in [key for key in found if found[key] is not self._seeds.get(resource, {}).get(key)]:
                 self._journal.put(self.cluster_id, resource, *key, self.revision + 1, None)
         for resource, obj in kept["objects"]:
             self.revision += 1
@@ -263,6 +297,11 @@ class Store:
             key = (meta.get("namespace", ""), meta["name"])
             self._journal.put(self.cluster_id, resource, *key, self.revision, text)
             self._remember(resource, obj, len(text))
+        gone = {(resource, namespace, name) for resource, namespace, name in kept.get("gone", ())}
+        for resource, shared in self._seeds.items():
+            for key, obj in shared.items():
+                if (resource, *key) not in gone:
+                    self._objects.setdefault(resource, {}).setdefault(key, obj)
         self.revision += 1
         for name in [name for name, _ in self.side.items()]:
             self.side.delete(name)

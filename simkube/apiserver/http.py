@@ -2,8 +2,8 @@
 
 Everything but watches and streams is one synchronous call of :class:`~simkube.apiserver.server.APIServer`, so that a
 request is atomic; reading its body and writing its answer are not part of that, and are done in pieces when they are
-long. Each request waits for its cluster's turn first. It refuses callers without a token for anything but health, and
-those in no administrators' group for anything but questions about themselves (roles are not simulated).
+long. Each request waits for its cluster's turn first. Whether a caller may is settled from the method and the path
+alone, before anybody looks what is there; how a request ended goes to the audit.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from aiohttp import web
 
 from simkube.apiserver import body, documents, paths, streams
 from simkube.apiserver.answers import PLAIN, Answers, pieces, refuse, respond, shape_of, text
-from simkube.apiserver.authentication import ANONYMOUS, Authenticator, authorize
+from simkube.apiserver.authentication import ANONYMOUS, Authenticator, impersonated
+from simkube.apiserver.authorization.attributes import Attributes, of_request
 from simkube.apiserver.negotiation import accepted
 from simkube.apiserver.paging import Page
 from simkube.apiserver.patch import kind_of_content
@@ -37,10 +39,20 @@ LARGE = 64 * 1024
 """Bytes from which on a body is parsed, and an answer shaped and sent, in pieces or aside."""
 MOST_LARGE = 4
 """How many large bodies one cluster may send at a time; further ones wait."""
+_UPGRADES = frozenset({"attach", "exec", "portforward"})
 STREAMS = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 _ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+@dataclass(slots=True)
+class _Who:
+    """What the audit is told of a request: who asked, as whom, and why it was refused."""
+
+    caller: Caller = ANONYMOUS
+    real: str = ""
+    reason: str = ""
 
 
 class Frontend:
@@ -73,28 +85,40 @@ class Frontend:
 
     async def handle(self, http: web.Request, path: str) -> web.StreamResponse:
         """Answer a request for ``path`` (decoded, without the cluster's prefix)."""
+        who = _Who()
+        asked = of_request(http.method, path, http.query)
+        response: web.StreamResponse | None = None
         try:
-            return await self._handle(http, path)
+            response = await self._handle(http, path, asked, who)
         except StatusError as error:
-            return refuse(error, [_ENDPOINTS] if "/endpoints" in path and path.startswith("/api/v1/") else ())
+            who.reason = error.reason
+            response = refuse(error, [_ENDPOINTS] if "/endpoints" in path and path.startswith("/api/v1/") else ())
         except PageNotFound:
-            return text("404 page not found\n", 404)
+            response = text("404 page not found\n", 404)
         except StoreError as error:
-            return refuse(StatusError(500, "InternalError", f"Internal error occurred: {error}"))
+            response = refuse(StatusError(500, "InternalError", f"Internal error occurred: {error}"))
         except RecursionError:
-            return refuse(bad_request("the object provided is nested too deeply"))
+            response = refuse(bad_request("the object provided is nested too deeply"))
+        finally:
+            code = 0 if response is None else response.status  # 0: whoever asked went away
+            self.server.audit.request(self.server.clock.now(), who.caller, who.real, asked, code, who.reason)
+        return response
 
-    async def _handle(self, http: web.Request, path: str) -> web.StreamResponse:
-        caller = self._authenticator.caller(http.headers, self.server)
+    async def _handle(self, http: web.Request, path: str, asked: Attributes, who: _Who) -> web.StreamResponse:
+        real = who.caller = self._authenticator.caller(http, self.server)
+        caller = who.caller = impersonated(real, http.headers, self.server)
+        who.real = "" if caller is real else real.user
         await self.share.request()
-        found = documents.answer(http, path, caller, self._address)
+        self.server.authorizer.check(caller, asked)
+        found = documents.answer(http, path, self._address)
         if found is not None:
             return found
-        if caller is ANONYMOUS and not path.startswith("/api"):
-            raise _forbidden_path(caller, http.method, path)
-        target = _target(http, path, caller)
+        target = paths.parse(path)
+        if target.resource.computed and target.resource.qualified not in self.server.computed:
+            raise PageNotFound
         verb = _verb(http, target)
-        authorize(caller, verb, target)
+        if target.subresource in _UPGRADES and http.method == "GET":  # a web socket, which does what a POST does
+            self.server.authorizer.check(caller, replace(asked, verb="create"))
         if target.subresource in STREAMS:
             where = (target.namespace, target.name, target.subresource, target.rest)
             return await streams.handle(self.cluster, http, caller, *where, resource=target.resource.plural)
@@ -235,21 +259,6 @@ async def read_body(http: web.Request) -> bytes:
             raise body.too_large()
         parts.append(part)
     return b"".join(parts)
-
-
-def _target(http: web.Request, path: str, caller: Caller) -> Target:
-    try:
-        return paths.parse(path)
-    except PageNotFound:
-        if caller is ANONYMOUS:
-            raise _forbidden_path(caller, http.method, path) from None
-        raise
-
-
-def _forbidden_path(caller: Caller, method: str, path: str) -> StatusError:
-    verb = _VERBS.get(method, method).lower()
-    message = f'forbidden: User "{caller.user}" cannot {verb} path "{path}"'
-    return StatusError(403, "Forbidden", message, {})
 
 
 def _verb(http: web.Request, target: Target) -> str:

@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from simkube.apiserver import apply, conversion, decoding, reviews, selectors
+from simkube.apiserver.audit import Audit
+from simkube.apiserver.authorization import bootstrap
+from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.deletion import Deleter
 from simkube.apiserver.kinds import kind_of
 from simkube.apiserver.paging import Page, check_version, page
@@ -19,6 +22,7 @@ from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.resources import RESOURCES, Resource
 from simkube.apiserver.settings import Settings
 from simkube.apiserver.subresources import Subresources
+from simkube.apiserver.tokens import Credentials
 from simkube.apiserver.writing import Writer
 from simkube.client import Caller, Event, Handler, Obj, Patch, PatchType
 from simkube.clock import Clock
@@ -35,11 +39,33 @@ class APIServer:
         self.settings = settings or Settings()
         self.readings: dict[str, Callable[[Obj], Obj]] = {}
         """By stored resource: what fills in, whenever one is read by get or list, what is not worth a write."""
-        self.computed: dict[str, Callable[[str, str], list[Obj]]] = {}
+        self.computed: dict[str, Callable[[str, str], Sequence[Obj]]] = {}
         """By computed resource: what answers its reads, ``(namespace, name or "")`` -> objects, StatusError 404."""
-        self._writer = Writer(store, clock, self.settings)
+        self.authorizer = Authorizer(store)
+        self.credentials = Credentials(store, clock)
+        self.audit = Audit()
+        self._writer = Writer(store, clock, self.settings, self.authorizer)
+        self.trace = self._writer.trace
         self._deleter = Deleter(self._writer, clock)
         self._subresources = Subresources(self, self._writer)
+
+    def seed(self) -> None:
+        """Have the roles, bindings and priority classes that every cluster has; called at each start of a cluster."""
+        shared = bootstrap.shared()
+        me = Caller("system:apiserver", ("system:masters",), "kube-apiserver")
+        for storage, obj in self.store.seed(shared):
+            meta = obj["metadata"]
+            mended = bootstrap.mended(obj, shared[storage][meta.get("namespace", ""), meta["name"]])
+            if mended is not None:
+                self.update(me, storage, mended)
+        for storage in shared:
+            self.readings[storage] = self._dressed
+
+    def _dressed(self, obj: Obj) -> Obj:
+        if not bootstrap.is_shared(obj):
+            return obj
+        system = self.store.get("namespaces", "", "kube-system")
+        return bootstrap.dressed(obj, system["metadata"]["creationTimestamp"] if system else self.clock.timestamp())
 
     # the protocol of components
 
@@ -188,6 +214,7 @@ class APIServer:
         applied = decoding.decode_applied(applied)
         _check_name(request, applied)
         live = self.store.get(resource.storage, request.namespace, request.name)
+        live = live and self._dressed(live)
         if live is None and request.subresource:
             raise not_found(resource.plural, request.name, resource.group)
         merged = apply.server_side_apply(
@@ -232,9 +259,9 @@ class APIServer:
         obj = self.store.get(resource.storage, request.namespace, request.name)
         if obj is None:
             raise not_found(resource.plural, request.name, resource.group)
-        return obj
+        return self._dressed(obj)
 
-    def _compute(self, resource: Resource, namespace: str, name: str = "") -> list[Obj]:
+    def _compute(self, resource: Resource, namespace: str, name: str = "") -> Sequence[Obj]:
         computed = self.computed.get(resource.qualified)
         if computed is None:
             # as client-go words a request to a group that is not served

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simkube.apiserver import decoding, tokens
+from simkube.apiserver import decoding
 from simkube.apiserver.field import Errors
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.writing import Writer
@@ -158,7 +158,7 @@ class Subresources:
     def _token(self, request: Request, body: Obj) -> Obj:
         wanted = decoding.decode(request, body, _TOKEN)
         account = self._server.find(request)
-        return tokens.issue(wanted, account, self._server)
+        return self._server.credentials.issue(wanted, account)
 
 
 def scale_of(obj: Obj) -> Obj:

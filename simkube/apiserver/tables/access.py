@@ -1,0 +1,93 @@
+"""The rows of bindings, quotas and certificate signing requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simkube.apiserver.tables.ages import duration
+from simkube.apiserver.tables.cells import age_of, name_of
+from simkube.apiserver.tables.columns import AGE, NAME, Cells, Column, Layout
+
+Obj = dict[str, Any]
+
+_CSR = "certificates.v1.CertificateSigningRequestSpec"
+
+
+def _binding(obj: Obj, now: float) -> Cells:
+    ref = obj.get("roleRef") or {}
+    named: dict[str, list[str]] = {"User": [], "Group": [], "ServiceAccount": []}
+    for subject in obj.get("subjects") or ():
+        name = subject.get("name", "")
+        if subject.get("kind") == "ServiceAccount":
+            name = f"{subject.get('namespace', '')}/{name}"
+        named.get(subject.get("kind", ""), []).append(name)
+    role = f"{ref.get('kind', '')}/{ref.get('name', '')}"
+    return [name_of(obj), role, age_of(obj, now), *(", ".join(found) for found in named.values())]
+
+
+def _binding_columns(kind: str, text: str) -> tuple[Column, ...]:
+    return (
+        NAME,
+        Column("Role", field=f"rbac.v1.{kind}.roleRef"),
+        AGE,
+        Column("Users", f"Users in the {text}", wide=True),
+        Column("Groups", f"Groups in the {text}", wide=True),
+        Column("ServiceAccounts", f"ServiceAccounts in the {text}", wide=True),
+    )
+
+
+def _quota(obj: Obj, now: float) -> Cells:
+    status = obj.get("status") or {}
+    used = status.get("used") or {}
+    requests, limits = [], []
+    for name, hard in sorted((status.get("hard") or {}).items()):
+        column = limits if name.startswith("limits.") else requests
+        column.append(f"{name}: {used.get(name, '0')}/{hard}")
+    return [name_of(obj), ", ".join(requests), ", ".join(limits), age_of(obj, now)]
+
+
+def _signing_request(obj: Obj, now: float) -> Cells:
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    seconds = spec.get("expirationSeconds")
+    asked = "<none>" if seconds is None else duration(seconds)
+    return [
+        name_of(obj),
+        age_of(obj, now),
+        spec.get("signerName", ""),
+        spec.get("username", ""),
+        asked,
+        _signing_status(status),
+    ]
+
+
+def _signing_status(status: Obj) -> str:
+    types = [each.get("type") for each in status.get("conditions") or ()]
+    words = ["Denied" if "Denied" in types else "Approved" if "Approved" in types else "Pending"]
+    if "Failed" in types:
+        words.append("Failed")
+    if status.get("certificate"):
+        words.append("Issued")
+    return ",".join(words)
+
+
+CLUSTER_ROLE_BINDINGS = Layout(_binding_columns("ClusterRoleBinding", "clusterRoleBinding"), _binding)
+ROLE_BINDINGS = Layout(_binding_columns("RoleBinding", "roleBinding"), _binding)
+QUOTAS = Layout(
+    (
+        NAME,
+        Column("Request", "Request represents a minimum amount of cpu/memory that a container may consume."),
+        Column(
+            "Limit",
+            "Limits control the maximum amount of cpu/memory that a container may use independent of contention on the "
+            "node.",
+        ),
+        AGE,
+    ),
+    _quota,
+)
+LAYOUTS = {
+    "clusterrolebindings.rbac.authorization.k8s.io": CLUSTER_ROLE_BINDINGS,
+    "resourcequotas": QUOTAS,
+    "rolebindings.rbac.authorization.k8s.io": ROLE_BINDINGS,
+}
+"""How each of these kinds is shown."""

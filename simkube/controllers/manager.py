@@ -10,6 +10,7 @@ from simkube.controllers.claimusers import (
     VolumeProtectionController,
 )
 from simkube.controllers.controller import Controller
+from simkube.controllers.daemonset import DaemonSetController
 from simkube.controllers.deployment import DeploymentController
 from simkube.controllers.endpoints import EndpointsController
 from simkube.controllers.endpointslice import EndpointSliceController
@@ -51,6 +52,7 @@ class ControllerManager:
             ReplicationManager(server, loop, informers),
             DeploymentController(server, loop, informers),
             StatefulSetController(server, loop, informers),
+            DaemonSetController(server, loop, informers),
             EndpointsController(server, loop, informers),
             EndpointSliceController(server, loop, informers),
             EndpointSliceMirroringController(server, loop, informers),

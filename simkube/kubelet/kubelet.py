@@ -24,6 +24,7 @@ from simkube.kubelet.saving import Saver, SideStore
 from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
 from simkube.runtime.cri import Container
+from simkube.runtime.usage import Sample
 
 _NODE = "node"
 
@@ -55,6 +56,7 @@ class Kubelet(Component):
         self._saver = Saver(side_store, node_name, self._save_later)
         self._network = network
         self._silent_since = loop.clock.now() if self.power.on else self.power.since
+        self.cut = False
         self._refreshing: set[str] = set()
         self._node = self._services()
 
@@ -79,8 +81,13 @@ class Kubelet(Component):
     # -- life --------------------------------------------------------------------------------------------------------
 
     def last_heartbeat(self) -> float:
-        """When the node was last heard of, in cluster seconds: now while the kubelet runs."""
-        return self.clock.now() if self.running else self._silent_since
+        """When the node was last heard of, in cluster seconds: now while the kubelet runs and is heard."""
+        return self.clock.now() if self.heard else self._silent_since
+
+    @property
+    def heard(self) -> bool:
+        """Whether the API server hears of it."""
+        return self.running and not self.cut
 
     @property
     def powered(self) -> bool:
@@ -100,11 +107,25 @@ class Kubelet(Component):
     def stop(self) -> None:
         """The kubelet's process ends; containers go on."""
         if self.running:
-            self._silent_since = self.clock.now()
+            self._silent_since = self.last_heartbeat()
             self.save_all()
             super().stop()
             for worker in self.workers.values():
                 worker.suspend()
+
+    def cut_off(self, since: float | None = None) -> None:
+        """No network: it hears of nothing and is not heard, and goes on with the pods it knows. A no-op when it is."""
+        if not self.cut:
+            self._silent_since = self.last_heartbeat() if since is None else since
+            self.cut = True
+            self.client.close()
+
+    def reconnect(self) -> None:
+        """The end of :meth:`cut_off`: it catches up with what has changed."""
+        if self.cut:
+            self.cut = False
+            if self.running:
+                self.watch()
 
     def stop_node(self) -> None:
         """Switch the node off: its containers die, and nothing of it answers."""
@@ -130,7 +151,9 @@ class Kubelet(Component):
     # -- reconciling -------------------------------------------------------------------------------------------------
 
     def watch(self) -> None:
-        """Register the node, then follow pods and what their volumes are made from."""
+        """Register the node, then follow pods and what their volumes are made from; nothing while it is cut off."""
+        if self.cut:
+            return
         self._node.recorder = Recorder(self.client, "kubelet", self.node_name)
         self.enqueue(_NODE)
         self.client.observe("pods", self._pod_changed)
@@ -277,6 +300,22 @@ class Kubelet(Component):
         if run is None:
             return None
         return run.previous if previous else run.container
+
+    # -- for the metrics server --------------------------------------------------------------------------------------
+
+    def pod_samples(self, uid: str) -> dict[str, Sample] | None:
+        """What each running container of a pod used lately; None when one is too young, or when nobody here answers."""
+        worker = self.workers.get(uid) if self.running else None
+        if worker is None:
+            return None
+        running = {run.name: run.container for run in worker.pod.runs.values() if run.running}
+        found = {name: None if one is None else one.sample() for name, one in running.items()}
+        samples = {name: one for name, one in found.items() if one is not None}
+        return samples if samples and len(samples) == len(found) else None
+
+    def node_sample(self) -> Sample | None:
+        """What the node used lately; None when nobody here answers."""
+        return self.runtime.node_sample() if self.running else None
 
 
 def _placed(settings: NodeSettings, network: Network, name: str) -> NodeSettings:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from simkube.kubelet.saving import SideStore
 from simkube.runtime.cri import Runtime
+from simkube.runtime.usage import Sample
 
 ON, OFF, PAUSED = "on", "off", "paused"
 
@@ -24,6 +25,18 @@ class NodeRuntime(Runtime, Protocol):
 
     def resume(self) -> None:
         """The end of :meth:`pause`."""
+
+    def fill_memory(self, size: int) -> int:
+        """Have a process outside all pods take the node's memory: so many bytes, or (0) all but little of what is free.
+
+        Answers how many it took.
+        """
+
+    def relieve_memory(self) -> None:
+        """The end of :meth:`fill_memory`."""
+
+    def node_sample(self) -> Sample | None:
+        """What the whole node used when the metrics server last looked; None when it is just up."""
 
 
 class Power:

@@ -13,6 +13,7 @@ from simkube.kubelet.actions import act
 from simkube.kubelet.containers import Run
 from simkube.kubelet.env import ConfigError, environment, expand
 from simkube.kubelet.pod import Pod
+from simkube.kubelet.resources import cores_of, memory_of, oom_score_adj
 from simkube.kubelet.stopping import kill
 from simkube.kubelet.volumes import MountError, mounts
 from simkube.runtime.cri import Container, ContainerConfig, Image, ImageError, Mount, StartError
@@ -186,6 +187,9 @@ def _config(pod: Pod, run: Run) -> ContainerConfig:
         run_as_group=_security(pod, run, "runAsGroup"),
         groups=_groups(pod),
         read_only_root=bool(_security(pod, run, "readOnlyRootFilesystem")),
+        cores=cores_of(run.spec),
+        memory=memory_of(run.spec),
+        oom_score_adj=oom_score_adj(pod.obj, run.spec, pod.node.allocatable),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from simkube.clock import Future, Timer
@@ -25,12 +26,15 @@ from simkube.runtime.session import Attached, Session
 from simkube.runtime.stdin import MOST_WAITING, Keyboard, PipeInput
 from simkube.runtime.streams import NullStream, OutputStream, Pipe, Stream
 from simkube.runtime.terminal import Terminal
+from simkube.runtime.usage import Processors, Sample
 from simkube.runtime.volume import MemoryVolume, dump_tree, private_size, restore_tree
 
 if TYPE_CHECKING:
     from simkube.runtime.sandbox import PodSandbox
 
 MAX_PROCESSES = 64
+PROCESS_BYTES = 256 * 1024
+"""Memory of a process that holds nothing to speak of."""
 ROOT_BYTES = 8 * 1024 * 1024
 CONTAINER_STEPS = (1_500.0, 12_000.0)
 """Steps a second and at most at once for one container."""
@@ -60,6 +64,10 @@ class SimContainer:
         self.exited: Future[int] = Future()
         self.log = ContainerLog(self.clock, sandbox.touch)
         self.cpu = CPU(self.clock, *CONTAINER_STEPS, parent=sandbox.network.cpu)
+        self.processors = Processors(self.clock, self._cores(config.cores), spec.cores)
+        self.memory = 0
+        """Bytes its processes hold."""
+        self.memory_limit = config.memory
         self.uid = config_user(config, spec)
         self.env = {**spec.env, "HOSTNAME": sandbox.config.hostname, **config.env}
         self.processes: dict[int, Process] = {}
@@ -96,8 +104,12 @@ class SimContainer:
         """Run its first process; StartError with the words of runc."""
         if self.state != "created":
             raise StartError(f"container {self.id} has already been started")
-        self._run_first()
         self.started_at = self.clock.now()
+        try:
+            self._run_first()
+        except StartError:
+            self.started_at = 0.0
+            raise
         self.sandbox.touch()
 
     def _run_first(self) -> None:
@@ -115,6 +127,7 @@ class SimContainer:
         self.state = "running"
         process.exited.when_done(lambda future: self._ended(future.result()))
         process.run(program)
+        self.hold(self.spec.memory)
 
     def _home(self) -> dict[str, str]:
         return {} if "HOME" in self.env else {"HOME": "/root" if self.uid == 0 else "/"}
@@ -139,7 +152,9 @@ class SimContainer:
         self.log.flush()
         self.state = "exited"
         self.finished_at = self.clock.now()
-        self.reason = "Completed" if code == 0 else "Error"
+        self.reason = self.reason or ("Completed" if code == 0 else "Error")
+        self.sandbox.machine.memory.hold(-self.memory)
+        self.memory = 0
         self.sandbox.touch()
         self.exited.set(code)
 
@@ -181,11 +196,13 @@ class SimContainer:
         self._last_pid += 1
         process = Process(self, self._last_pid, parent, argv, env, cwd, fds)
         self.processes[process.pid] = process
+        self.hold(PROCESS_BYTES)
         return process
 
     def forget(self, process: Process) -> None:
         """Take an ended process out of the table; its children become the first process's."""
-        self.processes.pop(process.pid, None)
+        if self.processes.pop(process.pid, None) is not None:
+            self.hold(-PROCESS_BYTES - process.memory)
         first = self.processes.get(1)
         for other in self.processes.values():
             if other.parent is process:
@@ -210,6 +227,45 @@ class SimContainer:
         """Have what its first process writes from now on; ``stdin`` is None when the container has none."""
         return Attached(self, output)
 
+    # -- what it takes of its node ---------------------------------------------------------------------------------
+
+    def _cores(self, limit: float | None) -> float:
+        have = self.sandbox.machine.cores
+        return have if limit is None else min(limit, have)
+
+    def limit(self, cores: float | None, memory: int | None) -> None:
+        """Other limits from now on; what it holds beyond the new one kills it, as the kernel would."""
+        self.processors.limit(self._cores(cores))
+        self.memory_limit = memory
+        self.config = replace(self.config, cores=cores, memory=memory)
+        self.sandbox.touch()
+        self.hold(0)
+
+    @property
+    def working_set(self) -> int:
+        """The memory it uses, its files in memory included."""
+        volumes = (mount.volume for mount in self.config.mounts)
+        return self.memory + sum(one.quota.used for one in volumes if isinstance(one, MemoryVolume) and one.in_memory)
+
+    def hold(self, size: int) -> None:
+        """Its processes hold so much more memory; the kernel kills all of them when that is more than they may."""
+        self.memory += size
+        self.sandbox.machine.memory.hold(size)
+        if size >= 0 and self.memory_limit is not None and self.working_set > self.memory_limit:
+            self.out_of_memory()
+
+    def out_of_memory(self) -> None:
+        """End every process as the kernel's OOM killer does (``memory.oom.group``)."""
+        if self.state == "running":
+            self.reason = "OOMKilled"
+            self.signal(signals.KILL)
+
+    def sample(self) -> Sample | None:
+        """What it used when the metrics server last looked; None when it does not run or had not for long enough."""
+        if self.state != "running":
+            return None
+        return self.processors.sample(self.started_at, self.working_set)
+
     # -- a restart of the host -------------------------------------------------------------------------------------
 
     def dump(self, volumes: Mapping[int, int]) -> dict[str, Any]:
@@ -232,6 +288,9 @@ class SimContainer:
                 "run_as_group": config.run_as_group,
                 "groups": list(config.groups),
                 "read_only_root": config.read_only_root,
+                "cores": config.cores,
+                "memory": config.memory,
+                "oom_score_adj": config.oom_score_adj,
             },
             "mounts": [[volumes[id(m.volume)], m.path, m.read_only, m.sub_path] for m in config.mounts],
             "state": self.state,

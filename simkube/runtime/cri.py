@@ -13,6 +13,12 @@ from typing import Any, Protocol
 
 from simkube.clock import Future
 from simkube.errors import SimkubeError
+from simkube.runtime.usage import Sample
+
+CLUSTER_DNS = ""
+"""Stands for the address of the cluster's name server in a sandbox's configuration."""
+NODE_DNS = "172.18.0.1"
+"""The name server of the nodes themselves: the Docker network's, which knows no names of the cluster."""
 
 
 class ImageError(SimkubeError):
@@ -76,7 +82,8 @@ class ContainerConfig:
     """What a container is made from; ``command``/``args`` None means the image's own entrypoint/cmd.
 
     ``run_as_user`` is a uid, None means the image's own user; ``run_as_group`` a gid, None means the user's own group;
-    ``groups`` are further gids (``fsGroup``, ``supplementalGroups``).
+    ``groups`` are further gids (``fsGroup``, ``supplementalGroups``). ``cores`` and ``memory`` (bytes) are limits, None
+    means what the node has; the node's own memory used up, the kernel kills where ``oom_score_adj`` is highest.
     """
 
     name: str
@@ -92,11 +99,17 @@ class ContainerConfig:
     run_as_group: int | None = None
     groups: Sequence[int] = ()
     read_only_root: bool = False
+    cores: float | None = None
+    memory: int | None = None
+    oom_score_adj: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
-    """What a pod's containers share: identity, address, host name, DNS search domains."""
+    """What a pod's containers share: identity, address, host name, and how names are looked up.
+
+    ``dns_servers`` may hold :data:`CLUSTER_DNS`; ``hosts`` are addresses and names for ``/etc/hosts``.
+    """
 
     uid: str
     namespace: str
@@ -105,6 +118,15 @@ class SandboxConfig:
     node: str
     host_network: bool = False
     dns_searches: Sequence[str] = ()
+    dns_servers: Sequence[str] = (CLUSTER_DNS,)
+    dns_options: Sequence[str] = ("ndots:5",)
+    hosts: Sequence[tuple[str, tuple[str, ...]]] = ()
+
+    @property
+    def ndots(self) -> int:
+        """From how many dots on a name is first tried as it is; the resolver's own default is 1, its most 15."""
+        given = [one.removeprefix("ndots:") for one in self.dns_options if one.startswith("ndots:")]
+        return min(int(given[-1]), 15) if given and given[-1].isdecimal() and len(given[-1]) < 9 else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +208,12 @@ class Container(Protocol):
 
     def stop(self, grace: float) -> Future[int]:
         """SIGTERM, then SIGKILL after ``grace`` seconds; :attr:`exited`."""
+
+    def sample(self) -> Sample | None:
+        """What it used when the metrics server last looked; None when it does not run or had not for long enough."""
+
+    def limit(self, cores: float | None, memory: int | None) -> None:
+        """Other limits from now on, without a restart."""
 
     def attach(self, output: Callable[[str, bytes], None]) -> Attachment:
         """Have what its first process writes from now on, as it is written: (``stdout``/``stderr``, bytes)."""

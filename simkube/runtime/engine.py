@@ -5,7 +5,7 @@ It refuses every image that the simulated registry does not have, with container
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from simkube.clock import Clock
@@ -13,7 +13,11 @@ from simkube.proxy.network import Network, NodeNet
 from simkube.runtime import reference, registry
 from simkube.runtime.cri import Image, ImageError, SandboxConfig
 from simkube.runtime.sandbox import PodSandbox
+from simkube.runtime.usage import SYSTEM_BYTES, SYSTEM_CORES, Machine, Processors, Sample
 from simkube.runtime.volume import MemoryVolume
+
+LEFT = 50 << 20
+"""What a runaway process leaves of a node's memory: less than a kubelet wants to be free (100Mi), more than nothing."""
 
 
 class Engine:
@@ -25,7 +29,10 @@ class Engine:
         self.clock = clock
         self.network = network
         self.node: NodeNet = network.node(node)
-        self.started = clock.now()
+        self.machine = Machine(clock.now())
+        self.machine.memory.exhausted = self._kill_worst
+        self.on_oom: Callable[[str, int], None] = lambda name, pid: None
+        """Told of the process that was killed because the node's own memory was used up."""
         self._images: dict[str, registry.ImageSpec] = {}
         self._sandboxes: list[PodSandbox] = []
 
@@ -85,7 +92,7 @@ class Engine:
         if state is not None:
             for kept in state["containers"]:
                 self.preload(kept["config"]["image"])
-        sandbox = PodSandbox(config, self.network, self.node, self._present, self.started, ip)
+        sandbox = PodSandbox(config, self.network, self.node, self._present, self.machine, ip)
         self._sandboxes.append(sandbox)
         if state is not None:
             sandbox.restore(state)
@@ -94,6 +101,29 @@ class Engine:
     def sandboxes(self) -> Iterable[PodSandbox]:
         """Every sandbox that was not removed."""
         return [sandbox for sandbox in self._sandboxes if not sandbox.removed]
+
+    # -- what it has -----------------------------------------------------------------------------------------------
+
+    def node_sample(self) -> Sample | None:
+        """What the whole node used when the metrics server last looked; None when it is just up."""
+        own = Processors(self.clock, self.machine.cores).sample(self.machine.started, 0)
+        if own is None:
+            return None
+        found = (container.sample() for sandbox in self.sandboxes() for container in sandbox.containers)
+        cores = SYSTEM_CORES + sum(one.cores for one in found if one is not None)
+        memory = self.machine.memory
+        return Sample(own.at, own.window, min(cores, self.machine.cores), memory.capacity - max(0, memory.available))
+
+    def _kill_worst(self) -> None:
+        """The kernel's OOM killer: the container with the highest badness, until there is memory again."""
+        memory = self.machine.memory
+        running = [one for sandbox in self.sandboxes() for one in sandbox.containers if one.state == "running"]
+        running.sort(key=lambda one: one.memory * 1000 // memory.capacity + one.config.oom_score_adj)
+        while memory.available < 0 and running:
+            worst = running.pop()
+            first = worst.processes.get(1)
+            worst.out_of_memory()
+            self.on_oom(first.argv[0].rpartition("/")[2] if first is not None else worst.config.name, 1)
 
     # -- faults ----------------------------------------------------------------------------------------------------
 
@@ -106,7 +136,7 @@ class Engine:
 
     def power_on(self) -> None:
         """Reachable again; containers stay as they ended (the kubelet starts new ones)."""
-        self.started = self.clock.now()
+        self.machine.started = self.clock.now()
         self.resume()
 
     def pause(self) -> None:
@@ -115,6 +145,17 @@ class Engine:
         for sandbox in self.sandboxes():
             for container in sandbox.containers:
                 container.freeze(True)
+
+    def fill_memory(self, size: int) -> int:
+        """A process outside all pods takes memory: ``size`` bytes, or (0) all but :data:`LEFT` of what is available."""
+        memory = self.machine.memory
+        taken = size or max(0, memory.available - LEFT)
+        memory.reserve(SYSTEM_BYTES + taken)
+        return taken
+
+    def relieve_memory(self) -> None:
+        """That process is gone."""
+        self.machine.memory.reserve(SYSTEM_BYTES)
 
     def resume(self) -> None:
         """The end of :meth:`pause`."""

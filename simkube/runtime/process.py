@@ -132,6 +132,7 @@ class Process:
         self.held: list[Callable[[], None]] = []
         self.started_at = container.clock.now()
         self.background = False
+        self.memory = 0
         self._tasks: set[Task[Any]] = set()
         self._main: ProcessTask[int] | None = None
         self.on_end: list[Callable[[], None]] = []
@@ -239,7 +240,18 @@ class Process:
         """Note ``steps`` of work done; waits when the budget is used up."""
         wait = self.container.cpu.charge(steps)
         if wait > 0.0:
-            await self.container.clock.sleep(wait)
+            await self.container.processors.run(wait)
+
+    async def burn(self, seconds: float) -> None:
+        """Use so much processor time, which takes longer where it has to be shared or is limited."""
+        await self.container.processors.run(seconds)
+
+    async def allocate(self, size: int) -> None:
+        """Hold ``size`` bytes of memory more (give back when negative); never returns when that is too much."""
+        self.memory += size
+        self.container.hold(size)
+        if self.exited.done:
+            await Future[None]()
 
     async def sleep(self, seconds: float) -> None:
         """Wait in cluster time."""

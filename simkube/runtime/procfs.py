@@ -31,12 +31,16 @@ def etc_files(container: SimContainer) -> dict[str, str]:
     config = container.sandbox.config
     searches = " ".join(config.dns_searches)
     resolv = f"search {searches}\n" if searches else ""
-    resolv += f"nameserver {container.sandbox.network.dns_address}\n"
-    if searches:
-        resolv += "options ndots:5\n"
+    own = container.sandbox.network.dns_address
+    resolv += "".join(f"nameserver {server or own}\n" for server in config.dns_servers)
+    if config.dns_options:
+        resolv += f"options {' '.join(config.dns_options)}\n"
     hosts = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
     hosts += "fe00::0\tip6-localnet\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
     hosts += f"{container.sandbox.ip}\t{config.hostname}\n"
+    if config.hosts:
+        lines = "".join(f"{address}\t{chr(9).join(names)}\n" for address, names in config.hosts)
+        hosts += f"\n# Entries added by HostAliases.\n{lines}"
     return {"hostname": f"{config.hostname}\n", "hosts": hosts, "resolv.conf": resolv}
 
 
@@ -48,7 +52,9 @@ def _proc(container: SimContainer) -> Directory:
     proc = _ProcessDirectory(container)
     clock = container.clock
     proc.fixed = {
-        "uptime": Device("text", lambda: f"{clock.now() - container.sandbox.node_started:.2f} 0.00\n".encode(), 0o444),
+        "uptime": Device(
+            "text", lambda: f"{clock.now() - container.sandbox.machine.started:.2f} 0.00\n".encode(), 0o444
+        ),
         "loadavg": _text("0.00 0.00 0.00 1/1 1\n"),
         "version": _text(f"Linux version {KERNEL} (simulated)\n"),
         "mounts": Device("text", lambda: mounts_text(container).encode(), 0o444),

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from simkube.quantity import milli
 from simkube.runtime.cri import ImageError
 from simkube.runtime.nodes import Device, Directory, File, Symlink, share
 from simkube.runtime.reference import Reference
@@ -35,6 +36,8 @@ class ImageSpec:
     user: int
     flavour: str
     stop_signal: int
+    cores: float
+    memory: int
     root: Directory
 
 
@@ -129,6 +132,8 @@ def _build(repository: str, tag: str) -> ImageSpec:
         user=int(spec.get("user", 0)),
         flavour=userland["flavour"],
         stop_signal=int(spec.get("stop_signal", 15)),
+        cores=milli(spec.get("cpu", 0)) / 1000,
+        memory=milli(spec.get("memory", "1Mi")) // 1000,
         root=root,
     )
 

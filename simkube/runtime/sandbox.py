@@ -15,6 +15,7 @@ from simkube.runtime import signals
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import ContainerConfig, HTTPRequest, HTTPResponse, Mount, NetworkError, SandboxConfig
 from simkube.runtime.registry import ImageSpec
+from simkube.runtime.usage import Machine
 from simkube.runtime.volume import MemoryVolume
 
 
@@ -31,14 +32,14 @@ class PodSandbox:
         network: Network,
         node: NodeNet,
         image: Callable[[str], ImageSpec],
-        node_started: float,
+        machine: Machine,
         ip: str = "",
     ) -> None:
         self.config = config
         self.network = network
         self.node = node
         self.clock: Clock = network.clock
-        self.node_started = node_started
+        self.machine = machine
         self.containers: list[SimContainer] = []
         self.removed = False
         self._image = image
@@ -81,11 +82,18 @@ class PodSandbox:
 
     async def http(self, port: int, request: HTTPRequest) -> HTTPResponse:
         """Ask a server in this pod, from its node; NetworkError when nobody answers. Never times out by itself."""
-        return await (await self._open(port)).exchange(request)
+        connection = await self._open(port)
+        try:
+            return await connection.exchange(request)
+        finally:
+            connection.close()
 
     async def connect(self, port: int) -> None:
         """Open and close a TCP connection to this pod; NetworkError when nobody listens."""
-        await self._open(port)
+        connection = await self._open(port)
+        if connection.listener.accept is not None:
+            await connection.stream()
+        connection.close()
 
     async def _open(self, port: int) -> Connection:
         if self.removed:
@@ -117,7 +125,15 @@ class PodSandbox:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`dump` gave; containers that ran run again, from the beginning of their programs."""
-        volumes = [MemoryVolume(self.clock.now, parent=self.network.storage) for _ in state["volumes"]]
+        volumes = [
+            MemoryVolume(
+                self.clock.now,
+                parent=self.network.storage,
+                in_memory=bool(kept.get("in_memory")),
+                limit=kept.get("limit"),
+            )
+            for kept in state["volumes"]
+        ]
         for volume, kept in zip(volumes, state["volumes"], strict=True):
             volume.restore(kept)
         for kept in state["containers"]:

@@ -1,6 +1,7 @@
 """Volumes: directory trees of a pod, shared by its containers and surviving their restarts.
 
-``label`` is the kubelet's own note of what the volume is (kept by :meth:`dump`). A volume is bounded by its quota.
+``label`` is the kubelet's own note of what the volume is (kept by :meth:`dump`). A volume is bounded by its quota; what
+an ``in_memory`` one (tmpfs) holds counts as memory of the containers that mount it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,19 @@ VOLUME_BYTES = 8 * 1024 * 1024
 class MemoryVolume:
     """Keeps :class:`~simkube.runtime.cri.Volume`. Paths are relative to the volume's root."""
 
-    def __init__(self, now: Callable[[], float], label: str = "", parent: Quota | None = None) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        label: str = "",
+        parent: Quota | None = None,
+        *,
+        in_memory: bool = False,
+        limit: int | None = None,
+    ) -> None:
         self.label = label
+        self.in_memory = in_memory
         self.root = Directory(0o777, now())
-        self.quota = Quota(VOLUME_BYTES, parent)
+        self.quota = Quota(VOLUME_BYTES if limit is None else min(limit, VOLUME_BYTES), parent)
         self._files = FileSystem(self.root, self.quota, now)
 
     def write(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
@@ -72,11 +82,14 @@ class MemoryVolume:
         """This volume as something to mount."""
         node = self.node(sub_path)
         root = node if node is not None else self.directory(sub_path)
+        if self.in_memory:
+            return MountPoint(root, self.quota, read_only, "tmpfs", "tmpfs")
         return MountPoint(root, self.quota, read_only)
 
     def dump(self) -> dict[str, Any]:
         """Label and content as JSON."""
-        return {"label": self.label, "tree": dump_tree(self.root)}
+        kept = {"label": self.label, "tree": dump_tree(self.root)}
+        return {**kept, "in_memory": True, "limit": self.quota.limit} if self.in_memory else kept
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`dump` gave."""

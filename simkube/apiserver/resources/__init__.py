@@ -10,6 +10,7 @@ from __future__ import annotations
 from simkube.apiserver.resources.access import ACCESS
 from simkube.apiserver.resources.core import CORE
 from simkube.apiserver.resources.extensions import EXTENSIONS
+from simkube.apiserver.resources.metrics import METRICS
 from simkube.apiserver.resources.model import ALL_VERBS, CHANGE, PROXY, REVIEW, SCALE, Resource, Subresource, status
 from simkube.apiserver.resources.network import NETWORK
 from simkube.apiserver.resources.storage import STORAGE
@@ -20,6 +21,7 @@ __all__ = [
     "ALL_VERBS",
     "CHANGE",
     "GROUPS",
+    "METRICS",
     "PROXY",
     "RESOURCES",
     "REVIEW",
@@ -36,7 +38,7 @@ ALL: tuple[Resource, ...] = (*CORE, *WORKLOADS, *NETWORK, *ACCESS, *STORAGE, *EX
 
 RESOURCES: dict[str, Resource] = {}
 """Every kind in its preferred version (the first one listed), by its qualified plural."""
-for _resource in ALL:
+for _resource in (*ALL, *METRICS):
     RESOURCES.setdefault(_resource.qualified, _resource)
 
 GROUPS: tuple[tuple[str, str], ...] = (
@@ -58,8 +60,8 @@ GROUPS: tuple[tuple[str, str], ...] = (
 )
 """The named groups with their versions, in the order of ``/apis``."""
 
-_BY_PATH = {(resource.group, resource.version, resource.plural): resource for resource in ALL}
-_BY_KIND = {(resource.group, resource.version, resource.kind): resource for resource in ALL}
+_BY_PATH = {(resource.group, resource.version, resource.plural): resource for resource in (*ALL, *METRICS)}
+_BY_KIND = {(resource.group, resource.version, resource.kind): resource for resource in (*ALL, *METRICS)}
 
 
 def by_path(group: str, version: str, plural: str) -> Resource | None:

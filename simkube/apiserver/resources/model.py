@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simkube.apiserver.custom.kind import CustomKind
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 CHANGE = ("get", "patch", "update")
@@ -27,6 +31,8 @@ class Resource:
 
     ``stored_as`` is the :attr:`qualified` name of the resource that holds its objects (``events.events.k8s.io`` are
     core events seen through another schema); "" when it is its own. A ``review`` is answered and never stored.
+    What is ``computed`` is read from somebody who knows it at the moment of asking, in clusters that have such.
+    ``custom`` is what is made of a definition, of kinds that a cluster's users define.
     """
 
     group: str
@@ -41,6 +47,8 @@ class Resource:
     subresources: tuple[Subresource, ...] = ()
     stored_as: str = ""
     review: bool = False
+    computed: bool = False
+    custom: CustomKind | None = field(default=None, compare=False, repr=False)
 
     @property
     def qualified(self) -> str:

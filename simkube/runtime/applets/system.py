@@ -130,7 +130,7 @@ async def uname(process: Process) -> int:
 async def uptime(process: Process) -> int:
     """``uptime`` of the node."""
     now = process.container.clock.now()
-    minutes = int(now - process.container.sandbox.node_started) // 60
+    minutes = int(now - process.container.sandbox.machine.started) // 60
     length = f"{minutes} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}"
     when = datetime.fromtimestamp(now, UTC).strftime("%H:%M:%S")
     await process.out(f" {when} up {length},  0 users,  load average: 0.00, 0.00, 0.00\n")

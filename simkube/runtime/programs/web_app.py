@@ -18,6 +18,7 @@ from simkube.runtime.nodes import Directory, FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.probe import Probe
 from simkube.runtime.programs.serving import listen, stop_request
+from simkube.runtime.usage import EVER
 
 FINISH_SECONDS = 5.0
 MAX_WORK_MS = 1000
@@ -122,6 +123,8 @@ class Web:
         self._root = env.get("WEB_ROOT") or ""
         self._hello = httptext.text(200, f"{env.get('MESSAGE') or 'Hello'} from {self._hostname}, version {version}\n")
         self._state = process.container.durable if process.pid == 1 else {}
+        self._working = 0
+        self._computing: Future[None] = Future()
 
     async def answer(self, server: Server, request: HTTPRequest, path: str, query: dict[str, str]) -> HTTPResponse:
         """The answer to one request."""
@@ -165,8 +168,20 @@ class Web:
         wanted = query.get("ms", "0")
         milliseconds = min(int(wanted), MAX_WORK_MS) if wanted.isdecimal() and len(wanted) < 10 else 0
         if milliseconds:
-            await self._process.sleep(milliseconds / 1000)
+            await self._busy(milliseconds / 1000)
         return httptext.text(200, f"worked {milliseconds} ms\n")
+
+    async def _busy(self, seconds: float) -> None:
+        """Compute for so long; however many requests do so at once, Python uses one processor for all."""
+        if not self._working:
+            self._computing = self._process.container.processors.run(EVER)
+        self._working += 1
+        try:
+            await self._process.sleep(seconds)
+        finally:
+            self._working -= 1
+            if not self._working:
+                self._computing.on_cancel()
 
     def _file(self, path: str) -> HTTPResponse:
         wanted = httptext.split_path(path)[0].strip("/") or "index.html"

@@ -1,0 +1,44 @@
+"""What a container may take of its node, from its resources: limits, and how soon the kernel kills it.
+
+Rules from ``pkg/kubelet/qos/policy.go``. Requests of CPU are promises between pods that compete; containers here get
+what their own limit and their node have, whatever others do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from simkube.client import Obj
+from simkube.quantity import milli
+
+GUARANTEED, BEST_EFFORT = -997, 1000
+
+
+def amount(container: Obj, kind: str, name: str) -> int | None:
+    """A request or limit in thousandths; None when there is none."""
+    value = ((container.get("resources") or {}).get(kind) or {}).get(name)
+    return None if value is None else milli(value)
+
+
+def cores_of(container: Obj) -> float | None:
+    """The limit of its processors; None for none."""
+    found = amount(container, "limits", "cpu")
+    return None if not found else max(found / 1000, 0.01)
+
+
+def memory_of(container: Obj) -> int | None:
+    """The limit of its memory in bytes; None for none."""
+    found = amount(container, "limits", "memory")
+    return None if not found else found // 1000
+
+
+def oom_score_adj(pod: Obj, container: Obj, allocatable: Mapping[str, str]) -> int:
+    """How gladly the kernel kills it when the node is out of memory: the more it was promised, the less."""
+    quality = (pod.get("status") or {}).get("qosClass", "BestEffort")
+    if quality == "Guaranteed" or str(pod["spec"].get("priorityClassName")) == "system-node-critical":
+        return GUARANTEED
+    if quality == "BestEffort":
+        return BEST_EFFORT
+    promised = amount(container, "requests", "memory") or 0
+    share = promised * 1000 // max(1, milli(allocatable.get("memory", "1Gi")))
+    return min(999, max(3, 1000 - share))

@@ -119,7 +119,9 @@ class Subresources:
         if annotations:
             meta["annotations"] = {**meta.get("annotations", {}), **annotations}
         spec = {**pod["spec"], "nodeName": node}
-        return {**pod, "metadata": meta, "spec": spec, "status": {**pod["status"], "conditions": [*kept, condition]}}
+        status = {**pod["status"], "conditions": [*kept, condition]}
+        status.pop("nominatedNodeName", None)
+        return {**pod, "metadata": meta, "spec": spec, "status": status}
 
     # eviction
 

@@ -33,7 +33,8 @@ def selects(term: Obj, owner: Obj, pod: Obj, nodes: Nodes) -> bool:
         return False
     mine = owner["metadata"].get("labels") or {}
     same = all(labels.get(key) == mine.get(key) for key in term.get("matchLabelKeys") or () if key in mine)
-    return same and not any(labels.get(key) == mine.get(key) for key in term.get("mismatchLabelKeys") or ())
+    other = term.get("mismatchLabelKeys") or ()
+    return same and not any(labels.get(key) == mine[key] for key in other if key in mine)
 
 
 class InterPodAffinity:

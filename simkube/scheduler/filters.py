@@ -14,6 +14,7 @@ from simkube.labels import matches_node, matches_set
 from simkube.scheduler.affinity import InterPodAffinity
 from simkube.scheduler.nodes import PODS, NodeInfo, Nodes, host_ports, requests
 from simkube.scheduler.spread import TopologySpread
+from simkube.scheduler.volumes import PodVolumes
 from simkube.tolerations import tolerates
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
@@ -31,8 +32,10 @@ class Refusal:
 class Placement:
     """One pod's question to all nodes: what is the same for every node is worked out once."""
 
-    def __init__(self, pod: Obj, nodes: Nodes) -> None:
+    def __init__(self, pod: Obj, nodes: Nodes, volumes: PodVolumes | None = None) -> None:
         self.pod = pod
+        self.nodes = nodes
+        self.volumes = volumes
         self.requests = requests(pod)
         self.ports = host_ports(pod)
         self.tolerations = list(pod["spec"].get("tolerations") or ())
@@ -104,6 +107,13 @@ def _resources(placement: Placement, info: NodeInfo) -> Refusal | None:
     return Refusal(tuple(reasons), "NodeResourcesFit", final) if reasons else None
 
 
+def _volumes(placement: Placement, info: NodeInfo) -> Refusal | None:
+    if placement.volumes is None:
+        return None
+    refused = placement.volumes.refusal(info, placement.nodes)
+    return Refusal(*refused) if refused else None
+
+
 def _spread(placement: Placement, info: NodeInfo) -> Refusal | None:
     refused = placement.spread.refusal(info)
     return Refusal((refused[0],), "PodTopologySpread", refused[1]) if refused else None
@@ -121,6 +131,7 @@ _FILTERS: tuple[Callable[[Placement, NodeInfo], Refusal | None], ...] = (
     _node_affinity,
     _ports,
     _resources,
+    _volumes,
     _spread,
     _affinity,
 )

@@ -13,6 +13,7 @@ from simkube.client import Key, Obj, key_of
 from simkube.controllers.owners import controller_of
 from simkube.controllers.pods import FINISHED, phase
 from simkube.quantity import milli
+from simkube.volumebinding import claim_names
 
 PODS = "pods"
 DEFAULT_CPU = 100
@@ -145,10 +146,18 @@ class Nodes:
         self._where: dict[Key, str] = {}
         self.repelling: dict[Key, Obj] = {}
         self.namespace_labels: dict[str, dict[str, str]] = {}
+        self._claims: dict[Key, set[Key]] = {}
+        self._sorted: list[NodeInfo] | None = None
 
     def all(self) -> list[NodeInfo]:
         """The nodes there are, in the order of their names."""
-        return [self._infos[name] for name in sorted(self._infos) if self._infos[name].node is not None]
+        if self._sorted is None:
+            self._sorted = [self._infos[name] for name in sorted(self._infos) if self._infos[name].node is not None]
+        return self._sorted
+
+    def claim_users(self, claim: Key) -> set[Key]:
+        """The bound pods that use a claim."""
+        return self._claims.get(claim, set())
 
     def get(self, name: str) -> NodeInfo | None:
         """One node."""
@@ -157,7 +166,10 @@ class Nodes:
 
     def set_node(self, name: str, node: Obj | None) -> None:
         """A node came, changed or (None) went."""
-        self._info(name).set_node(node)
+        info = self._info(name)
+        if (info.node is None) != (node is None):
+            self._sorted = None
+        info.set_node(node)
         if node is None and not self._infos[name].pods:
             del self._infos[name]
 
@@ -174,13 +186,25 @@ class Nodes:
         self._info(node).put(pod)
         if required_terms(pod, "podAntiAffinity"):
             self.repelling[key] = pod
+        for _, claim, _ in claim_names(pod):
+            self._claims.setdefault((key[0], claim), set()).add(key)
 
     def drop_pod(self, key: Key) -> None:
         """A pod is gone."""
         node = self._where.pop(key, None)
         self.repelling.pop(key, None)
+        pod = self._infos[node].pods.get(key) if node is not None else None
+        for _, name, _ in claim_names(pod) if pod is not None else ():
+            users = self._claims.get((key[0], name), set())
+            users.discard(key)
+            if not users:
+                self._claims.pop((key[0], name), None)
         if node is not None:
             self._infos[node].remove(key)
+
+    def bound(self, key: Key) -> bool:
+        """Whether the pod counts on a node, bound there or about to be."""
+        return key in self._where
 
     def pods(self) -> Iterable[tuple[NodeInfo, Obj]]:
         """Every bound pod with its node."""
@@ -188,17 +212,23 @@ class Nodes:
             for pod in info.pods.values():
                 yield info, pod
 
-    def without(self, node: str, keys: set[Key]) -> Nodes:
-        """The same nodes as they would be without some pods of one of them."""
+    def without(self, node: str, keys: set[Key], more: Iterable[Obj] = ()) -> Nodes:
+        """The same nodes as they would be without some pods of one of them, or with some ``more`` there."""
         rest = Nodes()
         rest.namespace_labels = self.namespace_labels
         rest._infos = dict(self._infos)
         rest.repelling = {key: pod for key, pod in self.repelling.items() if key not in keys}
+        rest._claims = {claim: users - keys for claim, users in self._claims.items()} if keys else dict(self._claims)
         thinned = NodeInfo(node)
         thinned.set_node(self._infos[node].node)
         for key, pod in self._infos[node].pods.items():
             if key not in keys:
                 thinned.put(pod)
+        for pod in more:
+            there = {**pod, "spec": {**pod["spec"], "nodeName": node}}
+            thinned.put(there)
+            if required_terms(there, "podAntiAffinity"):
+                rest.repelling[key_of(there)] = there
         rest._infos[node] = thinned
         return rest
 

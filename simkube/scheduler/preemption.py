@@ -1,20 +1,25 @@
 """Preemption: a pod that fits nowhere may take the place of pods of lower priority.
 
-The node is chosen where the least important pods have to go, and of these as few as possible. Disruption budgets do not
-exist here. Source: ``pkg/scheduler/framework/preemption/preemption.go``, ``plugins/defaultpreemption``.
+The node is chosen where the fewest disruption budgets are broken, then where the least important pods have to go, and
+of these as few as possible. Source: ``pkg/scheduler/framework/preemption/preemption.go``, ``plugins/defaultpreemption``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simkube.client import Obj, key_of
+from simkube.controllers import pods as podstate
+from simkube.labels import matches
 from simkube.scheduler.filters import Placement, Refusal
 from simkube.scheduler.nodes import NodeInfo, Nodes
+from simkube.scheduler.volumes import PodVolumes
 
 HELPLESS = "Preemption is not helpful for scheduling"
 NO_VICTIMS = "No preemption victims found for incoming pod"
+_BY_SCHEDULER = "PreemptionByScheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class Preemption:
 
     node: str
     victims: tuple[Obj, ...]
+    violations: int = 0
 
 
 def priority(pod: Obj) -> int:
@@ -35,23 +41,92 @@ def not_eligible(pod: Obj, nodes: Nodes) -> str:
     if pod["spec"].get("preemptionPolicy") == "Never":
         return "not eligible due to preemptionPolicy=Never."
     nominated = nodes.get((pod.get("status") or {}).get("nominatedNodeName") or "")
-    if nominated is not None and any("deletionTimestamp" in each["metadata"] for each in _lower(pod, nominated)):
+    if nominated is not None and any(_is_going(each) for each in _lower(pod, nominated)):
         return "not eligible due to a terminating pod on the nominated node."
     return ""
 
 
-def find(pod: Obj, nodes: Nodes, refusals: dict[str, Refusal]) -> Preemption | None:
-    """The least costly preemption, or None when there is none that helps."""
-    found: list[tuple[tuple[int, int, int, str], Preemption]] = []
-    for name, refused in refusals.items():
-        info = nodes.get(name)
-        if refused.final or info is None:
-            continue
-        victims = _victims(pod, nodes, info)
-        if victims:
-            values = [priority(each) for each in victims]
-            found.append(((max(values), sum(values), len(values), name), Preemption(name, tuple(victims))))
-    return min(found, key=lambda each: each[0])[1] if found else None
+def _is_going(pod: Obj) -> bool:
+    if "deletionTimestamp" not in pod["metadata"]:
+        return False
+    return (podstate.condition(pod, "DisruptionTarget") or {}).get("reason") == _BY_SCHEDULER
+
+
+class Search:
+    """Where one pod could make itself room; ``budgets`` are the disruption budgets of all namespaces."""
+
+    def __init__(self, pod: Obj, nodes: Nodes, budgets: Sequence[Obj] = (), volumes: PodVolumes | None = None) -> None:
+        self._pod = pod
+        self._nodes = nodes
+        self._budgets = budgets
+        self._volumes = volumes
+
+    def best(self, refusals: dict[str, Refusal]) -> Preemption | None:
+        """The least costly preemption, or None when there is none that helps."""
+        found: list[tuple[tuple[int, int, int, int, float, str], Preemption]] = []
+        for name, refused in refusals.items():
+            info = self._nodes.get(name)
+            if refused.final or info is None:
+                continue
+            made = self._on(info)
+            if made is not None:
+                found.append((_cost(made), made))
+        return min(found, key=lambda each: each[0])[1] if found else None
+
+    def _on(self, info: NodeInfo) -> Preemption | None:
+        """The pods that have to go from this node; None when not even all of lower priority would be enough."""
+        going = _lower(self._pod, info)
+        if not going or not self._fits(info, going):
+            return None
+        broken, kept = self._by_budget(going)
+        violations = 0
+        for group in (broken, kept):
+            for each in group:
+                fewer = [other for other in going if other is not each]
+                if self._fits(info, fewer):
+                    going = fewer
+                elif group is broken:
+                    violations += 1
+        return Preemption(info.name, tuple(going), violations) if going else None
+
+    def _by_budget(self, pods: Sequence[Obj]) -> tuple[list[Obj], list[Obj]]:
+        """Pods whose end would break a disruption budget, and the others; both as important as they were given."""
+        allowed = [int((budget.get("status") or {}).get("disruptionsAllowed") or 0) for budget in self._budgets]
+        broken: list[Obj] = []
+        kept: list[Obj] = []
+        for pod in pods:
+            breaks = False
+            for index, budget in enumerate(self._budgets):
+                if _covers(budget, pod):
+                    allowed[index] -= 1
+                    breaks = breaks or allowed[index] < 0
+            (broken if breaks else kept).append(pod)
+        return broken, kept
+
+    def _fits(self, info: NodeInfo, without: list[Obj]) -> bool:
+        rest = self._nodes.without(info.name, {key_of(each) for each in without})
+        there = rest.get(info.name)
+        return there is not None and Placement(self._pod, rest, self._volumes).refusal(there) is None
+
+
+def _covers(budget: Obj, pod: Obj) -> bool:
+    if budget["metadata"].get("namespace") != pod["metadata"]["namespace"]:
+        return False
+    if pod["metadata"]["name"] in ((budget.get("status") or {}).get("disruptedPods") or {}):
+        return False
+    labels = pod["metadata"].get("labels")
+    return bool(labels) and matches(budget["spec"].get("selector"), labels)
+
+
+def _cost(made: Preemption) -> tuple[int, int, int, int, float, str]:
+    values = [priority(each) for each in made.victims]
+    highest = max(values)
+    started = [_started(each) for each in made.victims if priority(each) == highest]
+    return made.violations, highest, sum(values), len(values), -min(started), made.node
+
+
+def _started(pod: Obj) -> float:
+    return podstate.seconds_of((pod.get("status") or {}).get("startTime"))
 
 
 def outcomes(refusals: dict[str, Refusal]) -> Counter[str]:
@@ -63,25 +138,4 @@ def _lower(pod: Obj, info: NodeInfo) -> list[Obj]:
     """Pods of lower priority there, the most important first."""
     mine = priority(pod)
     lower = [each for each in info.pods.values() if priority(each) < mine]
-    return sorted(
-        lower,
-        key=lambda each: (-priority(each), (each.get("status") or {}).get("startTime") or "", each["metadata"]["name"]),
-    )
-
-
-def _victims(pod: Obj, nodes: Nodes, info: NodeInfo) -> list[Obj]:
-    """The pods that have to go from this node; none when not even all of lower priority would be enough."""
-    going = _lower(pod, info)
-    if not going or not _fits(pod, nodes, info, going):
-        return []
-    for each in list(going):
-        fewer = [other for other in going if other is not each]
-        if _fits(pod, nodes, info, fewer):
-            going = fewer
-    return going
-
-
-def _fits(pod: Obj, nodes: Nodes, info: NodeInfo, without: list[Obj]) -> bool:
-    rest = nodes.without(info.name, {key_of(each) for each in without})
-    there = rest.get(info.name)
-    return there is not None and Placement(pod, rest).refusal(there) is None
+    return sorted(lower, key=lambda each: (-priority(each), _started(each), each["metadata"]["name"]))

@@ -1,8 +1,8 @@
 """The scheduler: gives each pod that has no node yet the best one, or says why there is none.
 
-A pod that fits nowhere waits until something changes that could help it (a node, the end of a pod, a pod it wants to be
-near), at least its back-off of 1 to 10 seconds, and is never tried by the clock alone. What this scheduler cannot judge
-it does not pass over: such a pod stays Pending with an event that names it.
+The most important pod is placed first. One that fits nowhere waits until something changes that could help it (a node,
+the end of a pod, a volume, a pod it wants to be near), at least its back-off of 1 to 10 seconds, and is never tried by
+the clock alone. A pod whose claims are still to be bound keeps its place on the chosen node until they are.
 
 Source: ``pkg/scheduler/schedule_one.go``, ``pkg/scheduler/framework/types.go`` (FitError).
 """
@@ -14,35 +14,28 @@ from collections.abc import Hashable, Iterable
 
 from simkube.client import Component, Event, Informers, Key, Obj, Server, WorkLoop, key_of
 from simkube.controllers import pods as podstate
+from simkube.controllers.claimusers import by_claim
 from simkube.events import SeriesRecorder
 from simkube.scheduler import preemption
 from simkube.scheduler.filters import Placement, Refusal
 from simkube.scheduler.nodes import NodeInfo, Nodes
+from simkube.scheduler.queue import WITH_POD, WITHOUT_POD, Active, Waiting, node_change
 from simkube.scheduler.scoring import best
+from simkube.scheduler.volumes import PLUGINS as VOLUME_PLUGINS
+from simkube.scheduler.volumes import PodVolumes, Storage, volumes_of
 
 PROFILE = "default-scheduler"
-FIRST_BACKOFF = 1.0
-LONGEST_BACKOFF = 10.0
-_NEAR_OTHERS = {"InterPodAffinity", "PodTopologySpread"}
-
-
-class Waiting:
-    """A pod that fitted nowhere: which plugins refused it, how often it was tried, when last."""
-
-    __slots__ = ("at", "attempts", "plugins")
-
-    def __init__(self, plugins: set[str], attempts: int, at: float) -> None:
-        self.plugins = plugins
-        self.attempts = attempts
-        self.at = at
-
-    def backoff_ends(self) -> float:
-        """When it may be tried again."""
-        return self.at + min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(self.attempts - 1, 8))
+BIND_TIMEOUT = 600.0
+"""Seconds that a pod's claims may take to be bound for its node."""
+_ANY = "*"
+_BUDGETS = "poddisruptionbudgets.policy"
+_BINDING = 'running PreBind plugin "VolumeBinding": binding volumes: '
 
 
 class Scheduler(Component):
-    """Keys are ``(namespace, name)`` of pods without a node."""
+    """Keys are ``(namespace, name)`` of pods without a node, and ``("bind", namespace, name)`` of pods that wait for
+    their volumes on a node.
+    """
 
     name = "kube-scheduler"
 
@@ -53,12 +46,20 @@ class Scheduler(Component):
     def watch(self) -> None:
         """Nodes before pods, so that what is bound is counted where it is."""
         self.nodes = Nodes()
+        self.active = Active()
         self.waiting: dict[Key, Waiting] = {}
+        self.binding: dict[Key, tuple[str, str, float]] = {}
+        self.nominated: dict[Key, Obj] = {}
         self.recorder = SeriesRecorder(self.client, PROFILE, f"{PROFILE}-{self._host}" if self._host else PROFILE)
         self.pods = self.client.informer("pods")
+        by_claim(self.pods)
+        self.budgets = self.client.informer(_BUDGETS)
         self.client.observe("namespaces", self._namespace_changed)
         self.client.observe("nodes", self._node_changed)
+        self.storage = Storage(self.client, self._storage_changed)
         self.client.observe("pods", self._pod_changed)
+
+    # what changes
 
     def _namespace_changed(self, event: Event) -> None:
         meta = event.obj["metadata"]
@@ -70,96 +71,244 @@ class Scheduler(Component):
         name = event.obj["metadata"]["name"]
         if event.type == "DELETED":
             self.nodes.set_node(name, None)
+            for key, (node, _, _) in self.binding.items():
+                if node == name:
+                    self.enqueue(("bind", *key))
+            self._retry({"PodTopologySpread"})
             return
         self.nodes.set_node(name, event.obj)
-        if event.old is None or _node_view(event.old) != _node_view(event.obj):
-            self._retry(self.waiting)
+        changed = node_change(event.old, event.obj)
+        if changed:
+            self._retry(changed)
+
+    def _storage_changed(self, claim: Key | None) -> None:
+        self._retry(VOLUME_PLUGINS)
+        if self.binding:
+            users = self.binding if claim is None else {key_of(pod) for pod in self.pods.indexed("claim", claim)}
+            for key in [key for key in self.binding if key in users]:
+                self.enqueue(("bind", *key))
 
     def _pod_changed(self, event: Event) -> None:
         pod, key = event.obj, key_of(event.obj)
         if event.type == "DELETED" or podstate.phase(pod) in podstate.FINISHED:
-            bound = bool(pod["spec"].get("nodeName"))
+            counted = self.nodes.bound(key)
             self.nodes.drop_pod(key)
             self._forget(key)
-            if bound:
-                self._retry(self.waiting)
+            if counted:
+                self._retry(WITHOUT_POD)
         elif pod["spec"].get("nodeName"):
             self.nodes.set_pod(pod)
             self._forget(key)
             if event.old is None or _pod_view(event.old) != _pod_view(pod):
-                self._retry([where for where, each in self.waiting.items() if each.plugins & _NEAR_OTHERS])
-        elif _is_ours(pod) and (event.old is None or _pod_view(event.old) != _pod_view(pod)):
-            self.waiting.pop(key, None)
-            self.dequeue(key)
-            self.enqueue(key)
+                self._retry(WITH_POD)
+        elif _is_ours(pod):
+            self._nominate(key, pod)
+            if event.old is None or _pod_view(event.old) != _pod_view(pod):
+                self._forget_waiting(key)
+                self._activate(key)
+        else:
+            self._forget(key)
+
+    def _nominate(self, key: Key, pod: Obj) -> None:
+        if (pod.get("status") or {}).get("nominatedNodeName"):
+            self.nominated[key] = pod
+        elif self.nominated:
+            self.nominated.pop(key, None)
 
     def _forget(self, key: Key) -> None:
+        self._forget_waiting(key)
+        self.active.discard(key)
+        self.nominated.pop(key, None)
+        if self.binding.pop(key, None) is not None:
+            self.dequeue(("bind", *key))
+
+    def _forget_waiting(self, key: Key) -> None:
         if self.waiting.pop(key, None) is not None:
             self.dequeue(key)
 
-    def _retry(self, keys: Iterable[Key]) -> None:
-        now = self.clock.now()
-        for key in list(keys):
-            left = self.waiting[key].backoff_ends() - now
+    def _activate(self, key: Key) -> None:
+        pod = self.pods.get(*key)
+        if pod is not None and key not in self.binding:
+            self.active.add(key, preemption.priority(pod))
+            self.enqueue(key)
+
+    def _retry(self, plugins: Iterable[str]) -> None:
+        """Try the pods again that one of these plugins refused: at once, or when their back-off ends."""
+        if not self.waiting:
+            return
+        wanted, now = set(plugins), self.clock.now()
+        for key, each in list(self.waiting.items()):
+            if _ANY not in wanted and _ANY not in each.plugins and not each.plugins & wanted:
+                continue
+            left = each.backoff_ends() - now
             if left > 0:
                 self.enqueue_after(key, left)
             else:
-                self.enqueue(key)
+                self._activate(key)
+
+    def _due(self, key: Hashable) -> None:
+        if isinstance(key, tuple) and len(key) == 2:
+            self._timers.pop(key, None)
+            self._activate(key)
+        else:
+            super()._due(key)
+
+    # placing
 
     def reconcile(self, key: Hashable) -> None:
-        """Bind the pod, or note why not."""
+        """Place the most important pod that waits, whichever ``key`` has its turn; or go on with one's binding."""
         assert isinstance(key, tuple)
-        pod = self.pods.get(*key)
+        if len(key) == 3:
+            self._bind_when_ready((key[1], key[2]))
+            return
+        chosen = self.active.pop()
+        pod = self.pods.get(*chosen) if chosen is not None else None
         if pod is None or pod["spec"].get("nodeName") or not _is_ours(pod):
             return
-        problem = _unanswerable(pod)
+        try:
+            self._place(pod)
+        except BaseException:
+            self._activate(key_of(pod))
+            raise
+
+    def _place(self, pod: Obj) -> None:
         infos = self.nodes.all()
-        if problem or not infos:
-            why = f"0/{len(infos)} nodes are available: {problem}" if problem else "no nodes available to schedule pods"
-            self._fail(pod, why, {"*"})
+        volumes = volumes_of(pod, self.storage) if pod["spec"].get("volumes") else None
+        problem, plugin = (volumes.problem if volumes else None) or _unanswerable(pod)
+        if not infos:
+            self._fail(pod, "no nodes available to schedule pods", {_ANY})
             return
-        placement = Placement(pod, self.nodes)
-        refusals: dict[str, Refusal] = {}
+        if problem:
+            why = f"{problem}. not found" if plugin in VOLUME_PLUGINS else problem
+            self._fail(pod, f"0/{len(infos)} nodes are available: {why}", {plugin})
+            return
+        placement = Placement(pod, self.nodes, volumes if volumes and (volumes.bound or volumes.late) else None)
+        feasible, refusals = self._examine(placement, infos)
+        if feasible:
+            self._assign(placement, best(placement, feasible))
+        else:
+            note = self._preempt(placement, refusals)
+            self._fail(pod, fit_error(refusals, note), {each.plugin for each in refusals.values()})
+
+    def _examine(self, placement: Placement, infos: list[NodeInfo]) -> tuple[list[NodeInfo], dict[str, Refusal]]:
+        nominated = self.nodes.get((placement.pod.get("status") or {}).get("nominatedNodeName") or "")
+        if nominated is not None and self._refusal(placement, nominated) is None:
+            return [nominated], {}
         feasible: list[NodeInfo] = []
+        refusals: dict[str, Refusal] = {}
         for info in infos:
-            refused = placement.refusal(info)
+            refused = self._refusal(placement, info)
             if refused is None:
                 feasible.append(info)
             else:
                 refusals[info.name] = refused
-        if feasible:
-            self._bind(pod, best(placement, feasible))
-        else:
-            note = self._preempt(pod, refusals)
-            self._fail(pod, fit_error(refusals, note), {each.plugin for each in refusals.values()})
+        return feasible, refusals
 
-    def _bind(self, pod: Obj, info: NodeInfo) -> None:
+    def _refusal(self, placement: Placement, info: NodeInfo) -> Refusal | None:
+        """Why not there; pods at least as important that were promised the node count as if they ran on it."""
+        refused = placement.refusal(info)
+        if refused is not None or not self.nominated:
+            return refused
+        mine, own = preemption.priority(placement.pod), key_of(placement.pod)
+        coming = [
+            pod
+            for key, pod in self.nominated.items()
+            if key != own and pod["status"]["nominatedNodeName"] == info.name and preemption.priority(pod) >= mine
+        ]
+        if not coming:
+            return None
+        crowded = self.nodes.without(info.name, set(), coming)
+        there = crowded.get(info.name)
+        return None if there is None else Placement(placement.pod, crowded, placement.volumes).refusal(there)
+
+    # binding
+
+    def _assign(self, placement: Placement, info: NodeInfo) -> None:
+        pod, key = placement.pod, key_of(placement.pod)
+        if placement.volumes is None or placement.volumes.ready():
+            self._bind(pod, info.name)
+            return
+        self.nodes.set_pod({**pod, "spec": {**pod["spec"], "nodeName": info.name}})
+        self.binding[key] = (info.name, pod["metadata"]["uid"], self.clock.now() + BIND_TIMEOUT)
+        placement.volumes.reserve(info)
+        self.enqueue_after(("bind", *key), BIND_TIMEOUT)
+        self.enqueue(("bind", *key))
+
+    def _bind_when_ready(self, key: Key) -> None:
+        node, uid, until = self.binding.get(key, ("", "", 0.0))
+        pod = self.pods.get(*key)
+        if not node or pod is None or pod["metadata"]["uid"] != uid or pod["spec"].get("nodeName"):
+            return
+        volumes = volumes_of(pod, self.storage)
+        if volumes.problem is None and volumes.ready():
+            self.binding.pop(key)
+            self.dequeue(("bind", *key))
+            self._bind(pod, node)
+            return
+        problem = self._cannot_bind(volumes, node, until)
+        if problem:
+            self.binding.pop(key)
+            self.dequeue(("bind", *key))
+            self.nodes.drop_pod(key)
+            self._fail(pod, f"{_BINDING}{problem}", set(VOLUME_PLUGINS))
+            self._retry(VOLUME_PLUGINS)
+
+    def _cannot_bind(self, volumes: PodVolumes, node: str, until: float) -> str:
+        if self.nodes.get(node) is None:
+            return f'could not get node "{node}": node "{node}" not found'
+        if self.clock.now() >= until:
+            return "context deadline exceeded"
+        if volumes.problem is not None and volumes.problem[0].startswith("persistentvolumeclaim"):
+            return volumes.problem[0]
+        undone = volumes.undone()
+        return f'selectedNode annotation reset for PVC "{undone}"' if undone else ""
+
+    def _bind(self, pod: Obj, node: str) -> None:
         meta = pod["metadata"]
         binding = {
             "apiVersion": "v1",
             "kind": "Binding",
             "metadata": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
-            "target": {"apiVersion": "v1", "kind": "Node", "name": info.name},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
         }
         self.client.create("pods", binding, meta["namespace"], name=meta["name"], subresource="binding")
-        note = f"Successfully assigned {meta['namespace']}/{meta['name']} to {info.name}"
+        note = f"Successfully assigned {meta['namespace']}/{meta['name']} to {node}"
         self.recorder.event(pod, "Normal", "Scheduled", "Binding", note)
 
-    def _preempt(self, pod: Obj, refusals: dict[str, Refusal]) -> str | None:
+    # preemption
+
+    def _preempt(self, placement: Placement, refusals: dict[str, Refusal]) -> str | None:
         """Make room for the pod if its priority allows that: None when it does, or why not."""
+        pod = placement.pod
         problem = preemption.not_eligible(pod, self.nodes)
         if problem:
             return problem
-        found = preemption.find(pod, self.nodes, refusals)
+        search = preemption.Search(pod, self.nodes, self.budgets.list(), placement.volumes)
+        found = search.best(refusals)
         if found is None:
+            self._set_nominated(pod, "")
             return f"0/{len(refusals)} nodes are available: {_counted(preemption.outcomes(refusals))}."
-        namespace, name = key_of(pod)
-        nominated = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": {"nominatedNodeName": found.node}}
-        self.client.patch("pods", name, nominated, namespace, type="strategic", subresource="status")
         for victim in found.victims:
             if "deletionTimestamp" not in victim["metadata"]:
                 self._evict(victim, pod, found.node)
+        self._set_nominated(pod, found.node)
+        self._withdraw_nominations(pod, found.node)
         return None
+
+    def _set_nominated(self, pod: Obj, node: str) -> None:
+        if (pod.get("status") or {}).get("nominatedNodeName", "") != node:
+            namespace, name = key_of(pod)
+            patch = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": {"nominatedNodeName": node or None}}
+            self.client.patch("pods", name, patch, namespace, type="strategic", subresource="status")
+
+    def _withdraw_nominations(self, pod: Obj, node: str) -> None:
+        """Less important pods that were promised the node look for another."""
+        mine = preemption.priority(pod)
+        for key, other in list(self.nominated.items()):
+            if other["status"]["nominatedNodeName"] == node and preemption.priority(other) < mine:
+                self._set_nominated(other, "")
+                if key in self.waiting:
+                    self._activate(key)
 
     def _evict(self, victim: Obj, pod: Obj, node: str) -> None:
         meta = victim["metadata"]
@@ -177,6 +326,8 @@ class Scheduler(Component):
         self.client.delete("pods", meta["name"], meta["namespace"], preconditions={"uid": meta["uid"]})
         note = f"Preempted by pod {pod['metadata']['uid']} on node {node}"
         self.recorder.event(victim, "Normal", "Preempted", "Preempting", note)
+
+    # what is told
 
     def _fail(self, pod: Obj, message: str, plugins: set[str]) -> None:
         key = key_of(pod)
@@ -223,23 +374,12 @@ def _is_ours(pod: Obj) -> bool:
     )
 
 
-def _unanswerable(pod: Obj) -> str:
+def _unanswerable(pod: Obj) -> tuple[str, str]:
     """What of the pod's demands this cluster has no answer to; "" when there is nothing of the kind."""
-    for volume in pod["spec"].get("volumes") or ():
-        if "persistentVolumeClaim" in volume:
-            return f'persistentvolumeclaim "{volume["persistentVolumeClaim"]["claimName"]}" not found. not found'
-        if "ephemeral" in volume:
-            claim = f"{pod['metadata']['name']}-{volume['name']}"
-            return f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{claim}". not found'
     if pod["spec"].get("resourceClaims"):
-        return "dynamic resource allocation (spec.resourceClaims) is not simulated here."
-    return ""
+        return "dynamic resource allocation (spec.resourceClaims) is not simulated here.", _ANY
+    return "", ""
 
 
 def _pod_view(pod: Obj) -> tuple[object, ...]:
     return pod["spec"], pod["metadata"].get("labels"), "deletionTimestamp" in pod["metadata"]
-
-
-def _node_view(node: Obj) -> tuple[object, ...]:
-    status = node.get("status") or {}
-    return node["spec"], node["metadata"].get("labels"), status.get("allocatable")

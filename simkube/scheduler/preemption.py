@@ -1,7 +1,7 @@
 """Preemption: a pod that fits nowhere may take the place of pods of lower priority.
 
 The node is chosen where the fewest disruption budgets are broken, then where the least important pods have to go, and
-of these as few as possible. Source: ``pkg/scheduler/framework/preemption/preemption.go``, ``plugins/defaultpreemption``.
+of these as few as possible. Source: ``pkg/scheduler/framework/preemption``, ``plugins/defaultpreemption``.
 """
 
 from __future__ import annotations

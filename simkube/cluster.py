@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from simkube import topology as topologies
@@ -22,13 +22,14 @@ from simkube.bootstrap import bootstrap
 from simkube.client import Client, Component, Informers, Obj, WorkLoop
 from simkube.clock import Clock
 from simkube.controllers.manager import ControllerManager
-from simkube.errors import HostError, StatusError
+from simkube.errors import StatusError
 from simkube.events import EventExpiry
+from simkube.faults import Faults
 from simkube.kubelet import lease
 from simkube.kubelet.kubelet import Kubelet
 from simkube.kubelet.node import NodeSettings
 from simkube.live import LiveDriver
-from simkube.outage import Gate, apiserver_down, etcd_down
+from simkube.outage import Gate
 from simkube.pace import PacedClock
 from simkube.proxy.network import Network
 from simkube.proxy.services import KubeProxy
@@ -38,10 +39,6 @@ from simkube.sharing import Share
 from simkube.store import Store
 
 API_ADDRESS = "172.18.0.2"
-SIGKILL = 9
-_OUTAGES = {"kube-apiserver": apiserver_down, "etcd": etcd_down}
-_STOPPED = "stopped-components"
-CONTROL_PLANE = ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd")
 
 
 class Cluster:
@@ -61,6 +58,7 @@ class Cluster:
         self.gate = Gate(self.apiserver)
         self.informers = Informers(self.gate)
         self.network = Network(clock)
+        self._uplinks = {node.name: Gate(self.gate) for node in self.topology.nodes}
         self.kubelets = {node.name: self._kubelet(node) for node in self.topology.nodes}
         self.manager = ControllerManager(
             self.gate,
@@ -79,8 +77,17 @@ class Cluster:
             "metrics-server": [metrics],
             "event-expiry": [EventExpiry(self.gate, self.work, self.informers)],
         }
-        self._stopped: set[str] = set(store.side.get(_STOPPED) or ())
-        self._outages: set[str] = set()
+        self.faults = Faults(
+            store,
+            self.gate,
+            self.work,
+            self.network,
+            self.manager,
+            self._programs,
+            self.kubelets,
+            self._uplinks,
+            self._control_plane(),
+        )
         self.apiserver.readings[lease.RESOURCE] = self._read_lease
         if self.kubelets:  # without nodes there is nowhere for a metrics server to run
             self.apiserver.computed |= {PODS: metrics.pods, NODES: metrics.nodes}
@@ -97,7 +104,7 @@ class Cluster:
         settings = NodeSettings(labels=node.labels, taints=node.taints)
         return Kubelet(
             node.name,
-            self.gate,
+            self._uplinks[node.name],
             self.work,
             runtime,
             self.network,
@@ -113,7 +120,7 @@ class Cluster:
         kubelet = self.kubelets.get(node)
         if kubelet is None:
             return None
-        return math.inf if kubelet.running else kubelet.last_heartbeat()
+        return math.inf if kubelet.heard else kubelet.last_heartbeat()
 
     def _read_lease(self, stored: Obj) -> Obj:
         meta = stored["metadata"]
@@ -131,21 +138,7 @@ class Cluster:
         self.apiserver.seed()
         client = Client(self.apiserver, "kube-apiserver", self.clock)
         bootstrap(client, plane.settings.ip if plane else API_ADDRESS, dns=self.network.dns_address if plane else "")
-        held = self._held()
-        self._outages = held & set(_OUTAGES)
-        self._set_trouble()
-        for name, components in self._programs.items():
-            if name not in held:
-                for component in components:
-                    component.start()
-        for name, kubelet in self.kubelets.items():
-            if f"kubelet/{name}" not in held:
-                kubelet.start()
-
-    def _held(self) -> set[str]:
-        """Components that must not run: stopped by name, or with the node of the control plane."""
-        plane = self.kubelets.get(self._control_plane())
-        return self._stopped | set(CONTROL_PLANE if plane is not None and not plane.power.on else ())
+        self.faults.start()
 
     def snapshot(self) -> None:
         """Keep the present state, what is in containers included, for ``store.restore()``."""
@@ -178,10 +171,29 @@ class Cluster:
             self._driver = LiveDriver(aio, self.clock, self.work, share)
             self._driver.start()
 
+    def set_clock(self, wish: Callable[[], None]) -> None:
+        """Change how the clock runs (``wish`` calls a method of :class:`~simkube.pace.PacedClock`) from now on."""
+        wish()
+        if len(self.work):
+            self.clock.hold()
+        if self._driver is not None:
+            self._driver.changed()
+
+    def when_arrived(self, call: Callable[[], None]) -> None:
+        """Call ``call`` when the clock's present step has ended; at once without one."""
+        if self._driver is not None:
+            self._driver.when_arrived(call)
+        else:
+            call()
+
     def step(self) -> tuple[str, object] | None:
-        """One reconcile: the component's name and what it reconciled; None when nothing waits."""
-        item = self.work.run_one()
-        return None if item is None else (item[0].name, item[1])
+        """One reconcile: the component's name and what it reconciled; None when nothing waits at this moment."""
+        while True:
+            item = self.work.run_one()
+            if item is None and not self.clock.run_due():
+                return None
+            if item is not None and item[0].running:
+                return item[0].name, item[1]
 
     def run_until_quiet(self) -> int:
         """Reconcile until nothing is left to do at this moment; how many reconciles that took."""
@@ -198,121 +210,46 @@ class Cluster:
         """Let ``seconds`` pass on a manual clock, everything that is due in them included."""
         self.clock.advance(seconds, self._settle)
 
-    # Components and faults.
+    # Components and faults (simkube.faults).
 
     @property
     def trouble(self) -> StatusError | None:
         """What every request is to be answered with while the API server or etcd is stopped."""
-        return self.gate.trouble() if self.gate.trouble is not None else None
+        return self.faults.trouble
 
     @property
     def reachable(self) -> bool:
         """Whether anybody listens at the API server's address."""
-        return "kube-apiserver" not in self._outages
+        return self.faults.reachable
 
     def components(self) -> dict[str, bool]:
-        """Every component that can be stopped, and whether it runs; kubelets as ``kubelet/NODE``."""
-        running = {name: components[0].running for name, components in self._programs.items() if name != "event-expiry"}
-        running |= {name: name not in self._outages for name in _OUTAGES}
-        return running | {f"kubelet/{name}": kubelet.running for name, kubelet in self.kubelets.items()}
+        """Every component that can be stopped, and whether it runs."""
+        return self.faults.components()
 
     def stop_component(self, name: str) -> None:
-        """Stop a component by its Kubernetes name (``kubelet/NODE`` for a kubelet); a no-op when it is stopped.
-
-        :class:`~simkube.errors.HostError` names the components there are when there is none of that name.
-        """
-        self._known(name)
-        self._remember_stopped(self._stopped | {name})
-        self._halt(name)
+        """Stop a component by its Kubernetes name; a no-op when it is stopped."""
+        self.faults.stop_component(name)
 
     def start_component(self, name: str) -> None:
         """Start a component again; a no-op when it runs."""
-        self._known(name)
-        self._remember_stopped(self._stopped - {name})
-        self._launch(name)
-
-    def _remember_stopped(self, names: set[str]) -> None:
-        if names != self._stopped:
-            self.store.side.put(_STOPPED, sorted(names))
-            self._stopped = names
-
-    def _halt(self, name: str) -> None:
-        if name in _OUTAGES:
-            self._outages.add(name)
-            self._set_trouble()
-        elif name.startswith("kubelet/"):
-            self._kubelet_of(name.removeprefix("kubelet/")).stop()
-            self._look_at(name.removeprefix("kubelet/"))
-        else:
-            for component in self._programs[name]:
-                component.stop()
-
-    def _launch(self, name: str) -> None:
-        if name in _OUTAGES:
-            self._outages.discard(name)
-            self._set_trouble()
-            self.work.retry_now()
-        elif name.startswith("kubelet/"):
-            self._kubelet_of(name.removeprefix("kubelet/")).start()
-            self._look_at(name.removeprefix("kubelet/"))
-        else:
-            for component in self._programs[name]:
-                component.start()
-
-    def _known(self, name: str) -> None:
-        if name not in self.components():
-            raise HostError(f"there is no component {name!r}; there are: {', '.join(sorted(self.components()))}")
-
-    def _set_trouble(self) -> None:
-        first = next((name for name in _OUTAGES if name in self._outages), None)
-        self.gate.trouble = _OUTAGES[first] if first else None
-
-    def _kubelet_of(self, node: str) -> Kubelet:
-        if node not in self.kubelets:
-            raise HostError(f"there is no node {node!r}; there are: {', '.join(sorted(self.kubelets)) or 'none'}")
-        return self.kubelets[node]
-
-    def _look_at(self, node: str) -> None:
-        self.manager.node_lifecycle.look_at(node)
+        self.faults.start_component(name)
 
     def stop_node(self, node: str) -> None:
-        """Switch a node off, with the control plane if it runs there; what ran on it is gone."""
-        self._kubelet_of(node).stop_node()
-        self._lost(node)
+        """Switch a node off."""
+        self.faults.stop_node(node)
 
     def pause_node(self, node: str) -> None:
         """Freeze a node and all it runs."""
-        self._kubelet_of(node).pause_node()
-        self._lost(node)
+        self.faults.pause_node(node)
 
     def start_node(self, node: str) -> None:
-        """Undo both; a no-op on a node that runs."""
-        kubelet = self._kubelet_of(node)
-        if node == self._control_plane():
-            for name in reversed(CONTROL_PLANE):
-                if name not in self._stopped:
-                    self._launch(name)
-        kubelet.start_node()
-        self._look_at(node)
-
-    def _lost(self, node: str) -> None:
-        self._look_at(node)
-        if node == self._control_plane():
-            for name in CONTROL_PLANE:
-                self._halt(name)
+        """Undo whatever was done to a node."""
+        self.faults.start_node(node)
 
     def heal(self) -> None:
         """Start every node and component that is stopped or paused."""
-        for node in self.kubelets:
-            self.start_node(node)
-        for name in [*_OUTAGES, *self.components()]:
-            self.start_component(name)
+        self.faults.heal()
 
     def kill_container(self, namespace: str, pod: str, container: str) -> None:
-        """SIGKILL to a container's first process, from outside; HostError when it does not run."""
-        found = self.apiserver.store.get("pods", namespace, pod)
-        node = self.kubelets.get(found["spec"].get("nodeName", "")) if found else None
-        running = node.container(found["metadata"]["uid"], container) if found and node else None
-        if running is None or running.state != "running":
-            raise HostError(f"container {namespace}/{pod}/{container} does not run; see kubectl get pod {pod}")
-        running.signal(SIGKILL)
+        """SIGKILL to a container's first process, from outside."""
+        self.faults.kill_container(namespace, pod, container)

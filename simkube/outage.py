@@ -29,6 +29,11 @@ def etcd_down() -> StatusError:
     return StatusError(500, "InternalError", message)
 
 
+def cut_off() -> StatusError:
+    """What a kubelet gets whose node has no network: nothing, until it gives up waiting."""
+    return StatusError(503, "ServiceUnavailable", "dial tcp: i/o timeout: this node is cut off from the network")
+
+
 class Gate:
     """Keeps :class:`simkube.client.Server`; ``trouble`` makes what every request fails with; None while all is well."""
 

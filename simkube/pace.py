@@ -8,7 +8,8 @@ what a cluster lags behind by more than :data:`MOST_LAG` is let off.
 Where time stands is kept beside the objects, so that killing the host neither resumes a paused cluster nor takes a
 clock back: what is kept is never behind a time that was handed out.
 
-It refuses speeds outside :data:`SLOWEST` to :data:`FASTEST` and steps of more than :data:`LONGEST_STEP`.
+It refuses speeds outside :data:`SLOWEST` to :data:`FASTEST`, steps of more than :data:`LONGEST_STEP`, and to get further
+ahead of the wall clock than :data:`FURTHEST`: a fast clock stands still there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from simkube.errors import HostError
 SLOWEST, FASTEST = 0.1, 1000.0
 LONGEST_STEP = 7 * 86400.0
 """Cluster seconds."""
+FURTHEST = 10 * 365 * 86400.0
+"""Seconds."""
 MOST_LAG = 0.1
 """Wall seconds that a clock may make up for after it was kept from running."""
 KEPT_AHEAD = 1.0
@@ -57,6 +60,7 @@ class PacedClock(Clock):
         self._pinned = self._pinned_until > wall()
         self._goal: float | None = None
         self._held: float | None = None
+        self._at_timer = False
         self._offset: float = kept.get("offset", 0.0)
         self._at = float(kept["at"]) if "at" in kept else wall() + self._offset
         self._bound = self._at
@@ -89,7 +93,7 @@ class PacedClock(Clock):
         """Cluster time."""
         if self._follows:
             return self._wall() + self._offset
-        if self._held is None and not self.standing:
+        if self._held is None and not self._at_timer and not self.standing:
             self._move()
         return self._at
 
@@ -104,7 +108,8 @@ class PacedClock(Clock):
             self._at = max(self._at, self._goal if due is None else min(due, self._goal))
             return
         ticks = self._ticks()
-        target = self._at + (ticks - self._mark) * self.speed
+        furthest = max(self._at, self._wall() + FURTHEST)
+        target = min(self._at + (ticks - self._mark) * self.speed, furthest)
         if due is not None and due < target:
             due = max(due, self._at)
             self._mark = max(self._mark + (due - self._at) / self.speed, ticks - MOST_LAG)
@@ -113,6 +118,14 @@ class PacedClock(Clock):
             self._mark, self._at = ticks, target
         if self._at > self._bound:
             self._keep()
+
+    def _run_first(self) -> None:
+        """Time stands still while a timer runs."""
+        self._at_timer = True
+        try:
+            super()._run_first()
+        finally:
+            self._at_timer = False
 
     # -- work --------------------------------------------------------------------------------------------------------
 
@@ -150,6 +163,8 @@ class PacedClock(Clock):
         if not 0 <= seconds <= LONGEST_STEP:
             raise HostError(f"a step is at most {LONGEST_STEP:g} seconds, not {seconds:g}")
         self._change(paused=True)
+        if self._at + seconds > self._wall() + FURTHEST:
+            raise HostError("this clock is ten years ahead already; reset the lab to begin anew")
         self._goal = self._at + seconds
         if self._goal > self._bound:
             self._bound = self._goal

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from simkube.apiserver.http import read_body
 from simkube.errors import HostError, SimkubeError
+from simkube.host import controls
 from simkube.host.tenants import Tenant, Tenants, UnknownCluster
 
 
@@ -36,9 +37,16 @@ class Admin:
             body = json.loads(raw) if raw else {}
             if not isinstance(body, dict):
                 return _error(400, "a request's body is a JSON object")
-            return web.json_response(self._answer(http.method, path.strip("/").split("/"), body))
+            match path.strip("/").split("/"):
+                case ["clusters", cluster, ("clock" | "components" | "trace") as what]:
+                    tenant = self._tenants.get(cluster)
+                    return web.json_response(await controls.answer(tenant, http.method, what, http.query, body))
+                case parts:
+                    return web.json_response(self._answer(http.method, parts, body))
         except UnknownCluster as error:
             return _error(404, str(error))
+        except controls.Pinned as error:
+            return _error(409, str(error))
         except HostError as error:
             return _error(400, str(error))
         except (ValueError, KeyError, TypeError) as error:
@@ -70,6 +78,9 @@ class Admin:
                 return {}
             case ("POST", ["clusters", cluster, "faults"]):
                 self._tenants.fault(cluster, body["fault"], body["target"])
+                return {}
+            case ("POST", ["clusters", cluster, "graded"]):
+                self._tenants.get(cluster).pin(float(body["seconds"]))
                 return {}
             case ("POST", ["clusters", cluster, "heal"]):
                 self._tenants.heal(cluster)

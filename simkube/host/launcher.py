@@ -93,6 +93,18 @@ class HostClient:
         """Break something on purpose (``stop-node``, ``kill-container``, ...)."""
         self._ask("POST", f"/clusters/{id}/faults", {"fault": fault, "target": target})
 
+    def graded(self, id: str, seconds: float) -> None:
+        """Have its clock run as the wall clock does, and nobody change that, for at most so long; 0 ends it."""
+        self._ask("POST", f"/clusters/{id}/graded", {"seconds": seconds})
+
+    def control(self, id: str, what: str, change: dict[str, Any] | None = None, query: str = "") -> dict[str, Any]:
+        """Its ``clock``, ``components`` or ``trace``, after a change if one is given; see ``simkube.host.controls``."""
+        method, path = "GET" if change is None else "POST", f"/clusters/{id}/{what}"
+        found: dict[str, Any] | None = self._ask(method, f"{path}?{query}" if query else path, change)
+        if found is None:
+            raise HostError(f"there is no cluster {id!r} here")
+        return found
+
     def heal(self, id: str) -> None:
         """Undo every fault."""
         self._ask("POST", f"/clusters/{id}/heal", {})

@@ -25,7 +25,7 @@ from simkube.apiserver.answers import Answers, refuse, text
 from simkube.apiserver.encoding import Encoder
 from simkube.apiserver.schema import definitions
 from simkube.errors import HostError, StatusError, StoreDamaged, StoreError
-from simkube.host import certificates
+from simkube.host import certificates, controls
 from simkube.host.admin import Admin
 from simkube.host.home import NO_SPACE, Home, fingerprint, write_private
 from simkube.host.protocol import Server
@@ -38,6 +38,7 @@ COMPACT_SECONDS = 300.0
 SWITCH_SECONDS = 0.0005
 """How long the loop waits for a thread that parses or compresses something large."""
 _CLUSTERS = "/clusters/"
+_CONTROLS = "/kindling/"
 
 
 class _OneLine(logging.Formatter):
@@ -145,6 +146,8 @@ class Host:
 
     async def _cluster(self, http: Any, cluster: str, path: str) -> web.StreamResponse:
         tenant = self._tenants.get(cluster)
+        if path.startswith(_CONTROLS):
+            return await tenant.frontend.share.metered(controls.serve(tenant, http, path.removeprefix(_CONTROLS)))
         trouble = tenant.cluster.trouble
         if trouble is not None:
             if not tenant.cluster.reachable and http.transport is not None:

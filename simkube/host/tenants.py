@@ -7,6 +7,7 @@ killed finds every cluster again. Every call may be made twice.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import re
 import secrets
@@ -45,6 +46,38 @@ class Tenant:
         self.meta = meta
         self.cluster = cluster
         self.frontend = frontend
+        self.waiting = 0
+        """Requests that wait for news of the trace."""
+
+    def fault(self, fault: str, target: str) -> None:
+        """Break something on purpose; HostError names what there is when the fault or target is unknown."""
+        cluster = self.cluster
+        faults: dict[str, Callable[[str], None]] = {
+            "stop-node": cluster.stop_node,
+            "pause-node": cluster.pause_node,
+            "cut-node": cluster.faults.cut_node,
+            "fill-node": cluster.faults.fill_node,
+            "start-node": cluster.start_node,
+            "stop-component": cluster.stop_component,
+            "start-component": cluster.start_component,
+            "kill-container": lambda where: cluster.kill_container(*_container(where)),
+        }
+        if fault not in faults:
+            raise HostError(f"there is no fault {fault!r}; there are: {', '.join(faults)}")
+        faults[fault](target)
+        if cluster.trouble is not None:
+            self.frontend.close()  # a stopped API server takes its watches with it
+
+    def owns(self, token: str) -> bool:
+        """Whether a token is one of those this cluster was made with."""
+        given = token.encode()
+        return any(hmac.compare_digest(given, each.encode()) for each in self.meta["tokens"].values())
+
+    def pin(self, seconds: float) -> None:
+        """Have the clock run as the wall clock does, and nobody change it or stop a component, for at most so long."""
+        clock = self.cluster.clock
+        assert isinstance(clock, PacedClock)  # every cluster of a host has one
+        self.cluster.set_clock(clock.unpin if seconds <= 0 else lambda: clock.pin(seconds))
 
 
 class Tenants:
@@ -155,20 +188,7 @@ class Tenants:
 
     def fault(self, cluster_id: str, fault: str, target: str) -> None:
         """Break something on purpose; HostError names what there is when the fault or target is unknown."""
-        cluster = self.get(cluster_id).cluster
-        faults: dict[str, Callable[[str], None]] = {
-            "stop-node": cluster.stop_node,
-            "pause-node": cluster.pause_node,
-            "start-node": cluster.start_node,
-            "stop-component": cluster.stop_component,
-            "start-component": cluster.start_component,
-            "kill-container": lambda where: cluster.kill_container(*_container(where)),
-        }
-        if fault not in faults:
-            raise HostError(f"there is no fault {fault!r}; there are: {', '.join(faults)}")
-        faults[fault](target)
-        if cluster.trouble is not None:
-            self.get(cluster_id).frontend.close()  # a stopped API server takes its watches with it
+        self.get(cluster_id).fault(fault, target)
 
     def heal(self, cluster_id: str) -> None:
         """Undo every fault that is in force."""

@@ -3,8 +3,8 @@
 A connection is refused when its address lives and nobody listens; it finds no answer (until the caller gives up, or
 :data:`SYN_TIMEOUT`) when its address is nobody's, or of a node that is stopped; it is reset when the process that
 serves it dies. Service addresses and node ports are rules that kube-proxy sets (:meth:`Network.program`) and that
-stay when kube-proxy stops; names are answered by whatever DNS add-on runs. Only HTTP requests and bare TCP
-connections are carried; UDP and TLS are not.
+stay when kube-proxy stops; names are answered by whatever DNS add-on runs; a connection that network policies do not
+allow finds no answer. TCP is carried, as bytes or as whole HTTP requests; UDP is not, but for names.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import ipaddress
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simkube.clock import Clock, Future
+from simkube.proxy import wire
 from simkube.proxy.ports import Listener, PortTable
+from simkube.proxy.sockets import Socket
 from simkube.runtime.cpu import CPU
-from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.cri import CLUSTER_DNS, NODE_DNS, HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import Quota
 from simkube.runtime.process import RunQueue
 
@@ -36,6 +38,9 @@ CLUSTER_STEPS = (4_000.0, 40_000.0)
 
 CLUSTER_BYTES = 64 * 1024 * 1024
 """What all files of a cluster's containers and volumes may take together."""
+
+MAX_SOCKETS = 1000
+"""Connections of bytes that one cluster may have open at once."""
 
 Target = tuple[str, int]
 """An address and a port."""
@@ -57,41 +62,104 @@ class Rule:
 
 @dataclass(slots=True)
 class NodeNet:
-    """A node on the network; ``reachable`` is False while it is stopped or paused."""
+    """A node on the network; ``reachable`` is False while it is stopped or paused, ``cut`` is True while packets get
+    from it to no other node and back.
+    """
 
     name: str
     address: str
     pod_cidr: str
     ports: PortTable = field(default_factory=PortTable)
     reachable: bool = True
+    cut: bool = False
     last: int = 1
 
+    def hears(self, other: NodeNet | None) -> bool:
+        """Whether packets of another node (None: of nobody in the cluster) get here."""
+        return self.reachable and (self is other or not (self.cut or (other is not None and other.cut)))
 
-@dataclass(slots=True)
+
 class Connection:
-    """An open connection to a server; may carry several requests (keep-alive)."""
+    """An open TCP connection to a server: for HTTP requests, several after each other, or for bytes.
 
-    network: Network
-    listener: Listener
-    node: NodeNet
-    peer: str
+    Close it when done; it is a no-op when closed.
+    """
+
+    __slots__ = ("_network", "_socket", "listener", "node", "peer")
+
+    def __init__(self, network: Network, listener: Listener, node: NodeNet, peer: str) -> None:
+        self._network = network
+        self._socket: Socket | None = None
+        self.listener = listener
+        self.node = node
+        self.peer = peer
 
     async def exchange(self, request: HTTPRequest) -> HTTPResponse:
         """One request. NetworkError ``reset`` when the server's process is gone; never answers on a dead node."""
-        response = await self.listener.exchange(request, self.peer)
-        if not self.node.reachable:
+        if self.listener.accept is None:
+            response = await self.listener.exchange(request, self.peer)
+        else:
+            response = await wire.ask(await self.stream(), request)
+        if not self._network.carries(self.peer, self.node):
             await Future[None]()
         return response
+
+    async def stream(self) -> Socket:
+        """The connection as bytes. It waits while the cluster has all the connections it may have."""
+        if self._socket is None:
+            if not self._network.take_socket():
+                await Future[None]()
+            try:
+                self._socket = await self.listener.open(self.peer)
+            except BaseException:
+                self._network.sockets -= 1
+                raise
+        return self._socket
+
+    def close(self) -> None:
+        """End it; a no-op when closed."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            self._network.sockets -= 1
+
+
+class Policy(Protocol):
+    """Whatever enforces network policies."""
+
+    def allows(self, source: Place, target: Place, port: int, protocol: str = "TCP") -> bool:
+        """Whether a new connection may be made, seen after the translation of service addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An end of a connection as policies see it: an address, and the pod (namespace, name) that has it, if any.
+
+    ``node`` is the name of the node it is on; "" for an address that is no node's and no pod's.
+    """
+
+    address: str
+    pod: tuple[str, str] | None = None
+    node: str = ""
 
 
 class Resolver(Protocol):
     """The cluster's DNS: a full name or one to be searched for, to addresses."""
 
-    def resolve(self, name: str, searches: Sequence[str]) -> list[str]:
+    def resolve(self, name: str, searches: Sequence[str], ndots: int = 5) -> list[str]:
         """The addresses; NetworkError ``name`` when there are none."""
 
-    def canonical(self, name: str, searches: Sequence[str]) -> str:
+    def canonical(self, name: str, searches: Sequence[str], ndots: int = 5) -> str:
         """The full name that has the addresses, or the name itself."""
+
+    def candidates(self, name: str, searches: Sequence[str], ndots: int = 5) -> list[str]:
+        """The full names that are tried for a name, in order."""
+
+    def records(self, name: str, type: str) -> Sequence[Any]:
+        """The answer to one question (A, SRV, PTR), with ``name``, ``type``, ``data`` and ``port`` each."""
+
+    def place(self) -> Place:
+        """Where the name servers are, as network policies see it."""
 
 
 class Network:
@@ -106,6 +174,8 @@ class Network:
         self.storage = Quota(CLUSTER_BYTES)
         self.nodes: dict[str, NodeNet] = {}
         self.resolver: Resolver | None = None
+        self.policy: Policy | None = None
+        self.sockets = 0
         self.dns_address = "10.96.0.10"
         self._pods = ipaddress.ip_network(pod_cidr).subnets(new_prefix=24)
         self._node_addresses = ipaddress.ip_network(node_cidr).hosts()
@@ -179,6 +249,13 @@ class Network:
 
     # -- connections -----------------------------------------------------------------------------------------------
 
+    def take_socket(self) -> bool:
+        """Count one more connection of bytes; False when the cluster has all it may have."""
+        if self.sockets >= MAX_SOCKETS:
+            return False
+        self.sockets += 1
+        return True
+
     async def resolve(self, source: str, name: str) -> list[str]:
         """The addresses of a name as a process at ``source`` finds them; NetworkError ``name``."""
         if name[:1].isdigit() and _is_address(name):
@@ -186,12 +263,43 @@ class Network:
         if name == "localhost":
             return ["127.0.0.1"]
         sandbox = self._sandboxes.get(source)
-        if sandbox is not None and name == sandbox.config.hostname:
+        if sandbox is None:
+            return (await self.name_server(source)).resolve(name, ())
+        config = sandbox.config
+        if name == config.hostname:
             return [sandbox.ip]
-        if self.resolver is None:
-            await self.clock.sleep(DNS_TIMEOUT)
-            raise NetworkError("name", "Temporary failure in name resolution")
-        return self.resolver.resolve(name, sandbox.config.dns_searches if sandbox is not None else ())
+        for address, names in config.hosts:
+            if name in names:
+                return [address]
+        return (await self.name_server(source)).resolve(name, config.dns_searches, config.ndots)
+
+    async def name_server(self, source: str, asked: str = "") -> Resolver:
+        """What answers a process at ``source`` that looks up a name, at the server ``asked`` or at its own one.
+
+        NetworkError ``name``: at once from a server that knows no names of the cluster, else after the time it takes to
+        find that none answers.
+        """
+        sandbox = self._sandboxes.get(source)
+        servers = (asked,) if asked or sandbox is None else sandbox.config.dns_servers
+        for server in servers[:3]:
+            if server == NODE_DNS:
+                raise NetworkError("name", "Name or service not known")
+            if self.resolver is not None and server in (CLUSTER_DNS, self.dns_address, self.resolver.place().address):
+                place = self.resolver.place()
+                cut = self.nodes.get(self._place(source).node)
+                if cut is not None and cut.cut:
+                    pass  # the servers are on other nodes
+                elif self.policy is None or self.policy.allows(self._place(source), place, 53, "UDP"):
+                    return self.resolver
+            await self.clock.sleep(DNS_TIMEOUT / max(1, len(servers)))
+        raise NetworkError("name", "Temporary failure in name resolution")
+
+    def _place(self, address: str) -> Place:
+        sandbox = self._sandboxes.get(address)
+        if sandbox is not None and not sandbox.config.host_network:
+            return Place(address, (sandbox.config.namespace, sandbox.config.name), sandbox.node.name)
+        node = self._by_address.get(address)
+        return Place(address, None, node.name if node is not None else "")
 
     async def connect(self, source: str, host: str, port: int) -> Connection:
         """Open a TCP connection from address ``source`` to a host (address or DNS name).
@@ -204,19 +312,50 @@ class Network:
         if own is not None and not own.reachable:
             await self._black_hole()
         if where[0].startswith("127."):
-            if sandbox is None or own is None:
-                raise NetworkError("refused", "Connection refused")
-            return Connection(self, sandbox.ports.find(port, loopback=True), own, "127.0.0.1")
+            return await self._local(source, port)
         rule = self._rules.get(where)
         target = where if rule is None else self._choose(source, where, rule, own)
         if target is None:
             return await self._black_hole()
         pod = self._sandboxes.get(target[0])
         node = pod.node if pod is not None else self._by_address.get(target[0])
-        if node is None or not node.reachable:
+        if node is None or not node.hears(own) or not self._allowed(source, target, pod):
             return await self._black_hole()
         table = pod.ports if pod is not None else node.ports
-        return Connection(self, table.find(target[1], loopback=False), node, source)
+        return await self._open(table.find(target[1], loopback=False), node, source)
+
+    def _allowed(self, source: str, target: Target, pod: PodSandbox | None) -> bool:
+        if self.policy is None or source == target[0]:
+            return True
+        place = self._place(target[0]) if pod is not None else Place(target[0], None, self._by_address[target[0]].name)
+        return self.policy.allows(self._place(source), place, target[1])
+
+    async def local(self, address: str, port: int) -> Connection:
+        """Open a connection from within the pod (or node) that has an address to itself, as the kubelet's port
+        forwarding does; NetworkError ``refused``."""
+        return await self._local(address, port)
+
+    async def _local(self, source: str, port: int) -> Connection:
+        sandbox = self._sandboxes.get(source)
+        node = sandbox.node if sandbox is not None else self._by_address.get(source)
+        if node is None:
+            raise NetworkError("refused", "Connection refused")
+        table = sandbox.ports if sandbox is not None else node.ports
+        return await self._open(table.find(port, loopback=True), node, "127.0.0.1")
+
+    async def _open(self, listener: Listener, node: NodeNet, peer: str) -> Connection:
+        """A server of bytes hears of a connection at once, an HTTP server of its first request."""
+        connection = Connection(self, listener, node, peer)
+        if listener.accept is not None:
+            await connection.stream()
+        return connection
+
+    def carries(self, peer: str, node: NodeNet) -> bool:
+        """Whether packets still get from a peer to a node."""
+        if peer.startswith("127."):
+            return node.hears(node)
+        pod = self._sandboxes.get(peer)
+        return node.hears(pod.node if pod is not None else self._by_address.get(peer))
 
     async def _black_hole(self) -> Connection:
         await self.clock.sleep(SYN_TIMEOUT)
@@ -226,11 +365,15 @@ class Network:
         """Whether an echo request comes back: from pods and nodes that are up, not from service addresses."""
         pod = self._sandboxes.get(address)
         node = pod.node if pod is not None else self._by_address.get(address)
-        return address.startswith("127.") or (node is not None and node.reachable)
+        return address.startswith("127.") or (node is not None and node.reachable and not node.cut)
 
     async def request(self, source: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse:
         """One HTTP request on a connection of its own. It has no deadline but the network's: see ``clock.within``."""
-        return await (await self.connect(source, host, port)).exchange(request)
+        connection = await self.connect(source, host, port)
+        try:
+            return await connection.exchange(request)
+        finally:
+            connection.close()
 
 
 def _is_address(name: str) -> bool:

@@ -86,7 +86,7 @@ def kubelet_of(cluster: StreamCluster, pod: Obj, what: str) -> Kubelet:
     where = f"{kubelet.settings.ip}:{NODE_PORT}"
     if not kubelet.powered:
         raise internal_error(f'Get "https://{where}{what}": dial tcp {where}: connect: no route to host')
-    if kubelet.paused:
+    if kubelet.paused or kubelet.cut:
         raise internal_error(f'Get "https://{where}{what}": dial tcp {where}: i/o timeout')
     if not kubelet.running:
         raise internal_error(f'Get "https://{where}{what}": dial tcp {where}: connect: connection refused')

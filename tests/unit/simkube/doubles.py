@@ -28,6 +28,10 @@ class ScriptedKubelet(Component):
         self._addresses = 0
         self._started: dict[str, float] = {}
 
+    @property
+    def heard(self) -> bool:
+        return self.running
+
     def last_heartbeat(self) -> float:
         return self.clock.now() if self.running else self._silent_since
 

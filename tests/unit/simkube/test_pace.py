@@ -1,0 +1,204 @@
+"""Clocks that run fast, slowly, not at all and by steps: in order, never late, and where they were after kill -9."""
+
+from __future__ import annotations
+
+import pytest
+
+from simkube.client import Component, WorkLoop
+from simkube.errors import HostError
+from simkube.journal import Journal
+from simkube.live import run_slice
+from simkube.pace import FURTHEST, LONGEST_STEP, PacedClock
+from simkube.store import Side
+
+START = 1_800_000_000.0
+
+
+class World:
+    """A wall clock and a steady one, moved by hand; the clock of a cluster between them, driven as a host does."""
+
+    def __init__(self) -> None:
+        self.wall = START
+        self.ticks = 500.0
+        self.side = Side(Journal(), "test")
+        self.restart()
+
+    def restart(self) -> None:
+        """What the next host finds after ``kill -9``."""
+        self.clock = PacedClock(self.side, lambda: self.wall, lambda: self.ticks)
+        self.work = WorkLoop(self.clock)
+
+    def run(self) -> None:
+        while run_slice(self.clock, self.work):
+            pass
+        self.clock.arrived()
+
+    def pass_time(self, seconds: float) -> None:
+        """Wall time; the driver comes by every millisecond."""
+        for _ in range(max(1, round(seconds * 1000))):
+            self.wall += min(seconds, 0.001)
+            self.ticks += min(seconds, 0.001)
+            self.run()
+
+    def every(self, seconds: float) -> list[float]:
+        """When a timer ran that sets itself anew, as a probe does."""
+        seen: list[float] = []
+
+        def due() -> None:
+            seen.append(self.clock.now())
+            self.clock.call_later(seconds, due)
+
+        self.clock.call_later(seconds, due)
+        return seen
+
+
+class Noting(Component):
+    """Notes when it reconciles, and takes a while of the wall clock for it."""
+
+    name = "noting-controller"
+
+    def __init__(self, world: World, takes: float = 0.0) -> None:
+        self.world, self.takes = world, takes
+        self.seen: list[float] = []
+        self.loop, self.clock, self.running = world.work, world.clock, True
+
+    def reconcile(self, key: object) -> None:
+        self.world.wall += self.takes
+        self.world.ticks += self.takes
+        self.seen.append(self.clock.now())
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_at_speed_1_it_is_the_wall_clock(world: World) -> None:
+    assert world.clock.now() == START
+    seen = world.every(1)
+    world.pass_time(3.01)
+    assert [round(each - START, 1) for each in seen] == [1.0, 2.0, 3.0]
+    assert world.clock.now() == world.wall
+
+
+@pytest.mark.parametrize("speed", [0.1, 10.0, 1000.0])
+def test_timers_run_at_their_own_time_at_any_speed(world: World, speed: float) -> None:
+    world.clock.run_at(speed)
+    seen = world.every(0.05)
+    world.pass_time(1.005)
+    assert world.clock.now() - START == pytest.approx(speed, rel=0.01)
+    assert len(seen) == pytest.approx(speed / 0.05, rel=0.02)
+    gaps = {round(after - before, 6) for before, after in zip(seen, seen[1:], strict=False)}
+    assert gaps == {0.05}
+
+
+def test_work_takes_no_time_of_a_fast_clock(world: World) -> None:
+    noting = Noting(world, takes=0.5)
+    world.clock.run_at(100)
+    world.clock.call_later(10, lambda: [world.work.add(noting, key) for key in range(3)])  # type: ignore[func-returns-value]
+    world.pass_time(0.2)
+    assert noting.seen == [START + 10] * 3
+    assert START + 10 <= world.clock.now() <= START + 25  # 1.5 s of work would have been 150
+
+
+def test_what_cannot_be_made_up_for_is_let_off(world: World) -> None:
+    world.clock.run_at(1000)
+    seen = world.every(1)
+    world.wall += 3600  # the host was busy with others
+    world.ticks += 3600
+    world.run()
+    assert len(seen) <= 102
+    assert seen == [START + number for number in range(1, len(seen) + 1)]
+
+
+def test_a_paused_clock_lets_nothing_happen_and_steps(world: World) -> None:
+    seen = world.every(1)
+    noting = Noting(world)
+    world.clock.pause()
+    world.work.add(noting, "a")
+    world.pass_time(5)
+    assert (seen, noting.seen, world.clock.now()) == ([], [], START)
+    world.clock.step_to(0)  # until quiet
+    world.run()
+    assert (seen, noting.seen) == ([], [START])
+    world.clock.step_to(2.5)
+    world.run()
+    assert seen == [START + 1, START + 2]
+    assert world.clock.now() == START + 2.5
+    assert world.clock.standing
+    world.clock.resume()
+    world.pass_time(0.6)
+    assert len(seen) == 3
+    assert world.clock.now() == pytest.approx(START + 3.1)
+
+
+def test_a_clock_that_was_ahead_goes_on_from_there_at_speed_1(world: World) -> None:
+    world.clock.run_at(1000)
+    world.pass_time(1)
+    world.clock.run_at(1)
+    ahead = world.clock.now() - world.wall
+    assert ahead == pytest.approx(999, rel=0.01)
+    world.pass_time(1)
+    assert world.clock.now() - world.wall == pytest.approx(ahead)
+
+
+def test_limits(world: World) -> None:
+    for speed in (0.0, 0.05, 1001.0, -1.0):
+        with pytest.raises(HostError, match=r"between 0.1 and 1000"):
+            world.clock.run_at(speed)
+    with pytest.raises(HostError, match="a step is at most"):
+        world.clock.step_to(LONGEST_STEP + 1)
+    for _ in range(int(FURTHEST / LONGEST_STEP)):
+        world.clock.step_to(LONGEST_STEP)
+        world.run()
+    with pytest.raises(HostError, match="ten years ahead"):
+        world.clock.step_to(LONGEST_STEP)
+    world.clock.run_at(1000)
+    world.ticks += 1e9
+    assert world.clock.now() <= world.wall + FURTHEST
+
+
+def test_paused_stays_paused_after_kill_9_also_in_the_middle_of_a_step(world: World) -> None:
+    world.every(1)
+    world.clock.step_to(100)
+    world.restart()
+    world.pass_time(1)
+    assert world.clock.standing
+    assert world.clock.now() == START + 100  # never behind a time that was handed out
+    world.clock.resume()
+    assert world.clock.now() == START + 100
+
+
+def test_a_fast_clock_is_never_taken_back(world: World) -> None:
+    world.clock.run_at(1000)
+    for _ in range(20):
+        world.pass_time(0.137)
+        before = world.clock.now()
+        world.restart()
+        assert before <= world.clock.now() <= before + 1001
+        assert world.clock.speed == 1000
+    world.clock.run_at(1)
+    offset = world.clock.now() - world.wall
+    world.restart()
+    assert world.clock.now() - world.wall == offset
+
+
+def test_while_pinned_it_runs_at_speed_1_and_then_as_wished(world: World) -> None:
+    world.clock.run_at(100)
+    world.clock.pause()
+    world.clock.pin(60)
+    seen = world.every(1)
+    world.pass_time(2.5)
+    assert len(seen) == 2
+    world.restart()  # a killed host goes on so
+    assert world.clock.pinned
+    before = world.clock.now()
+    world.pass_time(1)
+    assert world.clock.now() == pytest.approx(before + 1)
+    world.clock.unpin()
+    assert world.clock.standing
+    assert world.clock.speed == 100
+    world.clock.pin(60)
+    world.wall += 61  # whoever pinned it is dead
+    assert not world.clock.pinned
+    assert world.clock.standing

@@ -133,6 +133,9 @@ class Process:
         self.started_at = container.clock.now()
         self.background = False
         self.memory = 0
+        self.computing = 0
+        """How many of its tasks are computing right now."""
+        self._had = 0.0
         self._tasks: set[Task[Any]] = set()
         self._main: ProcessTask[int] | None = None
         self.on_end: list[Callable[[], None]] = []
@@ -240,11 +243,23 @@ class Process:
         """Note ``steps`` of work done; waits when the budget is used up."""
         wait = self.container.cpu.charge(steps)
         if wait > 0.0:
-            await self.container.processors.run(wait)
+            await self.burn(wait)
 
     async def burn(self, seconds: float) -> None:
         """Use so much processor time, which takes longer where it has to be shared or is limited."""
-        await self.container.processors.run(seconds)
+        processors = self.container.processors
+        self.computing += 1
+        self._had -= processors.served
+        try:
+            await processors.run(seconds)
+        finally:
+            self.computing -= 1
+            self._had += processors.served
+
+    @property
+    def processor_seconds(self) -> float:
+        """What it has computed so far."""
+        return self._had + self.computing * self.container.processors.served
 
     async def allocate(self, size: int) -> None:
         """Hold ``size`` bytes of memory more (give back when negative); never returns when that is too much."""

@@ -38,6 +38,7 @@ class ImageSpec:
     stop_signal: int
     cores: float
     memory: int
+    behaviour: dict[str, Any]
     root: Directory
 
 
@@ -134,6 +135,7 @@ def _build(repository: str, tag: str) -> ImageSpec:
         stop_signal=int(spec.get("stop_signal", 15)),
         cores=milli(spec.get("cpu", 0)) / 1000,
         memory=milli(spec.get("memory", "1Mi")) // 1000,
+        behaviour=spec.get("behaviour", {}),
         root=root,
     )
 

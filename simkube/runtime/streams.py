@@ -65,6 +65,9 @@ class Pipe:
         self.overflowed = False
         self.write_closed = False
 
+    def __len__(self) -> int:
+        return len(self._data)
+
     def wake(self) -> None:
         """Something changed for whoever waits."""
         waiting, self._changed = self._changed, []
@@ -162,6 +165,7 @@ class DeviceStream(Stream):
         super().__init__()
         self._device = device
         self._text: bytes | None = None
+        self.endless = device.kind in ("zero", "full")
 
     async def read(self, most: int = CHUNK) -> bytes:
         kind = self._device.kind

@@ -101,6 +101,12 @@ class Processors:
         self._settle()
         return self._total
 
+    @property
+    def served(self) -> float:
+        """Processor seconds that a process would have had that was busy from the beginning."""
+        self._settle()
+        return self._served
+
     def _rate(self) -> float:
         return min(self._cores, self._busy + self._idle)
 

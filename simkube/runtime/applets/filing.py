@@ -339,6 +339,7 @@ async def dd(process: Process) -> int:
     except FileError as error:
         await process.err(f"dd: can't open '{error.path}': {error.strerror}\n")
         return 1
+    await process.allocate(size)
     blocks, total, failed = 0, 0, ""
     while count is None or blocks < count:
         data = await source.read(size)

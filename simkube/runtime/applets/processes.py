@@ -89,9 +89,10 @@ def _column(process: Process, other: Process, column: str) -> str:
     if column == "user":
         return owner(process, other.uid)[:8]
     if column == "time":
-        return "0:00"
+        minutes, seconds = divmod(int(other.processor_seconds), 60)
+        return f"{minutes}:{seconds:02d}"
     if column == "stat":
-        return "T" if other.frozen else "S"
+        return "T" if other.frozen else "R" if other.computing or other is process else "S"
     if column == "comm":
         return other.argv[0].rpartition("/")[2][:15]
     return " ".join(other.argv).replace("\n", " ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from simkube.runtime import accounts
-from simkube.runtime.applets.options import integer, name_of, parse
+from simkube.runtime.applets.options import Options, integer, name_of, parse, seconds_of
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import KERNEL
 
@@ -199,9 +199,69 @@ _EXPR = {
 
 
 async def free(process: Process) -> int:
-    """``free``: a node of 8 GiB with little in use."""
-    await parse(process, "hmkb")
-    await process.out("              total        used        free      shared  buff/cache   available\n")
-    await process.out("Mem:        8388608      262144     7864320           0      262144     8126464\n")
-    await process.out("Swap:             0           0           0\n")
+    """``free [-b|-k|-m|-g]``: of the node, whatever the container may use of it."""
+    options = await parse(process, "hmkbg")
+    unit = next((size for letter, size in _UNITS.items() if letter in options), 1024)
+    memory = process.container.sandbox.machine.memory
+    cached = memory.capacity // 32
+    used = min(memory.capacity, memory.reserved + memory.held)
+    free_ = max(0, memory.capacity - used - cached)
+    amounts = [memory.capacity, used, free_, 0, cached, max(0, memory.available)]
+    titles = ("total", "used", "free", "shared", "buff/cache", "available")
+    await process.out(f"{'':7}" + "".join(f"{title:>12}" for title in titles) + "\n")
+    await process.out("Mem:   " + "".join(f"{_amount(size, unit, options):>12}" for size in amounts) + "\n")
+    await process.out("Swap:  " + "".join(f"{_amount(0, unit, options):>12}" for _ in range(3)) + "\n")
     return 0
+
+
+_UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _amount(size: int, unit: int, options: Options) -> str:
+    if "h" not in options:
+        return str(size // unit)
+    for suffix, factor in (("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):
+        if size >= factor:
+            return f"{size / factor:.1f}{suffix}"
+    return str(size)
+
+
+async def top(process: Process) -> int:
+    """``top [-b] [-n N] [-d SECONDS]``: again and again until it is interrupted; keys are not simulated."""
+    options = await parse(process, "b", "nd")
+    rounds = integer(options.values.get("n", "")) if "n" in options else None
+    pause = seconds_of(options.values.get("d", "5")) or 5.0
+    if rounds is not None and rounds < 1:
+        await process.err("top: invalid number\n")
+        return 1
+    while True:
+        await process.out(("" if "b" in options else "\x1b[H\x1b[J") + _screen(process))
+        if rounds is not None:
+            rounds -= 1
+            if not rounds:
+                return 0
+        await process.sleep(pause)
+
+
+def _screen(process: Process) -> str:
+    container = process.container
+    memory, cores = container.sandbox.machine.memory, container.sandbox.machine.cores
+    used = min(memory.capacity, memory.reserved + memory.held)
+    busy = min(container.processors.cores, container.processors.busy) / cores * 100
+    cached = memory.capacity // 32
+    lines = [
+        f"Mem: {used >> 10}K used, {(memory.capacity - used) >> 10}K free, 0K shrd, 0K buff, {cached >> 10}K cached",
+        f"CPU: {busy:3.0f}% usr   0% sys   0% nic {100 - busy:3.0f}% idle   0% io   0% irq   0% sirq",
+        f"Load average: {busy / 100 * cores:.2f} 0.00 0.00 1/{len(container.processes)} {process.pid}",
+        "  PID  PPID USER     STAT   VSZ %VSZ CPU %CPU COMMAND",
+    ]
+    for other in list(container.processes.values()):
+        parent = other.parent.pid if other.parent is not None else 0
+        state = "T" if other.frozen else "R" if other.computing or other is process else "S"
+        size = (other.memory + (container.spec.memory if other.pid == 1 else 1 << 20)) >> 10
+        share = other.computing * container.processors.speed / cores * 100
+        lines.append(
+            f"{other.pid:5d} {parent:5d} {accounts.user_name(container.files, other.uid)[:8]:8} {state:4} {size:5d}"
+            f" {size * 102400 // memory.capacity:3d}%   0 {share:3.0f}% {' '.join(other.argv)[:60]}"
+        )
+    return "\n".join(lines) + "\n"

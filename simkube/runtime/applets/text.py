@@ -8,7 +8,7 @@ from simkube.runtime.applets.options import integer, name_of, parse
 from simkube.runtime.applets.reading import chunks, content, lines, open_operand
 from simkube.runtime.nodes import File, FileError
 from simkube.runtime.process import Process
-from simkube.runtime.streams import FileStream, Stream
+from simkube.runtime.streams import DeviceStream, FileStream, Stream
 
 POLL = 1.0
 """Seconds between looks at a file that ``tail -f`` follows."""
@@ -131,7 +131,16 @@ async def tail(process: Process) -> int:
     return status
 
 
+async def _endless(process: Process) -> None:
+    """The end of what has none: it reads on and keeps it all, until it is killed."""
+    while True:
+        await process.burn(0.02)
+        await process.allocate(16 << 20)
+
+
 async def _last(process: Process, stream: Stream, count: int, *, from_start: bool, in_bytes: bool) -> None:
+    if isinstance(stream, DeviceStream) and stream.endless:
+        await _endless(process)
     if in_bytes:
         data = await content(process, stream)
         start = max(0, count - 1) if from_start else max(0, len(data) - count)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from simkube.runtime.applets.table import APPLETS
 from simkube.runtime.process import Program
+from simkube.runtime.programs.appetite import appetite
 from simkube.runtime.programs.nginx.main import nginx
 from simkube.runtime.programs.small_servers import agnhost, http_echo, pause, python
 from simkube.runtime.programs.static_site import apache
+from simkube.runtime.programs.stress import consumer, stress
 
 PROGRAMS: dict[str, Program] = {
     **APPLETS,
     "agnhost": agnhost,
     "apache": apache,
+    "appetite": appetite,
     "http-echo": http_echo,
     "nginx": nginx,
     "pause": pause,
     "python": python,
+    "stress": stress,
+    "stress-consumer": consumer,
 }

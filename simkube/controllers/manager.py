@@ -15,6 +15,7 @@ from simkube.controllers.deployment import DeploymentController
 from simkube.controllers.endpoints import EndpointsController
 from simkube.controllers.endpointslice import EndpointSliceController
 from simkube.controllers.garbage import GarbageCollector, Kind
+from simkube.controllers.job import JobController
 from simkube.controllers.mirroring import EndpointSliceMirroringController
 from simkube.controllers.namespace import NamespaceController
 from simkube.controllers.nodelifecycle import Heartbeats, NodeLifecycleController
@@ -26,6 +27,7 @@ from simkube.controllers.serviceaccounts import ServiceAccountsController
 from simkube.controllers.servicecidrs import ServiceCIDRController
 from simkube.controllers.statefulset import StatefulSetController
 from simkube.controllers.tainteviction import TaintEvictionController
+from simkube.controllers.ttl import TTLAfterFinishedController
 from simkube.controllers.volumeexpansion import VolumeExpansionController
 from simkube.controllers.volumes import PersistentVolumeController
 
@@ -53,6 +55,8 @@ class ControllerManager:
             DeploymentController(server, loop, informers),
             StatefulSetController(server, loop, informers),
             DaemonSetController(server, loop, informers),
+            JobController(server, loop, informers),
+            TTLAfterFinishedController(server, loop, informers),
             EndpointsController(server, loop, informers),
             EndpointSliceController(server, loop, informers),
             EndpointSliceMirroringController(server, loop, informers),

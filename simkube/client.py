@@ -348,7 +348,7 @@ def _unheard(what: str) -> None:
 class WorkLoop:
     """The queue of everything there is to reconcile in one cluster, across components, in order of arrival.
 
-    One item is ``(component, key)``; the same item waits only once, for the first change that asked for it. Whoever
+    One item is ``(component, key)``; the same item waits only once, for the last change that asked for it. Whoever
     drives it (a live cluster, a test, a learner who steps) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup``
     is called when the first item comes.
     """
@@ -383,6 +383,7 @@ class WorkLoop:
         """Have ``component`` reconcile ``key``."""
         item = (component, key)
         if item in self._waiting:
+            self._waiting[item] = self.clock.cause or self._waiting[item]
             return
         if not self._queue:
             self.clock.hold()

@@ -19,6 +19,8 @@ from simkube.words import difference, report
 MOST = 2000
 """How many changes are kept."""
 
+_NODE = "node:"
+
 Obj = dict[str, Any]
 
 
@@ -112,6 +114,8 @@ class Trace:
         by, node = self._actor()
         if not by and not request.checked:
             by = caller.user.removeprefix("system:")
+            if by.startswith(_NODE):
+                by, node = "kubelet", by.removeprefix(_NODE)
         verb = f"{request.verb}/{request.subresource}" if request.subresource else request.verb
         self.last += 1
         self._ring.append(

@@ -15,6 +15,7 @@ A provider is one file beside this one. Rules that every provider keeps:
     ├── ProviderUnavailable   Docker, kind or an image is missing; .fix is the command that mends it
     ├── CapabilityMissing     the lab needs what this provider does not have
     ├── ClusterGone           the handle's cluster no longer exists
+    ├── CannotChange          what was asked of :class:`Controls` makes no sense, or not now
     └── CreateCancelled       progress() said that nobody wants the cluster any more
 """
 
@@ -24,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Handle = dict[str, Any]
 Who = Literal["learner", "grader"]
@@ -48,6 +49,10 @@ class CapabilityMissing(ClusterError):
 
 class ClusterGone(ClusterError):
     """The cluster no longer exists."""
+
+
+class CannotChange(ClusterError):
+    """A clock, component or node cannot be changed as asked."""
 
 
 class CreateCancelled(ClusterError):
@@ -153,6 +158,34 @@ class Faults(Protocol):
 
     def heal(self) -> None:
         """Undo every stop and pause that is in force, whoever injected it."""
+
+
+class Controls(Protocol):
+    """What only a simulated cluster has: a clock that can be moved, single components, a trace of who did what.
+
+    Answers are JSON as the cluster gives it; a change that makes no sense is a :class:`CannotChange`.
+    """
+
+    def clock(self, change: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """How its clock stands, after a change: ``{"speed": 10}``, ``{"pause": True}``, ``{"resume": True}``,
+        ``{"step": "reconcile" | "until-quiet" | seconds}``."""
+
+    def components(self, change: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What runs, after a change: ``{"stop" | "start": name}``, ``{"pause" | "cut" | "fill": node}``."""
+
+    def trace(self, since: int = 0, *, wait: int = 0, of: int | None = None) -> dict[str, Any]:
+        """Changes after ``since``, waiting up to ``wait`` seconds for one; or all that followed from one (``of``)."""
+
+    def graded(self, seconds: float) -> None:
+        """For at most so long the clock runs as everybody's does and nobody changes that; 0 ends it."""
+
+
+@runtime_checkable
+class Controllable(Protocol):
+    """A provider whose clusters have :class:`Controls`; others are graded at the only speed they have."""
+
+    def controls(self, handle: Handle) -> Controls:
+        """Those of one cluster. :class:`ClusterGone` at the first use when there is none."""
 
 
 class Provider(Protocol):

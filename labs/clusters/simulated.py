@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from labs.clusters.objects import Objects
 from labs.clusters.provider import (
+    CannotChange,
     Capabilities,
     ClusterError,
     ClusterGone,
     ClusterSpec,
     ClusterState,
     ClusterStatus,
+    Controls,
     CreateCancelled,
     Fault,
     Faults,
@@ -140,6 +142,10 @@ class SimulatedProvider:
         """Break things in it."""
         return _SimulatedFaults(self, handle["name"])
 
+    def controls(self, handle: Handle) -> Controls:
+        """Its clock, its components and its trace."""
+        return _SimulatedControls(self, handle["name"])
+
     def delete(self, handle: Handle) -> None:
         """Remove the cluster and its marker. Where no host has ever run there is nothing to remove."""
         if self._host_home.exists():
@@ -187,6 +193,42 @@ class _SimulatedFaults:
         """Undo every stop and pause."""
         with _translated():
             self._provider.host().heal(self._name)
+
+
+class _SimulatedControls:
+    """Clock, components and trace of one cluster, through the host."""
+
+    def __init__(self, provider: SimulatedProvider, name: str) -> None:
+        self._provider, self._name = provider, name
+
+    def clock(self, change: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """See :class:`labs.clusters.provider.Controls`."""
+        return self._ask("clock", change)
+
+    def components(self, change: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """See :class:`labs.clusters.provider.Controls`."""
+        return self._ask("components", change)
+
+    def trace(self, since: int = 0, *, wait: int = 0, of: int | None = None) -> dict[str, Any]:
+        """See :class:`labs.clusters.provider.Controls`."""
+        return self._ask("trace", None, f"since={since}&wait={wait}" + ("" if of is None else f"&of={of}"))
+
+    def graded(self, seconds: float) -> None:
+        """Pin the clock."""
+        with _translated():
+            self._provider.host().graded(self._name, seconds)
+
+    def _ask(self, what: str, change: Mapping[str, Any] | None, query: str = "") -> dict[str, Any]:
+        with _translated():
+            host = self._provider.host()
+            try:
+                return host.control(self._name, what, None if change is None else dict(change), query)
+            except HostError as error:
+                if error.__cause__ is not None:  # it did not answer at all
+                    raise
+                if host.status(self._name) is None:
+                    raise ClusterGone(f"the cluster {self._name} is gone; start the lab again") from error
+                raise CannotChange(str(error)) from error
 
 
 @contextmanager

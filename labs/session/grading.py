@@ -7,7 +7,8 @@ Every event is committed as it arrives, the verdict in one transaction. An attem
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
 from grader.protocol import CheckResult, Event, GradeRequest, Outcome, Verdict, check_result
-from labs.clusters.provider import ClusterError, Faults
+from labs.clusters.provider import ClusterError, Controllable, Faults
 from labs.clusters.registry import Providers
 from labs.errors import KindlingError
 from labs.library import Library
@@ -28,6 +29,8 @@ UNGRADABLE = (
     "This attempt could not be graded and does not count. Nothing you did is wrong for that reason; check again."
 )
 STOPPED = "Grading was interrupted; this attempt does not count."
+MARGIN = 60.0
+"""Seconds a clock stays pinned beyond the longest an attempt may take."""
 GONE = "The lab's cluster cannot be reached, so this attempt could not be graded and does not count."
 
 
@@ -95,7 +98,8 @@ class Grading:
             told()
 
         try:
-            verdict = self._grader.grade(request, on_event, faults, cancelled)
+            with self._at_usual_speed(row, request.seconds):
+                verdict = self._grader.grade(request, on_event, faults, cancelled)
         except Exception as error:  # whatever the grader does, the attempt is kept and not counted
             log.exception("grading attempt %s of %s", row.id, row.lab)
             self._heal(row)
@@ -126,12 +130,34 @@ class Grading:
         )
         return request, provider.faults(handle)
 
+    @contextmanager
+    def _at_usual_speed(self, row: Attempt, seconds: float) -> Iterator[None]:
+        """A cluster whose clock can be moved is graded at the speed of everybody's, whatever the learner wished."""
+        provider = self._providers.get(row.provider)
+        if not isinstance(provider, Controllable):
+            yield
+            return
+        controls = provider.controls(row.session.handle)
+        controls.graded(seconds + MARGIN)
+        yield
+        self._as_wished(row)
+
+    def _as_wished(self, row: Attempt) -> None:
+        """The clock is the learner's again; should that fail, it will be after the time of the attempt."""
+        provider = self._providers.get(row.provider)
+        if isinstance(provider, Controllable):
+            try:
+                provider.controls(row.session.handle).graded(0)
+            except ClusterError as error:
+                log.warning("giving back the clock after attempt %s: %s", row.id, error)
+
     def _heal(self, row: Attempt) -> None:
         """Undo faults and remove probes. What cannot be reached has nothing to undo, and is only logged."""
         try:
             provider, handle = self._providers.get(row.provider), row.session.handle
             provider.faults(handle).heal()
             self._grader.clean(provider.credentials(handle, "grader"), self._labs.get(row.lab).namespace)
+            self._as_wished(row)
         except Exception as error:  # noqa: BLE001 -- cleaning up never keeps an attempt from getting its end
             log.warning("cleaning up after attempt %s: %s", row.id, error)
 

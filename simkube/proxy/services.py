@@ -87,6 +87,7 @@ class KubeProxy(Component):
                 if port.get("protocol", "TCP") == "TCP":
                     self._rules_of(spec, port, list(_endpoints(slices, port.get("name") or "")), nodes, rules)
         self._network.program(rules)
+        self.loop.note(f"wrote {len(rules)} rules, from service addresses to endpoints, on every node")
 
     @staticmethod
     def _rules_of(
@@ -112,7 +113,7 @@ class KubeProxy(Component):
                 rules[(address, port["nodePort"])] = here
 
 
-def service_of(slice_: Obj) -> Iterable[Hashable]:
+def service_of(slice_: Obj) -> Iterable[tuple[str, str]]:
     """Index of slices by the (namespace, name) of their service."""
     name = (slice_["metadata"].get("labels") or {}).get(SERVICE_NAME)
     return ((slice_["metadata"].get("namespace", ""), name),) if name else ()

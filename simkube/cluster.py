@@ -16,6 +16,7 @@ from typing import Any
 from simkube import topology as topologies
 from simkube.addons.dns import CoreDNS
 from simkube.addons.metrics import NODES, PODS, MetricsServer
+from simkube.apiserver import component_statuses
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.settings import Settings
 from simkube.bootstrap import bootstrap
@@ -67,6 +68,7 @@ class Cluster:
             heartbeats=self._heartbeat,
             grace=self.topology.node_monitor_grace_period,
             ca=ca,
+            sign=self.apiserver.credentials.legacy,
         )
         metrics = MetricsServer(self.gate, self.work, self.kubelets, self.informers)
         self._programs: dict[str, list[Component]] = {
@@ -88,6 +90,7 @@ class Cluster:
             self._uplinks,
             self._control_plane(),
         )
+        self.apiserver.computed[component_statuses.RESOURCE] = component_statuses.reader(self.components)
         self.apiserver.readings[lease.RESOURCE] = self._read_lease
         if self.kubelets:  # without nodes there is nowhere for a metrics server to run
             self.apiserver.computed |= {PODS: metrics.pods, NODES: metrics.nodes}

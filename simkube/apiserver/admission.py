@@ -1,12 +1,13 @@
 """What is decided about a request with a look at other objects: namespaces, service accounts, priorities, tolerations.
 
-After the admission plugins NamespaceLifecycle, ServiceAccount, Priority, DefaultTolerationSeconds and
+After the admission plugins NamespaceLifecycle, LimitRanger, ServiceAccount, Priority, DefaultTolerationSeconds and
 TaintNodesByCondition. It refuses (403) as they do, and changes new objects in place as they do.
 """
 
 from __future__ import annotations
 
 from simkube.apiserver.naming import suffix
+from simkube.apiserver.policy import limits
 from simkube.apiserver.request import Request
 from simkube.apiserver.settings import Settings
 from simkube.client import Obj
@@ -16,7 +17,8 @@ from simkube.store import Store
 
 _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  a path, not a token
 _PROTECTED = ("default", "kube-system", "kube-public")
-_SYSTEM_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
+_PRIORITY_CLASSES = "priorityclasses.scheduling.k8s.io"
+_SYSTEM_PRIORITIES = frozenset({"system-cluster-critical", "system-node-critical"})
 _NOT_READY = "node.kubernetes.io/not-ready"
 _UNREACHABLE = "node.kubernetes.io/unreachable"
 
@@ -47,8 +49,9 @@ def namespace_may_go(name: str) -> None:
 
 def new_pod(request: Request, pod: Obj, store: Store, settings: Settings) -> None:
     """Everything that admission does to a new pod."""
+    limits.complete(request, pod, store)
     _service_account(request, pod, store)
-    _priority(pod)
+    _priority(pod, store)
     tolerations(pod, settings)
 
 
@@ -99,20 +102,61 @@ def _token_volume() -> Obj:
     }
 
 
-def _priority(pod: Obj) -> None:
+def _priority(pod: Obj, store: Store) -> None:
     spec = pod["spec"]
+    if not spec.get("priorityClassName"):
+        default = _default_priority(store)
+        if default is not None:
+            spec["priorityClassName"] = default["metadata"]["name"]
     name = spec.get("priorityClassName", "")
-    if name and name not in _SYSTEM_PRIORITIES:
+    found = store.get(_PRIORITY_CLASSES, "", name) if name else {}
+    if found is None:
         raise _refused(pod, f"no PriorityClass with name {name} was found")
-    value = _SYSTEM_PRIORITIES.get(name, 0)
+    value = found.get("value", 0)
     if spec.get("priority") not in (None, value):
         why = (
             f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority admission "
             f"controller computed {value} from the given PriorityClass name"
         )
         raise _refused(pod, why)
+    policy = found.get("preemptionPolicy", "PreemptLowerPriority")
+    if spec.get("preemptionPolicy") not in (None, policy):
+        why = (
+            f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; priority "
+            f"admission controller computed {policy} from the given PriorityClass name"
+        )
+        raise _refused(pod, why)
     spec["priority"] = value
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    spec["preemptionPolicy"] = policy
+
+
+def _default_priority(store: Store) -> Obj | None:
+    """The class of pods that name none: the lowest of those marked so."""
+    if not store.count(_PRIORITY_CLASSES):
+        return None
+    marked = [each for each in store.objects(_PRIORITY_CLASSES) if each.get("globalDefault")]
+    return min(marked, key=lambda each: int(each.get("value", 0)), default=None)
+
+
+def new_priority_class(request: Request, obj: Obj, store: Store) -> None:
+    """At most one class is the default, when it is created or changed by a request."""
+    if not obj.get("globalDefault"):
+        return
+    there = _default_priority(store)
+    name = obj["metadata"].get("name", "")
+    if there is not None and there["metadata"]["name"] != name:
+        why = (
+            f"PriorityClass {there['metadata']['name']} is already marked as default. Only one PriorityClass can be marked "
+            "as default"
+        )
+        raise forbidden(request.resource.plural, name, why, request.resource.group)
+
+
+def priority_class_may_go(name: str) -> None:
+    """The classes of the system stay."""
+    if name in _SYSTEM_PRIORITIES:
+        why = "this is a system priority class and cannot be deleted"
+        raise forbidden("priorityclasses", name, why, "scheduling.k8s.io")
 
 
 def tolerations(pod: Obj, settings: Settings) -> None:

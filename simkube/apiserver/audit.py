@@ -8,6 +8,7 @@ bodies, and to be read by learners: only the host's own API shows it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -18,10 +19,11 @@ from simkube.client import Caller
 MOST_REQUESTS = 2000
 MOST_WRITES = 1000
 """How many requests from outside, and how many writes of components, one cluster remembers."""
+_NOTE = 4096
 _TEXT = 256
 """So long a text of a request may be in what is remembered."""
 
-_Entry = tuple[int, float, str, tuple[str, ...], str, str, Attributes, int, str]
+_Entry = tuple[int, float, str, tuple[str, ...], str, str, Attributes, int, str, Mapping[str, str] | None]
 
 
 class Audit:
@@ -32,23 +34,46 @@ class Audit:
         self._writes: deque[_Entry] = deque(maxlen=MOST_WRITES)
         self._number = 0
 
-    def request(self, when: float, caller: Caller, real: str, asked: Attributes, code: int, reason: str) -> None:
-        """A request from outside has ended. ``real`` is who impersonated the caller ("" for nobody)."""
-        self._requests.append(self._entry(when, caller, real, _shortened(asked), code, reason))
+    def request(
+        self,
+        when: float,
+        caller: Caller,
+        real: str,
+        asked: Attributes,
+        code: int,
+        reason: str = "",
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
+        """A request from outside has ended. ``real`` is who impersonated the caller ("" for nobody).
+
+        ``code`` is 0 when whoever asked went away before the end; ``notes`` are what admission has to say.
+        """
+        self._requests.append(self._entry(when, caller, real, _shortened(asked), code, reason, notes))
 
     def write(self, when: float, caller: Caller, asked: Attributes, code: int, reason: str) -> None:
         """A component has tried to write."""
-        self._writes.append(self._entry(when, caller, "", asked, code, reason))
+        self._writes.append(self._entry(when, caller, "", asked, code, reason, None))
 
-    def _entry(self, when: float, caller: Caller, real: str, asked: Attributes, code: int, reason: str) -> _Entry:
+    def _entry(
+        self,
+        when: float,
+        caller: Caller,
+        real: str,
+        asked: Attributes,
+        code: int,
+        reason: str,
+        notes: Mapping[str, str] | None,
+    ) -> _Entry:
         self._number += 1
-        return (self._number, when, caller.user[:_TEXT], caller.groups[:20], caller.agent, real, asked, code, reason)
+        user, groups = caller.user[:_TEXT], caller.groups[:20]
+        return (self._number, when, user, groups, caller.agent, real, asked, code, reason, notes or None)
 
     def events(self, after: int = 0, most: int = 500, *, components: bool = False) -> list[dict[str, Any]]:
         """Entries with a number above ``after``, the oldest first, at most so many; with components' writes if wanted."""
         found = [entry for entry in self._requests if entry[0] > after]
         if components:
-            found = sorted([*found, *(entry for entry in self._writes if entry[0] > after)])
+            more = (entry for entry in self._writes if entry[0] > after)
+            found = sorted([*found, *more], key=lambda entry: entry[0])
         return [_shown(entry) for entry in islice(found, max(0, most))]
 
 
@@ -60,7 +85,7 @@ def _shortened(asked: Attributes) -> Attributes:
 
 
 def _shown(entry: _Entry) -> dict[str, Any]:
-    number, when, user, groups, agent, real, asked, code, reason = entry
+    number, when, user, groups, agent, real, asked, code, reason, notes = entry
     status: dict[str, Any] = {"code": code, **({"reason": reason} if reason else {})}
     shown: dict[str, Any] = {
         "number": number,
@@ -70,6 +95,8 @@ def _shown(entry: _Entry) -> dict[str, Any]:
         "verb": asked.verb,
         "responseStatus": status,
     }
+    if notes:
+        shown["annotations"] = {key: value[:_NOTE] for key, value in notes.items()}
     if real:
         shown["impersonatedBy"] = real
     if asked.path:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from simkube.apiserver import admission
-from simkube.apiserver.kinds import kind_of
+from simkube.apiserver.custom import definition
+from simkube.apiserver.kinds import strategy_of
+from simkube.apiserver.registry import DEFINITIONS
 from simkube.apiserver.request import Request
 from simkube.apiserver.writing import Writer
 from simkube.client import Obj
@@ -34,10 +36,16 @@ class Deleter:
     def delete(self, request: Request, old: Obj) -> Obj:
         """Delete ``old``, or mark it; returns what the API server answers: the object or a ``Status`` of success."""
         _check_preconditions(request, old)
+        if request.resource.storage == "priorityclasses.scheduling.k8s.io":
+            admission.priority_class_may_go(request.name)
         if request.resource.storage == "namespaces":
             admission.namespace_may_go(request.name)
             if not old["metadata"].get("deletionTimestamp"):
                 return self._end_namespace(request, old)
+        if request.resource.storage == DEFINITIONS and not old["metadata"].get("deletionTimestamp"):
+            now = self._clock.timestamp()
+            ended = definition.ended(old, now)
+            return self._writer.commit(request, ended, expect=old["metadata"]["resourceVersion"])
         if request.resource.storage == "jobs.batch" and request.options.propagation is None:
             request.warnings.append(_JOBS_ORPHAN)
         grace = _grace(request, old)
@@ -48,7 +56,7 @@ class Deleter:
         stays = bool(finalizers) or bool(old.get("spec", {}).get("finalizers") and old.get("kind") == "Namespace")
         if not grace and not stays:
             gone = self._writer.remove(request, self._ended(old))
-            return gone if kind_of(request.resource.storage).answers_deleted else _success(request, old)
+            return gone if strategy_of(request.resource).answers_deleted else _success(request, old)
         if meta.get("deletionTimestamp") and finalizers == meta.get("finalizers", []) and not _ends_grace(meta, grace):
             return old
         return self._writer.commit(request, self._marked(old, grace, finalizers), expect=meta["resourceVersion"])
@@ -126,7 +134,7 @@ def _finalizers(request: Request, old: Obj) -> list[str]:
     """The object's finalizers, with the garbage collector's as the propagation policy wants it."""
     there = list(old["metadata"].get("finalizers", ()))
     policy = request.options.propagation
-    if policy is None and kind_of(request.resource.storage).orphans and not set(there) & set(_FINALIZER.values()):
+    if policy is None and strategy_of(request.resource).orphans and not set(there) & set(_FINALIZER.values()):
         policy = "Orphan"
     if policy is None:
         return there

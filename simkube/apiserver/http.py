@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from simkube.apiserver import body, documents, paths, streams
+from simkube.apiserver import body, component_statuses, documents, paths, streams
 from simkube.apiserver.answers import PLAIN, Answers, pieces, refuse, respond, shape_of, text
 from simkube.apiserver.authentication import ANONYMOUS, Authenticator, impersonated
 from simkube.apiserver.authorization.attributes import Attributes, of_request
@@ -39,9 +39,11 @@ LARGE = 64 * 1024
 """Bytes from which on a body is parsed, and an answer shaped and sent, in pieces or aside."""
 MOST_LARGE = 4
 """How many large bodies one cluster may send at a time; further ones wait."""
+_NOTES = "simkube.audit-notes"
 _UPGRADES = frozenset({"attach", "exec", "portforward"})
 STREAMS = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 _ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+_DEPRECATED = {"endpoints": _ENDPOINTS, component_statuses.RESOURCE: component_statuses.WARNING}
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
@@ -101,7 +103,8 @@ class Frontend:
             response = refuse(bad_request("the object provided is nested too deeply"))
         finally:
             code = 0 if response is None else response.status  # 0: whoever asked went away
-            self.server.audit.request(self.server.clock.now(), who.caller, who.real, asked, code, who.reason)
+            now, notes = self.server.clock.now(), http.get(_NOTES)
+            self.server.audit.request(now, who.caller, who.real, asked, code, who.reason, notes)
         return response
 
     async def _handle(self, http: web.Request, path: str, asked: Attributes, who: _Who) -> web.StreamResponse:
@@ -140,9 +143,10 @@ class Frontend:
         accept = accepted(http.headers.get("Accept", ""))
         resource = target.resource
         request = Request(caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
+        http[_NOTES] = request.notes
         include, now = http.query.get("includeObject", ""), self.server.clock.now()
-        if resource.qualified == "endpoints":
-            request.warnings.append(_ENDPOINTS)
+        if resource.qualified in _DEPRECATED:
+            request.warnings.append(_DEPRECATED[resource.qualified])
         status = 200
         if verb in ("list", "deletecollection"):
             page = await self._page(http, request, raw)

@@ -6,12 +6,16 @@ refuses to hold behaviour that is the same for all kinds (that is :mod:`simkube.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from simkube.apiserver import defaults
+from simkube.apiserver.custom import definition
+from simkube.apiserver.defaults import policy as policy_defaults
+from simkube.apiserver.defaults import rbac as rbac_defaults
 from simkube.apiserver.defaults import storage as storage_defaults
 from simkube.apiserver.field import Errors
+from simkube.apiserver.resources.model import Resource
 from simkube.apiserver.validation import (
     autoscalers,
     core,
@@ -20,6 +24,7 @@ from simkube.apiserver.validation import (
     metadata,
     networking,
     nodes,
+    pod_parts,
     pods,
     policies,
     scaling,
@@ -29,6 +34,8 @@ from simkube.apiserver.validation import (
     storage_classes,
     workloads,
 )
+from simkube.apiserver.validation import quotas as quota_rules
+from simkube.apiserver.validation import rbac as rbac_rules
 from simkube.client import Obj
 
 
@@ -40,12 +47,14 @@ def _nothing(*_: object) -> None:
 class Kind:
     """The strategy of one kind, by the qualified plural of the resource that stores it.
 
-    ``name`` checks a name; ``generation`` counts changes of anything but metadata and status; ``keeps_status`` says
-    that only the status subresource changes ``status``; ``status_keeps_labels`` that a status update leaves labels
+    ``name`` checks a name; ``parts`` check what a subresource other than status may change; ``generation`` counts
+    changes of anything but metadata and status; ``keeps_status`` says that only the status subresource changes it;
+    ``status_keeps_labels`` that a status update leaves labels
     alone; ``blind_update`` that a PUT needs no resourceVersion; ``created_by_put``; ``answers_deleted`` that a delete
     answers the object instead of a Status; ``orphans`` that a delete leaves the dependents unless it says otherwise;
     ``drops_status`` that a new object has none; ``counts_status`` that it counts for the generation;
-    ``status_keeps_metadata`` that a status update changes nothing of the metadata.
+    ``status_keeps_metadata`` that a status update changes nothing of the metadata; ``ratchets`` that
+    ``validate_update`` alone looks at a changed object, and only at what changed.
     """
 
     name: Callable[[str], list[str]] = metadata.subdomain
@@ -53,6 +62,7 @@ class Kind:
     validate: Callable[[Obj, Errors], None] = _nothing
     validate_update: Callable[[Obj, Obj, Errors], None] = _nothing
     validate_status: Callable[[Obj, Obj, Errors], None] = _nothing
+    parts: Mapping[str, Callable[[Obj, Obj, Errors], None]] = field(default_factory=dict)
     generation: bool = False
     keeps_status: bool = False
     status_keeps_labels: bool = False
@@ -63,11 +73,39 @@ class Kind:
     drops_status: bool = False
     counts_status: bool = False
     status_keeps_metadata: bool = False
+    ratchets: bool = False
 
 
 GENERAL = Kind()
 
 KINDS: dict[str, Kind] = {
+    "resourcequotas": Kind(
+        defaults=policy_defaults.resource_quota,
+        validate=quota_rules.quota,
+        validate_update=quota_rules.quota_update,
+        validate_status=quota_rules.quota_status,
+        keeps_status=True,
+        answers_deleted=True,
+    ),
+    "limitranges": Kind(defaults=policy_defaults.limit_range, validate=quota_rules.limit_range),
+    "roles.rbac.authorization.k8s.io": Kind(
+        name=rbac_rules.path_segment, defaults=rbac_defaults.role, validate=rbac_rules.role
+    ),
+    "clusterroles.rbac.authorization.k8s.io": Kind(
+        name=rbac_rules.path_segment, defaults=rbac_defaults.role, validate=rbac_rules.cluster_role
+    ),
+    "rolebindings.rbac.authorization.k8s.io": Kind(
+        name=rbac_rules.path_segment,
+        defaults=rbac_defaults.binding,
+        validate=rbac_rules.role_binding,
+        validate_update=rbac_rules.binding_update,
+    ),
+    "clusterrolebindings.rbac.authorization.k8s.io": Kind(
+        name=rbac_rules.path_segment,
+        defaults=rbac_defaults.binding,
+        validate=rbac_rules.cluster_role_binding,
+        validate_update=rbac_rules.binding_update,
+    ),
     "configmaps": Kind(validate=core.config_map, validate_update=core.config_map_update),
     "secrets": Kind(defaults=defaults.secret, validate=core.secret, validate_update=core.secret_update),
     "serviceaccounts": Kind(answers_deleted=True),
@@ -83,6 +121,16 @@ KINDS: dict[str, Kind] = {
     "controllerrevisions.apps": Kind(
         validate=workloads.controller_revision, validate_update=workloads.controller_revision_update
     ),
+    "customresourcedefinitions.apiextensions.k8s.io": Kind(
+        defaults=definition.defaults,
+        validate=definition.validate,
+        validate_update=definition.validate_update,
+        validate_status=definition.validate_status,
+        generation=True,
+        keeps_status=True,
+        blind_update=False,
+        answers_deleted=True,
+    ),
     "namespaces": Kind(
         name=metadata.label,
         defaults=defaults.namespace,
@@ -95,6 +143,7 @@ KINDS: dict[str, Kind] = {
         validate=pods.pod,
         validate_update=pods.pod_update,
         validate_status=pods.status_update,
+        parts={"ephemeralcontainers": pod_parts.ephemeral_update, "resize": pod_parts.resize_update},
         generation=True,
         keeps_status=True,
         answers_deleted=True,
@@ -265,6 +314,11 @@ KINDS: dict[str, Kind] = {
         answers_deleted=True,
     ),
 }
+
+
+def strategy_of(resource: Resource) -> Kind:
+    """The strategy of a resource, custom ones included."""
+    return KINDS.get(resource.storage, GENERAL) if resource.custom is None else resource.custom.strategy
 
 
 def kind_of(storage: str) -> Kind:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
+from simkube.apiserver.custom import definition
 from simkube.apiserver.kinds import Kind
+from simkube.apiserver.pod_parts import PARTS, only_part, qos_class
 from simkube.client import Obj
-from simkube.quantity import milli
 
 _EMPTY_STATUS: dict[str, dict[str, Any]] = {
     "deployments.apps": {},
@@ -36,6 +37,7 @@ _EMPTY_STATUS: dict[str, dict[str, Any]] = {
     "ingresses.networking.k8s.io": {"loadBalancer": {}},
     "servicecidrs.networking.k8s.io": {},
     "namespaces": {"phase": "Active"},
+    "resourcequotas": {},
     "persistentvolumes": {"phase": "Pending"},
     "persistentvolumeclaims": {"phase": "Pending"},
     "volumeattachments.storage.k8s.io": {"attached": False},
@@ -46,6 +48,8 @@ def prepare_create(storage: str, kind: Kind, obj: Obj) -> None:
     """Reset what a client may not set on a new object; changes it in place."""
     if kind.generation:
         obj["metadata"]["generation"] = 1
+    if kind.drops_status:
+        obj.pop("status", None)
     if storage in _EMPTY_STATUS:
         status = _EMPTY_STATUS[storage]
         obj["status"] = {key: dict(value) if isinstance(value, dict) else value for key, value in status.items()}
@@ -53,6 +57,8 @@ def prepare_create(storage: str, kind: Kind, obj: Obj) -> None:
         _select_own_pods(obj)
     elif storage == "daemonsets.apps":
         obj["metadata"]["annotations"][TEMPLATE_GENERATION] = "1"
+    if storage == "customresourcedefinitions.apiextensions.k8s.io":
+        obj["status"] = definition.first_status(obj)
     if storage == "pods":
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
     elif storage == "namespaces":
@@ -69,6 +75,8 @@ def prepare_update(storage: str, kind: Kind, new: Obj, old: Obj, subresource: st
     if subresource == "finalize":
         _take_back(new, old, "status")
         return
+    if subresource in PARTS:
+        only_part(new, old, subresource)
     if kind.keeps_status or storage == "nodes":
         _take_back(new, old, "status")
     if storage == "namespaces":
@@ -79,9 +87,11 @@ def prepare_update(storage: str, kind: Kind, new: Obj, old: Obj, subresource: st
         new["status"] = old.get("status", {})
     if storage == "daemonsets.apps":
         _count_template(new, old)
+    if storage == "customresourcedefinitions.apiextensions.k8s.io":
+        definition.store_version(new)
     if storage == "services" and not subresource:
         _give_up(new["spec"], old["spec"])
-    if kind.generation and (_desired(new) != _desired(old) or _annotated(storage, new, old)):
+    if kind.generation and (_desired(new, kind) != _desired(old, kind) or _annotated(storage, new, old)):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 
@@ -151,6 +161,11 @@ def _take_back(new: Obj, old: Obj, name: str) -> None:
 def _status_only(kind: Kind, new: Obj, old: Obj) -> None:
     for name in {*new, *old} - {"metadata", "status", "kind", "apiVersion"}:
         _take_back(new, old, name)
+    if kind.status_keeps_metadata:
+        entries = new["metadata"].get("managedFields")
+        new["metadata"] = {key: value for key, value in old["metadata"].items() if key != "managedFields"}
+        if entries:
+            new["metadata"]["managedFields"] = entries
     if kind.status_keeps_labels:
         _take_back(new["metadata"], old["metadata"], "labels")
     for name in ("ownerReferences", "finalizers"):
@@ -158,31 +173,6 @@ def _status_only(kind: Kind, new: Obj, old: Obj) -> None:
             _take_back(new["metadata"], old["metadata"], name)
 
 
-def _desired(obj: Obj) -> Obj:
-    return {key: value for key, value in obj.items() if key not in ("metadata", "status", "kind", "apiVersion")}
-
-
-def qos_class(spec: Obj) -> str:
-    """``Guaranteed``, ``Burstable`` or ``BestEffort`` (``pkg/apis/core/helper/qos``): of cpu and memory alone."""
-    guaranteed, anything = True, False
-    for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
-        resources = container.get("resources", {})
-        requests, limits = _amounts(resources.get("requests")), _amounts(resources.get("limits"))
-        anything = anything or bool(requests or limits)
-        guaranteed = guaranteed and set(limits) == {"cpu", "memory"} and (requests == limits or not requests)
-    if not anything:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
-
-
-def _amounts(resources: Any) -> dict[str, int]:
-    found = {}
-    for name in ("cpu", "memory"):
-        value = (resources or {}).get(name)
-        try:
-            amount = 0 if value is None else milli(value)
-        except ValueError:
-            amount = 0  # validation refuses it
-        if amount > 0:
-            found[name] = amount
-    return found
+def _desired(obj: Obj, kind: Kind) -> Obj:
+    beside = ("metadata", "kind", "apiVersion") if kind.counts_status else ("metadata", "status", "kind", "apiVersion")
+    return {key: value for key, value in obj.items() if key not in beside}

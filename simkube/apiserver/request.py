@@ -115,8 +115,8 @@ def _preconditions(value: Any) -> Mapping[str, str]:
 class Request:
     """A request on its way. ``checked`` says whether the body is a stranger's (from HTTP) and its schema is checked.
 
-    ``warnings`` and ``created`` are filled on the way: what the caller is to be warned of, whether a PUT or an apply
-    created the object.
+    ``warnings``, ``notes`` and ``created`` are filled on the way: what the caller is to be warned of, what the audit is to
+    remember, whether a PUT or an apply created the object.
     """
 
     caller: Caller
@@ -129,6 +129,7 @@ class Request:
     checked: bool = False
     duplicates: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
     created: bool = False
 
     @property

@@ -12,18 +12,21 @@ from simkube.apiserver.allocators import Allocators
 from simkube.apiserver.authorization import escalation
 from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.field import Errors, invalid
-from simkube.apiserver.kinds import Kind, kind_of
+from simkube.apiserver.kinds import Kind, strategy_of
+from simkube.apiserver.policy import limits, pod_security, quota
 from simkube.apiserver.preparation import prepare_create, prepare_update
-from simkube.apiserver.request import Request
+from simkube.apiserver.request import Options, Request
+from simkube.apiserver.resources import RESOURCES
 from simkube.apiserver.settings import Settings
 from simkube.apiserver.validation import core, metadata
-from simkube.client import Obj
+from simkube.client import Caller, Obj
 from simkube.clock import Clock
 from simkube.errors import STALE, StatusError, StoreError, already_exists, bad_request, conflict
 from simkube.store import Full, Store
 from simkube.trace import Trace
 
 _WITH_PODS = frozenset({"pods", "deployments.apps", "replicasets.apps"})
+_MYSELF = Caller("system:apiserver", ("system:masters",), "kube-apiserver")
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
 
@@ -43,7 +46,7 @@ class Writer:
 
     def create(self, request: Request, obj: Obj, *, managed: Obj | None = None) -> Obj:
         """Store a new object (``obj`` is taken over). ``managed`` is it with its managed fields, from an apply."""
-        kind = kind_of(request.resource.storage)
+        kind = strategy_of(request.resource)
         meta = obj.setdefault("metadata", {})
         self.settle_namespace(request, meta)
         if meta.get("resourceVersion"):
@@ -60,9 +63,27 @@ class Writer:
         prepare_create(request.resource.storage, kind, obj)
         self._note(request, obj, None)
         self._validate_new(request, kind, obj)
+        charges = self._hold_to_policies(request, obj, None)
         self._refuse_taken(request, meta["name"])
         self._allocate(request, obj, None)
+        self._charge(request, charges)
         return self.commit(request, obj, expect=None)
+
+    def _hold_to_policies(self, request: Request, new: Obj, old: Obj | None) -> list[tuple[Obj, Obj]]:
+        """What validating admission plugins refuse; the quotas that count the object, as they are and will be."""
+        if old is None or request.subresource == "resize" or request.resource.storage == "persistentvolumeclaims":
+            limits.check(request, new, self._store)
+        pod_security.check(request, new, old, self._store)
+        return quota.charges(request, new, old, self._store)
+
+    def _charge(self, request: Request, charges: list[tuple[Obj, Obj]]) -> None:
+        """Store the new usage of quotas, as the API server itself."""
+        for old, new in charges:
+            resource = RESOURCES["resourcequotas"]
+            where, name = old["metadata"]["namespace"], old["metadata"]["name"]
+            own = Request(_MYSELF, "update", resource, where, name, "status", Options(dry_run=request.options.dry_run))
+            ownership.record(own, old, new, self._clock.timestamp(), None)
+            self.commit(own, new, expect=old["metadata"]["resourceVersion"])
 
     def settle_namespace(self, request: Request, meta: Obj) -> None:
         """The body's namespace must be that of the path; it is filled in where it is missing."""
@@ -78,6 +99,8 @@ class Writer:
             admission.new_pod(request, obj, self._store, self._settings)
         elif request.resource.storage == "nodes":
             admission.new_node(obj)
+        elif request.resource.storage == "priorityclasses.scheduling.k8s.io":
+            admission.new_priority_class(request, obj, self._store)
         elif request.resource.storage in claims.PROTECTION:
             claims.admit_new(request.resource.storage, obj, self._store)
         elif request.resource.storage == "ingresses.networking.k8s.io":
@@ -129,7 +152,7 @@ class Writer:
     def replace(self, request: Request, old: Obj, new: Obj, *, managed: Obj | None = None) -> Obj:
         """Store ``new`` (taken over) in the place of ``old``; ``old`` itself when that would change nothing."""
         resource = request.resource
-        kind = kind_of(resource.storage)
+        kind = strategy_of(resource)
         meta, before = new.setdefault("metadata", {}), old["metadata"]
         self.settle_namespace(request, meta)
         self._match(request, kind, meta, before)
@@ -144,6 +167,9 @@ class Writer:
         self._validate_changed(request, kind, new, old)
         if _same(new, old):
             return old
+        if request.resource.storage == "priorityclasses.scheduling.k8s.io":
+            admission.new_priority_class(request, new, self._store)
+        self._charge(request, self._hold_to_policies(request, new, old))
         if before.get("deletionTimestamp") and _may_go(new):
             return self.remove(request, new)
         return self.commit(request, new, expect=before["resourceVersion"])
@@ -175,8 +201,9 @@ class Writer:
         if request.subresource == "status":
             kind.validate_status(new, old, errors)
         elif new.get("spec") is not old.get("spec") or "spec" not in new:
-            kind.validate(new, errors)
-            kind.validate_update(new, old, errors)
+            if not kind.ratchets:
+                kind.validate(new, errors)
+            kind.parts.get(request.subresource, kind.validate_update)(new, old, errors)
         errors.raise_for(resource.kind, resource.group, old["metadata"]["name"])
         if resource.storage in _WITH_PODS and request.checked and not request.subresource:
             admission.simulated(request, new)

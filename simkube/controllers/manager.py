@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from simkube.apiserver.resources import RESOURCES
 from simkube.client import Informers, Server, WorkLoop
+from simkube.controllers.accounttokens import Sign, TokensController
+from simkube.controllers.aggregation import ClusterRoleAggregationController
 from simkube.controllers.claimusers import (
     ClaimProtectionController,
     EphemeralVolumeController,
     VolumeProtectionController,
 )
 from simkube.controllers.controller import Controller
+from simkube.controllers.cronjob import CronJobController
 from simkube.controllers.daemonset import DaemonSetController
 from simkube.controllers.deployment import DeploymentController
 from simkube.controllers.endpoints import EndpointsController
@@ -22,6 +25,7 @@ from simkube.controllers.nodelifecycle import Heartbeats, NodeLifecycleControlle
 from simkube.controllers.nodettl import NodeTTLController
 from simkube.controllers.podgc import PodGarbageCollector
 from simkube.controllers.replicaset import ReplicaSetController, ReplicationManager
+from simkube.controllers.resourcequota import ResourceQuotaController
 from simkube.controllers.rootca import RootCAPublisher
 from simkube.controllers.serviceaccounts import ServiceAccountsController
 from simkube.controllers.servicecidrs import ServiceCIDRController
@@ -36,7 +40,15 @@ class ControllerManager:
     """All controllers together; ``node_lifecycle`` is told when a kubelet is stopped or started."""
 
     def __init__(
-        self, server: Server, loop: WorkLoop, informers: Informers, *, heartbeats: Heartbeats, grace: float, ca: str
+        self,
+        server: Server,
+        loop: WorkLoop,
+        informers: Informers,
+        *,
+        heartbeats: Heartbeats,
+        grace: float,
+        ca: str,
+        sign: Sign | None = None,
     ) -> None:
         stored = [each for each in RESOURCES.values() if not each.review and not each.stored_as and not each.computed]
         namespaced = [each.qualified for each in stored if each.namespaced]
@@ -45,6 +57,8 @@ class ControllerManager:
         self.controllers: list[Controller] = [
             ServiceAccountsController(server, loop, informers),
             RootCAPublisher(server, loop, informers, ca),
+            TokensController(server, loop, informers, ca, sign),
+            ClusterRoleAggregationController(server, loop, informers),
             self.node_lifecycle,
             NodeTTLController(server, loop, informers),
             TaintEvictionController(server, loop, informers),
@@ -56,6 +70,7 @@ class ControllerManager:
             StatefulSetController(server, loop, informers),
             DaemonSetController(server, loop, informers),
             JobController(server, loop, informers),
+            CronJobController(server, loop, informers),
             TTLAfterFinishedController(server, loop, informers),
             EndpointsController(server, loop, informers),
             EndpointSliceController(server, loop, informers),
@@ -66,6 +81,7 @@ class ControllerManager:
             VolumeProtectionController(server, loop, informers),
             EphemeralVolumeController(server, loop, informers),
             VolumeExpansionController(server, loop, informers),
+            ResourceQuotaController(server, loop, informers, namespaced),
             NamespaceController(server, loop, informers, namespaced),
             GarbageCollector(server, loop, informers, kinds),
             PodGarbageCollector(server, loop, informers),

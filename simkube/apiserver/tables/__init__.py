@@ -11,13 +11,14 @@ from typing import Any
 
 from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
 from simkube.apiserver.resources import Resource
-from simkube.apiserver.tables import batch, core, network, networking, scaling, storage, workloads
+from simkube.apiserver.tables import access, batch, core, network, networking, scaling, storage, workloads
 from simkube.apiserver.tables.columns import Layout
 from simkube.apiserver.tables.pods import PODS
 
 Obj = dict[str, Any]
 
 LAYOUTS: Mapping[str, Layout] = {
+    "componentstatuses": core.COMPONENT_STATUSES,
     "configmaps": core.CONFIG_MAPS,
     "controllerrevisions.apps": workloads.CONTROLLER_REVISIONS,
     "cronjobs.batch": batch.CRON_JOBS,
@@ -47,6 +48,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "servicecidrs.networking.k8s.io": networking.SERVICE_CIDRS,
     "services": network.SERVICES,
     "statefulsets.apps": workloads.STATEFUL_SETS,
+    **access.LAYOUTS,
     **storage.LAYOUTS,
 }
 """How each kind is shown, by the qualified plural of its resource."""
@@ -67,7 +69,7 @@ def table(
     object. ``metadata`` is that of the list (``resourceVersion``, ``continue``) or of the single object. Without
     ``headers`` there are no column definitions: so are the events of a watch after the first.
     """
-    layout = LAYOUTS.get(resource.qualified, core.DEFAULT)
+    layout = LAYOUTS.get(resource.qualified, core.DEFAULT) if resource.custom is None else resource.custom.layout
     columns = [column.definition() for column in layout.columns] if headers else None
     return {
         "kind": "Table",

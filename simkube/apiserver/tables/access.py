@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.apiserver.tables.ages import duration
+from simkube.apiserver.tables.ages import human
 from simkube.apiserver.tables.cells import age_of, name_of
 from simkube.apiserver.tables.columns import AGE, NAME, Cells, Column, Layout
 
@@ -49,7 +49,7 @@ def _quota(obj: Obj, now: float) -> Cells:
 def _signing_request(obj: Obj, now: float) -> Cells:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     seconds = spec.get("expirationSeconds")
-    asked = "<none>" if seconds is None else duration(seconds)
+    asked = "<none>" if seconds is None else human(seconds)
     return [
         name_of(obj),
         age_of(obj, now),

@@ -102,6 +102,12 @@ def _event_source(obj: Obj) -> str:
     return f"{component}, {instance}" if instance else str(component)
 
 
+def _component_status(obj: Obj, _: float) -> Cells:
+    found = next((one for one in obj.get("conditions") or [] if one.get("type") == "Healthy"), {})
+    status = {"True": "Healthy", "False": "Unhealthy"}.get(found.get("status", ""), "Unknown")
+    return [name_of(obj), status, found.get("message", ""), found.get("error", "")]
+
+
 def _created(obj: Obj, _: float) -> Cells:
     return [name_of(obj), obj.get("metadata", {}).get("creationTimestamp")]
 
@@ -112,6 +118,15 @@ SECRETS = Layout(
     (NAME, Column("Type", field="core.v1.Secret.type"), Column("Data", field="core.v1.Secret.data"), AGE), _secret
 )
 SERVICE_ACCOUNTS = Layout((NAME, AGE), _name_and_age)
+COMPONENT_STATUSES = Layout(
+    (
+        NAME,
+        Column("Status", "Status of the component conditions"),
+        Column("Message", "Message of the component conditions"),
+        Column("Error", "Error of the component conditions"),
+    ),
+    _component_status,
+)
 NAMESPACES = Layout((NAME, Column("Status", "The status of the namespace"), AGE), _namespace)
 LEASES = Layout((NAME, Column("Holder", field="coordination.v1.LeaseSpec.holderIdentity"), AGE), _lease)
 NODES = Layout(

@@ -35,7 +35,7 @@ def metadata_of(obj: Obj) -> Obj:
 
 def page_meta(page: Page) -> Obj:
     """The ``ListMeta`` of a page."""
-    meta: Obj = {"resourceVersion": page.version}
+    meta: Obj = {"resourceVersion": page.version} if page.version else {}
     if page.next:
         meta["continue"] = page.next
     if page.remaining is not None:
@@ -81,7 +81,11 @@ class Answers:
         meta = page_meta(page)
         last = "items"
         if accepted.form == "object":
-            made: Obj = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": meta}
+            made: Obj = {
+                "kind": f"{resource.kind}List" if resource.custom is None else resource.custom.list_kind,
+                "apiVersion": resource.api_version,
+                "metadata": meta,
+            }
         elif accepted.form == "table":
             made = {**self.table(resource, [], "", now), "metadata": meta}
             last = "rows"
@@ -94,7 +98,8 @@ class Answers:
         self, resource: Resource, items: Sequence[Obj], accepted: Accepted, include: str, now: float
     ) -> Iterable[bytes]:
         if accepted.form == "object":
-            return (self.encoder.item(item) for item in items)
+            one = self.encoder.item if resource.custom is None else self.encoder.object  # these repeat their kind
+            return (one(item) for item in items)
         if accepted.form == "table":
             return (dump(row) for row in self.table(resource, items, include, now)["rows"])
         return (dump(metadata_of(item)) for item in items)

@@ -86,7 +86,7 @@ def _target(
 
 
 _KNOWN_SUBRESOURCES = frozenset(
-    {("pods", "ephemeralcontainers"), ("pods", "resize"), ("nodes", "proxy"), ("services", "status")}
+    {("nodes", "proxy"), ("services", "status")}
 )
 
 

@@ -16,10 +16,12 @@ from simkube.apiserver.audit import Audit
 from simkube.apiserver.authorization import bootstrap
 from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.deletion import Deleter
-from simkube.apiserver.kinds import kind_of
+from simkube.apiserver.custom.requests import no_strategic_merge, refuse_terminating
+from simkube.apiserver.kinds import strategy_of
 from simkube.apiserver.paging import Page, check_version, page
 from simkube.apiserver.request import Request, options_of
-from simkube.apiserver.resources import RESOURCES, Resource
+from simkube.apiserver.registry import Registry
+from simkube.apiserver.resources import Resource
 from simkube.apiserver.settings import Settings
 from simkube.apiserver.subresources import Subresources
 from simkube.apiserver.tokens import Credentials
@@ -28,6 +30,9 @@ from simkube.client import Caller, Event, Handler, Obj, Patch, PatchType
 from simkube.clock import Clock
 from simkube.errors import StatusError, bad_request, not_found, not_simulated
 from simkube.store import Store
+
+_OF_OBJECT = ("status", "ephemeralcontainers", "resize")
+"""Subresources that are read and written as the object itself."""
 
 
 class APIServer:
@@ -44,6 +49,7 @@ class APIServer:
         self.authorizer = Authorizer(store)
         self.credentials = Credentials(store, clock)
         self.audit = Audit()
+        self.registry = Registry(store)
         self._writer = Writer(store, clock, self.settings, self.authorizer)
         self.trace = self._writer.trace
         self._deleter = Deleter(self._writer, clock)
@@ -71,7 +77,7 @@ class APIServer:
 
     def get(self, caller: Caller, resource: str, name: str, namespace: str = "", *, subresource: str = "") -> Obj:
         """The object now; see :class:`simkube.client.Server`."""
-        return self.do_get(Request(caller, "get", _resource(resource), namespace, name, subresource))
+        return self.do_get(Request(caller, "get", self._resource(resource), namespace, name, subresource))
 
     def list(
         self,
@@ -83,7 +89,7 @@ class APIServer:
         field_selector: str = "",
     ) -> list[Obj]:
         """All objects that match; see :class:`simkube.client.Server`."""
-        found = _resource(resource)
+        found = self._resource(resource)
         return list(self._select(found, namespace, label_selector, field_selector))
 
     def create(
@@ -98,7 +104,7 @@ class APIServer:
         options: Mapping[str, Any] | None = None,
     ) -> Obj:
         """Create an object, or POST to a subresource; see :class:`simkube.client.Server`."""
-        found = _resource(resource)
+        found = self._resource(resource)
         where = (namespace or obj.get("metadata", {}).get("namespace", "")) if found.namespaced else ""
         chosen = options_of("create", options)
         return self.do_create(Request(caller, "create", found, where, name, subresource, chosen), obj)
@@ -116,7 +122,9 @@ class APIServer:
         meta = obj["metadata"]
         where, name = meta.get("namespace", ""), meta["name"]
         chosen = options_of("update", options)
-        return self.do_update(Request(caller, "update", _resource(resource), where, name, subresource, chosen), obj)
+        return self.do_update(
+            Request(caller, "update", self._resource(resource), where, name, subresource, chosen), obj
+        )
 
     def patch(
         self,
@@ -132,7 +140,7 @@ class APIServer:
     ) -> Obj:
         """Patch an object; see :class:`simkube.client.Server`."""
         chosen = options_of("patch", options)
-        request = Request(caller, "patch", _resource(resource), namespace, name, subresource, chosen)
+        request = Request(caller, "patch", self._resource(resource), namespace, name, subresource, chosen)
         return self.do_patch(request, patch, type)
 
     def delete(
@@ -140,14 +148,14 @@ class APIServer:
     ) -> Obj:
         """Delete an object; see :class:`simkube.client.Server`."""
         chosen = options_of("delete", options)
-        return self.do_delete(Request(caller, "delete", _resource(resource), namespace, name, options=chosen))
+        return self.do_delete(Request(caller, "delete", self._resource(resource), namespace, name, options=chosen))
 
     def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
         """Watch a resource; see :class:`simkube.client.Server`."""
-        found = _resource(resource)
+        found = self._resource(resource)
         for obj in self.store.objects(found.storage):
             handler(Event("ADDED", conversion.shown(found, obj)))
-        if not found.stored_as:
+        if not found.stored_as and found.custom is None:
             return self.store.subscribe(found.storage, handler)
 
         def converted(event: Event) -> None:
@@ -171,6 +179,8 @@ class APIServer:
         check_version(query, self.store.revision)
         labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
         found = self._select(request.resource, request.namespace, labels, fields)
+        if request.resource.computed:
+            return Page(found, "")  # of no version: nobody keeps them
         return page(found, query, self.store.revision, selected=bool(labels or fields))
 
     def do_create(self, request: Request, body: Obj) -> Obj:
@@ -179,6 +189,9 @@ class APIServer:
         if request.subresource:
             return self._subresources.create(request, body)
         obj = decoding.decode(request, body, resource.gvk)
+        if resource.qualified == "bindings":  # a way to the pod's own binding
+            pods, name = self._resource("pods"), obj.get("metadata", {}).get("name", "")
+            return self._subresources.create(request.about(resource=pods, name=name, subresource="binding"), body)
         if resource.review:
             return reviews.answer(request, obj, self)
         return conversion.shown(resource, self._writer.create(request, conversion.stored(resource, obj)))
@@ -186,12 +199,12 @@ class APIServer:
     def do_update(self, request: Request, body: Obj) -> Obj:
         """Replace an object or a subresource of it; some kinds are created when they are missing."""
         resource = request.resource
-        if request.subresource and request.subresource not in ("status", "finalize"):
+        if request.subresource and request.subresource not in (*_OF_OBJECT, "finalize"):
             return self._subresources.update(request, body)
         new = conversion.stored(resource, decoding.decode(request, body, resource.gvk))
         _check_name(request, new)
         old = self.store.get(resource.storage, request.namespace, request.name)
-        if old is None and kind_of(resource.storage).created_by_put and not request.subresource:
+        if old is None and strategy_of(resource).created_by_put and not request.subresource:
             request.created = True
             return conversion.shown(resource, self._writer.create(request, new))
         return conversion.shown(resource, self._writer.replace(request, self.find(request), new))
@@ -199,8 +212,10 @@ class APIServer:
     def do_patch(self, request: Request, change: Any, type: PatchType) -> Obj:
         """Patch an object or a subresource of it; an apply creates what is missing."""
         resource = request.resource
-        if request.subresource and request.subresource != "status":
+        if request.subresource and request.subresource not in _OF_OBJECT:
             return self._subresources.patch(request, change, type)
+        if type == "strategic" and resource.custom is not None:
+            raise no_strategic_merge()
         if type == "apply":
             return conversion.shown(resource, self._apply(request, change))
         old = self.find(request)
@@ -251,6 +266,12 @@ class APIServer:
 
     # reading
 
+    def _resource(self, qualified: str) -> Resource:
+        found = self.registry.named(qualified)
+        if found is None:
+            raise not_simulated(f"the kind {qualified}")
+        return found
+
     def find(self, request: Request) -> Obj:
         """The stored object a request is about; 404 when there is none."""
         resource = request.resource
@@ -270,7 +291,7 @@ class APIServer:
         return computed(namespace, name)
 
     def _select(self, resource: Resource, namespace: str, labels: str, fields: str) -> Sequence[Obj]:
-        matches = selectors.matcher(resource.qualified, labels, fields)
+        matches = selectors.matcher(resource, labels, fields)
         found: Sequence[Obj]
         if resource.computed:
             found = self._compute(resource, namespace)
@@ -279,16 +300,9 @@ class APIServer:
         reading = self.readings.get(resource.storage)
         if reading is not None:
             found = [reading(obj) for obj in found]
-        if resource.stored_as:
+        if resource.stored_as or resource.custom is not None:
             found = [conversion.shown(resource, obj) for obj in found]
         return found if matches is None else [obj for obj in found if matches(obj)]
-
-
-def _resource(qualified: str) -> Resource:
-    found = RESOURCES.get(qualified)
-    if found is None:
-        raise not_simulated(f"the kind {qualified}")
-    return found
 
 
 def _check_name(request: Request, new: Obj) -> None:

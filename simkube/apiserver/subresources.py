@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from simkube.apiserver import decoding
 from simkube.apiserver.field import Errors
+from simkube.apiserver.pod_parts import PARTS
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.writing import Writer
 from simkube.client import Obj, PatchType
@@ -33,10 +34,10 @@ class Subresources:
         self._writer = writer
 
     def get(self, request: Request, obj: Obj) -> Obj:
-        """GET: the object itself for ``status``, a Scale for ``scale``."""
+        """GET: the object itself for ``status`` and parts of a pod, a Scale for ``scale``."""
         if request.subresource == "scale":
             return scale_of(obj)
-        if request.subresource == "status":
+        if request.subresource in ("status", *PARTS):
             return obj
         raise not_simulated(f"reading the subresource {request.subresource}")
 

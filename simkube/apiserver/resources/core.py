@@ -1,8 +1,20 @@
 """The kinds of the core group and their events."""
 
-from simkube.apiserver.resources.model import PROXY, REVIEW, SCALE, Resource, Subresource, status
+from simkube.apiserver.resources.model import CHANGE, PROXY, REVIEW, SCALE, Resource, Subresource, status
 
 CORE = (
+    Resource("", "v1", "bindings", "binding", "Binding", True, verbs=REVIEW, review=True),
+    Resource(
+        "",
+        "v1",
+        "componentstatuses",
+        "componentstatus",
+        "ComponentStatus",
+        False,
+        verbs=("get", "list"),
+        short_names=("cs",),
+        computed=True,
+    ),
     Resource("", "v1", "configmaps", "configmap", "ConfigMap", True, short_names=("cm",)),
     Resource("", "v1", "endpoints", "endpoints", "Endpoints", True, short_names=("ep",)),
     Resource("", "v1", "events", "event", "Event", True, short_names=("ev",)),
@@ -69,6 +81,7 @@ CORE = (
                 ),
             ),
             Subresource("binding", "Binding", REVIEW),
+            Subresource("ephemeralcontainers", "Pod", CHANGE),
             Subresource("eviction", "Eviction", REVIEW, "policy", "v1"),
             Subresource(
                 "exec",
@@ -88,6 +101,7 @@ CORE = (
                 ),
             ),
             Subresource("proxy", "PodProxyOptions", PROXY),
+            Subresource("resize", "Pod", CHANGE),
             status("Pod"),
         ),
     ),

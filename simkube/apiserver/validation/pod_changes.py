@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from simkube.apiserver.field import Errors
+from simkube.apiserver.internal_types import difference
 from simkube.client import Obj
 
 _ONLY = (
@@ -16,7 +15,7 @@ _CHECKED_APART = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
 
 
 def pod_update(new: Obj, old: Obj, errors: Errors) -> None:
-    """Images, tolerations and the deadline may change; metadata may; the rest may not."""
+    """Images, tolerations and the deadline may change; gates may go, and with them what they held open; no more."""
     now, before = new["spec"], old["spec"]
     for name in ("containers", "initContainers"):
         if len(now.get(name, ())) != len(before.get(name, ())):
@@ -25,16 +24,62 @@ def pod_update(new: Obj, old: Obj, errors: Errors) -> None:
     _deadline(now, before, errors)
     _tolerations(now, before, errors)
     _gates(now, before, errors)
-    if _rest(now) != _rest(before):
-        errors.forbidden("spec", f"{_ONLY}\n{_difference(before, now)}")
+    left = _as_before(now, before)
+    if before.get("schedulingGates"):
+        _directives(left, before, errors)
+    if left != before:
+        errors.forbidden("spec", f"{_ONLY}\n{difference(before, left, 'PodSpec')}")
 
 
-def _rest(spec: Obj) -> Obj:
-    rest = {key: value for key, value in spec.items() if key not in _CHECKED_APART}
+def _as_before(now: Obj, before: Obj) -> Obj:
+    """The new spec with what may change as it was."""
+    left = {key: value for key, value in now.items() if key not in _CHECKED_APART}
+    left |= {key: before[key] for key in _CHECKED_APART if key in before}
     for name in ("containers", "initContainers"):
-        if name in rest:
-            rest[name] = [{**container, "image": ""} for container in rest[name]]
-    return rest
+        if name in left:
+            pairs = zip(left[name], before[name], strict=True)
+            left[name] = [{**container, "image": old.get("image", "")} for container, old in pairs]
+    if before.get("terminationGracePeriodSeconds", 0) < 0 and now.get("terminationGracePeriodSeconds") == 1:
+        left["terminationGracePeriodSeconds"] = before["terminationGracePeriodSeconds"]
+    return left
+
+
+def _directives(left: Obj, before: Obj, errors: Errors) -> None:
+    """While gates hold a pod back, where it may go can be narrowed; ``left`` gets what was there before."""
+    had, has = before.get("nodeSelector", {}), left.get("nodeSelector", {})
+    if any(has.get(key) != value for key, value in had.items()):
+        detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+        errors.invalid("spec.nodeSelector", has or None, detail)
+    _put_back(left, before, "nodeSelector")
+    was, is_now = _terms(before), _terms(left)
+    path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    if was and len(was) != len(is_now):
+        errors.invalid(path, is_now, "no additions/deletions to non-empty NodeSelectorTerms list are allowed")
+    elif was:
+        for index, (one, other) in enumerate(zip(was, is_now, strict=True)):
+            for name in ("matchExpressions", "matchFields"):
+                kept = other.get(name, [])[: len(one.get(name, []))]
+                if kept != one.get(name, []):
+                    detail = "only additions are allowed (no mutations or deletions)"
+                    errors.invalid(f"{path}[{index}]", other, detail)
+                    break
+    affinity = {**left.get("affinity", {})}
+    _put_back(affinity, before.get("affinity", {}), "nodeAffinity")
+    left["affinity"] = affinity
+    if not affinity and "affinity" not in before:
+        del left["affinity"]
+
+
+def _terms(spec: Obj) -> list[Obj]:
+    required = spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    terms: list[Obj] = (required or {}).get("nodeSelectorTerms", [])
+    return terms
+
+
+def _put_back(left: Obj, before: Obj, name: str) -> None:
+    left.pop(name, None)
+    if name in before:
+        left[name] = before[name]
 
 
 def _deadline(now: Obj, before: Obj, errors: Errors) -> None:
@@ -62,26 +107,6 @@ def _gates(now: Obj, before: Obj, errors: Errors) -> None:
         if each["name"] not in had:
             detail = f"only deletion is allowed, but found new scheduling gate '{each['name']}'"
             errors.forbidden("spec.schedulingGates", detail)
-
-
-def _difference(before: Any, now: Any) -> str:
-    """Which field changed and how: a real API server prints a difference of its internal structs here."""
-    lines: list[str] = []
-    _compare(_rest(before), _rest(now), "spec", lines)
-    return "\n".join(lines[:20])
-
-
-def _compare(before: Any, now: Any, path: str, lines: list[str]) -> None:
-    if before == now:
-        return
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted(before.keys() | now.keys()):
-            _compare(before.get(key), now.get(key), f"{path}.{key}", lines)
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        for index, (one, other) in enumerate(zip(before, now, strict=True)):
-            _compare(one, other, f"{path}[{index}]", lines)
-    else:
-        lines += [f"- {path}: {before}", f"+ {path}: {now}"]
 
 
 def status_update(new: Obj, old: Obj, errors: Errors) -> None:

@@ -15,9 +15,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from labs.clusters.provider import ClusterError, ClusterGone
+from labs.clusters.provider import ClusterError, ClusterGone, Controllable, Controls
 from labs.clusters.registry import Providers
-from labs.errors import KindlingError, NotFound, NotNow
+from labs.errors import KindlingError, NotFound, NotNow, NotPossible
 from labs.library import Library
 from labs.parameters import seed_of
 from labs.records.database import Database
@@ -164,6 +164,17 @@ class SessionService:
         except ClusterError as error:
             raise NotNow(str(error), error.fix) from error
         return in_namespace(config, self.labs.get(row.lab).namespace)
+
+    def controls(self, session: str, learner: str) -> Controls:
+        """The clock, components and trace of a simulated lab. ``NotNow`` unless ready; ``NotPossible`` elsewhere."""
+        with self.records.read() as tx:
+            row = own(tx, session, learner)
+        must_be_ready(row)
+        provider = self.providers.get(row.provider)
+        if not isinstance(provider, Controllable):
+            why = f"{row.lab} runs on {row.provider}, a real cluster: only a simulated one can do that"
+            raise NotPossible(why, f"kindling stop {row.lab} && kindling start {row.lab} --on simulated")
+        return provider.controls(row.handle)
 
     def reset(self, session: str, learner: str) -> SessionView:
         """Ask for the lab's starting state. ``NotNow`` unless ready or failed."""

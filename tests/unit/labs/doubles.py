@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from grader.protocol import CheckResult, Event, GradeRequest, Outcome, Verdict
 from labs.clusters.provider import (
+    CannotChange,
     Capabilities,
     ClusterError,
     ClusterGone,
@@ -124,6 +126,40 @@ class SlowProvider(MemoryProvider):
         if step == self.steps[0]:
             self.reached.set()
             assert self.go.wait(20)
+
+
+class ControlledProvider(MemoryProvider):
+    """Clusters with a clock, components and a trace, of which it notes what is asked."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.asked: list[tuple[Any, ...]] = []
+
+    def controls(self, handle: Handle) -> ControlledProvider:
+        return self
+
+    def clock(self, change: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        self.asked.append(("clock", change))
+        changes = [{"text": "deployment-controller changed ReplicaSet default/a"}]
+        waiting = [{"component": "kube-scheduler", "key": "default/a", "because": "x created Pod a"}]
+        stand = {"time": "12:00", "speed": 1.0, "paused": True, "stepping": False, "checked": False, "timer": 1.0}
+        return {**stand, "waiting": 1, "next": waiting, "reconciled": None, "changes": changes}
+
+    def components(self, change: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        self.asked.append(("components", change))
+        if change == {"stop": "mars"}:
+            raise CannotChange("there is no component 'mars'")
+        return {"components": {"etcd": True, "kube-scheduler": not change}, "nodes": {"worker": ["cut off"]}}
+
+    def trace(self, since: int = 0, *, wait: int = 0, of: int | None = None) -> dict[str, Any]:
+        self.asked.append(("trace", since, wait, of))
+        first = {"id": 1, "cause": 0, "text": "learner (kubectl) created Deployment a"}
+        second = {"id": 2, "cause": 1, "text": "deployment-controller created ReplicaSet a-1", "journey": []}
+        time = {"time": "2026-01-01T12:00:00.000Z", "journey": ["etcd stores it as revision 7"]}
+        return {"entries": [{**time, **first}, {**time, **second}], "next": 2, "last": 2, "oldest": 1}
+
+    def graded(self, seconds: float) -> None:
+        self.asked.append(("graded", seconds))
 
 
 class BrokenHalfwayProvider(MemoryProvider):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from simkube import sharing
+from simkube import pace, sharing, trace
 from simkube.apiserver import body, http, watch, watching
 from simkube.apiserver.streams import limits as streams
+from simkube.host import controls
 from simkube.host.tenants import MOST_CLUSTERS
 from simkube.runtime.container import MAX_PROCESSES
 from simkube.store import WINDOW, Limits
@@ -34,6 +35,10 @@ LIMITS = {
     "loop time at once, before it counts as a flood": f"{sharing.BURST:g} s",
     "part of the loop that floods share while others are active": f"{100 * sharing.DEBTORS:g} %",
     "longest delay of one piece of a flood's work": f"{sharing.MOST_DELAY:g} s",
+    "speed of its clock": f"{pace.SLOWEST:g} to {pace.FASTEST:g}",
+    "cluster time of one step of its clock": f"{pace.LONGEST_STEP / 86400:g} d",
+    "changes its trace keeps": f"{trace.MOST}",
+    "requests that wait for news of its trace": f"{controls.MOST_WAITING}",
 }
 
 

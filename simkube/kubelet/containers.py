@@ -14,8 +14,14 @@ from simkube.kubelet.backoff import Backoff
 from simkube.kubelet.probes import Prober
 from simkube.runtime.cri import Container, Volume
 
-Role = Literal["init", "sidecar", "app"]
+Role = Literal["init", "sidecar", "app", "ephemeral"]
 
+_FIELDS: dict[Role, str] = {
+    "init": "initContainers",
+    "sidecar": "initContainers",
+    "app": "containers",
+    "ephemeral": "ephemeralContainers",
+}
 SIGKILL = 9
 NEVER = "1970-01-01T00:00:00Z"
 """When a container started that never did, as containerd has it."""
@@ -56,6 +62,8 @@ class Run:
     retry_at: float = 0.0
     image_id: str = ""
     message_volume: Volume | None = None
+    held_resources: Obj = field(default_factory=dict)
+    """The requests and limits that are in force, as in its spec; these of the spec may be wanted and not granted."""
     probers: list[Prober] = field(default_factory=list)
 
     @property
@@ -66,7 +74,7 @@ class Run:
     @property
     def field_path(self) -> str:
         """Where it is in the pod, as events name it: ``spec.containers{web}``."""
-        return f"spec.{'containers' if self.role == 'app' else 'initContainers'}{{{self.name}}}"
+        return f"spec.{_FIELDS[self.role]}{{{self.name}}}"
 
     @property
     def running(self) -> bool:
@@ -139,4 +147,6 @@ def runs_of(spec: Obj) -> dict[str, Run]:
         found[container["name"]] = Run(container, role)
     for container in spec["containers"]:
         found[container["name"]] = Run(container, "app")
+    for container in spec.get("ephemeralContainers") or []:
+        found[container["name"]] = Run(container, "ephemeral")
     return found

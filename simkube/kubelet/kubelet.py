@@ -14,6 +14,7 @@ from dataclasses import replace
 from simkube.client import Client, Component, Event, Informers, Obj, Server, WorkLoop
 from simkube.events import Recorder
 from simkube.kubelet.actions import Network
+from simkube.kubelet.disks import DiskKeeper
 from simkube.kubelet.env import service_variables
 from simkube.kubelet.lease import keep_lease
 from simkube.kubelet.node import NodeSettings, register
@@ -54,6 +55,10 @@ class Kubelet(Component):
         self.workers: dict[str, PodWorker] = {}
         self.power = Power(side_store, node_name, runtime)
         self._saver = Saver(side_store, node_name, self._save_later)
+        where = f"disk/{node_name}"
+        self._disk = DiskKeeper(
+            runtime.disk, side_store.get(where), lambda state: side_store.put(where, state), loop.clock.call_later
+        )
         self._network = network
         self._silent_since = loop.clock.now() if self.power.on else self.power.since
         self.cut = False
@@ -76,6 +81,7 @@ class Kubelet(Component):
             allocatable=self.settings.capacity,
             service_variables=self._service_variables,
             token=self._token,
+            pods=lambda: (worker.pod for worker in self.workers.values()),
         )
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -216,6 +222,7 @@ class Kubelet(Component):
             if what == "save":
                 if uid in self.workers:
                     self._saver.save(self.workers[uid].pod)
+                    self._disk.save()
             elif uid in self.workers:
                 self._refreshing.discard(uid)
                 self.workers[uid].refresh_volumes()
@@ -237,6 +244,9 @@ class Kubelet(Component):
         self.dequeue(uid)
         self.dequeue(("save", uid))
         self._saver.forget(uid)
+        for other, worker in self.workers.items():
+            if worker.pod.resize is not None:
+                self.enqueue(other)
 
     # -- volumes and tokens ------------------------------------------------------------------------------------------
 
@@ -290,6 +300,23 @@ class Kubelet(Component):
         """Save every pod now; for an orderly end of the host process, and before a snapshot."""
         for worker in self.workers.values():
             self._saver.save(worker.pod)
+        self._disk.save()
+
+    # -- the node's disk, for whoever provisions volumes -------------------------------------------------------------
+
+    def make_directory(self, path: str) -> bool:
+        """A directory that everyone may write to; whether the node is there to make it."""
+        if self.powered and not self.paused:
+            self.runtime.disk.make(path, 0o777)
+            self._disk.save()
+        return self.powered and not self.paused
+
+    def erase_directory(self, path: str) -> bool:
+        """Remove a directory with all it holds; whether the node is there to do it."""
+        if self.powered and not self.paused:
+            self.runtime.disk.remove(path)
+            self._disk.save()
+        return self.powered and not self.paused
 
     # -- for streams -------------------------------------------------------------------------------------------------
 

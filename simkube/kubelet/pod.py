@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,8 @@ from simkube.clock import Clock
 from simkube.events import EventType, Recorder
 from simkube.kubelet.actions import Network, Target
 from simkube.kubelet.containers import Run, runs_of
-from simkube.kubelet.volumes import Files
+from simkube.kubelet.dns import aliases, lookups
+from simkube.kubelet.volumes import Files, Part
 from simkube.runtime.cri import Runtime, Sandbox, SandboxConfig, Volume
 
 
@@ -29,6 +30,7 @@ class NodeServices:
     allocatable: Mapping[str, str]
     service_variables: Callable[[str], dict[str, str]]
     token: Callable[[Obj, str, int], str]
+    pods: Callable[[], Iterable[Pod]] = lambda: ()
     cluster_domain: str = "cluster.local"
 
     def lookup(self, namespace: str) -> Callable[[str, str], Obj | None]:
@@ -45,7 +47,7 @@ class Pod:
     runs: dict[str, Run] = field(default_factory=dict)
     sandbox: Sandbox | None = None
     address: str = ""
-    volumes: dict[str, Volume] = field(default_factory=dict)
+    volumes: dict[str, Volume | Part] = field(default_factory=dict)
     files: dict[str, Files] = field(default_factory=dict)
     mounted: bool = False
     initialized: bool = False
@@ -55,6 +57,8 @@ class Pod:
     """Its sandbox is gone and was not made again yet."""
     failure: tuple[str, str] | None = None
     """``(reason, message)`` of the pod's status when the kubelet itself failed it."""
+    resize: tuple[str, str] | None = None
+    """``(reason, message)`` while the node does not grant the resources that its spec wants."""
     publish: Callable[[], None] = lambda: None
     """Write its status now if it differs."""
     changed: Callable[[], None] = lambda: None
@@ -104,6 +108,8 @@ class Pod:
         """Whether a container that has ended is to be started again."""
         if run.ended is None:
             return True
+        if run.role == "ephemeral":
+            return False
         for rule in run.spec.get("restartPolicyRules") or []:
             codes = rule.get("exitCodes") or {}
             listed = run.exit_code in (codes.get("values") or [])
@@ -139,12 +145,6 @@ class Pod:
 
     def sandbox_config(self) -> SandboxConfig:
         """What its sandbox is made from."""
-        domain = self.node.cluster_domain
-        searches = [f"{self.namespace}.svc.{domain}", f"svc.{domain}", domain]
-        config = self.spec.get("dnsConfig") or {}
-        policy = self.spec.get("dnsPolicy") or "ClusterFirst"
-        if policy in ("None", "Default") or (policy == "ClusterFirst" and self.spec.get("hostNetwork")):
-            searches = []
         hostname = str(self.spec.get("hostname") or self.name)[:63].rstrip("-.")
         return SandboxConfig(
             uid=self.uid,
@@ -153,5 +153,7 @@ class Pod:
             hostname=self.node.name if self.spec.get("hostNetwork") else hostname,
             node=self.node.name,
             host_network=bool(self.spec.get("hostNetwork")),
-            dns_searches=(*searches, *(config.get("searches") or [])),
+            share_processes=bool(self.spec.get("shareProcessNamespace")),
+            hosts=aliases(self.spec),
+            **lookups(self.spec, self.namespace, self.node.cluster_domain),
         )

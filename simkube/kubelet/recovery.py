@@ -28,7 +28,8 @@ def saved(pod: Pod) -> dict[str, Any] | None:
 
 def _statuses(obj: Obj) -> dict[str, dict[str, Any]]:
     status = obj.get("status") or {}
-    found = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    fields = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    found = [one for field in fields for one in status.get(field) or []]
     return {one["name"]: one for one in found}
 
 
@@ -93,7 +94,7 @@ def _adopt(pod: Pod, run: Run) -> None:
         if mount.path in by_path and not mount.sub_path:
             pod.volumes.setdefault(str(mount.volume), by_path[mount.path])
     for mount in container.config.mounts:
-        if mount.sub_path == "termination-log":
+        if mount.sub_path == "termination-log" and not getattr(mount.volume, "lasting", False):
             run.message_volume = mount.volume
     container.exited.when_done(lambda _: pod.changed())
 

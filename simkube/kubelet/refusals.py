@@ -26,10 +26,7 @@ _POD_FIELDS = {
     "hostPID": "the host PID namespace",
     "hostIPC": "the host IPC namespace",
     "runtimeClassName": "a runtime class",
-    "ephemeralContainers": "an ephemeral container",
     "resourceClaims": "a resource claim",
-    "shareProcessNamespace": "a process namespace shared by containers",
-    "hostAliases": "an entry of one's own in /etc/hosts",
 }
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
@@ -49,7 +46,11 @@ def pod_refusals(spec: Obj) -> list[str]:
     found = [what for field, what in _POD_FIELDS.items() if spec.get(field)]
     if (spec.get("os") or {}).get("name", "linux") != "linux":
         found.append("a pod for Windows")
-    for container in [*(spec.get("initContainers") or []), *spec.get("containers", [])]:
+    for container in [
+        *(spec.get("initContainers") or []),
+        *spec.get("containers", []),
+        *(spec.get("ephemeralContainers") or []),
+    ]:
         if any((container.get(probe) or {}).get("grpc") for probe in _PROBES):
             found.append("a gRPC probe")
         if container.get("volumeDevices"):

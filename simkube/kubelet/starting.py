@@ -125,6 +125,7 @@ async def start(pod: Pod, run: Run) -> None:
         return
     _begin(pod, run)
     run.container, run.image_id = container, image.id
+    run.held_resources = run.spec.get("resources") or {}
     pod.event("Normal", "Created", "Container created", run)
     container.exited.when_done(lambda _: pod.changed())
     try:
@@ -187,6 +188,7 @@ def _config(pod: Pod, run: Run) -> ContainerConfig:
         run_as_group=_security(pod, run, "runAsGroup"),
         groups=_groups(pod),
         read_only_root=bool(_security(pod, run, "readOnlyRootFilesystem")),
+        pid_of=str(run.spec.get("targetContainerName") or ""),
         cores=cores_of(run.spec),
         memory=memory_of(run.spec),
         oom_score_adj=oom_score_adj(pod.obj, run.spec, pod.node.allocatable),

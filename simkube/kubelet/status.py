@@ -11,6 +11,7 @@ from typing import Any
 from simkube.client import Obj
 from simkube.kubelet.containers import Run, stamp
 from simkube.kubelet.pod import Pod
+from simkube.kubelet.resizing import held_resources
 
 
 def _state(run: Run) -> dict[str, Any]:
@@ -45,6 +46,11 @@ def container_status(run: Run) -> dict[str, Any]:
     if run.container is not None:
         status["containerID"] = f"containerd://{run.container.id}"
     status["started"] = running and run.started
+    if run.role == "ephemeral":
+        del status["started"]
+        status["ready"] = False
+    elif running:
+        status.update(held_resources(run.held_resources))
     if run.spec.get("volumeMounts"):
         status["volumeMounts"] = [_mount(mount) for mount in run.spec["volumeMounts"]]
     return status
@@ -104,6 +110,17 @@ def _conditions(pod: Pod, reached: str) -> list[dict[str, Any]]:
     return [_condition("PodReadyToStartContainers", made), initialized, *ready]
 
 
+_RESIZING = ("PodResizePending", "PodResizeInProgress")
+
+
+def _resizing(pod: Pod) -> list[dict[str, Any]]:
+    if pod.resize is None:
+        return []
+    reason, message = pod.resize
+    kind = "PodResizeInProgress" if reason == "Error" else "PodResizePending"
+    return [_condition(kind, "True", reason, message)]
+
+
 def _initialized(pod: Pod, run: Run) -> bool:
     if run.role == "sidecar":
         return pod.initialized or (run.running and run.started)
@@ -143,10 +160,11 @@ def pod_status(pod: Pod, now: str) -> dict[str, Any]:
     before: dict[str, Any] = pod.obj.get("status") or {}
     reached = phase(pod)
     old = {one["type"]: one for one in before.get("conditions") or []}
+    kept_back = {kind: old.pop(kind, None) for kind in _RESIZING}
     generation = pod.obj["metadata"].get("generation")
     conditions = []
-    for condition in _conditions(pod, reached):
-        was = old.pop(condition["type"], None)
+    for condition in (*_conditions(pod, reached), *_resizing(pod)):
+        was = kept_back.get(condition["type"]) or old.pop(condition["type"], None)
         same = was is not None and was["status"] == condition["status"]
         condition["lastProbeTime"] = None
         condition["lastTransitionTime"] = was["lastTransitionTime"] if was and same else now
@@ -173,4 +191,7 @@ def pod_status(pod: Pod, now: str) -> dict[str, Any]:
     if inits:
         status["initContainerStatuses"] = inits
     status["containerStatuses"] = [container_status(run) for run in pod.role("app")]
+    ephemeral = [container_status(run) for run in pod.role("ephemeral")]
+    if ephemeral:
+        status["ephemeralContainerStatuses"] = ephemeral
     return status

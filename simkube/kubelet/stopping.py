@@ -60,7 +60,9 @@ async def kill_all(pod: Pod, grace: float) -> None:
     clock = pod.node.clock
     began = clock.now()
     first = [
-        spawn(kill(pod, run, f"Stopping container {run.name}", grace)) for run in pod.role("app", "init") if run.running
+        spawn(kill(pod, run, f"Stopping container {run.name}", grace))
+        for run in pod.role("app", "init", "ephemeral")
+        if run.running
     ]
     try:
         for task in first:

@@ -20,6 +20,7 @@ from simkube.kubelet.health import Health
 from simkube.kubelet.mounting import PodVolumes
 from simkube.kubelet.pod import NodeServices, Pod
 from simkube.kubelet.refusals import pod_refusals
+from simkube.kubelet.resizing import adopt_resources
 from simkube.kubelet.starting import start
 from simkube.kubelet.status import phase, pod_status
 from simkube.kubelet.stopping import kill, kill_all
@@ -124,8 +125,21 @@ class PodWorker:
             elif not run.done:
                 run.retry_at = 0.0
 
+    def _adopt_ephemeral(self) -> None:
+        """Take over containers that were added to the pod while it runs."""
+        for container in self.pod.spec.get("ephemeralContainers") or []:
+            if container["name"] not in self.pod.runs:
+                self.pod.runs[container["name"]] = Run(container, "ephemeral")
+
+    async def _start_ephemeral(self) -> None:
+        for run in self.pod.role("ephemeral"):
+            if run.container is None:
+                await self._ensure(run)
+
     def _observe(self) -> None:
         self._adopt_images()
+        self._adopt_ephemeral()
+        adopt_resources(self.pod)
         for run in self.pod.runs.values():
             if run.container is not None and run.container.state == "exited" and run.ended is None:
                 run.observe_exit()
@@ -156,6 +170,7 @@ class PodWorker:
             return
         if pod.sandbox is None and not self._make_sandbox():
             return
+        await self._start_ephemeral()
         if not await self._initialize():
             return
         if not pod.initialized:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from simkube.clock import Future, Timer
 from simkube.runtime import signals
 from simkube.runtime.cpu import CPU
-from simkube.runtime.cri import ContainerConfig, Image, StartError
+from simkube.runtime.cri import ContainerConfig, Image, ImageError, StartError
 from simkube.runtime.executables import load, which
 from simkube.runtime.files import FileSystem
 from simkube.runtime.log import ContainerLog
@@ -40,6 +40,21 @@ CONTAINER_STEPS = (1_500.0, 12_000.0)
 """Steps a second and at most at once for one container."""
 
 _SHIM = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+
+
+class PidSpace:
+    """Process numbers and what has them: of one container, or of several."""
+
+    __slots__ = ("last", "processes")
+
+    def __init__(self) -> None:
+        self.processes: dict[int, Process] = {}
+        self.last = 0
+
+    def number(self) -> int:
+        """The next number."""
+        self.last += 1
+        return self.last
 
 
 class SimContainer:
@@ -70,9 +85,12 @@ class SimContainer:
         self.memory_limit = config.memory
         self.uid = config_user(config, spec)
         self.env = {**spec.env, "HOSTNAME": sandbox.config.hostname, **config.env}
-        self.processes: dict[int, Process] = {}
+        self.space = self._space()
+        self.processes = self.space.processes
+        self.own: dict[int, Process] = {}
+        """Its own processes; :attr:`processes` has those of others too, where their number space is shared."""
+        self.first: Process | None = None
         self.stdin: PipeInput | Keyboard | None = None
-        self._last_pid = 0
         self._grace: Timer | None = None
         self.quota = Quota(ROOT_BYTES, sandbox.network.storage)
         self.root = spec.root
@@ -123,8 +141,10 @@ class SimContainer:
             program, arguments = load(self.files, which(self.files, argv[0], self.env, cwd), argv, self.env)
         except FileError as error:
             raise start_error(argv[0], error, _SHIM) from None
+        self.sandbox.share(self)
         process = self.add_process(None, arguments, {**self.env, **self._home()}, cwd, self._standard_streams())
         self.state = "running"
+        self.first = process
         process.exited.when_done(lambda future: self._ended(future.result()))
         process.run(program)
         self.hold(self.spec.memory)
@@ -145,7 +165,8 @@ class SimContainer:
         return {0: NullStream(), 1: out, 2: err}
 
     def _ended(self, code: int) -> None:
-        for process in list(self.processes.values()):
+        mine = self.processes if self.first is not None and self.first.pid == 1 else self.own
+        for process in list(mine.values()):
             process.end(128 + signals.KILL)
         if self._grace is not None:
             self._grace.cancel()
@@ -161,10 +182,10 @@ class SimContainer:
     def signal(self, number: int) -> None:
         """From outside: SIGKILL always ends it, SIGSTOP freezes all of it, others reach its first process."""
         if number in (signals.STOP, signals.CONT):
-            for process in list(self.processes.values()):
+            for process in list(self.own.values()):
                 process.signal(number, outside=True)
-        elif 1 in self.processes:
-            self.processes[1].signal(number, outside=True)
+        elif self.first is not None:
+            self.first.signal(number, outside=True)
 
     def stop(self, grace: float) -> Future[int]:
         """The image's stop signal (SIGTERM), then SIGKILL after ``grace`` seconds; :attr:`exited`."""
@@ -185,23 +206,36 @@ class SimContainer:
         """Stop or resume every process: a paused node."""
         self.signal(signals.STOP if frozen else signals.CONT)
 
+    def _space(self) -> PidSpace:
+        """Where its processes are numbered: in one of its own, with the container it looks at, or with all of its pod.
+
+        ImageError stands for what the kubelet reports when that container does not run.
+        """
+        target = self.config.pid_of
+        if target:
+            for other in reversed(self.sandbox.containers):
+                if other.config.name == target and other.state == "running":
+                    return other.space
+            raise ImageError("CreateContainerError", f"unable to find target container {target}")
+        return self.sandbox.space if self.sandbox.space is not None else PidSpace()
+
     # -- processes -------------------------------------------------------------------------------------------------
 
     def add_process(
         self, parent: Process | None, argv: list[str], env: dict[str, str], cwd: str, fds: dict[int, Stream]
     ) -> Process:
         """A process in the table, not yet running; FileError EAGAIN when there are too many."""
-        if len(self.processes) >= MAX_PROCESSES:
+        if len(self.own) >= MAX_PROCESSES:
             raise FileError(errno.EAGAIN)
-        self._last_pid += 1
-        process = Process(self, self._last_pid, parent, argv, env, cwd, fds)
-        self.processes[process.pid] = process
+        process = Process(self, self.space.number(), parent, argv, env, cwd, fds)
+        self.own[process.pid] = self.processes[process.pid] = process
         self.hold(PROCESS_BYTES)
         return process
 
     def forget(self, process: Process) -> None:
         """Take an ended process out of the table; its children become the first process's."""
-        if self.processes.pop(process.pid, None) is not None:
+        self.processes.pop(process.pid, None)
+        if self.own.pop(process.pid, None) is not None:
             self.hold(-PROCESS_BYTES - process.memory)
         first = self.processes.get(1)
         for other in self.processes.values():
@@ -288,6 +322,7 @@ class SimContainer:
                 "run_as_group": config.run_as_group,
                 "groups": list(config.groups),
                 "read_only_root": config.read_only_root,
+                "pid_of": config.pid_of,
                 "cores": config.cores,
                 "memory": config.memory,
                 "oom_score_adj": config.oom_score_adj,

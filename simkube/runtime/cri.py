@@ -67,6 +67,28 @@ class Volume(Protocol):
     def paths(self) -> list[str]: ...
 
 
+class NodeDisk(Volume, Protocol):
+    """The node's own file system, of which pods mount parts; it outlives them."""
+
+    def make(self, path: str, mode: int = 0o755) -> None:
+        """A directory and those above it; one that is there stays as it is. FileError."""
+
+    def touch(self, path: str) -> None:
+        """An empty file where there is nothing; FileError when there is no directory for it."""
+
+    def kind(self, path: str) -> str:
+        """``directory``, ``file``, ``other``, or "" for nothing."""
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Have ``changed`` called after each write from now on."""
+
+    def dump(self) -> dict[str, Any]:
+        """The content as JSON."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`dump` gave."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     """A volume at an absolute path of a container."""
@@ -82,8 +104,9 @@ class ContainerConfig:
     """What a container is made from; ``command``/``args`` None means the image's own entrypoint/cmd.
 
     ``run_as_user`` is a uid, None means the image's own user; ``run_as_group`` a gid, None means the user's own group;
-    ``groups`` are further gids (``fsGroup``, ``supplementalGroups``). ``cores`` and ``memory`` (bytes) are limits, None
-    means what the node has; the node's own memory used up, the kernel kills where ``oom_score_adj`` is highest.
+    ``groups`` are further gids (``fsGroup``, ``supplementalGroups``). ``pid_of`` names a running container of the pod
+    whose processes it shares. ``cores`` and ``memory`` (bytes) are limits, None means what the node has; the node's own
+    memory used up, the kernel kills where ``oom_score_adj`` is highest.
     """
 
     name: str
@@ -99,6 +122,7 @@ class ContainerConfig:
     run_as_group: int | None = None
     groups: Sequence[int] = ()
     read_only_root: bool = False
+    pid_of: str = ""
     cores: float | None = None
     memory: int | None = None
     oom_score_adj: int = 1000
@@ -117,6 +141,7 @@ class SandboxConfig:
     hostname: str
     node: str
     host_network: bool = False
+    share_processes: bool = False
     dns_searches: Sequence[str] = ()
     dns_servers: Sequence[str] = (CLUSTER_DNS,)
     dns_options: Sequence[str] = ("ndots:5",)
@@ -209,6 +234,10 @@ class Container(Protocol):
     def stop(self, grace: float) -> Future[int]:
         """SIGTERM, then SIGKILL after ``grace`` seconds; :attr:`exited`."""
 
+    @property
+    def working_set(self) -> int:
+        """Bytes of memory it uses."""
+
     def sample(self) -> Sample | None:
         """What it used when the metrics server last looked; None when it does not run or had not for long enough."""
 
@@ -277,6 +306,9 @@ class Sandbox(Protocol):
 
 class Runtime(Protocol):
     """The container runtime of one node."""
+
+    @property
+    def disk(self) -> NodeDisk: ...
 
     def pull(self, image: str) -> Image:
         """Fetch an image from the simulated registry, at once: the caller waits ``pull_seconds``.

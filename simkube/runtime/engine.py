@@ -12,6 +12,7 @@ from simkube.clock import Clock
 from simkube.proxy.network import Network, NodeNet
 from simkube.runtime import reference, registry
 from simkube.runtime.cri import Image, ImageError, SandboxConfig
+from simkube.runtime.disk import Disk
 from simkube.runtime.sandbox import PodSandbox
 from simkube.runtime.usage import SYSTEM_BYTES, SYSTEM_CORES, Machine, Processors, Sample
 from simkube.runtime.volume import MemoryVolume
@@ -35,6 +36,7 @@ class Engine:
         """Told of the process that was killed because the node's own memory was used up."""
         self._images: dict[str, registry.ImageSpec] = {}
         self._sandboxes: list[PodSandbox] = []
+        self.disk = Disk(clock.now, parent=network.storage)
 
     # -- images ----------------------------------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ class Engine:
         if state is not None:
             for kept in state["containers"]:
                 self.preload(kept["config"]["image"])
-        sandbox = PodSandbox(config, self.network, self.node, self._present, self.machine, ip)
+        sandbox = PodSandbox(config, self.network, self.node, self._present, self.machine, ip, self.disk)
         self._sandboxes.append(sandbox)
         if state is not None:
             sandbox.restore(state)
@@ -121,7 +123,7 @@ class Engine:
         running.sort(key=lambda one: one.memory * 1000 // memory.capacity + one.config.oom_score_adj)
         while memory.available < 0 and running:
             worst = running.pop()
-            first = worst.processes.get(1)
+            first = worst.first
             worst.out_of_memory()
             self.on_oom(first.argv[0].rpartition("/")[2] if first is not None else worst.config.name, 1)
 

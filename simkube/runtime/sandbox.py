@@ -12,11 +12,14 @@ from simkube.clock import Clock, Future
 from simkube.proxy.network import Connection, Network, NodeNet
 from simkube.proxy.ports import PortTable
 from simkube.runtime import signals
-from simkube.runtime.container import SimContainer
+from simkube.runtime.container import PidSpace, SimContainer
 from simkube.runtime.cri import ContainerConfig, HTTPRequest, HTTPResponse, Mount, NetworkError, SandboxConfig
+from simkube.runtime.process import Process
 from simkube.runtime.registry import ImageSpec
 from simkube.runtime.usage import Machine
 from simkube.runtime.volume import MemoryVolume
+
+PAUSE_USER = 65535
 
 
 class PodSandbox:
@@ -34,15 +37,18 @@ class PodSandbox:
         image: Callable[[str], ImageSpec],
         machine: Machine,
         ip: str = "",
+        disk: MemoryVolume | None = None,
     ) -> None:
         self.config = config
         self.network = network
         self.node = node
         self.clock: Clock = network.clock
         self.machine = machine
+        self.space = PidSpace() if config.share_processes else None
         self.containers: list[SimContainer] = []
         self.removed = False
         self._image = image
+        self._disk = disk
         self._touched = 0
         self.ports = node.ports if config.host_network else PortTable()
         self.ip = node.address if config.host_network else network.attach(self, node, ip)
@@ -55,7 +61,8 @@ class PodSandbox:
     def version(self) -> int:
         """Grows with every change of state, log, own files or volumes."""
         files = sum(container.quota.version for container in self.containers)
-        return self._touched + files + sum(volume.quota.version for volume in self.volumes())
+        own = sum(volume.quota.version for volume in self.volumes() if not volume.lasting)
+        return self._touched + files + own
 
     def volumes(self) -> list[MemoryVolume]:
         """Every volume that its containers mount, each once."""
@@ -65,6 +72,12 @@ class PodSandbox:
                 if isinstance(mount.volume, MemoryVolume):
                     found[id(mount.volume)] = mount.volume
         return list(found.values())
+
+    def share(self, container: SimContainer) -> None:
+        """The pause container's process comes first where all share their numbers."""
+        if self.space is not None and container.space is self.space and 1 not in self.space.processes:
+            self.space.processes[self.space.number()] = pause = Process(container, 1, None, ["/pause"], {}, "/", {})
+            pause.uid = PAUSE_USER
 
     def create(self, config: ContainerConfig) -> SimContainer:
         """A new container, not yet started; ImageError when this node does not have its image."""
@@ -111,7 +124,8 @@ class PodSandbox:
             container.signal(signals.KILL)
             container.quota.close()
         for volume in self.volumes():
-            volume.quota.close()
+            if not volume.lasting:
+                volume.quota.close()
         self.network.detach(self)
 
     def dump(self) -> Mapping[str, Any]:
@@ -119,26 +133,26 @@ class PodSandbox:
         volumes = self.volumes()
         numbers = {id(volume): number for number, volume in enumerate(volumes)}
         return {
-            "volumes": [volume.dump() for volume in volumes],
+            "volumes": [None if volume.lasting else volume.dump() for volume in volumes],
             "containers": [container.dump(numbers) for container in self.containers],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`dump` gave; containers that ran run again, from the beginning of their programs."""
-        volumes = [
-            MemoryVolume(
-                self.clock.now,
-                parent=self.network.storage,
-                in_memory=bool(kept.get("in_memory")),
-                limit=kept.get("limit"),
-            )
-            for kept in state["volumes"]
-        ]
-        for volume, kept in zip(volumes, state["volumes"], strict=True):
-            volume.restore(kept)
+        volumes = [self._restored(kept) for kept in state["volumes"]]
         for kept in state["containers"]:
             mounts = [Mount(volumes[number], path, ro, sub) for number, path, ro, sub in kept["mounts"]]
             config = ContainerConfig(**kept["config"], mounts=mounts)
             container = SimContainer(self, config, self._image(config.image), kept["id"])
             self.containers.append(container)
             container.restore(kept)
+
+    def _restored(self, kept: Mapping[str, Any] | None) -> MemoryVolume:
+        """A volume of the pod as it was dumped, or the node's disk, which is kept elsewhere."""
+        if kept is None and self._disk is not None:
+            return self._disk
+        kept = kept or {"label": "", "tree": {}}
+        in_memory, limit = bool(kept.get("in_memory")), kept.get("limit")
+        volume = MemoryVolume(self.clock.now, parent=self.network.storage, in_memory=in_memory, limit=limit)
+        volume.restore(kept)
+        return volume

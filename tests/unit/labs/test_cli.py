@@ -90,7 +90,7 @@ class TestSimulated:
     @pytest.fixture
     def steered(self, kindling: Command) -> ControlledProvider:
         made = ControlledProvider(kindling.provider.folder)
-        registry.MAKERS["simulated"] = lambda _: made  # type: ignore[assignment]  # undone with the fixture's own patch
+        registry.MAKERS["simulated"] = lambda _: made  # type: ignore[index]  # a dict, put there by the fixture above
         kindling("start", "first")
         return made
 

@@ -105,7 +105,10 @@ class _ProcessDirectory(Directory):
             "environ": _text("".join(f"{key}={value}\0" for key, value in process.env.items())),
             "status": _text(f"Name:\t{name}\nState:\t{state}\nPid:\t{pid}\nPPid:\t{parent}\nUid:\t{process.uid}\n"),
             "cwd": Symlink(process.cwd),
+            "root": Symlink("/"),
         }
+        if process.container is not self._container:  # another container's files, as whoever debugs it sees them
+            directory.entries["root"] = process.container.files.mounts["/"].root
         return directory
 
 

@@ -103,7 +103,9 @@ def invalid(kind: str, group: str, name: str, found: Iterable[tuple[str, str, st
     details: dict[str, Any] = {"name": name} if name else {}
     if group:
         details["group"] = group
-    details |= {"kind": kind, "causes": causes}
+    if kind:
+        details["kind"] = kind
+    details["causes"] = causes
     return StatusError(422, "Invalid", f'{qualified} "{name}" is invalid: {text}', details)
 
 

@@ -23,7 +23,11 @@ def record(request: Request, old: Obj | None, new: Obj, now: str, applied: Obj |
             after = _without_replicas(after)
         time = "" if request.subresource == "scale" else now  # the real server notes no time for a scale
         subresource = request.subresource
-        made = managed_fields.update(before, after, resource.gvk, request.manager, "Update", subresource, time)
+        if after.get("rules", ()) is None:  # a role without rules owns them all the same
+            after = {**after, "rules": []}
+        made = managed_fields.update(
+            before, after, resource.gvk, request.manager, "Update", subresource, time, resource.custom
+        )
         entries = made["metadata"].get("managedFields")
     if entries:
         new["metadata"]["managedFields"] = entries

@@ -64,6 +64,7 @@ class Writer:
         self._note(request, obj, None)
         self._validate_new(request, kind, obj)
         charges = self._hold_to_policies(request, obj, None)
+        self._refuse_unsimulated(request, obj)
         self._refuse_taken(request, meta["name"])
         self._allocate(request, obj, None)
         self._charge(request, charges)
@@ -75,6 +76,10 @@ class Writer:
             limits.check(request, new, self._store)
         pod_security.check(request, new, old, self._store)
         return quota.charges(request, new, old, self._store)
+
+    def _refuse_unsimulated(self, request: Request, obj: Obj) -> None:
+        if request.resource.storage in _WITH_PODS and request.checked and not request.subresource:
+            admission.simulated(request, obj)
 
     def _charge(self, request: Request, charges: list[tuple[Obj, Obj]]) -> None:
         """Store the new usage of quotas, as the API server itself."""
@@ -124,8 +129,6 @@ class Writer:
             core.new_event(obj, errors)
         group = "" if event else resource.group
         errors.raise_for(resource.kind, group, obj["metadata"].get("name", ""))
-        if resource.storage in _WITH_PODS and request.checked:
-            admission.simulated(request, obj)
 
     def _allocate(self, request: Request, obj: Obj, old: Obj | None) -> None:
         resource = request.resource
@@ -169,7 +172,9 @@ class Writer:
             return old
         if request.resource.storage == "priorityclasses.scheduling.k8s.io":
             admission.new_priority_class(request, new, self._store)
-        self._charge(request, self._hold_to_policies(request, new, old))
+        charges = self._hold_to_policies(request, new, old)
+        self._refuse_unsimulated(request, new)
+        self._charge(request, charges)
         if before.get("deletionTimestamp") and _may_go(new):
             return self.remove(request, new)
         return self.commit(request, new, expect=before["resourceVersion"])
@@ -205,8 +210,6 @@ class Writer:
                 kind.validate(new, errors)
             kind.parts.get(request.subresource, kind.validate_update)(new, old, errors)
         errors.raise_for(resource.kind, resource.group, old["metadata"]["name"])
-        if resource.storage in _WITH_PODS and request.checked and not request.subresource:
-            admission.simulated(request, new)
         if resource.storage == claims.CLAIMS and not request.subresource:
             claims.may_grow(request, new, old, self._store)
         elif resource.storage == claims.VOLUMES:

@@ -188,10 +188,9 @@ class ReplicaSetController(Controller):
         ]
         if failure is not None:
             old = podstate.condition(rs, "ReplicaFailure")
-            same = old is not None and (old["reason"], old["message"]) == (failure["reason"], failure["message"])
-            conditions.append(
+            conditions.append(  # the first failure is told of until there is none
                 old
-                if same
+                if old is not None
                 else {
                     "type": "ReplicaFailure",
                     "status": "True",

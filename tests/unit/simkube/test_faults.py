@@ -1,14 +1,15 @@
-"""Single controllers, nodes cut off and out of memory: what Kubernetes does about them, and that kill -9 changes nothing."""
+"""Single controllers, nodes cut off and out of memory: what Kubernetes does about them; kill -9 changes nothing."""
 
 from __future__ import annotations
 
 import pytest
 
 from simkube.clock import spawn
+from simkube.controllers.pods import condition, is_ready
 from simkube.errors import HostError
 from simkube.runtime.cri import HTTPRequest
 from tests.unit.simkube.doubles import Plane
-from tests.unit.simkube.test_cluster import is_ready, killed, ready, topology, web
+from tests.unit.simkube.test_cluster import killed, ready, topology, web
 
 
 @pytest.fixture
@@ -52,10 +53,9 @@ def test_a_node_cut_off_runs_on_unheard(plane: Plane) -> None:
     assert ask(plane, here, there) == "nothing"
     assert ask(plane, there, here) == "nothing"
     plane.settle(40)
-    conditions = {
-        one["type"]: one["status"] for one in plane.client.get("nodes", "test-worker")["status"]["conditions"]
-    }
-    assert conditions["Ready"] == "Unknown"
+    status = condition(plane.client.get("nodes", "test-worker"), "Ready")
+    assert status is not None
+    assert status["status"] == "Unknown"
     assert {pod["spec"]["nodeName"] for pod in ready(plane)} == {"test-worker2"}
     assert here["metadata"]["uid"] in {pod["metadata"]["uid"] for pod in plane.pods()}  # nobody can confirm its end
     container = plane.cluster.kubelets["test-worker"].container(here["metadata"]["uid"], "web")

@@ -19,6 +19,7 @@ from simkube.clock import Clock, Future
 from simkube.proxy import wire
 from simkube.proxy.ports import Listener, PortTable
 from simkube.proxy.sockets import Socket
+from simkube.runtime import httptext
 from simkube.runtime.cpu import CPU
 from simkube.runtime.cri import CLUSTER_DNS, NODE_DNS, HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import Quota
@@ -94,8 +95,13 @@ class Connection:
         self.node = node
         self.peer = peer
 
-    async def exchange(self, request: HTTPRequest) -> HTTPResponse:
-        """One request. NetworkError ``reset`` when the server's process is gone; never answers on a dead node."""
+    async def exchange(self, request: HTTPRequest, *, secure: bool = False) -> HTTPResponse:
+        """One request, over TLS when ``secure`` (the caller has looked at the certificate).
+
+        NetworkError ``reset`` when the server's process is gone; never answers on a dead node.
+        """
+        if self.listener.tls is not None and not secure:
+            return httptext.text(400, "Client sent an HTTP request to an HTTPS server.\n")
         if self.listener.accept is None:
             response = await self.listener.exchange(request, self.peer)
         else:

@@ -1,16 +1,19 @@
 """Listening ports: what ``listen`` and ``accept`` are to a simulated server.
 
-One :class:`PortTable` per network namespace (a pod, or a node for pods on the host network). Only HTTP exchanges and
-bare connections are carried; there are no byte streams and no TLS.
+One :class:`PortTable` per network namespace (a pod, or a node for pods on the host network). A server takes whole HTTP
+requests (``serve``) or bytes (``accept``); clients of either kind reach either.
 """
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from simkube.clock import Cancelled, Future, Task
+from simkube.proxy import wire
+from simkube.proxy.sockets import Socket, pair
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import FileError
 
@@ -19,24 +22,57 @@ if TYPE_CHECKING:
 
 Serve = Callable[[HTTPRequest, str], Coroutine[Any, Any, HTTPResponse]]
 """Answers one request; the text is the client's address."""
+Accept = Callable[[Socket], Coroutine[Any, Any, None]]
+"""Talks on one connection; it is closed when that returns."""
 
 MAX_CONNECTIONS = 1000
 """Connections a listener holds at once; more find no answer, as with a full backlog."""
+_CLIENT_PORT = 40000
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a TLS server shows: the names and addresses it is for, and the certificate (PEM) of who issued it."""
+
+    names: tuple[str, ...]
+    issuer: str
+
+    def covers(self, host: str) -> bool:
+        """Whether it is for that host; a name may begin with ``*.``."""
+        return any(host == name or (name[:2] == "*." and host.partition(".")[2] == name[2:]) for name in self.names)
+
+
+Identify = Callable[[str], Certificate]
+"""From the host a TLS client asks for (SNI) to the certificate it is shown."""
 
 
 class Listener:
-    """A port that a process listens on. Closing it refuses new connections; those open live on."""
+    """A port that a process listens on. Closing it refuses new connections; those open live on.
 
-    __slots__ = ("_table", "address", "busy", "closed", "idle", "port", "process", "serve")
+    Just one of ``serve`` and ``accept`` is given. ``tls`` says that clients must speak TLS, and what they are shown.
+    """
 
-    def __init__(self, table: PortTable, port: int, address: str, process: Process, serve: Serve) -> None:
+    __slots__ = ("_table", "accept", "address", "busy", "closed", "idle", "port", "process", "serve", "tls")
+
+    def __init__(
+        self,
+        table: PortTable,
+        port: int,
+        address: str,
+        process: Process,
+        serve: Serve | None,
+        accept: Accept | None = None,
+        tls: Identify | None = None,
+    ) -> None:
         self._table = table
         self.port = port
         self.address = address
         self.process = process
         self.serve = serve
+        self.accept = accept
+        self.tls = tls
         self.closed = False
-        self.busy: set[Task[HTTPResponse]] = set()
+        self.busy: set[Task[Any]] = set()
         self.idle: list[Future[None]] = []
 
     def close(self) -> None:
@@ -52,8 +88,16 @@ class Listener:
             self.idle.append(future)
             await future
 
+    def _done(self, task: Task[Any]) -> None:
+        self.busy.discard(task)
+        if not self.busy and self.idle:
+            waiting, self.idle = self.idle, []
+            for future in waiting:
+                future.set(None)
+
     async def exchange(self, request: HTTPRequest, peer: str) -> HTTPResponse:
-        """One request to this server; NetworkError ``reset`` when its process dies meanwhile."""
+        """One request to an HTTP server; NetworkError ``reset`` when its process dies meanwhile."""
+        assert self.serve is not None  # a server of bytes is asked over a socket
         if self.process.exited.done:
             raise NetworkError("reset", "Connection reset by peer")
         if len(self.busy) >= MAX_CONNECTIONS:
@@ -68,11 +112,37 @@ class Listener:
                 raise
             raise NetworkError("reset", "Connection reset by peer") from None
         finally:
-            self.busy.discard(task)
-            if not self.busy and self.idle:
-                waiting, self.idle = self.idle, []
-                for future in waiting:
-                    future.set(None)
+            self._done(task)
+
+    async def open(self, peer: str, *, loopback: str = "") -> Socket:
+        """The client's end of a new connection of bytes; waits while the listener holds all it can."""
+        if len(self.busy) >= MAX_CONNECTIONS:
+            await Future[None]()
+        client, server = pair(f"{peer}:{_CLIENT_PORT}", f"{loopback or self.address}:{self.port}")
+        if self.process.exited.done:
+            raise NetworkError("reset", "Connection reset by peer")
+        task = self.process.spawn(self._talk(server))
+        if self.accept is not None and not task.done:
+            self.busy.add(task)
+            task.when_done(lambda _: self._done(task))
+        task.when_done(lambda done: _ended(done, server))
+        return client
+
+    async def _talk(self, server: Socket) -> None:
+        if self.accept is not None:
+            await self.accept(server)
+        else:
+            await wire.serve(server, self.exchange)
+
+
+def _ended(done: Future[None], server: Socket) -> None:
+    """A server that came to its end closes its connection; one that was killed leaves it to the kernel."""
+    try:
+        done.result()
+    except (Cancelled, Exception):  # noqa: BLE001 - whatever ended it, its client sees the same
+        server.abandon()
+    else:
+        server.close()
 
 
 class PortTable:
@@ -83,13 +153,22 @@ class PortTable:
     def __init__(self) -> None:
         self.listeners: dict[int, Listener] = {}
 
-    def listen(self, process: Process, port: int, serve: Serve, address: str = "0.0.0.0") -> Listener:  # noqa: S104 - simulated
+    def listen(
+        self,
+        process: Process,
+        port: int,
+        serve: Serve | None = None,
+        address: str = "0.0.0.0",  # noqa: S104 - simulated
+        *,
+        accept: Accept | None = None,
+        tls: Identify | None = None,
+    ) -> Listener:
         """Listen; FileError EADDRINUSE when another process does, EACCES never (containers may bind low ports)."""
         if not 0 < port < 65536:
             raise FileError(errno.EINVAL)
         if port in self.listeners:
             raise FileError(errno.EADDRINUSE)
-        listener = self.listeners[port] = Listener(self, port, address, process, serve)
+        listener = self.listeners[port] = Listener(self, port, address, process, serve, accept, tls)
         process.on_end.append(listener.close)
         return listener
 

@@ -1,4 +1,7 @@
-"""``wget`` and ``curl``: HTTP over the simulated network, with the messages and exit codes of the real ones. No TLS."""
+"""``wget`` and ``curl``: HTTP over the simulated network, with the messages and exit codes of the real ones.
+
+TLS is as far as it can be seen: whether the server speaks it, and whether its certificate is believed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import base64
 from dataclasses import dataclass, field
 
 from simkube.clock import TimedOut, within
+from simkube.proxy.network import Connection
 from simkube.runtime import httptext
 from simkube.runtime.applets.options import Options, parse, seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
@@ -19,7 +23,7 @@ CURL_TIMEOUT = 86400.0
 
 @dataclass(slots=True)
 class Fetch:
-    """One URL to ask, and how."""
+    """One URL to ask, and how. ``trusted`` are the certificates (PEM) that servers are believed by; None: any."""
 
     url: str
     method: str = "GET"
@@ -27,21 +31,40 @@ class Fetch:
     body: bytes = b""
     timeout: float = WGET_TIMEOUT
     connect_timeout: float | None = None
+    trusted: str | None = None
 
 
 async def exchange(process: Process, fetch: Fetch) -> HTTPResponse:
-    """Ask once. NetworkError, TimedOut, BadURL."""
-    _, host, port, path = httptext.parse_url(fetch.url)
-    network = process.container.sandbox.network
-    source = process.container.sandbox.ip
-    request = HTTPRequest(
-        fetch.method, path, {"host": host if port == 80 else f"{host}:{port}", **fetch.headers}, fetch.body
-    )
+    """Ask once. NetworkError (``tls`` when there is no secure connection to be had), TimedOut, BadURL."""
+    scheme, host, port, path = httptext.parse_url(fetch.url)
+    network, clock = process.container.sandbox.network, process.container.clock
+    usual = 443 if scheme == "https" else 80
+    headers = {"host": host if port == usual else f"{host}:{port}", **fetch.headers}
+    request = HTTPRequest(fetch.method, path, headers, fetch.body)
     await process.work(20)
-    connecting = network.connect(source, host, port)
+    connecting = network.connect(process.container.sandbox.ip, host, port)
     limit = fetch.timeout if fetch.connect_timeout is None else min(fetch.timeout, fetch.connect_timeout)
-    connection = await within(process.container.clock, limit, connecting)
-    return await within(process.container.clock, fetch.timeout, connection.exchange(request))
+    connection = await within(clock, limit, connecting)
+    try:
+        if scheme == "https":
+            _verify(connection, host, fetch)
+        return await within(clock, fetch.timeout, connection.exchange(request, secure=scheme == "https"))
+    finally:
+        connection.close()
+
+
+def _verify(connection: Connection, host: str, fetch: Fetch) -> None:
+    """The TLS handshake: NetworkError ``tls`` without one, or with a certificate that the client does not believe."""
+    identify = connection.listener.tls
+    if identify is None:
+        raise NetworkError("tls", "wrong version number")
+    certificate = identify(host)
+    if fetch.trusted is None:
+        return
+    if not certificate.issuer.strip() or certificate.issuer.strip() not in fetch.trusted:
+        raise NetworkError("tls", "unable to get local issuer certificate")
+    if not certificate.covers(host):
+        raise NetworkError("tls", f"no alternative certificate subject name matches target host name '{host}'")
 
 
 async def wget(process: Process) -> int:
@@ -73,9 +96,11 @@ async def _wget_one(process: Process, options: Options, url: str) -> int:
         except httptext.BadURL:
             await process.err(f"wget: bad address '{fetch.url}'\n")
             return 1
-        if scheme != "http":
-            await process.err(f"wget: {scheme} is not simulated, only http is\n")
+        if scheme not in ("http", "https"):
+            await process.err(f"wget: {scheme} is not simulated, only http and https are\n")
             return 1
+        if scheme == "https" and "n" not in options:
+            await process.err("wget: note: TLS certificate validation not implemented\n")
         response = await _wget_ask(process, fetch, f"{host}:{port}", host, quiet="q" in options)
         if response is None:
             return 1
@@ -84,7 +109,7 @@ async def _wget_one(process: Process, options: Options, url: str) -> int:
             for name, value in response.headers.items():
                 await process.err(f"  {name.title()}: {value}\n")
         if response.status in (301, 302, 303, 307, 308) and "location" in response.headers:
-            fetch.url = _absolute(response.headers["location"], host, port)
+            fetch.url = _absolute(response.headers["location"], scheme, host, port)
             continue
         if response.status >= 300 or response.status < 200:
             await process.err(
@@ -125,15 +150,15 @@ async def address_of(process: Process, host: str) -> str:
 def _wget_words(error: NetworkError, host: str, address: str) -> str:
     if error.kind == "name":
         return f"bad address '{host}'"
-    if error.kind == "reset":
+    if error.kind in ("reset", "tls"):
         return "error getting response: Connection reset by peer"
     return f"can't connect to remote host ({address}): {error}"
 
 
-def _absolute(location: str, host: str, port: int) -> str:
+def _absolute(location: str, scheme: str, host: str, port: int) -> str:
     if "://" in location:
         return location
-    return f"http://{host}:{port}/{location.lstrip('/')}"
+    return f"{scheme}://{host}:{port}/{location.lstrip('/')}"
 
 
 async def _wget_save(process: Process, options: Options, response: HTTPResponse, path: str) -> int:
@@ -183,6 +208,7 @@ _CURL_LONG = {
     "user-agent": "A",
     "user": "u",
     "insecure": "k",
+    "cacert": "C",
     "json": "J",
     "retry": "R",
     "url": "U",
@@ -194,10 +220,10 @@ _CURL_LONG = {
 async def curl(process: Process) -> int:
     """``curl [-sSfiILvk] [-X M] [-H H] [-d D] [-o F] [-m S] [--connect-timeout S] [-w FORMAT] [-u U:P] URL...``"""
     if "--version" in process.argv[1:]:
-        await process.out("curl 8.14.1 (simulated) \nProtocols: http\n")
+        await process.out("curl 8.14.1 (simulated) \nProtocols: http https\n")
         return 0
     headers = _curl_headers(process)
-    options = await parse(process, "sSfiILvkGO", "XHdomTwAuJRU", long=_CURL_LONG)
+    options = await parse(process, "sSfiILvkGON", "XHdomTwAuJRUCe", long=_CURL_LONG)
     urls = [*options.operands, *([options.values["U"]] if "U" in options else [])]
     if not urls:
         await process.err(
@@ -224,6 +250,16 @@ def _curl_headers(process: Process) -> dict[str, str]:
     return found
 
 
+def _untrusted(why: str) -> str:
+    problem = f"SSL: {why}" if why.startswith("no alternative") else f"SSL certificate problem: {why}"
+    return (
+        f"{problem}\nMore details here: https://curl.se/docs/sslcerts.html\n\n"
+        "curl failed to verify the legitimacy of the server and therefore could not\n"
+        "establish a secure connection to it. To learn more about this situation and\n"
+        "how to fix it, please visit the webpage mentioned above."
+    )
+
+
 class _Curl:
     def __init__(self, process: Process, options: Options, headers: dict[str, str]) -> None:
         self._process = process
@@ -244,18 +280,32 @@ class _Curl:
             self._headers.setdefault("content-type", "application/x-www-form-urlencoded")
         method = options.values.get("X") or ("HEAD" if "I" in options else "POST" if posting else "GET")
         timeout = seconds_of(options.values.get("m", "")) or CURL_TIMEOUT
-        fetch = Fetch(url, method, self._headers, body, timeout, seconds_of(options.values.get("T", "")) or 300.0)
+        trusted = self._trusted()
+        connecting = seconds_of(options.values.get("T", "")) or 300.0
+        fetch = Fetch(url, method, self._headers, body, timeout, connecting, trusted)
         began = self._process.container.clock.now()
         for _ in range(MAX_REDIRECTS):
             response, code, why = await self._ask(fetch, began)
             if response is None:
                 return await self._failed(fetch.url, code, why)
             if "L" in options and response.status in (301, 302, 303, 307, 308) and "location" in response.headers:
-                _, host, port, _ = httptext.parse_url(fetch.url)
-                fetch.url = _absolute(response.headers["location"], host, port)
+                scheme, host, port, _ = httptext.parse_url(fetch.url)
+                fetch.url = _absolute(response.headers["location"], scheme, host, port)
                 continue
             return await self._show(response, began)
         return await self._failed(fetch.url, 47, "Maximum (50) redirects followed")
+
+    def _trusted(self) -> str | None:
+        """The certificates of ``--cacert``; None with ``-k``, no certificates when the file cannot be read."""
+        if "k" in self._options:
+            return None
+        path = self._options.values.get("C")
+        if path is None:
+            return ""
+        try:
+            return self._process.container.files.read(self._process.resolve(path)).decode("utf-8", "replace")
+        except FileError:
+            return ""
 
     async def _ask(self, fetch: Fetch, began: float) -> tuple[HTTPResponse | None, int, str]:
         clock = self._process.container.clock
@@ -263,8 +313,8 @@ class _Curl:
             scheme, host, port, path = httptext.parse_url(fetch.url)
         except httptext.BadURL:
             return None, 3, "URL rejected: Malformed input to a URL function"
-        if scheme != "http":
-            return None, 1, f'Protocol "{scheme}" is not simulated, only http is'
+        if scheme not in ("http", "https"):
+            return None, 1, f'Protocol "{scheme}" is not simulated, only http and https are'
         if "v" in self._options:
             await self._process.err(f"*   Trying {host}:{port}...\n> {fetch.method} {path} HTTP/1.1\n")
             await self._process.err(
@@ -290,6 +340,10 @@ class _Curl:
             ms = int((clock.now() - began) * 1000)
             if error.kind == "name":
                 return None, 6, f"Could not resolve host: {host}"
+            if error.kind == "tls" and "wrong" in str(error):
+                return None, 35, f"TLS connect error: error:0A0000C6:SSL routines::{error}"
+            if error.kind == "tls":
+                return None, 60, _untrusted(str(error))
             if error.kind == "reset":
                 return None, 56, "Recv failure: Connection reset by peer"
             return None, 7, f"Failed to connect to {host} port {port} after {ms} ms: Could not connect to server"

@@ -1,143 +1,82 @@
-"""``nslookup``, ``nc``, ``ping`` and busybox ``httpd``. Raw byte streams are not simulated: ``nc`` checks ports and
-speaks HTTP.
-"""
+"""``nslookup``, ``ping`` and busybox ``httpd``."""
 
 from __future__ import annotations
 
-from simkube.clock import Future, TimedOut, within
-from simkube.runtime import httptext, signals
-from simkube.runtime.applets.fetching import address_of
+from typing import Any
+
+from simkube.runtime import signals
 from simkube.runtime.applets.options import integer, parse, seconds_of
-from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.cri import NetworkError
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.static_site import serve_folder
 
+_TYPES = ("A", "SRV", "PTR", "CNAME")
+
 
 async def nslookup(process: Process) -> int:
-    """``nslookup NAME``: asks the cluster's DNS."""
-    options = await parse(process, "", "", long={})
-    if not options.operands:
-        await process.err("nslookup: usage: nslookup HOST\n")
+    """``nslookup [-type=A|SRV|PTR|CNAME] NAME|ADDRESS [SERVER]``: asks the cluster's DNS."""
+    words = process.argv[1:]
+    kinds = [word.partition("=")[2].upper() for word in words if word.startswith(("-type=", "-query=", "-q="))]
+    operands = [word for word in words if not word.startswith("-")]
+    if not operands or len(operands) > 2 or len(kinds) + len(operands) != len(words):
+        await process.err("nslookup: usage: nslookup [-type=QUERY_TYPE] HOST [DNS_SERVER]\n")
         return 1
-    name = options.operands[0]
-    network = process.container.sandbox.network
-    server = network.dns_address
-    if (len(options.operands) > 1 and options.operands[1] != server) or network.resolver is None:
-        await process.sleep(10.0)
-        await process.out(";; connection timed out; no servers could be reached\n\n")
+    if kinds and kinds[-1] not in _TYPES:
+        await process.err(f"nslookup: records of type {kinds[-1][:20]} are not simulated; {', '.join(_TYPES)} are\n")
         return 1
-    await process.out(f"Server:\t\t{server}\nAddress:\t{server}:53\n\n")
     sandbox = process.container.sandbox
+    network = sandbox.network
+    server = operands[1] if len(operands) > 1 else ""
     try:
-        addresses = network.resolver.resolve(name, sandbox.config.dns_searches)
-    except NetworkError:
+        if server and not server[:1].isdigit():
+            server = (await network.resolve(sandbox.ip, server))[0]
+        resolver = await network.name_server(sandbox.ip, server)
+    except NetworkError as error:
+        if "Temporary" in str(error):
+            await process.out(";; connection timed out; no servers could be reached\n\n")
+        else:
+            shown = server or sandbox.config.dns_servers[0]
+            await process.out(f"Server:\t\t{shown}\nAddress:\t{shown}:53\n\n")
+            await process.out(f"** server can't find {operands[0]}: NXDOMAIN\n\n")
+        return 1
+    shown = server or network.dns_address
+    await process.out(f"Server:\t\t{shown}\nAddress:\t{shown}:53\n\n")
+    return await _answer(process, resolver, operands[0], kinds[-1] if kinds else "A")
+
+
+async def _answer(process: Process, resolver: Any, name: str, kind: str) -> int:
+    """Ask for the name as it is searched for; an address is asked for by its reversed name."""
+    config = process.container.sandbox.config
+    if kind == "A" and name.replace(".", "").isdecimal() and name.count(".") == 3:
+        name, kind = ".".join(reversed(name.split("."))) + ".in-addr.arpa", "PTR"
+    found: list[Any] = []
+    if kind in ("A", "CNAME"):
+        try:
+            full = resolver.canonical(name, config.dns_searches, config.ndots)
+        except NetworkError:
+            full = name
+        for candidate in dict.fromkeys((full, *resolver.candidates(name, config.dns_searches, config.ndots))):
+            found = resolver.records(candidate, "A")
+            if found:
+                break
+    else:
+        found = resolver.records(name, kind)
+    if not found:
         await process.out(f"** server can't find {name}: NXDOMAIN\n\n")
         return 1
-    shown = network.resolver.canonical(name, sandbox.config.dns_searches)
-    await process.out("".join(f"Name:\t{shown}\nAddress: {address}\n" for address in addresses) + "\n")
+    await process.out("".join(_line(record) for record in found) + "\n")
     return 0
 
 
-async def nc(process: Process) -> int:
-    """``nc [-z] [-v] [-w S] HOST PORT``; ``nc -l -p PORT`` answers one HTTP request with its standard input."""
-    options = await parse(process, "zvlnk", "wpi")
-    if "l" in options:
-        return await _nc_listen(process, options.values.get("p") or (options.operands[-1] if options.operands else ""))
-    port = integer(options.operands[1]) if len(options.operands) == 2 else None
-    if port is None or not 0 < port < 65536:
-        await process.err("nc: usage: nc [-zv] [-w SECS] HOST PORT, or nc -l -p PORT\n")
-        return 1
-    host = options.operands[0]
-    network = process.container.sandbox.network
-    connecting = network.connect(process.container.sandbox.ip, host, port)
-    timeout = seconds_of(options.values.get("w", "")) or 200.0
-    try:
-        connection = await within(process.container.clock, timeout, connecting)
-    except TimedOut:
-        await process.err(f"nc: {host} ({host}:{port}): Connection timed out\n")
-        return 1
-    except NetworkError as error:
-        where = f"{await address_of(process, host)}:{port}"
-        text = f"bad address '{host}'" if error.kind == "name" else f"{host} ({where}): {error}"
-        await process.err(f"nc: {text}\n")
-        return 1
-    if "z" in options:
-        if "v" in options:
-            await process.err(f"{host} ({await address_of(process, host)}:{port}) open\n")
-        return 0
-    data = bytearray()
-    while part := await process.read():
-        data += part
-        if b"\r\n\r\n" in data or b"\n\n" in data:
-            break
-    request = _parse_request(bytes(data))
-    if request is None:
-        await process.err("nc: only HTTP requests are simulated\n")
-        return 1
-    try:
-        response = await within(process.container.clock, timeout, connection.exchange(request))
-    except (TimedOut, NetworkError):
-        return 1
-    await process.out(render(response))
-    return 0
-
-
-def _parse_request(data: bytes) -> HTTPRequest | None:
-    head, _, body = data.replace(b"\r\n", b"\n").partition(b"\n\n")
-    lines = head.decode("utf-8", "replace").split("\n")
-    words = lines[0].split()
-    if len(words) != 3 or not words[2].startswith("HTTP/") or not words[0].isalpha():
-        return None
-    pairs = (line.partition(":") for line in lines[1:101] if ":" in line)
-    return HTTPRequest(words[0], words[1], {name.strip().lower(): value.strip() for name, _, value in pairs}, body)
-
-
-def render(response: HTTPResponse) -> bytes:
-    """An answer as bytes on the wire."""
-    head = f"HTTP/1.1 {response.status} {httptext.reason(response.status)}\r\n"
-    head += "".join(f"{name.title()}: {value}\r\n" for name, value in response.headers.items())
-    return head.encode() + b"\r\n" + response.body
-
-
-async def _nc_listen(process: Process, text: str) -> int:
-    port = integer(text)
-    if port is None:
-        await process.err("nc: usage: nc -l -p PORT\n")
-        return 1
-    answered: Future[None] = Future()
-    answer: Future[HTTPResponse] = Future()
-
-    async def serve(request: HTTPRequest, peer: str) -> HTTPResponse:
-        head = f"{request.method} {request.path} HTTP/1.1\r\n"
-        head += "".join(f"{name.title()}: {value}\r\n" for name, value in request.headers.items())
-        await process.out(head.encode() + b"\r\n" + request.body)
-        answered.set(None)
-        return await answer
-
-    try:
-        listener = process.container.sandbox.ports.listen(process, port, serve)
-    except FileError as error:
-        await process.err(f"nc: bind: {error.strerror}\n")
-        return 1
-    await answered
-    listener.close()
-    data = bytearray()
-    while (part := await process.read()) and len(data) < 1 << 20:
-        data += part
-    answer.set(_parse_response(bytes(data)))
-    await listener.drained()
-    return 0
-
-
-def _parse_response(data: bytes) -> HTTPResponse:
-    head, _, body = data.replace(b"\r\n", b"\n").partition(b"\n\n")
-    lines = head.decode("utf-8", "replace").split("\n")
-    words = lines[0].split(None, 2)
-    if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdecimal() or len(words[1]) != 3:
-        return HTTPResponse(200, {}, data)
-    pairs = (line.partition(":") for line in lines[1:101] if ":" in line)
-    return HTTPResponse(int(words[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}, body)
+def _line(record: Any) -> str:
+    if record.type == "CNAME":
+        return f"{record.name}\tcanonical name = {record.data}\n"
+    if record.type == "PTR":
+        return f"{record.name}\tname = {record.data}\n"
+    if record.type == "SRV":
+        return f"{record.name}\tservice = 0 100 {record.port} {record.data}\n"
+    return f"Name:\t{record.name}\nAddress: {record.data}\n"
 
 
 async def ping(process: Process) -> int:

@@ -67,6 +67,9 @@ async def _try(
         text, status = "upstream timed out (110: Connection timed out)", 504
     except NetworkError as error:
         text, status = _words(error, connection), 504 if error.kind == "timeout" else 502
+    finally:
+        if connection is not None:
+            connection.close()
     doing = "connecting to upstream" if connection is None else "reading response header from upstream"
     where = f"http://{address}:{upstream.port}{request.path}"
     await logs.complain(process, settings, exchange, f"{text} while {doing}", where)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from simkube.proxy.network import Place
+from simkube.runtime.cri import NetworkError
 from tests.unit.simkube.runtime.bench import Bench
 
 BUSYBOX = [
@@ -33,13 +35,20 @@ DEBIAN = [
 class Names:
     """A DNS that knows no name."""
 
-    def resolve(self, name: str, searches: object) -> list[str]:
-        from simkube.runtime.cri import NetworkError
-
+    def resolve(self, name: str, searches: object, ndots: int = 5) -> list[str]:
         raise NetworkError("name", name)
 
-    def canonical(self, name: str, searches: object) -> str:
+    def canonical(self, name: str, searches: object, ndots: int = 5) -> str:
         return name
+
+    def candidates(self, name: str, searches: object, ndots: int = 5) -> list[str]:
+        return [name]
+
+    def records(self, name: str, type: str) -> list[object]:
+        return []
+
+    def place(self) -> Place:
+        return Place("10.244.0.254")
 
 
 @pytest.mark.parametrize(("script", "code", "words"), BUSYBOX)

@@ -18,6 +18,7 @@ from simkube.controllers.deployment import DeploymentController
 from simkube.controllers.endpoints import EndpointsController
 from simkube.controllers.endpointslice import EndpointSliceController
 from simkube.controllers.garbage import GarbageCollector, Kind
+from simkube.controllers.horizontal import HorizontalController
 from simkube.controllers.job import JobController
 from simkube.controllers.mirroring import EndpointSliceMirroringController
 from simkube.controllers.namespace import NamespaceController
@@ -71,6 +72,7 @@ class ControllerManager:
             DaemonSetController(server, loop, informers),
             JobController(server, loop, informers),
             CronJobController(server, loop, informers),
+            HorizontalController(server, loop, informers),
             TTLAfterFinishedController(server, loop, informers),
             EndpointsController(server, loop, informers),
             EndpointSliceController(server, loop, informers),

@@ -170,7 +170,7 @@ class Client:
         self.caller = Caller(user or f"system:{component}", groups, agent or component)
         self._owns_informers = informers is None
         self._informers = informers if informers is not None else Informers(server)
-        self._handlers: list[Callable[[], None]] = []
+        self._handlers: list[tuple[str, Callable[[], None]]] = []
 
     def get(self, resource: str, name: str, namespace: str = "", *, subresource: str = "") -> Obj:
         """The object now; StatusError NotFound when there is none."""
@@ -221,12 +221,20 @@ class Client:
     def observe(self, resource: str, handler: Handler) -> Informer:
         """The view of a resource, with ``handler`` told of what there is and of every change until :meth:`close`."""
         informer = self.informer(resource)
-        self._handlers.append(informer.on_change(handler))
+        self._handlers.append((resource, informer.on_change(handler)))
         return informer
+
+    def forget(self, resource: str) -> None:
+        """Hear no more of a resource that is gone, and let go of its view; a no-op when there is none."""
+        for each, remove in self._handlers:
+            if each == resource:
+                remove()
+        self._handlers = [one for one in self._handlers if one[0] != resource]
+        self._informers.drop(resource)
 
     def close(self) -> None:
         """Hear nothing more."""
-        for remove in self._handlers:
+        for _, remove in self._handlers:
             remove()
         self._handlers.clear()
         if self._owns_informers:
@@ -246,6 +254,12 @@ class Informers:
         if informer is None:
             informer = self._informers[resource] = Informer(self._server, resource)
         return informer
+
+    def drop(self, resource: str) -> None:
+        """End the watch of one resource; a no-op when there is none."""
+        informer = self._informers.pop(resource, None)
+        if informer is not None:
+            informer.close()
 
     def close(self) -> None:
         """End every watch; asked again, it watches anew."""

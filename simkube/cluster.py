@@ -15,8 +15,10 @@ from typing import Any
 
 from simkube import topology as topologies
 from simkube.addons.dns import CoreDNS
+from simkube.addons.localpath import LocalPathProvisioner
 from simkube.addons.metrics import NODES, PODS, MetricsServer
 from simkube.apiserver import component_statuses
+from simkube.apiserver.custom.controllers import DefinitionController
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.settings import Settings
 from simkube.bootstrap import bootstrap
@@ -77,8 +79,14 @@ class Cluster:
             "kube-proxy": [KubeProxy(self.gate, self.work, self.network, self.informers)],
             "coredns": [CoreDNS(self.gate, self.work, self.network, self.informers)],
             "metrics-server": [metrics],
-            "event-expiry": [EventExpiry(self.gate, self.work, self.informers)],
+            "event-expiry": [
+                EventExpiry(self.gate, self.work, self.informers),
+                DefinitionController(self.gate, self.work, self.informers),
+            ],
         }
+        if self.kubelets:  # volumes are made on nodes
+            provisioner = LocalPathProvisioner(self.gate, self.work, self.kubelets, self.informers)
+            self._programs["local-path-provisioner"] = [provisioner]
         self.faults = Faults(
             store,
             self.gate,

@@ -13,6 +13,7 @@ import json
 from typing import Any
 
 from simkube.apiserver import strict
+from simkube.apiserver.custom.kind import CustomKind
 from simkube.apiserver.fieldset import FieldSet, difference, intersection, paths, union
 from simkube.apiserver.golang import quote
 from simkube.apiserver.managed_fields import (
@@ -57,6 +58,7 @@ def server_side_apply(
     force: bool = False,
     subresource: str = "",
     time: str = "",
+    custom: CustomKind | None = None,
 ) -> Obj:
     """The object after ``manager`` applied ``applied``, with its ``managedFields``; ``live`` None when there is none.
 
@@ -65,12 +67,13 @@ def server_side_apply(
     with each as a cause, 422 without manager, 500 for what does not fit the schema (so does the real server).
     """
     _refuse_body(applied, gvk, manager)
-    known = definitions().of(gvk) or ANY
+    known = (definitions().of(gvk) or ANY) if custom is None else custom.type
     try:
         validate(applied, known)
     except TypedError as error:
         raise StatusError(500, "", f"failed to create typed patch object ({_named(applied, gvk)}): {error}") from None
-    step = _Apply(live or {}, applied, gvk, known, Identity(manager, "Apply", "", subresource), time)
+    identity = Identity(manager, "Apply", "", subresource)
+    step = _Apply(live or {}, applied, gvk, known, identity, time, ignored(gvk, subresource, custom))
     try:
         return step.run(force)
     except _ConflictError as error:
@@ -102,7 +105,9 @@ def _named(obj: Obj, gvk: GVK) -> str:
 class _Apply:
     """One apply, which may be run a second time with force."""
 
-    def __init__(self, live: Obj, applied: Obj, gvk: GVK, type: Type, identity: Identity, time: str) -> None:
+    def __init__(
+        self, live: Obj, applied: Obj, gvk: GVK, type: Type, identity: Identity, time: str, ignore: FieldSet
+    ) -> None:
         self._live = _without_managed_fields(live)
         self._entries = (live.get("metadata") or {}).get("managedFields") or []
         self._applied = applied
@@ -110,7 +115,7 @@ class _Apply:
         self._type = type
         self._identity = identity
         self._time = time
-        self._ignored = ignored(gvk, identity.subresource)
+        self._ignored = ignore
 
     def run(self, force: bool) -> Obj:
         managers = self._managers()

@@ -73,6 +73,21 @@ _POINTERS = frozenset(
 """Optional scalars whose Go type is a pointer, so that their zero is a value and is kept."""
 
 _POINTERS_OF = {
+    "JSONSchemaProps": frozenset(
+        (
+            "maximum",
+            "minimum",
+            "maxLength",
+            "minLength",
+            "maxItems",
+            "minItems",
+            "multipleOf",
+            "maxProperties",
+            "minProperties",
+            "x-kubernetes-preserve-unknown-fields",
+        )
+    ),
+    "CustomResourceDefinitionVersion": frozenset({"deprecationWarning"}),
     "DeploymentSpec": frozenset({"replicas"}),
     "ReplicaSetSpec": frozenset({"replicas"}),
     "StatefulSetSpec": frozenset({"replicas"}),
@@ -185,6 +200,11 @@ def canonical(obj: Obj, gvk: tuple[str, str, str]) -> Obj:
     copy = _any(obj) if known is None else _struct(obj, known)
     kind = {"kind": gvk[2], "apiVersion": f"{gvk[0]}/{gvk[1]}" if gvk[0] else gvk[1]}
     return {**kind, **copy, **kind}
+
+
+def of_type(obj: Obj, type: Type) -> Obj:
+    """A copy of a struct in canonical form."""
+    return _struct(obj, type)
 
 
 def _any(value: Any) -> Any:

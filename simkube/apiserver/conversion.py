@@ -27,6 +27,8 @@ _FROM_CORE = {core: new for new, core in _NAMES}
 
 def stored(resource: Resource, obj: Obj) -> Obj:
     """An object of ``resource`` as it is stored."""
+    if resource.custom is not None:
+        return resource.custom.stored(obj)
     if not resource.stored_as:
         return obj
     if resource.group == "autoscaling":
@@ -36,6 +38,8 @@ def stored(resource: Resource, obj: Obj) -> Obj:
 
 def shown(resource: Resource, obj: Obj) -> Obj:
     """A stored object as ``resource`` shows it."""
+    if resource.custom is not None:
+        return resource.custom.shown(obj)
     if not resource.stored_as:
         return obj
     if resource.group == "autoscaling":

@@ -6,13 +6,16 @@ another kind or version, values of the wrong type, and, with ``fieldValidation=S
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from simkube.apiserver import strict
 from simkube.apiserver.canonical import canonical
+from simkube.apiserver.custom.kind import CustomKind
 from simkube.apiserver.patch import Kind as PatchKind
-from simkube.apiserver.patch import Validation, patched
+from simkube.apiserver.patch import Validation, apply_patch, invalid_patch, patched
 from simkube.apiserver.request import Request
+from simkube.apiserver.resources import Resource
 from simkube.apiserver.schema import GVK, definitions
 from simkube.client import Obj, Patch
 from simkube.errors import bad_request
@@ -23,6 +26,9 @@ _SCHEME = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
 
 def decode(request: Request, body: Obj, gvk: GVK) -> Obj:
     """The object of kind ``gvk`` that ``body`` is, as a copy in canonical form."""
+    custom = _custom(request, gvk)
+    if custom is not None:
+        return _decode_custom(request, body, custom)
     if not request.checked:
         return canonical(body, gvk)
     _check_kind(body, gvk)
@@ -33,6 +39,46 @@ def decode(request: Request, body: Obj, gvk: GVK) -> Obj:
     if problems:
         _complain(request, problems, gvk)
     return canonical(checked.obj, gvk)
+
+
+def _custom(request: Request, gvk: GVK) -> CustomKind | None:
+    """The custom kind that is decoded, unless it is a built-in one (a Scale of a custom object)."""
+    return request.resource.custom if request.resource.gvk == gvk else None
+
+
+def _decode_custom(request: Request, body: Obj, custom: CustomKind) -> Obj:
+    gvk = custom.resource.gvk
+    if not request.checked:
+        return custom.canonical(custom.decode(body)[0])
+    for name, shown in (("kind", "Kind"), ("apiVersion", "apiVersion")):
+        if not body.get(name):
+            text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+            raise bad_request(f"Object '{shown}' is missing in '{text[:1000]}'")
+    _check_kind(body, gvk)
+    decoded, unknown, mistake = custom.decode(body)
+    if mistake:
+        raise bad_request(strict.refusal(gvk[2], gvk[1], mistake))
+    problems = [*request.duplicates, *unknown][: strict.MOST_PROBLEMS]
+    if problems:
+        _complain(request, problems, gvk)
+    return custom.canonical(decoded)
+
+
+def _patched_custom(request: Request, original: Obj, change: Patch, type: PatchKind, custom: CustomKind) -> Obj:
+    obj = apply_patch(type, original, change, custom.resource.gvk)
+    decoded, unknown, mistake = custom.decode(obj)
+    if not mistake and unknown and request.options.validation == "Strict":
+        mistake = f"strict decoding error: {', '.join(unknown)}"
+    if mistake:
+        raise invalid_patch(json.dumps(obj, separators=(",", ":")), mistake)
+    if request.options.validation in ("", "Warn"):
+        request.warnings.extend(unknown[: strict.MOST_PROBLEMS])
+    return custom.canonical(decoded)
+
+
+def canonical_of(resource: Resource, obj: Obj) -> Obj:
+    """A copy in the canonical form of the resource's kind."""
+    return canonical(obj, resource.gvk) if resource.custom is None else resource.custom.canonical(obj)
 
 
 def _complain(request: Request, problems: list[str], gvk: GVK) -> None:
@@ -73,6 +119,9 @@ def _other_kind(group: str, version: str, given: str, kind: str) -> str:
 
 def decode_patched(request: Request, original: Obj, change: Patch, type: PatchKind, gvk: GVK) -> Obj:
     """The object of kind ``gvk`` that a patch makes of ``original``, as a copy in canonical form."""
+    custom = _custom(request, gvk)
+    if custom is not None:
+        return _patched_custom(request, original, change, type, custom)
     obj, warnings = patched(type, original, change, gvk, _VALIDATION[request.options.validation])
     request.warnings.extend(warnings)
     return canonical(obj, gvk)
@@ -87,4 +136,4 @@ def decode_applied(applied: Any) -> Obj:
     return dict(applied)
 
 
-__all__ = ["canonical", "decode", "decode_applied", "decode_patched"]
+__all__ = ["canonical", "canonical_of", "decode", "decode_applied", "decode_patched"]

@@ -2,7 +2,7 @@
 
 All of it is read from :mod:`simkube.apiserver.resources`, so that a kind which is not simulated is not advertised. The
 aggregated form (``apidiscovery.k8s.io/v2``) is what kubectl 1.27 and newer ask for first. The answers are the same
-for every cluster, and must not be changed by who gets them.
+for every cluster that serves nothing ``extra``, and must not be changed by who gets them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from simkube.apiserver.resources import ALL, GROUPS, RESOURCES, Resource, Subresource
 
 Document = dict[str, Any]
+Extra = Sequence[Resource]
+"""What one cluster serves beside what all clusters do."""
 
 VERSION = "v1.36.2"
 """The version of Kubernetes that is presented."""
@@ -56,11 +59,11 @@ def wants_aggregated(accept: str) -> bool:
     return False
 
 
-def paths() -> Document:
+def paths(extra: Extra = ()) -> Document:
     """``/``: the paths that are served."""
     found = {"/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz"}
     found |= {"/openapi/v3/", "/version"}
-    for group, group_version in GROUPS:
+    for group, group_version in _groups(extra):
         found |= {f"/apis/{group}", f"/apis/{group}/{group_version}"}
     return {"paths": sorted(found)}
 
@@ -74,32 +77,49 @@ def legacy_versions(address: str) -> Document:
     }
 
 
-def groups() -> Document:
+def groups(extra: Extra = ()) -> Document:
     """``/apis``: every named group."""
-    names = dict.fromkeys(name for name, _ in GROUPS)
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(name) for name in names]}
+    known = _groups(extra)
+    names = dict.fromkeys(name for name, _ in known)
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(name, known) for name in names]}
 
 
-def group(name: str) -> Document | None:
+def _groups(extra: Extra) -> list[tuple[str, str]]:
+    """The named groups with their versions: what a cluster has beside those of all comes last."""
+    return list(dict.fromkeys([*GROUPS, *((one.group, one.version) for one in extra)]))
+
+
+def group(name: str, extra: Extra = ()) -> Document | None:
     """``/apis/GROUP``, or None when there is no such group."""
-    if all(name != known for known, _ in GROUPS):
+    groups = _groups(extra)
+    if all(name != known for known, _ in groups):
         return None
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name)}
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, groups)}
 
 
-def _group(name: str) -> Document:
+def _group(name: str, groups: Sequence[tuple[str, str]]) -> Document:
     versions = [
         {"groupVersion": f"{name}/{group_version}", "version": group_version}
-        for known, group_version in GROUPS
+        for known, group_version in groups
         if known == name
     ]
     return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
 
-@functools.cache
-def resources(group: str, version: str) -> Document | None:
+def resources(group: str, version: str, extra: Extra = ()) -> Document | None:
     """``/api/v1`` and ``/apis/GROUP/VERSION``: the resources of one version; None when it is not served."""
-    served = _served(group, version)
+    beside = [one for one in extra if (one.group, one.version) == (group, version)]
+    if not beside:
+        return _built_in_resources(group, version)
+    return _resources(group, version, [*_served(group, version), *beside])
+
+
+@functools.cache
+def _built_in_resources(group: str, version: str) -> Document | None:
+    return _resources(group, version, _served(group, version))
+
+
+def _resources(group: str, version: str, served: list[Resource]) -> Document | None:
     if not served:
         return None
     found = [entry for resource in served for entry in _entries(resource)]
@@ -144,14 +164,28 @@ def _subresource_entry(resource: Resource, subresource: Subresource) -> Document
 
 def _storage_hash(resource: Resource) -> str:
     """``storageVersionHash``: says in which version objects are stored (``discovery.StorageVersionHash``)."""
-    stored = RESOURCES[resource.storage]
-    text = f"{stored.group}/{stored.version}/{stored.kind}"
+    stored = RESOURCES.get(resource.storage, resource)
+    version = stored.version if resource.custom is None else resource.custom.stored_version
+    if stored.kind == "CustomResourceDefinition":
+        version = "v1beta1"  # what the API server itself says, though it stores v1
+    text = f"{stored.group}/{version}/{stored.kind}"
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
-@functools.cache
-def aggregated(core: bool) -> Document:
+def aggregated(core: bool, extra: Extra = ()) -> Document:
     """The aggregated form of ``/api`` (``core``) or of ``/apis``."""
+    document = _built_in_aggregated(core)
+    if core or not extra:
+        return document
+    groups = _groups(extra)[len(GROUPS) :]
+    beside = [_aggregated_group(name, extra) for name in dict.fromkeys(name for name, _ in groups)]
+    names = {one["metadata"]["name"] for one in beside}
+    kept = [one for one in document["items"] if one["metadata"]["name"] not in names]
+    return {**document, "items": [*kept, *beside]}
+
+
+@functools.cache
+def _built_in_aggregated(core: bool) -> Document:
     names = [""] if core else list(dict.fromkeys(name for name, _ in GROUPS))
     return {
         "kind": "APIGroupDiscoveryList",
@@ -161,18 +195,21 @@ def aggregated(core: bool) -> Document:
     }
 
 
-def _aggregated_group(name: str) -> Document:
-    served = ["v1"] if not name else [known_version for known, known_version in GROUPS if known == name]
+def _aggregated_group(name: str, extra: Extra = ()) -> Document:
+    served = ["v1"] if not name else [version for known, version in _groups(extra) if known == name]
     return {
         "metadata": {"name": name} if name else {},
         "versions": [
-            {"version": one, "resources": _aggregated_resources(name, one), "freshness": "Current"} for one in served
+            {"version": one, "resources": _aggregated_resources(name, one, extra), "freshness": "Current"}
+            for one in served
         ],
     }
 
 
-def _aggregated_resources(group: str, version: str) -> list[Document]:
-    return [_aggregated_resource(one) for one in sorted(_served(group, version), key=lambda one: one.plural)]
+def _aggregated_resources(group: str, version: str, extra: Extra) -> list[Document]:
+    beside = [one for one in extra if (one.group, one.version) == (group, version)]
+    found = sorted([*_served(group, version), *beside], key=lambda one: one.plural)
+    return [_aggregated_resource(one) for one in found]
 
 
 def _aggregated_resource(resource: Resource) -> Document:

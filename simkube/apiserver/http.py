@@ -113,10 +113,10 @@ class Frontend:
         who.real = "" if caller is real else real.user
         await self.share.request()
         self.server.authorizer.check(caller, asked)
-        found = documents.answer(http, path, self._address)
+        found = documents.answer(http, path, self._address, self.server.registry)
         if found is not None:
             return found
-        target = paths.parse(path)
+        target = paths.parse(path, self.server.registry)
         if target.resource.computed and target.resource.qualified not in self.server.computed:
             raise PageNotFound
         verb = _verb(http, target)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from simkube.apiserver.custom.kind import CustomKind
 from simkube.apiserver.fieldset import FieldSet, difference, leaf, union, valid, without
 from simkube.apiserver.resources import by_kind
 from simkube.apiserver.schema import ANY, GVK, Type, definitions
@@ -73,6 +74,7 @@ def update(
     operation: str = "Update",
     subresource: str = "",
     time: str = "",
+    custom: CustomKind | None = None,
 ) -> Obj:
     """``new`` with its ``managedFields`` brought up to date for a write by ``manager``.
 
@@ -83,7 +85,8 @@ def update(
     managers, given = _starting_point(old, new, subresource)
     if not managers and old is not None and old.get("metadata", {}).get("uid"):
         return _with_entries(new, [])
-    changes = changed(old or {}, new, definitions().of(gvk) or ANY, ignored(gvk, subresource))
+    known = (definitions().of(gvk) or ANY) if custom is None else custom.type
+    changes = changed(old or {}, new, known, ignored(gvk, subresource, custom))
     if not changes.same:
         before = dict(managers)
         disown(managers, changes)
@@ -140,14 +143,22 @@ def stripped(fields: FieldSet, ignore: FieldSet) -> FieldSet:
     return difference(without(fields, ignore), _STRIPPED)
 
 
-def ignored(gvk: GVK, subresource: str) -> FieldSet:
+def ignored(gvk: GVK, subresource: str, custom: CustomKind | None = None) -> FieldSet:
     """What a write to this endpoint cannot change: ``status`` for the object itself, ``spec`` for its status."""
+    if custom is not None:
+        return _ignored_of(custom, subresource)
     resource = by_kind(version_of(gvk), gvk[2])
     if resource is None or resource.subresource("status") is None:
         return {}
     if subresource == "status":
         return {"f:spec": _LEAF, **STATUS_RESETS.get((gvk[0], gvk[2]), {})}
     return {"f:status": _LEAF}
+
+
+def _ignored_of(custom: CustomKind, subresource: str) -> FieldSet:
+    if subresource == "status":
+        return {**{f"f:{name}": _LEAF for name in custom.type.fields if name not in ("status", "apiVersion", "kind")}}
+    return {"f:status": _LEAF} if custom.has_status else {}
 
 
 def version_of(gvk: GVK) -> str:

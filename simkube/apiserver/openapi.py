@@ -1,7 +1,8 @@
 """The OpenAPI documents: what ``kubectl explain`` and clients that validate or generate code read.
 
 Version 3 is one document a group and version, version 2 is one of everything. Both describe the kinds that are served
-and no others. They are the same for every cluster of a process, are made when first asked for, and kept as bytes.
+and no others. They are the same for every cluster of a process, are made when first asked for, and kept as bytes; what a
+cluster serves beside (``extra``) is added when that cluster is asked.
 
 Schemas are those of ``kubernetes-validate``, which leaves out defaults and enumerations; the operations are made from
 :mod:`simkube.apiserver.resources`. They name what clients look for (kind, action, parameters such as
@@ -17,9 +18,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from simkube.apiserver import openapi_paths, openapi_protobuf
-from simkube.apiserver.discovery import VERSION
+from simkube.apiserver.custom import openapi as custom_openapi
+from simkube.apiserver.discovery import VERSION, Extra
 from simkube.apiserver.openapi_paths import META
-from simkube.apiserver.resources import ALL, GROUPS
+from simkube.apiserver.resources import ALL, GROUPS, Resource
 from simkube.apiserver.schema import raw_definitions
 
 Document = dict[str, Any]
@@ -40,48 +42,118 @@ _SCALARS: dict[tuple[str, int], Document] = {
 }
 
 
-@functools.cache
-def v3_index() -> bytes:
+def v3_index(extra: Extra = ()) -> bytes:
     """``/openapi/v3``: where the document of each group and version is; the address changes with its content."""
-    paths = {}
-    for path in _v3_paths():
-        seed = f"{VERSION} {path} {sorted(ALL, key=repr)!r}"
+    if extra:
+        return _encode({"paths": _index(extra)})
+    return _built_in_index()
+
+
+@functools.cache
+def _built_in_index() -> bytes:
+    return _encode({"paths": _index(())})
+
+
+def _index(extra: Extra) -> Document:
+    paths: Document = {}
+    served = repr(sorted(ALL, key=repr))
+    for path in _v3_paths(extra):
+        beside = [_seed(one) for one in extra if path in _paths_of(one.group, one.version)]
+        seed = f"{VERSION} {path} {served}{beside or ''}"
         name = hashlib.sha512(seed.encode()).hexdigest().upper()
         paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={name}"}
-    return _encode({"paths": paths})
+    return paths
 
 
-def _v3_paths() -> list[str]:
-    groups = dict.fromkeys(group for group, _ in GROUPS)
-    versions = [f"apis/{group}/{version}" for group, version in GROUPS]
-    return sorted(["api", "api/v1", "apis", *(f"apis/{group}" for group in groups), *versions])
+def _seed(resource: Resource) -> str:
+    custom = resource.custom
+    return repr(resource) + ("" if custom is None else json.dumps(custom.version, sort_keys=True))
+
+
+def _paths_of(group: str, version: str) -> tuple[str, str]:
+    return f"apis/{group}", f"apis/{group}/{version}"
+
+
+def _v3_paths(extra: Extra = ()) -> list[str]:
+    served = [*GROUPS, *((one.group, one.version) for one in extra)]
+    return sorted({"api", "api/v1", "apis", *(path for one in served for path in _paths_of(*one))})
+
+
+def v3(path: str, extra: Extra = ()) -> bytes | None:
+    """``/openapi/v3/PATH`` for ``api/v1``, ``apis/apps/v1``...; None when there is no such document."""
+    beside = [one for one in extra if path in _paths_of(one.group, one.version)]
+    return _v3(path, beside) if beside else _built_in_v3(path)
 
 
 @functools.cache
-def v3(path: str) -> bytes | None:
-    """``/openapi/v3/PATH`` for ``api/v1``, ``apis/apps/v1``...; None when there is no such document."""
-    if path not in _v3_paths():
+def _built_in_v3(path: str) -> bytes | None:
+    return _v3(path, ())
+
+
+def _v3(path: str, extra: Extra) -> bytes | None:
+    if path not in _v3_paths(extra):
         return None
     parts = path.split("/")
     if len(parts) == 3 or parts == ["api", "v1"]:
         group, version = (parts[1], parts[2]) if len(parts) == 3 else ("", "v1")
-        paths = openapi_paths.paths(group, version, 3)
+        paths = openapi_paths.paths(group, version, 3, extra)
     else:
         paths = openapi_paths.group_path(parts[1] if len(parts) == 2 else "", parts[0], 3)
-    schemas = _schemas(_references(paths), 3)
+    schemas = _with_custom(paths, extra if len(parts) == 3 else (), 3)
     return _encode({"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": {"schemas": schemas}})
 
 
-@functools.cache
-def v2() -> bytes:
+def v2(extra: Extra = ()) -> bytes:
     """``/openapi/v2`` as JSON."""
+    whole = _built_in_v2()
+    if not extra:
+        return whole
+    beside = _v2_beside(extra)
+    more = _encode(beside["paths"])[1:-1], _encode(beside["definitions"])[1:-1]
+    head, _, rest = whole.partition(b'"paths":{')
+    return head + b'"paths":{' + more[0] + b"," + rest[:-2] + b"," + more[1] + b"}}"
+
+
+@functools.cache
+def _built_in_v2() -> bytes:
     return _encode(_v2())
 
 
+def v2_protobuf(extra: Extra = ()) -> bytes:
+    """``/openapi/v2`` as kubectl reads it; what follows in the binary form is merged by whoever reads it."""
+    whole = _built_in_v2_protobuf()
+    return whole + openapi_protobuf.parts(_v2_beside(extra)) if extra else whole
+
+
 @functools.cache
-def v2_protobuf() -> bytes:
-    """``/openapi/v2`` as kubectl reads it."""
+def _built_in_v2_protobuf() -> bytes:
     return openapi_protobuf.document(_v2())
+
+
+def _v2_beside(extra: Extra) -> Document:
+    """The paths and definitions of what one cluster serves beside what all do."""
+    paths: Document = {}
+    for group, version in dict.fromkeys((one.group, one.version) for one in extra):
+        paths |= openapi_paths.group_path(group, "apis", 2)
+        paths |= openapi_paths.paths(group, version, 2, extra)
+    definitions = _with_custom(paths, extra, 2)
+    known = _names_in_v2()
+    return {"paths": paths, "definitions": {name: one for name, one in definitions.items() if name not in known}}
+
+
+@functools.cache
+def _names_in_v2() -> frozenset[str]:
+    return frozenset(json.loads(_built_in_v2())["definitions"])
+
+
+def _with_custom(paths: Document, extra: Extra, version: int) -> Document:
+    """The definitions of these paths, those of custom kinds included."""
+    own: Document = {}
+    for resource in extra:
+        if resource.custom is not None:
+            own |= custom_openapi.schemas(resource.custom, V3_REFS if version == 3 else V2_REFS, version)
+    wanted = {*_references(paths), *_references(own)} - own.keys()
+    return dict(sorted({**_schemas(wanted, version), **own}.items()))
 
 
 def wants_protobuf(accept: str) -> bool:

@@ -6,9 +6,10 @@ listed because the real documents list them; they are answered as ``?watch=true`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from simkube.apiserver.custom import openapi as custom_openapi
 from simkube.apiserver.resources import ALL, Resource, Subresource
 from simkube.apiserver.schema import definitions
 
@@ -59,11 +60,11 @@ _OF_VERB = {
 """Per verb: HTTP method, ``x-kubernetes-action`` and query parameters."""
 
 
-def paths(group: str, version: str, openapi: int) -> Document:
-    """Every path of one group and version; ``openapi`` is 2 or 3."""
+def paths(group: str, version: str, openapi: int, extra: Sequence[Resource] = ()) -> Document:
+    """Every path of one group and version, those of the ``extra`` resources included; ``openapi`` is 2 or 3."""
     base = f"/apis/{group}/{version}" if group else f"/api/{version}"
     found = {f"{base}/": {"get": _document_operation("APIResourceList", openapi)}}
-    for resource in ALL:
+    for resource in (*ALL, *extra):
         if (resource.group, resource.version) == (group, version):
             found.update(_Builder(resource, base, openapi).paths())
     return dict(sorted(found.items()))
@@ -111,7 +112,12 @@ class _Builder:
         self._resource = resource
         self._base = base
         self._openapi = openapi
-        self._name = definitions().definition_name(resource.gvk) or ""
+        custom = resource.custom
+        self._name = (
+            (definitions().definition_name(resource.gvk) or "") if custom is None else custom_openapi.name_of(custom)
+        )
+        self._list = f"{self._name}List" if custom is None else custom_openapi.list_name_of(custom)
+        self._patches = _PATCH_TYPES if custom is None else _PATCH_TYPES[:-1]
 
     def paths(self) -> Document:
         resource = self._resource
@@ -162,15 +168,15 @@ class _Builder:
         schema = _reference(_META_PREFIX + special[verb] if verb in special else name, self._openapi)
         required = verb in ("create", "update", "patch")
         if self._openapi == 3:
-            types = _PATCH_TYPES if verb == "patch" else ("*/*",)
+            types = self._patches if verb == "patch" else ("*/*",)
             operation["requestBody"] = {"content": {one: {"schema": schema} for one in types}, "required": required}
             return
         operation["parameters"].append({"name": "body", "in": "body", "required": required, "schema": schema})
-        operation["consumes"] = list(_PATCH_TYPES) if verb == "patch" else ["*/*"]
+        operation["consumes"] = list(self._patches) if verb == "patch" else ["*/*"]
 
     def _answers(self, verb: str, name: str) -> Document:
         if verb == "list":
-            return _responses(f"{name}List", self._openapi)
+            return _responses(self._list, self._openapi)
         if verb in ("delete", "deletecollection"):
             return _responses(f"{_META_PREFIX}Status", self._openapi, "200", "202")
         codes = {"create": ("200", "201", "202"), "update": ("200", "201"), "patch": ("200", "201")}.get(verb, ("200",))

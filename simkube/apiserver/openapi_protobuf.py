@@ -29,6 +29,12 @@ def document(given: Document) -> bytes:
     )
 
 
+def parts(given: Document) -> bytes:
+    """Paths and definitions alone: what comes after a document adds to it."""
+    paths = b"".join(_message(2, _text(1, path) + _message(2, _path_item(one))) for path, one in given["paths"].items())
+    return _message(8, paths) + _message(9, _schemas(given["definitions"]))
+
+
 def _varint(number: int) -> bytes:
     found = bytearray()
     while number > 0x7F:

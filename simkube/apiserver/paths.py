@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from simkube.apiserver.resources import GROUPS, Resource, by_path
+from simkube.apiserver.registry import BUILT_IN, Registry
+from simkube.apiserver.resources import GROUPS, Resource
 from simkube.apiserver.schema import definitions
-from simkube.errors import StatusError, not_simulated
+from simkube.errors import StatusError, not_found, not_simulated
 
 
 class PageNotFound(Exception):
@@ -35,8 +36,11 @@ def missing() -> StatusError:
     return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def parse(path: str) -> Target:
-    """The target of ``/api/v1/...`` or ``/apis/GROUP/VERSION/...``; the path is decoded and begins with a slash."""
+def parse(path: str, kinds: Registry = BUILT_IN) -> Target:
+    """The target of ``/api/v1/...`` or ``/apis/GROUP/VERSION/...``; the path is decoded and begins with a slash.
+
+    ``kinds`` are those of the cluster that is asked.
+    """
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) >= 3:
         group, version, rest = "", parts[1], parts[2:]
@@ -49,20 +53,24 @@ def parse(path: str) -> Target:
     if (
         rest[0] == "namespaces"
         and len(rest) > 2
-        and not (rest[2] in ("status", "finalize") and by_path(group, version, rest[2]) is None)
+        and not (rest[2] in ("status", "finalize") and kinds.by_path(group, version, rest[2]) is None)
     ):
-        return _namespaced(group, version, rest[1], rest[2:], path, watch)
-    resource = _resource(group, version, rest[0])
+        return _namespaced(_resource(kinds, group, version, rest[2]), rest[1], rest[2:], path, watch)
+    resource = _resource(kinds, group, version, rest[0])
     name, subresource = (rest[1] if len(rest) > 1 else ""), (rest[2] if len(rest) > 2 else "")
     if resource.namespaced and name:
-        raise missing()
+        raise _missing_of(resource)
     return _target(resource, "", name, subresource, rest[3:], path, watch)
 
 
-def _namespaced(group: str, version: str, namespace: str, rest: list[str], path: str, watch: bool) -> Target:
-    resource = _resource(group, version, rest[0])
+def _missing_of(resource: Resource) -> Exception:
+    """What a path that does not fit the scope of a resource is answered with."""
+    return missing() if resource.custom is None else PageNotFound()
+
+
+def _namespaced(resource: Resource, namespace: str, rest: list[str], path: str, watch: bool) -> Target:
     if not resource.namespaced:
-        raise missing()
+        raise _missing_of(resource)
     name, subresource = (rest[1] if len(rest) > 1 else ""), (rest[2] if len(rest) > 2 else "")
     return _target(resource, namespace, name, subresource, rest[3:], path, watch)
 
@@ -74,6 +82,8 @@ def _target(
         if resource.subresource(subresource) is None:
             if (resource.plural, subresource) in _KNOWN_SUBRESOURCES:
                 raise not_simulated(f"the subresource {resource.plural}/{subresource}")
+            if resource.custom is not None:
+                raise not_found(resource.plural, name, resource.group)
             raise missing()
         if rest and subresource != "proxy":
             raise missing()
@@ -85,13 +95,11 @@ def _target(
     return Target(resource, namespace, name, subresource, tail, watch)
 
 
-_KNOWN_SUBRESOURCES = frozenset(
-    {("nodes", "proxy"), ("services", "status")}
-)
+_KNOWN_SUBRESOURCES = frozenset({("nodes", "proxy"), ("services", "status")})
 
 
-def _resource(group: str, version: str, plural: str) -> Resource:
-    found = by_path(group, version, plural)
+def _resource(kinds: Registry, group: str, version: str, plural: str) -> Resource:
+    found = kinds.by_path(group, version, plural)
     if found is not None:
         return found
     if plural in _plurals().get((group, version), frozenset()):

@@ -60,6 +60,8 @@ def prepare_create(storage: str, kind: Kind, obj: Obj) -> None:
     if storage == "customresourcedefinitions.apiextensions.k8s.io":
         obj["status"] = definition.first_status(obj)
     if storage == "pods":
+        if obj["spec"].get("terminationGracePeriodSeconds", 0) < 0:
+            obj["spec"]["terminationGracePeriodSeconds"] = 1
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
     elif storage == "namespaces":
         finalizers = obj["spec"].setdefault("finalizers", [])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from simkube.apiserver.resources import Resource
 from simkube.client import Obj
 from simkube.errors import bad_request
 from simkube.labels import holds
@@ -186,10 +187,10 @@ _BOOLEANS = frozenset({"spec.hostNetwork", "spec.unschedulable"})
 _NUMBERS = frozenset({"status.replicas"})
 
 
-def _field(resource: str, name: str) -> Callable[[Obj], str]:
+def _field(resource: str, name: str, custom: frozenset[str] | None) -> Callable[[Obj], str]:
     if name in ("metadata.name", "metadata.namespace"):
         return lambda obj: _lookup(obj, name)
-    fields = _FIELDS.get(resource, {})
+    fields = _FIELDS.get(resource, {}) if custom is None else dict.fromkeys(custom, "")
     if name not in fields:
         raise bad_request(f"field label not supported: {name}")
     path = fields[name] or name
@@ -201,14 +202,19 @@ def _field(resource: str, name: str) -> Callable[[Obj], str]:
 
 
 @lru_cache(maxsize=512)
-def field_matcher(resource: str, selector: str) -> Matcher:
-    """A test of objects for a field selector; ``resource`` is qualified. 400 for a field it does not offer."""
+def field_matcher(resource: str, selector: str, custom: frozenset[str] | None = None) -> Matcher:
+    """A test of objects for a field selector; ``resource`` is qualified. 400 for a field it does not offer.
+
+    ``custom`` are those that the definition of a custom resource offers.
+    """
     terms: list[tuple[Callable[[Obj], str], bool, str]] = []
     for term in (term for term in _split(selector) if term):
         for operator in ("!=", "==", "="):
             name, found, value = term.partition(operator)
             if found:
-                terms.append((_field(resource, name.strip()), operator != "!=", value.strip().replace("\\", "")))
+                terms.append(
+                    (_field(resource, name.strip(), custom), operator != "!=", value.strip().replace("\\", ""))
+                )
                 break
         else:
             raise bad_request(f"invalid selector: '{selector}'; can't understand '{term}'")
@@ -219,13 +225,14 @@ def _split(selector: str) -> list[str]:
     return re.split(r"(?<!\\),", selector)
 
 
-def matcher(resource: str, labels: str, fields: str) -> Matcher | None:
+def matcher(resource: Resource, labels: str, fields: str) -> Matcher | None:
     """Both selectors as one test; None when everything matches."""
     tests = []
     if labels.strip():
         tests.append(label_matcher(labels))
     if fields.strip():
-        tests.append(field_matcher(resource, fields))
+        chosen = None if resource.custom is None else resource.custom.selectable
+        tests.append(field_matcher(resource.qualified, fields, chosen))
     if not tests:
         return None
     return tests[0] if len(tests) == 1 else lambda obj: tests[0](obj) and tests[1](obj)

@@ -49,7 +49,7 @@ class APIServer:
         self.authorizer = Authorizer(store)
         self.credentials = Credentials(store, clock)
         self.audit = Audit()
-        self.registry = Registry(store)
+        self.registry = Registry(store, self.computed)
         self._writer = Writer(store, clock, self.settings, self.authorizer)
         self.trace = self._writer.trace
         self._deleter = Deleter(self._writer, clock)
@@ -188,6 +188,7 @@ class APIServer:
         resource = request.resource
         if request.subresource:
             return self._subresources.create(request, body)
+        refuse_terminating(request)
         obj = decoding.decode(request, body, resource.gvk)
         if resource.qualified == "bindings":  # a way to the pod's own binding
             pods, name = self._resource("pods"), obj.get("metadata", {}).get("name", "")
@@ -240,8 +241,9 @@ class APIServer:
             request.options.force,
             subresource=request.subresource,
             time=self.clock.timestamp(),
+            custom=resource.custom,
         )
-        new = conversion.stored(resource, decoding.canonical(merged, resource.gvk))
+        new = conversion.stored(resource, decoding.canonical_of(resource, merged))
         if live is not None:
             return self._writer.replace(request, live, new, managed=merged)
         request.created = True

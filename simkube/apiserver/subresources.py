@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simkube.apiserver import decoding
+from simkube.apiserver import conversion, decoding
+from simkube.apiserver.custom import scale as custom_scale
 from simkube.apiserver.field import Errors
 from simkube.apiserver.pod_parts import PARTS
 from simkube.apiserver.request import Request, options_of
@@ -36,7 +37,7 @@ class Subresources:
     def get(self, request: Request, obj: Obj) -> Obj:
         """GET: the object itself for ``status`` and parts of a pod, a Scale for ``scale``."""
         if request.subresource == "scale":
-            return scale_of(obj)
+            return _scale(request, obj)
         if request.subresource in ("status", *PARTS):
             return obj
         raise not_simulated(f"reading the subresource {request.subresource}")
@@ -59,7 +60,7 @@ class Subresources:
         """PATCH of a subresource."""
         if request.subresource != "scale" or type == "apply":
             raise not_simulated(f"this patch of the subresource {request.resource.plural}/{request.subresource}")
-        before = scale_of(self._server.find(request))
+        before = _scale(request, self._server.find(request))
         return self._rescale(request, decoding.decode_patched(request, before, change, type, _SCALE))
 
     # scale
@@ -77,8 +78,9 @@ class Subresources:
             errors.raise_for("Scale", "autoscaling", request.name)
         old = self._server.find(request)
         given = {key: meta[key] for key in ("resourceVersion", "uid") if meta.get(key)}
-        new = {**old, "metadata": {**old["metadata"], **given}, "spec": {**old["spec"], "replicas": replicas}}
-        return scale_of(self._writer.replace(request, old, decoding.canonical(new, request.resource.gvk)))
+        new = {**_rescaled(request, old, replicas), "metadata": {**old["metadata"], **given}}
+        new = conversion.stored(request.resource, decoding.canonical_of(request.resource, new))
+        return _scale(request, self._writer.replace(request, old, new))
 
     # binding
 
@@ -162,6 +164,21 @@ class Subresources:
         wanted = decoding.decode(request, body, _TOKEN)
         account = self._server.find(request)
         return self._server.credentials.issue(wanted, account)
+
+
+def _rescaled(request: Request, obj: Obj, replicas: int) -> Obj:
+    custom = request.resource.custom
+    if custom is None or custom.scale is None:
+        return {**obj, "spec": {**obj["spec"], "replicas": replicas}}
+    return custom_scale.scaled(obj, custom.scale, replicas)
+
+
+def _scale(request: Request, obj: Obj) -> Obj:
+    """The Scale of an object of any kind."""
+    custom = request.resource.custom
+    if custom is None or custom.scale is None:
+        return scale_of(obj)
+    return custom_scale.scale_of(custom.shown(obj), custom.scale)
 
 
 def scale_of(obj: Obj) -> Obj:

@@ -75,7 +75,7 @@ class Watch:
         self._store = store
         self._wakeup = wakeup
         self._waiting: deque[tuple[Kind, Obj]] = deque()
-        self._matches = selectors.matcher(what.resource.qualified, what.labels, what.fields)
+        self._matches = selectors.matcher(what.resource, what.labels, what.fields)
         self._after = 0
         self._begun = False
         self._unsubscribe = store.subscribe(what.resource.storage, self._changed)

@@ -47,11 +47,15 @@ async def serve_watch(
         some.set()
 
     frontend.watches.add(end)
+    if target.resource.custom is not None:
+        target.resource.custom.ends.add(end)
     try:
         lines = _Lines(frontend, target, accept, http.query.get("includeObject", ""), answers)
         return await _stream(http, watch, some, lines, seconds or random.uniform(1800, 3600), frontend.share.pause)  # noqa: S311
     finally:
         frontend.watches.discard(end)
+        if target.resource.custom is not None:
+            target.resource.custom.ends.discard(end)
         watch.close()
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from simkube.client import Event, Informers, Obj, Server, WorkLoop
 from simkube.controllers.controller import Controller
+from simkube.controllers.definitions import DEFINITIONS, defined
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -48,6 +49,26 @@ class GarbageCollector(Controller):
             informer.add_index("owners", _owner_uids)
         for resource in self.objects:
             self.client.observe(resource, self._handler(resource))
+        self._defined: dict[str, list[tuple[str, str]]] = {}
+        self.client.observe(DEFINITIONS, self._definition_changed)
+
+    def _definition_changed(self, event: Event) -> None:
+        """Kinds that a cluster's users define come and go."""
+        name = event.obj["metadata"]["name"]
+        for known in self._defined.pop(name, ()):
+            self._kinds.pop(known, None)
+        kinds = defined(event.obj) if event.type != "DELETED" else []
+        if not kinds:
+            if self.objects.pop(name, None) is not None:
+                self.client.forget(name)
+            return
+        namespaced = event.obj["spec"]["scope"] == "Namespaced"
+        self._kinds |= dict.fromkeys(kinds, Kind(name, namespaced))
+        self._defined[name] = kinds
+        if name not in self.objects:
+            self.objects[name] = self.client.informer(name)
+            self.objects[name].add_index("owners", _owner_uids)
+            self.client.observe(name, self._handler(name))
 
     def _handler(self, resource: str) -> Callable[[Event], None]:
         def changed(event: Event) -> None:
@@ -76,7 +97,7 @@ class GarbageCollector(Controller):
                 self.enqueue((kind.resource, where, ref["name"]))
 
     def _dependents(self, uid: str) -> Iterable[tuple[str, Obj]]:
-        for resource, informer in self.objects.items():
+        for resource, informer in list(self.objects.items()):
             for obj in informer.indexed("owners", uid):
                 yield resource, obj
 
@@ -84,7 +105,8 @@ class GarbageCollector(Controller):
         """Finish an owner's own deletion, or delete an object whose owners are gone."""
         assert isinstance(key, tuple)
         resource, namespace, name = key
-        obj = self.objects[resource].get(namespace, name)
+        informer = self.objects.get(resource)
+        obj = None if informer is None else informer.get(namespace, name)
         if obj is None:
             return
         if "deletionTimestamp" in obj["metadata"]:

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 
 from simkube.client import Event, Informers, Obj, Server, WorkLoop, copy_of
 from simkube.controllers.controller import Controller
+from simkube.controllers.definitions import DEFINITIONS, defined
 from simkube.errors import StatusError
 
 FINALIZER = "kubernetes"
@@ -31,6 +32,16 @@ class NamespaceController(Controller):
         """Namespaces, and whatever is in them."""
         self.namespaces = self.client.observe("namespaces", self._namespace_changed)
         self.contents = {resource: self.client.observe(resource, self._content_changed) for resource in self._resources}
+        self.client.observe(DEFINITIONS, self._definition_changed)
+
+    def _definition_changed(self, event: Event) -> None:
+        """Kinds that a cluster's users define come and go."""
+        name = event.obj["metadata"]["name"]
+        served = event.type != "DELETED" and bool(defined(event.obj))
+        if served and event.obj["spec"]["scope"] == "Namespaced" and name not in self.contents:
+            self.contents[name] = self.client.observe(name, self._content_changed)
+        elif not served and self.contents.pop(name, None) is not None:
+            self.client.forget(name)
 
     def _namespace_changed(self, event: Event) -> None:
         if "deletionTimestamp" in event.obj["metadata"]:
@@ -50,7 +61,7 @@ class NamespaceController(Controller):
         if FINALIZER not in (namespace["spec"].get("finalizers") or ()):
             return
         failures = self._empty(str(key))
-        left = [(resource, obj) for resource in self._resources for obj in self.contents[resource].list(str(key))]
+        left = [(resource, obj) for resource, view in self.contents.items() for obj in view.list(str(key))]
         namespace = self._note(namespace, left, failures)
         if not left and not failures:
             done = copy_of(namespace)
@@ -60,8 +71,8 @@ class NamespaceController(Controller):
     def _empty(self, name: str) -> list[str]:
         """Delete everything that is not on its way out yet; what went wrong."""
         failures: list[str] = []
-        for resource in self._resources:
-            for obj in self.contents[resource].list(name):
+        for resource, view in list(self.contents.items()):
+            for obj in view.list(name):
                 if "deletionTimestamp" in obj["metadata"]:
                     continue
                 try:

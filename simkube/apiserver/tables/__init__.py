@@ -12,7 +12,7 @@ from typing import Any
 from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
 from simkube.apiserver.resources import Resource
 from simkube.apiserver.tables import access, batch, core, network, networking, scaling, storage, workloads
-from simkube.apiserver.tables.columns import Layout
+from simkube.apiserver.tables.columns import CREATED, NAME, Layout
 from simkube.apiserver.tables.pods import PODS
 
 Obj = dict[str, Any]
@@ -23,6 +23,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "controllerrevisions.apps": workloads.CONTROLLER_REVISIONS,
     "cronjobs.batch": batch.CRON_JOBS,
     "daemonsets.apps": workloads.DAEMON_SETS,
+    "customresourcedefinitions.apiextensions.k8s.io": Layout((NAME, CREATED), core.DEFAULT.cells),
     "deployments.apps": workloads.DEPLOYMENTS,
     "endpoints": network.ENDPOINTS,
     "endpointslices.discovery.k8s.io": network.ENDPOINT_SLICES,

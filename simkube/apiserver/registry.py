@@ -1,0 +1,108 @@
+"""Which kinds one cluster has: those of Kubernetes, which all clusters share, and those its users have defined.
+
+Definitions are read from the store as they are committed, so that a kind is served from the moment its definition is
+established until the definition is gone. A cluster without definitions holds nothing here. It refuses to judge
+definitions; that is :mod:`simkube.apiserver.custom.definition`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from simkube.apiserver import resources
+from simkube.apiserver.custom.kind import CustomKind, priority, versions_of
+from simkube.apiserver.resources import Resource
+from simkube.client import Event, Obj
+from simkube.store import Store
+
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+
+
+class Registry:
+    """The kinds of one cluster; without a store, those of every cluster.
+
+    ``computed`` are the qualified plurals of those computed resources that the cluster has.
+    """
+
+    def __init__(self, store: Store | None = None, computed: Container[str] = ()) -> None:
+        self.revision = 0
+        """Changes with every change of what is served."""
+        self._store = store
+        self._computed = computed
+        self._kinds: dict[str, list[CustomKind]] = {}
+        self._by_path: dict[tuple[str, str, str], Resource] = {}
+        self._by_name: dict[str, Resource] = {}
+        if store is not None:
+            for definition in store.objects(DEFINITIONS):
+                self._take(definition)
+            self._index()
+            store.subscribe(DEFINITIONS, self._changed)
+
+    def by_path(self, group: str, version: str, plural: str) -> Resource | None:
+        """The resource behind ``/apis/GROUP/VERSION/PLURAL``, or None."""
+        return resources.by_path(group, version, plural) or self._by_path.get((group, version, plural))
+
+    def named(self, qualified: str) -> Resource | None:
+        """The resource of a qualified plural, a custom one in the version that is stored or preferred; or None."""
+        return resources.RESOURCES.get(qualified) or self._by_name.get(qualified)
+
+    @property
+    def extra(self) -> list[Resource]:
+        """What is served here and not everywhere, by group and version: the preferred one first."""
+        computed = [one for one in resources.METRICS if one.qualified in self._computed]
+        return [*computed, *self._by_path.values()]
+
+    def _changed(self, event: Event) -> None:
+        name = event.obj["metadata"]["name"]
+        before = self._kinds.get(name, [])
+        if event.type != "DELETED" and event.old is not None and before and _same(event.old, event.obj):
+            for kind in before:
+                kind.definition = event.obj
+            return
+        self._kinds.pop(name, None)
+        if event.type != "DELETED":
+            self._take(event.obj)
+        if before or name in self._kinds:
+            self.revision += 1
+            self._index()
+        for kind in before:
+            for end in list(kind.ends):
+                end()
+
+    def _take(self, definition: Obj) -> None:
+        if not established(definition):
+            return
+        since = self._store.revision if self._store is not None else 0
+        kinds = versions_of(definition)
+        for kind in kinds:
+            kind.since = since
+        self._kinds[definition["metadata"]["name"]] = kinds
+
+    def _index(self) -> None:
+        found = [kind.resource for kinds in self._kinds.values() for kind in kinds if kind.version.get("served")]
+        found.sort(key=lambda one: (one.group, priority(one.version), one.plural))
+        self._by_path = {(one.group, one.version, one.plural): one for one in found}
+        self._by_name = {}
+        for kinds in self._kinds.values():
+            stored = (kind for kind in kinds if kind.version.get("storage"))
+            chosen = next(stored, kinds[0]).resource
+            self._by_name[chosen.qualified] = chosen
+
+
+def established(definition: Obj) -> bool:
+    """Whether what it defines is served."""
+    conditions = definition.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+
+def _same(old: Obj, new: Obj) -> bool:
+    names = "acceptedNames"
+    return bool(
+        old["spec"] == new["spec"]
+        and old["status"].get(names) == new["status"].get(names)
+        and established(old) == established(new)
+    )
+
+
+BUILT_IN = Registry()
+"""What a cluster without definitions has."""

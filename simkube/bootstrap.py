@@ -5,6 +5,7 @@ Safe to call at every start; what someone changed is left as it is, what is miss
 
 from __future__ import annotations
 
+from simkube.addons.localpath import STANDARD
 from simkube.client import Client, Obj
 from simkube.errors import StatusError
 
@@ -16,8 +17,10 @@ API_PORT = 6443
 def bootstrap(client: Client, api_address: str, *, dns: str = "", service_cidr: str = "10.96.0.0/16") -> None:
     """Make what is missing.
 
-    ``api_address`` is where the API server is on the pod network, ``dns`` the address pods ask for names ("" for none).
+    ``api_address`` is where the API server is on the pod network, ``dns`` the address pods ask for names ("" for none:
+    a cluster without nodes). The default storage class is made once: it may be deleted.
     """
+    new = not client.list("namespaces")
     for name in NAMESPACES:
         _ensure(client, "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     _ensure(client, "servicecidrs.networking.k8s.io", _service_range(service_cidr))
@@ -26,6 +29,8 @@ def bootstrap(client: Client, api_address: str, *, dns: str = "", service_cidr: 
     _ensure(client, "endpointslices.discovery.k8s.io", _slice(api_address))
     if dns:
         _ensure(client, "services", _dns_service(dns))
+    if dns and new:
+        _ensure(client, "storageclasses.storage.k8s.io", STANDARD)
 
 
 def _ensure(client: Client, resource: str, obj: Obj) -> None:

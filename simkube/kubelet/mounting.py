@@ -6,9 +6,10 @@ A volume that cannot be set up is told in a FailedMount event and tried again, l
 from __future__ import annotations
 
 from simkube.client import Obj
+from simkube.kubelet.disks import part_of
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.refusals import volume_refusals
-from simkube.kubelet.volumes import MountError, Sources, contents, fill
+from simkube.kubelet.volumes import MountError, Part, Sources, contents, fill
 
 DELAYS = (0.5, 122.0)
 """First and longest wait after a volume could not be set up, in seconds (``exponentialbackoff``)."""
@@ -36,8 +37,7 @@ class PodVolumes:
         ]
         if not trouble:
             trouble = self._fill_all()
-        for name, text in trouble:
-            pod.event("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{name}" : {text}')
+        self._tell(trouble)
         pod.mounted = not trouble
         if pod.mounted:
             return None
@@ -50,8 +50,12 @@ class PodVolumes:
         pod = self._pod
         if not pod.mounted or pod.over:
             return
-        for name, text in self._fill_all():
-            pod.event("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{name}" : {text}')
+        self._tell(self._fill_all())
+
+    def _tell(self, trouble: list[tuple[str, str]]) -> None:
+        for name, text in trouble:
+            words = f'MountVolume.SetUp failed for volume "{name}" : {text}' if name else text
+            self._pod.event("Warning", "FailedMount", words)
 
     def refresh_downward(self) -> None:
         """The pod has its address now: files that show it are written again."""
@@ -65,17 +69,23 @@ class PodVolumes:
             try:
                 self._fill(volume)
             except MountError as error:
-                trouble.append((volume["name"], str(error)))
+                trouble.append(("" if error.whole else volume["name"], str(error)))
         return trouble
 
     def _fill(self, volume: Obj) -> None:
-        pod = self._pod
+        pod, name = self._pod, volume["name"]
+        if pod.mounted and isinstance(pod.volumes.get(name), Part):
+            return
+        part = part_of(pod.obj, volume, pod.node.client(), pod.node.name, pod.node.runtime.disk)
+        if part is not None:
+            pod.volumes[name] = part
+            return
         files = contents(pod.obj, volume, self._sources())
-        name = volume["name"]
-        if name not in pod.volumes:
-            pod.volumes[name] = pod.node.runtime.volume()
+        own = pod.volumes.get(name)
+        if own is None or isinstance(own, Part):
+            own = pod.volumes[name] = pod.node.runtime.volume()
         if files is not None:
-            fill(pod.volumes[name], pod.files.get(name, {}), files)
+            fill(own, pod.files.get(name, {}), files)
             pod.files[name] = files
 
     def _sources(self) -> Sources:

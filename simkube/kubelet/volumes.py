@@ -8,7 +8,7 @@ sources raise :class:`MountError` with the kubelet's words, which becomes a Fail
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,24 @@ Files = dict[str, tuple[bytes, int]]
 
 
 class MountError(Exception):
-    """A volume that cannot be set up."""
+    """A volume that cannot be set up; ``whole`` when the message needs no words before it."""
+
+    def __init__(self, message: str, *, whole: bool = False) -> None:
+        super().__init__(message)
+        self.whole = whole
+
+
+@dataclass(frozen=True)
+class Part:
+    """A directory or file of a volume that is mounted in its place."""
+
+    volume: Volume
+    path: str
+    read_only: bool = False
+
+    def below(self, sub_path: str) -> str:
+        """The path in the volume of a path of this part."""
+        return posixpath.join(self.path, sub_path) if sub_path else self.path
 
 
 @dataclass(frozen=True)
@@ -117,7 +134,7 @@ def fill(volume: Volume, before: Files, after: Files) -> None:
             volume.write(path, content, mode=mode)
 
 
-def mounts(container: Obj, pod: Obj, volumes: dict[str, Volume], env: dict[str, str]) -> list[Mount]:
+def mounts(container: Obj, pod: Obj, volumes: Mapping[str, Volume | Part], env: dict[str, str]) -> list[Mount]:
     """The mounts of a container; volumes the kubelet fills are read-only, as they are on a real node."""
     specs = {volume["name"]: volume for volume in pod["spec"].get("volumes") or []}
     found: list[Mount] = []
@@ -129,7 +146,10 @@ def mounts(container: Obj, pod: Obj, volumes: dict[str, Volume], env: dict[str, 
             specs[mount["name"]].get(kind) is not None for kind in ("configMap", "secret", "downwardAPI", "projected")
         )
         read_only = bool(mount.get("readOnly")) or filled
-        found.append(Mount(volumes[mount["name"]], posixpath.normpath(mount["mountPath"]), read_only, sub_path))
+        volume = volumes[mount["name"]]
+        if isinstance(volume, Part):
+            read_only, sub_path, volume = read_only or volume.read_only, volume.below(sub_path), volume.volume
+        found.append(Mount(volume, posixpath.normpath(mount["mountPath"]), read_only, sub_path))
     return found
 
 

@@ -17,7 +17,12 @@ VOLUME_BYTES = 8 * 1024 * 1024
 
 
 class MemoryVolume:
-    """Keeps :class:`~simkube.runtime.cri.Volume`. Paths are relative to the volume's root."""
+    """Keeps :class:`~simkube.runtime.cri.Volume`. Paths are relative to the volume's root.
+
+    One that is ``lasting`` belongs to the node and not to a pod.
+    """
+
+    lasting = False
 
     def __init__(
         self,

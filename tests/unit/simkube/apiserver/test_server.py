@@ -171,7 +171,7 @@ def test_a_bound_pod_is_given_grace_which_may_be_shortened(server: APIServer) ->
 @pytest.mark.parametrize(
     ("spec", "feature"),
     [
-        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, "hostPath"),
+        ({"volumes": [{"name": "v", "nfs": {"server": "nas", "path": "/"}}]}, "nfs"),
         ({"hostPID": True}, "host PID"),
     ],
 )

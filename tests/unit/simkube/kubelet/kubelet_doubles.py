@@ -29,6 +29,7 @@ from simkube.runtime.cri import (
     SandboxConfig,
     StartError,
 )
+from simkube.runtime.disk import Disk
 
 START = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""
@@ -393,6 +394,7 @@ class ScriptedRuntime:
 
     def __init__(self, clock: Clock, images: dict[str, Script]) -> None:
         self.clock = clock
+        self.disk = Disk(clock.now)
         self.images = images
         self.present: set[str] = set()
         self.started: list[ScriptedContainer] = []

@@ -185,8 +185,8 @@ class TestVolumes:
                 "references non-existent config key: k",
             ),
             (
-                {"hostPath": {"path": "/"}},
-                "a volume of kind hostPath is not simulated here; use a real cluster (kind) for it",
+                {"nfs": {"server": "nas", "path": "/"}},
+                "a volume of kind nfs is not simulated here; use a real cluster (kind) for it",
             ),
         ],
     )

@@ -7,6 +7,7 @@ TaintNodesByCondition. It refuses (403) as they do, and changes new objects in p
 from __future__ import annotations
 
 from simkube.apiserver.naming import suffix
+from simkube.apiserver.pod_warnings import template_of
 from simkube.apiserver.policy import limits
 from simkube.apiserver.request import Request
 from simkube.apiserver.settings import Settings
@@ -186,9 +187,9 @@ def new_node(node: Obj) -> None:
 
 def simulated(request: Request, obj: Obj) -> None:
     """501 for a pod that asks for what no kubelet here does; of a workload's template its author is warned."""
-    template = obj["spec"].get("template")
+    template = template_of(request.resource.storage, obj)
     found = refusals((obj if template is None else template).get("spec", {}))
-    if found and template is None:
+    if found and request.resource.storage == "pods":
         raise not_simulated(", ".join(found))
     if found:
         request.warnings.append(f"pods of this template will not run: {', '.join(found)} is not simulated here")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
 from simkube.apiserver.custom import definition
+from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
 from simkube.apiserver.kinds import Kind
 from simkube.apiserver.pod_parts import PARTS, only_part, qos_class
 from simkube.client import Obj

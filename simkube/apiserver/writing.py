@@ -6,7 +6,7 @@ refuse; nothing is visible before the last one, the commit.
 
 from __future__ import annotations
 
-from simkube.apiserver import admission, claims, ingress_class, naming, ownership
+from simkube.apiserver import admission, claims, ingress_class, naming, ownership, pod_warnings
 from simkube.apiserver.addresses import Addresses
 from simkube.apiserver.allocators import Allocators
 from simkube.apiserver.authorization import escalation
@@ -25,7 +25,7 @@ from simkube.errors import STALE, StatusError, StoreError, already_exists, bad_r
 from simkube.store import Full, Store
 from simkube.trace import Trace
 
-_WITH_PODS = frozenset({"pods", "deployments.apps", "replicasets.apps"})
+_WITH_PODS = frozenset({"pods", *pod_warnings.TEMPLATES})
 _MYSELF = Caller("system:apiserver", ("system:masters",), "kube-apiserver")
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
@@ -63,6 +63,7 @@ class Writer:
         prepare_create(request.resource.storage, kind, obj)
         self._note(request, obj, None)
         self._validate_new(request, kind, obj)
+        self._warn(request, obj, None)
         charges = self._hold_to_policies(request, obj, None)
         self._refuse_unsimulated(request, obj)
         self._refuse_taken(request, meta["name"])
@@ -76,6 +77,10 @@ class Writer:
             limits.check(request, new, self._store)
         pod_security.check(request, new, old, self._store)
         return quota.charges(request, new, old, self._store)
+
+    def _warn(self, request: Request, new: Obj, old: Obj | None) -> None:
+        if request.checked and not request.subresource:
+            request.warnings += pod_warnings.warnings_of(request.resource.storage, new, old)
 
     def _refuse_unsimulated(self, request: Request, obj: Obj) -> None:
         if request.resource.storage in _WITH_PODS and request.checked and not request.subresource:
@@ -172,6 +177,7 @@ class Writer:
             return old
         if request.resource.storage == "priorityclasses.scheduling.k8s.io":
             admission.new_priority_class(request, new, self._store)
+        self._warn(request, new, old)
         charges = self._hold_to_policies(request, new, old)
         self._refuse_unsimulated(request, new)
         self._charge(request, charges)

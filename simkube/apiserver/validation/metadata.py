@@ -62,15 +62,15 @@ def subdomain(value: str) -> list[str]:
 
 def label(value: str) -> list[str]:
     """What is wrong with a DNS label (names of namespaces and services)."""
-    if "." in value and _matches(_SUBDOMAIN, value):
-        return ["must not contain dots"]
     return dns_label(value)
 
 
 def dns_label(value: str) -> list[str]:
     """What is wrong with a DNS label (names of containers, volumes, ports)."""
     found = [] if len(value) <= 63 else ["must be no more than 63 characters"]
-    return found if _matches(_LABEL, value) else [*found, BAD_LABEL]
+    if _matches(_LABEL, value):
+        return found
+    return [*found, "must not contain dots" if _matches(_SUBDOMAIN, value) else BAD_LABEL]
 
 
 def label_value(value: str) -> list[str]:

@@ -42,9 +42,6 @@ def pod_spec(spec: Obj, path: str, errors: Errors) -> None:
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and deadline < 1:
         errors.invalid(f"{path}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
-    grace = spec.get("terminationGracePeriodSeconds", 0)
-    if grace < 0:
-        errors.invalid(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0")
     _tolerations(spec.get("tolerations", ()), f"{path}.tolerations", errors)
 
 

@@ -36,6 +36,9 @@ def autoscaler(obj: Obj, errors: Errors) -> None:
     _reference(spec.get("scaleTargetRef", {}), "spec.scaleTargetRef", errors)
     for index, metric in enumerate(spec.get("metrics", ())):
         _metric(metric, f"spec.metrics[{index}]", errors)
+    if least == 0 and not any(each.get("type") in ("Object", "External") for each in spec.get("metrics", ())):
+        detail = "must specify at least one Object or External metric to support scaling to zero replicas"
+        errors.forbidden("spec.metrics", detail)
     for name in ("scaleUp", "scaleDown"):
         rules = spec.get("behavior", {}).get(name)
         if rules is not None:

@@ -33,7 +33,7 @@ def answer(http: web.Request, path: str, address: str, kinds: Registry = BUILT_I
     if path == "/":
         return document(discovery.paths(kinds.extra))
     if path.startswith("/openapi/"):
-        return _openapi(http, path, kinds.extra)
+        return _openapi(http, path, [one for one in kinds.extra if one.custom is not None])
     return _discovery(http, path, address, kinds.extra)
 
 

@@ -102,16 +102,19 @@ def about(entry: Entry) -> str:
     return f"{entry.kind} {entry.namespace}/{entry.name}" if entry.namespace else f"{entry.kind} {entry.name}"
 
 
+def statement(entry: Entry) -> str:
+    """One entry for people, without its cause."""
+    if not entry.revision:
+        return f"{who(entry)} {entry.what}"
+    if entry.kind == "Event" and entry.what:
+        return f"{who(entry)} {'reported again' if entry.did == 'changed' else 'reported'}: {entry.what}"
+    return f"{who(entry)} {entry.did} {about(entry)}" + (f" ({entry.what})" if entry.what else "")
+
+
 def sentence(entry: Entry, find: Callable[[int], Entry | None]) -> str:
     """One entry for people, with its cause when that is still kept (``find``)."""
-    if not entry.revision:
-        told = f"{who(entry)} {entry.what}"
-    elif entry.kind == "Event" and entry.what:
-        told = f"{who(entry)} {'reported again' if entry.did == 'changed' else 'reported'}: {entry.what}"
-    else:
-        told = f"{who(entry)} {entry.did} {about(entry)}" + (f" ({entry.what})" if entry.what else "")
     cause = find(entry.cause) if entry.cause else None
-    return told if cause is None else f"{told} because {_clause(cause)}"
+    return statement(entry) if cause is None else f"{statement(entry)} because {_clause(cause)}"
 
 
 def _clause(entry: Entry) -> str:
@@ -134,4 +137,4 @@ def journey(entry: Entry) -> list[str]:
     ]
 
 
-__all__ = ["about", "difference", "journey", "report", "sentence", "who"]
+__all__ = ["about", "difference", "journey", "report", "sentence", "statement", "who"]

@@ -139,7 +139,8 @@ def _tell(found: dict[str, Any], depths: dict[int, int]) -> None:
         depth = depths.get(entry["cause"], -1) + 1
         depths[entry["id"]] = depth
         indent = "  " * min(depth, 10)
-        say(f"{entry['time'][11:23]} {style(str(entry['id']).rjust(5), dim=True)} {indent}{clean(entry['text'])}")
+        text = clean(entry["statement" if depth else "text"])  # its cause is above it
+        say(f"{entry['time'][11:23]} {style(str(entry['id']).rjust(5), dim=True)} {indent}{text}")
         for step in entry["journey"]:
             say(style(f"{' ' * 19}{indent}  - {clean(step)}", dim=True))
 

@@ -28,7 +28,7 @@ from simkube.errors import HostError, StatusError, bad_request
 from simkube.host.tenants import Tenant
 from simkube.pace import PacedClock
 from simkube.trace import MOST, Entry, Trace
-from simkube.words import journey, sentence
+from simkube.words import journey, sentence, statement
 
 STEP_SECONDS = 10.0
 """So many wall seconds a request waits for the end of a step; the step goes on after that."""
@@ -146,7 +146,9 @@ async def _set_clock(tenant: Tenant, body: Mapping[str, Any]) -> dict[str, Any]:
         seconds = 0.0 if value == "until-quiet" else _number(value, "a step")
         cluster.set_clock(lambda: found.step_to(seconds))
         await _arrival(tenant)
-    changes = [_shown(entry, cluster.trace) for entry in cluster.trace.since(before)] if name == "step" else []
+    if name != "step":
+        return clock(tenant)
+    changes = [_shown(entry, cluster.trace) for entry in cluster.trace.since(before)]
     reconciled = {"component": did[0], "key": _key(did[1])} if did else None
     return {**clock(tenant), "reconciled": reconciled, "changes": changes}
 
@@ -243,13 +245,14 @@ def _shown(entry: Entry, found: Trace) -> dict[str, Any]:
         "cause": entry.cause,
         "told": list(entry.told),
         "text": sentence(entry, found.get),
+        "statement": statement(entry),
         "journey": journey(entry) if not entry.by else [],
     }
 
 
 def _because(found: Trace, cause: int) -> str:
     entry = found.get(cause) if cause else None
-    return sentence(entry, lambda _: None) if entry is not None else ""
+    return statement(entry) if entry is not None else ""
 
 
 def _whole(query: Mapping[str, str], name: str, otherwise: int) -> int:

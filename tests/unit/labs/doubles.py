@@ -154,7 +154,8 @@ class ControlledProvider(MemoryProvider):
     def trace(self, since: int = 0, *, wait: int = 0, of: int | None = None) -> dict[str, Any]:
         self.asked.append(("trace", since, wait, of))
         first = {"id": 1, "cause": 0, "text": "learner (kubectl) created Deployment a"}
-        second = {"id": 2, "cause": 1, "text": "deployment-controller created ReplicaSet a-1", "journey": []}
+        text = "deployment-controller created ReplicaSet a-1"
+        second = {"id": 2, "cause": 1, "text": f"{text} because", "statement": text, "journey": []}
         time = {"time": "2026-01-01T12:00:00.000Z", "journey": ["etcd stores it as revision 7"]}
         return {"entries": [{**time, **first}, {**time, **second}], "next": 2, "last": 2, "oldest": 1}
 

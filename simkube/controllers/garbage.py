@@ -38,7 +38,7 @@ class GarbageCollector(Controller):
         self, server: Server, loop: WorkLoop, informers: Informers | None = None, kinds: Kinds | None = None
     ) -> None:
         super().__init__(server, loop, informers)
-        self._kinds = dict(kinds or {})
+        self._kinds = {of: kind for of, kind in (kinds or {}).items() if kind.resource != "events"}  # nobody owns them
 
     def watch(self) -> None:
         """Every kind."""

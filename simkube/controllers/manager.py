@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simkube.apiserver.resources import RESOURCES
 from simkube.client import Informers, Server, WorkLoop
+from simkube.controllers import certificates
 from simkube.controllers.accounttokens import Sign, TokensController
 from simkube.controllers.aggregation import ClusterRoleAggregationController
 from simkube.controllers.claimusers import (
@@ -15,6 +16,7 @@ from simkube.controllers.controller import Controller
 from simkube.controllers.cronjob import CronJobController
 from simkube.controllers.daemonset import DaemonSetController
 from simkube.controllers.deployment import DeploymentController
+from simkube.controllers.disruption import DisruptionController
 from simkube.controllers.endpoints import EndpointsController
 from simkube.controllers.endpointslice import EndpointSliceController
 from simkube.controllers.garbage import GarbageCollector, Kind
@@ -50,6 +52,7 @@ class ControllerManager:
         grace: float,
         ca: str,
         sign: Sign | None = None,
+        certify: certificates.Sign | None = None,
     ) -> None:
         stored = [each for each in RESOURCES.values() if not each.review and not each.stored_as and not each.computed]
         namespaced = [each.qualified for each in stored if each.namespaced]
@@ -60,6 +63,8 @@ class ControllerManager:
             RootCAPublisher(server, loop, informers, ca),
             TokensController(server, loop, informers, ca, sign),
             ClusterRoleAggregationController(server, loop, informers),
+            certificates.SigningController(server, loop, informers, certify),
+            certificates.CleanerController(server, loop, informers),
             self.node_lifecycle,
             NodeTTLController(server, loop, informers),
             TaintEvictionController(server, loop, informers),
@@ -73,6 +78,7 @@ class ControllerManager:
             JobController(server, loop, informers),
             CronJobController(server, loop, informers),
             HorizontalController(server, loop, informers),
+            DisruptionController(server, loop, informers),
             TTLAfterFinishedController(server, loop, informers),
             EndpointsController(server, loop, informers),
             EndpointSliceController(server, loop, informers),

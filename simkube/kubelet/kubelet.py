@@ -14,20 +14,23 @@ from dataclasses import replace
 from simkube.client import Client, Component, Event, Informers, Obj, Server, WorkLoop
 from simkube.events import Recorder
 from simkube.kubelet.actions import Network
+from simkube.kubelet.admitting import rejection
 from simkube.kubelet.disks import DiskKeeper
 from simkube.kubelet.env import service_variables
+from simkube.kubelet.eviction import INTERVAL, MemoryPressure, storage_excess
 from simkube.kubelet.lease import keep_lease
 from simkube.kubelet.node import NodeSettings, register
-from simkube.kubelet.pod import NodeServices
+from simkube.kubelet.pod import NodeServices, Pod
 from simkube.kubelet.power import OFF, PAUSED, NodeRuntime, Power
 from simkube.kubelet.recovery import lose, recover
 from simkube.kubelet.saving import Saver, SideStore
 from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
-from simkube.runtime.cri import Container
+from simkube.runtime.cri import Container, Sandbox
 from simkube.runtime.usage import Sample
 
 _NODE = "node"
+_EVICTION = "eviction"
 
 
 class Kubelet(Component):
@@ -63,6 +66,13 @@ class Kubelet(Component):
         self._silent_since = loop.clock.now() if self.power.on else self.power.since
         self.cut = False
         self._refreshing: set[str] = set()
+        self.memory = MemoryPressure(
+            loop.clock,
+            runtime.machine.memory,
+            lambda seconds: self._wake(_EVICTION, seconds),
+            lambda: self.workers.values(),
+            self._complain,
+        )
         self._node = self._services()
 
     def _connect(self) -> Client:
@@ -81,6 +91,8 @@ class Kubelet(Component):
             allocatable=self.settings.capacity,
             service_variables=self._service_variables,
             token=self._token,
+            rejection=lambda pod: rejection(pod, self._node.pods(), pressed=self.memory.pressed),
+            wrote=self._wrote,
             pods=lambda: (worker.pod for worker in self.workers.values()),
         )
 
@@ -114,6 +126,7 @@ class Kubelet(Component):
         """The kubelet's process ends; containers go on."""
         if self.running:
             self._silent_since = self.last_heartbeat()
+            self.memory.end()
             self.save_all()
             super().stop()
             for worker in self.workers.values():
@@ -162,6 +175,7 @@ class Kubelet(Component):
             return
         self._node.recorder = Recorder(self.client, "kubelet", self.node_name)
         self.enqueue(_NODE)
+        self.memory.begin()
         self.client.observe("pods", self._pod_changed)
         self.client.observe("configmaps", lambda event: self._source_changed("configmaps", event))
         self.client.observe("secrets", lambda event: self._source_changed("secrets", event))
@@ -205,6 +219,29 @@ class Kubelet(Component):
             recover(worker.pod, self._saver.state(uid))
         return worker
 
+    def _complain(self, reason: str, message: str) -> None:
+        self._node.recorder.event(self._about(), "Warning", reason, message)
+
+    def _about(self) -> Obj:
+        return {"kind": "Node", "apiVersion": "v1", "name": self.node_name, "uid": self.node_name}
+
+    def _look_at_memory(self) -> None:
+        if self.memory.synchronize():
+            word = "Insufficient" if self.memory.pressed else "Sufficient"
+            text = f"Node {self.node_name} status is now: NodeHas{word}Memory"
+            self._node.recorder.event(self._about(), "Normal", f"NodeHas{word}Memory", text)
+            self._register_now()
+
+    def _wrote(self, pod: Pod) -> None:
+        if ("storage", pod.uid) not in self._timers:
+            self.enqueue_after(("storage", pod.uid), INTERVAL)
+
+    def _look_at_files(self, uid: str) -> None:
+        worker = self.workers.get(uid)
+        message = storage_excess(worker.pod) if worker is not None and not worker.pod.over else ""
+        if worker is not None and message:
+            worker.evict(message)
+
     def _wake(self, uid: str, seconds: float) -> None:
         if not self.running:
             return
@@ -217,9 +254,13 @@ class Kubelet(Component):
         """Bring the node's object or one pod in line."""
         if key == _NODE:
             self._register()
+        elif key == _EVICTION:
+            self._look_at_memory()
         elif isinstance(key, tuple):
             what, uid = key
-            if what == "save":
+            if what == "storage":
+                self._look_at_files(uid)
+            elif what == "save":
                 if uid in self.workers:
                     self._saver.save(self.workers[uid].pod)
                     self._disk.save()
@@ -230,8 +271,7 @@ class Kubelet(Component):
             self.workers[str(key)].reconcile()
 
     def _register(self) -> None:
-        now = self.clock.timestamp()
-        node, turned = register(self.client, self.node_name, self.settings, [], now)
+        node, turned = self._register_now()
         about = {"kind": "Node", "apiVersion": "v1", "name": self.node_name, "uid": node["metadata"]["uid"]}
         keep_lease(self.client, node, self.clock.micro_timestamp())
         self._node.recorder.event(about, "Normal", "Starting", "Starting kubelet.")
@@ -239,10 +279,15 @@ class Kubelet(Component):
             text = f"Node {self.node_name} status is now: NodeReady"
             self._node.recorder.event(about, "Normal", "NodeReady", text)
 
+    def _register_now(self) -> tuple[Obj, bool]:
+        pressed = ("MemoryPressure",) if self.memory.pressed else ()
+        return register(self.client, self.node_name, self.settings, [], self.clock.timestamp(), pressed)
+
     def _forget(self, uid: str) -> None:
         self.workers.pop(uid, None)
         self.dequeue(uid)
         self.dequeue(("save", uid))
+        self.dequeue(("storage", uid))
         self._saver.forget(uid)
         for other, worker in self.workers.items():
             if worker.pod.resize is not None:
@@ -327,6 +372,11 @@ class Kubelet(Component):
         if run is None:
             return None
         return run.previous if previous else run.container
+
+    def sandbox(self, uid: str) -> Sandbox | None:
+        """The sandbox of a pod on this node; None when it has none any more."""
+        worker = self.workers.get(uid)
+        return None if worker is None else worker.pod.sandbox
 
     # -- for the metrics server --------------------------------------------------------------------------------------
 

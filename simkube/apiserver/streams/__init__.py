@@ -2,8 +2,8 @@
 
 In a real cluster the API server connects these to the kubelet of the pod's node, or to the pod itself; here it asks the
 kubelet's runtime and the pod network directly, with the same answers. exec and attach speak the WebSocket protocols
-``v5.channel.k8s.io`` and ``v4.channel.k8s.io`` (kubectl since 1.31, the Python client); SPDY and port-forwarding are
-refused with 501. Everything is bounded per cluster, see ``limits.py``.
+``v5.channel.k8s.io`` and ``v4.channel.k8s.io`` (kubectl since 1.31, the Python client), port forwarding what
+``forwarding.py`` says; SPDY itself is refused with 501. Everything is bounded per cluster, see ``limits.py``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from simkube.apiserver.streams.exec import attach, execute
+from simkube.apiserver.streams.forwarding import forward
 from simkube.apiserver.streams.log import serve_log
 from simkube.apiserver.streams.proxy import proxy_pod, proxy_service
 from simkube.apiserver.streams.target import StreamCluster
@@ -51,7 +52,9 @@ async def handle(
         return await attach(cluster, request, caller, namespace, name)
     if subresource == "proxy":
         return await proxy_pod(cluster, request, namespace, name, rest)
-    raise not_simulated("port forwarding" if subresource == "portforward" else f"the subresource {subresource} of pods")
+    if subresource == "portforward":
+        return await forward(cluster, request, namespace, name)
+    raise not_simulated(f"the subresource {subresource} of pods")
 
 
 __all__ = ["HANDLED", "StreamCluster", "handle"]

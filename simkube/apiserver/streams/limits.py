@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from simkube.errors import StatusError
 
-MOST = {"exec": 32, "log": 64, "proxy": 128}
+MOST = {"exec": 32, "log": 64, "portforward": 16, "proxy": 128}
 """Streams of one kind that one cluster may have open at once."""
 BUFFER = 9 << 20
 """Bytes that may wait for one slow reader before its stream is ended: more than the largest file of a container."""

@@ -10,6 +10,7 @@ from simkube.clock import Clock
 from simkube.errors import StatusError, bad_request
 from simkube.kubelet.actions import words
 from simkube.kubelet.kubelet import Kubelet
+from simkube.proxy.network import Connection
 from simkube.runtime.cri import Container, HTTPRequest, HTTPResponse, NetworkError
 
 ADMIN = Caller("system:apiserver", ("system:masters",), "kube-apiserver")
@@ -21,6 +22,8 @@ class ClusterNetwork(Protocol):
     """The cluster's network, as the API server uses it."""
 
     async def request(self, source: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse: ...
+
+    async def local(self, address: str, port: int) -> Connection: ...
 
 
 class StreamCluster(Protocol):

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from simkube import topology as topologies
 from simkube.addons.dns import CoreDNS
 from simkube.addons.localpath import LocalPathProvisioner
 from simkube.addons.metrics import NODES, PODS, MetricsServer
-from simkube.apiserver import component_statuses
+from simkube.apiserver import client_certificates, component_statuses
 from simkube.apiserver.custom.controllers import DefinitionController
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.settings import Settings
@@ -44,11 +44,24 @@ from simkube.store import Store
 API_ADDRESS = "172.18.0.2"
 
 
+class Signer(Protocol):
+    """Who issues client certificates; ``serial`` makes the serial numbers of one cluster."""
+
+    def of(self, serial: Callable[[], int]) -> Callable[[Any, list[str], int], str]: ...
+
+
 class Cluster:
     """See the module. ``topology`` is a parsed kind configuration, ``ca`` the certificate (PEM) of the host's API."""
 
     def __init__(
-        self, cluster_id: str, store: Store, clock: Clock, topology: Mapping[str, Any], *, ca: str = ""
+        self,
+        cluster_id: str,
+        store: Store,
+        clock: Clock,
+        topology: Mapping[str, Any],
+        *,
+        ca: str = "",
+        signer: Signer | None = None,
     ) -> None:
         self.id = cluster_id
         self.store = store
@@ -71,6 +84,7 @@ class Cluster:
             grace=self.topology.node_monitor_grace_period,
             ca=ca,
             sign=self.apiserver.credentials.legacy,
+            certify=signer.of(lambda: client_certificates.serial(self.apiserver.credentials)) if signer else None,
         )
         metrics = MetricsServer(self.gate, self.work, self.kubelets, self.informers)
         self._programs: dict[str, list[Component]] = {

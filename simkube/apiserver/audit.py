@@ -69,7 +69,7 @@ class Audit:
         return (self._number, when, user, groups, caller.agent, real, asked, code, reason, notes or None)
 
     def events(self, after: int = 0, most: int = 500, *, components: bool = False) -> list[dict[str, Any]]:
-        """Entries with a number above ``after``, the oldest first, at most so many; with components' writes if wanted."""
+        """Entries with a number above ``after``, the oldest first, at most so many; components' writes if wanted."""
         found = [entry for entry in self._requests if entry[0] > after]
         if components:
             more = (entry for entry in self._writes if entry[0] > after)

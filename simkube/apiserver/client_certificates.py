@@ -34,7 +34,7 @@ def _proof(random: bytes, credentials: Key) -> bytes:
 
 
 def subject(certificate: Mapping[str, Any], credentials: Key) -> tuple[str, tuple[str, ...]] | None:
-    """``(user, groups)`` of a certificate in the form of ``SSLSocket.getpeercert``; None when it is not this cluster's."""
+    """``(user, groups)`` of a certificate in the form of ``SSLSocket.getpeercert``; None when another cluster's."""
     try:
         raw = int(certificate.get("serialNumber", ""), 16).to_bytes(_RANDOM + _PROOF)
     except (ValueError, OverflowError):

@@ -34,6 +34,7 @@ from simkube.apiserver.validation import (
     storage_classes,
     workloads,
 )
+from simkube.apiserver.validation import certificates as certificate_rules
 from simkube.apiserver.validation import quotas as quota_rules
 from simkube.apiserver.validation import rbac as rbac_rules
 from simkube.client import Obj
@@ -79,6 +80,13 @@ class Kind:
 GENERAL = Kind()
 
 KINDS: dict[str, Kind] = {
+    "certificatesigningrequests.certificates.k8s.io": Kind(
+        defaults=policy_defaults.signing_request,
+        validate=certificate_rules.signing_request,
+        validate_status=certificate_rules.conditions,
+        parts={"approval": certificate_rules.conditions},
+        ratchets=True,
+    ),
     "resourcequotas": Kind(
         defaults=policy_defaults.resource_quota,
         validate=quota_rules.quota,

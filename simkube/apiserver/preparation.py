@@ -38,6 +38,7 @@ _EMPTY_STATUS: dict[str, dict[str, Any]] = {
     "servicecidrs.networking.k8s.io": {},
     "namespaces": {"phase": "Active"},
     "resourcequotas": {},
+    "certificatesigningrequests.certificates.k8s.io": {},
     "persistentvolumes": {"phase": "Pending"},
     "persistentvolumeclaims": {"phase": "Pending"},
     "volumeattachments.storage.k8s.io": {"attached": False},

@@ -45,11 +45,11 @@ def user_info(caller: Caller, server: APIServer) -> Obj:
     return info
 
 
-def _self(request: Request, review: Obj, server: APIServer) -> tuple[Obj, Obj]:
+def _self(request: Request, _: Obj, server: APIServer) -> tuple[Obj, Obj]:
     return {}, {"userInfo": user_info(request.caller, server)}
 
 
-def _token(request: Request, review: Obj, server: APIServer) -> tuple[Obj, Obj]:
+def _token(_: Request, review: Obj, server: APIServer) -> tuple[Obj, Obj]:
     spec = review.get("spec", {})
     if not spec.get("token"):
         raise bad_request("token is required for TokenReview in authentication")

@@ -15,12 +15,12 @@ from simkube.apiserver import apply, conversion, decoding, reviews, selectors
 from simkube.apiserver.audit import Audit
 from simkube.apiserver.authorization import bootstrap
 from simkube.apiserver.authorization.rbac import Authorizer
-from simkube.apiserver.deletion import Deleter
 from simkube.apiserver.custom.requests import no_strategic_merge, refuse_terminating
+from simkube.apiserver.deletion import Deleter
 from simkube.apiserver.kinds import strategy_of
 from simkube.apiserver.paging import Page, check_version, page
-from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.registry import Registry
+from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.resources import Resource
 from simkube.apiserver.settings import Settings
 from simkube.apiserver.subresources import Subresources
@@ -31,7 +31,7 @@ from simkube.clock import Clock
 from simkube.errors import StatusError, bad_request, not_found, not_simulated
 from simkube.store import Store
 
-_OF_OBJECT = ("status", "ephemeralcontainers", "resize")
+_OF_OBJECT = ("approval", "status", "ephemeralcontainers", "resize")
 """Subresources that are read and written as the object itself."""
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from simkube.apiserver import conversion, decoding
 from simkube.apiserver.custom import scale as custom_scale
+from simkube.apiserver.eviction import Evictor
 from simkube.apiserver.field import Errors
 from simkube.apiserver.pod_parts import PARTS
-from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.request import Request
 from simkube.apiserver.writing import Writer
 from simkube.client import Obj, PatchType
 from simkube.errors import StatusError, bad_request, conflict, not_simulated
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _SCALE = ("autoscaling", "v1", "Scale")
 _BINDING = ("", "v1", "Binding")
-_EVICTION = ("policy", "v1", "Eviction")
 _TOKEN = ("authentication.k8s.io", "v1", "TokenRequest")
 
 
@@ -33,18 +33,19 @@ class Subresources:
     def __init__(self, server: APIServer, writer: Writer) -> None:
         self._server = server
         self._writer = writer
+        self._evictor = Evictor(server.store, server.clock, writer, server.find, server.do_delete)
 
     def get(self, request: Request, obj: Obj) -> Obj:
         """GET: the object itself for ``status`` and parts of a pod, a Scale for ``scale``."""
         if request.subresource == "scale":
             return _scale(request, obj)
-        if request.subresource in ("status", *PARTS):
+        if request.subresource in ("approval", "status", *PARTS):
             return obj
         raise not_simulated(f"reading the subresource {request.subresource}")
 
     def create(self, request: Request, body: Obj) -> Obj:
         """POST to a subresource."""
-        handlers = {"binding": self._bind, "eviction": self._evict, "token": self._token}
+        handlers = {"binding": self._bind, "eviction": self._evictor.evict, "token": self._token}
         handler = handlers.get(request.subresource)
         if handler is None:
             raise not_simulated(f"the subresource {request.resource.plural}/{request.subresource}")
@@ -125,38 +126,6 @@ class Subresources:
         status = {**pod["status"], "conditions": [*kept, condition]}
         status.pop("nominatedNodeName", None)
         return {**pod, "metadata": meta, "spec": spec, "status": status}
-
-    # eviction
-
-    def _evict(self, request: Request, body: Obj) -> Obj:
-        eviction = decoding.decode(request, body, _EVICTION)
-        name = eviction.get("metadata", {}).get("name", request.name)
-        if name != request.name:
-            raise bad_request(f"name in URL does not match name in Eviction object: {request.name} != {name}")
-        given = {**(eviction.get("deleteOptions") or {})}
-        options = options_of("delete", given)
-        dry_run = options.dry_run or request.options.dry_run
-        pod = self._server.find(request)
-        deletion = request.about(verb="delete", subresource="", options=options)
-        if dry_run:
-            return _success(201)
-        if pod["spec"].get("nodeName") and not pod["metadata"].get("deletionTimestamp"):
-            self._mark_disrupted(request, pod)
-        self._server.do_delete(deletion)
-        return _success(201)
-
-    def _mark_disrupted(self, request: Request, pod: Obj) -> None:
-        condition = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "lastProbeTime": None,
-            "lastTransitionTime": self._server.clock.timestamp(),
-            "reason": "EvictionByEvictionAPI",
-            "message": "Eviction API: evicting",
-        }
-        kept = [each for each in pod["status"].get("conditions", ()) if each["type"] != "DisruptionTarget"]
-        new = {**pod, "metadata": dict(pod["metadata"]), "status": {**pod["status"], "conditions": [*kept, condition]}}
-        self._writer.commit(request, new, expect=pod["metadata"]["resourceVersion"])
 
     # tokens
 

@@ -130,11 +130,15 @@ class Credentials:
             raise not_found(plural, name)
         uid = obj["metadata"]["uid"]
         if ref.get("uid") and ref["uid"] != uid:
-            why = f"the UID in the bound object reference ({ref['uid']}) does not match the UID in record. The object might have been deleted and then recreated"
+            why = (
+                f"the UID in the bound object reference ({ref['uid']}) does not match the UID in record. The object might "
+                "have been deleted and then recreated"
+            )
             raise conflict(plural, name, why)
         if plural == "pods":
             if obj["spec"].get("serviceAccountName") != account["name"]:
-                why = f"cannot bind token for serviceaccount {json.dumps(account['name'])} to pod running with different serviceaccount name."
+                who = json.dumps(account["name"])
+                why = f"cannot bind token for serviceaccount {who} to pod running with different serviceaccount name."
                 raise bad_request(why)
             return {"pod": {"name": name, "uid": uid}, **self._node(obj["spec"].get("nodeName"))}
         return {"secret" if plural == "secrets" else "node": {"name": name, "uid": uid}}

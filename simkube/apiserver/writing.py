@@ -6,7 +6,7 @@ refuse; nothing is visible before the last one, the commit.
 
 from __future__ import annotations
 
-from simkube.apiserver import admission, claims, ingress_class, naming, ownership, pod_warnings
+from simkube.apiserver import admission, claims, ingress_class, label_keys, naming, ownership, pod_warnings, signing_requests
 from simkube.apiserver.addresses import Addresses
 from simkube.apiserver.allocators import Allocators
 from simkube.apiserver.authorization import escalation
@@ -73,6 +73,11 @@ class Writer:
 
     def _hold_to_policies(self, request: Request, new: Obj, old: Obj | None) -> list[tuple[Obj, Obj]]:
         """What validating admission plugins refuse; the quotas that count the object, as they are and will be."""
+        if request.resource.storage == signing_requests.STORAGE:
+            if old is None:
+                signing_requests.restrict(request, new)
+            else:
+                signing_requests.permit(request, self._authorizer, new, old)
         if old is None or request.subresource == "resize" or request.resource.storage == "persistentvolumeclaims":
             limits.check(request, new, self._store)
         pod_security.check(request, new, old, self._store)
@@ -111,6 +116,8 @@ class Writer:
             admission.new_node(obj)
         elif request.resource.storage == "priorityclasses.scheduling.k8s.io":
             admission.new_priority_class(request, obj, self._store)
+        elif request.resource.storage == signing_requests.STORAGE:
+            signing_requests.stamp(request, obj)
         elif request.resource.storage in claims.PROTECTION:
             claims.admit_new(request.resource.storage, obj, self._store)
         elif request.resource.storage == "ingresses.networking.k8s.io":
@@ -118,11 +125,12 @@ class Writer:
             ingress_class.warn(request, obj)
 
     def _note(self, request: Request, obj: Obj, old: Obj | None) -> None:
-        """Times that only the server knows."""
+        """What only the server adds: times, and a new pod's own labels in its selectors."""
         if request.resource.storage == claims.VOLUMES:
             claims.note_phase(obj, old, self._clock.timestamp())
         elif request.resource.storage == "pods" and old is None:
             claims.note_gates(obj, self._clock.timestamp())
+            label_keys.merge(obj)
 
     def _validate_new(self, request: Request, kind: Kind, obj: Obj) -> None:
         resource = request.resource
@@ -169,7 +177,10 @@ class Writer:
         ownership.record(request, old, new, self._clock.timestamp(), managed)
         if resource.storage == "pods" and not request.subresource:
             admission.tolerations(new, self._settings)
-        prepare_update(request.resource.storage, kind, new, old, request.subresource)
+        if request.resource.storage == signing_requests.STORAGE:
+            signing_requests.prepare_update(new, old, request.subresource, self._clock.timestamp())
+        else:
+            prepare_update(request.resource.storage, kind, new, old, request.subresource)
         escalation.confirm(request, self._authorizer, new, old)
         self._note(request, new, old)
         self._validate_changed(request, kind, new, old)

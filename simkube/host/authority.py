@@ -19,16 +19,20 @@ from simkube.host.home import write_private
 _YEARS = timedelta(days=3650)
 
 
-def make(ca: Path, chain: Path, key: Path) -> None:
-    """Write the authority's certificate, the server's chain, and its key, each for the owner alone."""
+def make(ca: Path, ca_key: Path, chain: Path, key: Path) -> None:
+    """Write the authority's certificate and key, the server's chain and key, each for the owner alone."""
     authority_key, authority = _authority()
     server_key = ec.generate_private_key(ec.SECP256R1())
     server = _server(server_key, authority_key)
     write_private(ca, _pem(authority))
     write_private(chain, _pem(server) + _pem(authority))
+    write_private(ca_key, _secret(authority_key))
+    write_private(key, _secret(server_key))
+
+
+def _secret(key: ec.EllipticCurvePrivateKey) -> str:
     unencrypted = serialization.NoEncryption()
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    write_private(key, server_key.private_bytes(encoding, form, unencrypted).decode())
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unencrypted).decode()
 
 
 def _pem(certificate: x509.Certificate) -> str:

@@ -1,6 +1,7 @@
 """The host's own certificate authority and its server certificate, made once and kept in its home (0600).
 
-It refuses to be trusted for anything but loopback: the names in the certificate are those.
+It refuses to be trusted for anything but loopback: the names in the certificate are those. Clients may show a
+certificate of the same authority, and TLS refuses one of any other; for which cluster it is, each request is asked.
 """
 
 from __future__ import annotations
@@ -9,25 +10,30 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from simkube.host.signer import Signer
+
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """``ca`` is the authority's certificate as PEM; ``context`` serves TLS."""
+    """``ca`` is the authority's certificate as PEM; ``context`` serves TLS; ``signer`` issues client certificates."""
 
     ca: str
     context: ssl.SSLContext
+    signer: Signer
 
 
 def load(folder: Path) -> Certificates:
     """The certificates of this folder, made when they are missing."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ca, chain, key = folder / "ca.crt", folder / "tls.crt", folder / "tls.key"
-    if not all(path.is_file() for path in (ca, chain, key)):
+    ca, ca_key, chain, key = (folder / name for name in ("ca.crt", "ca.key", "tls.crt", "tls.key"))
+    if not all(path.is_file() for path in (ca, ca_key, chain, key)):
         from simkube.host import authority  # slow to import, and needed only here
 
-        authority.make(ca, chain, key)
+        authority.make(ca, ca_key, chain, key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(chain, key)
+    context.load_verify_locations(ca)
+    context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
-    return Certificates(ca.read_text(encoding="ascii"), context)
+    return Certificates(ca.read_text(encoding="ascii"), context, Signer(ca, ca_key))

@@ -88,7 +88,9 @@ class Host:
         self._journal = Journal(home.store)
         answers = Answers(Encoder())
         self._stopping = asyncio.Event()
-        self._tenants = Tenants(self._journal, answers, address=address, ca=self._certificates.ca)
+        self._tenants = Tenants(
+            self._journal, answers, address=address, ca=self._certificates.ca, signer=self._certificates.signer
+        )
         token = secrets.token_urlsafe(32)
         about = {"pid": os.getpid(), "version": fingerprint(), "url": f"https://{address}"}
         self._admin = Admin(self._tenants, token, about, self._stopping.set)

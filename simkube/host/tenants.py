@@ -20,6 +20,7 @@ from simkube.apiserver.authentication import Authenticator
 from simkube.apiserver.http import Frontend
 from simkube.cluster import Cluster
 from simkube.errors import HostError
+from simkube.host.signer import Signer
 from simkube.journal import Journal
 from simkube.pace import PacedClock
 from simkube.sharing import Shares
@@ -81,9 +82,15 @@ class Tenant:
 
 
 class Tenants:
-    """All clusters of one host. ``address`` is ``host:port`` as clients see it, ``ca`` its certificate as PEM."""
+    """All clusters of one host. ``address`` is ``host:port`` as clients see it, ``ca`` its certificate as PEM.
 
-    def __init__(self, journal: Journal, answers: Answers, *, address: str, ca: str) -> None:
+    ``signer`` issues client certificates; None where there is no authority for them.
+    """
+
+    def __init__(
+        self, journal: Journal, answers: Answers, *, address: str, ca: str, signer: Signer | None = None
+    ) -> None:
+        self._signer = signer
         self._journal = journal
         self._answers = answers
         self._address = address
@@ -147,7 +154,7 @@ class Tenants:
         return tenant
 
     def _run(self, cluster_id: str, meta: dict[str, Any], store: Store) -> Tenant:
-        cluster = Cluster(cluster_id, store, PacedClock(store.side), meta["topology"], ca=self._ca)
+        cluster = Cluster(cluster_id, store, PacedClock(store.side), meta["topology"], ca=self._ca, signer=self._signer)
         users = {meta["tokens"][who]: (user, _MASTERS) for who, user in _USERS.items()}
         share = self._shares.open()
         frontend = Frontend(cluster.apiserver, cluster, Authenticator(users), self._answers, self._address, share)

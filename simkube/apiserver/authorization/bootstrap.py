@@ -95,7 +95,8 @@ def _object(kind: str, name: str, namespace: str = "", **body: Any) -> Obj:
 
 
 def _managed(obj: Obj) -> list[Obj]:
-    meta, own = obj["metadata"], {}
+    meta: Obj = obj["metadata"]
+    own: Obj = {}
     for name in ("annotations", "labels"):
         if name in meta:
             own[f"f:{name}"] = {".": {}, **{f"f:{key}": {} for key in meta[name]}}
@@ -157,7 +158,7 @@ def _aggregate_to(level: str) -> str:
 def _cluster_roles() -> Iterator[tuple[str, Obj]]:
     written = [(heading, [_rule(line) for line in lines]) for heading, lines in _blocks(roles_of_users.ROLES)]
     parts: dict[str, list[Obj]] = {}
-    for (name, *marks), own in written:
+    for (_, *marks), own in written:
         for mark in marks:
             if mark[0] == "+" and own:
                 parts[mark[1:]] = own
@@ -170,7 +171,7 @@ def _cluster_roles() -> Iterator[tuple[str, Obj]]:
             yield CLUSTER_ROLES, _object("ClusterRole", name, labels=labels, rules=own)
             continue
         selector = {"clusterRoleSelectors": [{"matchLabels": {_aggregate_to(sums[0]): "true"}}]}
-        body = {"rules": parts[sums[0]], "aggregationRule": selector}
+        body: Obj = {"rules": parts[sums[0]], "aggregationRule": selector}
         yield CLUSTER_ROLES, _object("ClusterRole", name, labels=labels, **body)
     for (name,), lines in _blocks(roles_of_controllers.ROLES):
         rules_of_it = [_rule(line) for line in lines]
@@ -219,7 +220,7 @@ def _namespaced() -> Iterator[tuple[str, Obj]]:
 
 def _priority_classes() -> Iterator[Obj]:
     for name, value, text in _PRIORITIES:
-        fields = {"f:description": {}, "f:preemptionPolicy": {}, "f:value": {}}
+        fields: Obj = {"f:description": {}, "f:preemptionPolicy": {}, "f:value": {}}
         api = "scheduling.k8s.io/v1"
         meta = {
             "name": name,

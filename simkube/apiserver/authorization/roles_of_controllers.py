@@ -1,7 +1,7 @@
 """The cluster roles of the controllers of ``kube-controller-manager``, as text; each is bound to a service account.
 
-The form is that of :mod:`.roles_of_users`; names are written without ``system:controller:``, the service account of that
-name is in ``kube-system``. ``events`` is the rule that lets a controller record events.
+The form is that of :mod:`.roles_of_users`; names are written without ``system:controller:``, and the service account
+of that name is in ``kube-system``. ``events`` is the rule that lets a controller record events.
 """
 
 ROLES = """

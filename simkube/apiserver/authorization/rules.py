@@ -49,10 +49,8 @@ def _url_fits(url: str, path: str) -> bool:
 def missing(held: Sequence[Rule], wanted: Iterable[Rule]) -> list[Rule]:
     """The parts of ``wanted`` that no held rule covers, put together again by resource."""
     found: list[Rule] = []
-    parts = 0
-    for part in _parts(wanted):
-        parts += 1
-        if parts > MOST_PARTS:
+    for index, part in enumerate(_parts(wanted)):
+        if index >= MOST_PARTS:
             raise bad_request(f"these rules name more than {MOST_PARTS} combinations; write fewer or use *")
         if not any(_covers(rule, part) for rule in held):
             found.append(part)

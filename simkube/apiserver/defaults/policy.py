@@ -1,4 +1,4 @@
-"""Defaults of limit ranges and quotas (``pkg/apis/core/v1/defaults.go``)."""
+"""Defaults of limit ranges, quotas and certificate signing requests (``pkg/apis/*/v1/defaults.go``)."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ def resource_quota(obj: Obj) -> None:
     """The fields that are always shown."""
     obj.setdefault("spec", {})
     obj.setdefault("status", {})
+
+
+def signing_request(obj: Obj) -> None:
+    """The fields that are always shown; conditions are true unless they say otherwise."""
+    obj.setdefault("spec", {})
+    status = obj.setdefault("status", {})
+    for condition in status.get("conditions") or ():
+        condition.setdefault("status", "True")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from simkube import quantity
-from simkube.apiserver.preparation import qos_class
+from simkube.apiserver.pod_parts import qos_class
 from simkube.client import Obj
 
 Amounts = dict[str, str]
@@ -191,7 +191,7 @@ def _in_scope(term: Mapping[str, Any], pod: Obj) -> bool:
         return (qos_class(spec) == "BestEffort") == (scope == "BestEffort")
     if scope == "PriorityClass":
         return _matches(term, spec.get("priorityClassName", ""))
-    return scope == "CrossNamespacePodAffinity" and _crosses(spec.get("affinity") or {})
+    return bool(scope == "CrossNamespacePodAffinity") and _crosses(spec.get("affinity") or {})
 
 
 def _matches(term: Mapping[str, Any], value: str) -> bool:

@@ -49,6 +49,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
     ("autoscaling", "v2"),
     ("autoscaling", "v1"),
     ("batch", "v1"),
+    ("certificates.k8s.io", "v1"),
     ("networking.k8s.io", "v1"),
     ("policy", "v1"),
     ("rbac.authorization.k8s.io", "v1"),

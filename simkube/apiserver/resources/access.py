@@ -1,6 +1,6 @@
-"""Who may do what: roles, bindings and the reviews that are answered and never stored."""
+"""Who may do what: roles, bindings, certificate requests, and the reviews that are answered and never stored."""
 
-from simkube.apiserver.resources.model import REVIEW, Resource
+from simkube.apiserver.resources.model import CHANGE, REVIEW, Resource, Subresource, status
 
 ACCESS = (
     Resource(
@@ -55,6 +55,19 @@ ACCESS = (
         False,
         verbs=REVIEW,
         review=True,
+    ),
+    Resource(
+        "certificates.k8s.io",
+        "v1",
+        "certificatesigningrequests",
+        "certificatesigningrequest",
+        "CertificateSigningRequest",
+        False,
+        short_names=("csr",),
+        subresources=(
+            Subresource("approval", "CertificateSigningRequest", CHANGE),
+            status("CertificateSigningRequest"),
+        ),
     ),
     Resource(
         "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "clusterrolebinding", "ClusterRoleBinding", False

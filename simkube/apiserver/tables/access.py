@@ -11,6 +11,23 @@ from simkube.apiserver.tables.columns import AGE, NAME, Cells, Column, Layout
 Obj = dict[str, Any]
 
 _CSR = "certificates.v1.CertificateSigningRequestSpec"
+_SIGNER = (
+    "Requested signer for the request. It is a qualified name in the form: `scope-hostname.io/name`. If empty, it will "
+    "be defaulted:\n 1. If it's a kubelet client certificate, it is assigned\n"
+    '    "kubernetes.io/kube-apiserver-client-kubelet".\n'
+    " 2. If it's a kubelet serving certificate, it is assigned\n"
+    '    "kubernetes.io/kubelet-serving".\n'
+    ' 3. Otherwise, it is assigned "kubernetes.io/legacy-unknown".\n'
+    "Distribution of trust for signers happens out of band. You can select on this field using `spec.signerName`."
+)
+_ROLE = (
+    "RoleRef can reference a Role in the current namespace or a ClusterRole in the global namespace. If the RoleRef "
+    "cannot be resolved, the Authorizer must return an error."
+)
+_CLUSTER_ROLE = (
+    "RoleRef can only reference a ClusterRole in the global namespace. If the RoleRef cannot be resolved, the "
+    "Authorizer must return an error."
+)
 
 
 def _binding(obj: Obj, now: float) -> Cells:
@@ -25,10 +42,10 @@ def _binding(obj: Obj, now: float) -> Cells:
     return [name_of(obj), role, age_of(obj, now), *(", ".join(found) for found in named.values())]
 
 
-def _binding_columns(kind: str, text: str) -> tuple[Column, ...]:
+def _binding_columns(role: str, text: str) -> tuple[Column, ...]:
     return (
         NAME,
-        Column("Role", field=f"rbac.v1.{kind}.roleRef"),
+        Column("Role", role),
         AGE,
         Column("Users", f"Users in the {text}", wide=True),
         Column("Groups", f"Groups in the {text}", wide=True),
@@ -39,7 +56,8 @@ def _binding_columns(kind: str, text: str) -> tuple[Column, ...]:
 def _quota(obj: Obj, now: float) -> Cells:
     status = obj.get("status") or {}
     used = status.get("used") or {}
-    requests, limits = [], []
+    requests: list[str] = []
+    limits: list[str] = []
     for name, hard in sorted((status.get("hard") or {}).items()):
         column = limits if name.startswith("limits.") else requests
         column.append(f"{name}: {used.get(name, '0')}/{hard}")
@@ -70,8 +88,8 @@ def _signing_status(status: Obj) -> str:
     return ",".join(words)
 
 
-CLUSTER_ROLE_BINDINGS = Layout(_binding_columns("ClusterRoleBinding", "clusterRoleBinding"), _binding)
-ROLE_BINDINGS = Layout(_binding_columns("RoleBinding", "roleBinding"), _binding)
+CLUSTER_ROLE_BINDINGS = Layout(_binding_columns(_CLUSTER_ROLE, "clusterRoleBinding"), _binding)
+ROLE_BINDINGS = Layout(_binding_columns(_ROLE, "roleBinding"), _binding)
 QUOTAS = Layout(
     (
         NAME,
@@ -85,7 +103,19 @@ QUOTAS = Layout(
     ),
     _quota,
 )
+SIGNING_REQUESTS = Layout(
+    (
+        NAME,
+        AGE,
+        Column("SignerName", _SIGNER),
+        Column("Requestor", "Base64-encoded PKCS#10 CSR data"),
+        Column("RequestedDuration", field=f"{_CSR}.expirationSeconds"),
+        Column("Condition", "Conditions applied to the request, such as approval or denial."),
+    ),
+    _signing_request,
+)
 LAYOUTS = {
+    "certificatesigningrequests.certificates.k8s.io": SIGNING_REQUESTS,
     "clusterrolebindings.rbac.authorization.k8s.io": CLUSTER_ROLE_BINDINGS,
     "resourcequotas": QUOTAS,
     "rolebindings.rbac.authorization.k8s.io": ROLE_BINDINGS,

@@ -82,7 +82,7 @@ def _amounts(values: Mapping[str, Any], path: str, errors: Errors) -> None:
         _resource_name(name, where, errors)
         if "/" not in name and name not in _QUOTA and not _huge(name):
             errors.invalid(where, name, "must be a standard resource for quota")
-        _amount(amount, where, errors, whole=name in _COUNTED or "/" in name and not _has_size(name))
+        _amount(amount, where, errors, whole=name in _COUNTED or ("/" in name and not _has_size(name)))
 
 
 def _has_size(name: str) -> bool:

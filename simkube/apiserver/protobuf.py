@@ -25,7 +25,14 @@ _MAGIC = b"k8s\0"
 _MOST_DEPTH = 60
 _MOST_FIELDS = 100_000
 _INLINE = frozenset(
-    {"handler", "localObjectReference", "volumeSource", "ephemeralContainerCommon", "persistentVolumeSource"}
+    {
+        "handler",
+        "localObjectReference",
+        "volumeSource",
+        "ephemeralContainerCommon",
+        "persistentVolumeSource",
+        "ingressRuleValue",
+    }
 )
 """Fields whose message is part of its parent in JSON."""
 

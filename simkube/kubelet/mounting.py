@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from simkube.client import Obj
 from simkube.kubelet.disks import part_of
+from simkube.kubelet.eviction import watches_storage
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.refusals import volume_refusals
 from simkube.kubelet.volumes import MountError, Part, Sources, contents, fill
+from simkube.quantity import milli
+from simkube.runtime.cri import Volume
 
 DELAYS = (0.5, 122.0)
 """First and longest wait after a volume could not be set up, in seconds (``exponentialbackoff``)."""
@@ -83,10 +86,20 @@ class PodVolumes:
         files = contents(pod.obj, volume, self._sources())
         own = pod.volumes.get(name)
         if own is None or isinstance(own, Part):
-            own = pod.volumes[name] = pod.node.runtime.volume()
+            own = pod.volumes[name] = self._new(volume)
         if files is not None:
             fill(own, pod.files.get(name, {}), files)
             pod.files[name] = files
+
+    def _new(self, volume: Obj) -> Volume:
+        """A volume of the pod's own; what an emptyDir may hold at most is asked after whenever it grows."""
+        pod, empty = self._pod, volume.get("emptyDir") or {}
+        in_memory = empty.get("medium") == "Memory"
+        limit = milli(empty["sizeLimit"]) // 1000 if empty.get("sizeLimit") else None
+        made = pod.node.runtime.volume(limit=limit, in_memory=in_memory) if in_memory else pod.node.runtime.volume()
+        if volume.get("emptyDir") is not None and not in_memory and watches_storage(pod):
+            made.on_write(lambda: pod.node.wrote(pod))
+        return made
 
     def _sources(self) -> Sources:
         pod, node = self._pod, self._pod.node

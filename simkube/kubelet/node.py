@@ -5,7 +5,7 @@ Written when the kubelet starts and when something differs; heartbeats are no wr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,9 @@ _HEALTHY = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
+_PRESSED = {
+    "MemoryPressure": ("True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+}
 _INFO = {
     "architecture": "amd64",
     "containerRuntimeVersion": "containerd://2.2.0",
@@ -78,12 +81,16 @@ def node_object(name: str, settings: NodeSettings) -> Obj:
     }
 
 
-def node_status(node: Obj, settings: NodeSettings, images: list[Obj], now: str) -> dict[str, Any]:
+def node_status(
+    node: Obj, settings: NodeSettings, images: list[Obj], now: str, pressed: Collection[str] = ()
+) -> dict[str, Any]:
     """The node's status as its running kubelet reports it; conditions that did not change keep their times."""
     name, uid = node["metadata"]["name"], str(node["metadata"].get("uid", ""))
     before = {one["type"]: one for one in (node.get("status") or {}).get("conditions") or []}
     conditions = []
     for kind, status, reason, message in _HEALTHY:
+        if kind in pressed:
+            status, reason, message = _PRESSED[kind]
         was = before.pop(kind, None)
         same = was is not None and (was["status"], was.get("reason")) == (status, reason)
         conditions.append(
@@ -107,8 +114,12 @@ def node_status(node: Obj, settings: NodeSettings, images: list[Obj], now: str) 
     }
 
 
-def register(client: Client, name: str, settings: NodeSettings, images: list[Obj], now: str) -> tuple[Obj, bool]:
+def register(
+    client: Client, name: str, settings: NodeSettings, images: list[Obj], now: str, pressed: Collection[str] = ()
+) -> tuple[Obj, bool]:
     """Create the node's object if it is missing and bring its status in line; safe to call at any time.
+
+    ``pressed`` names the pressure conditions that are met.
 
     Answers the node, and whether it was not ready before.
     """
@@ -118,7 +129,7 @@ def register(client: Client, name: str, settings: NodeSettings, images: list[Obj
         if error.reason != "NotFound":
             raise
         node = client.create("nodes", node_object(name, settings))
-    status = node_status(node, settings, images, now)
+    status = node_status(node, settings, images, now, pressed)
     if status == node.get("status"):
         return node, False
     before = {one["type"]: one["status"] for one in (node.get("status") or {}).get("conditions") or []}

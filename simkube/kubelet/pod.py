@@ -16,6 +16,14 @@ from simkube.kubelet.volumes import Files, Part
 from simkube.runtime.cri import Runtime, Sandbox, SandboxConfig, Volume
 
 
+def _never(_: Pod) -> None:
+    return None
+
+
+def _ignored(_: Pod) -> None:
+    return None
+
+
 @dataclass
 class NodeServices:
     """What the pods of one node share."""
@@ -31,6 +39,9 @@ class NodeServices:
     service_variables: Callable[[str], dict[str, str]]
     token: Callable[[Obj, str, int], str]
     pods: Callable[[], Iterable[Pod]] = lambda: ()
+    rejection: Callable[[Pod], tuple[str, str] | None] = _never
+    wrote: Callable[[Pod], None] = _ignored
+    """A pod whose files are limited has written some."""
     cluster_domain: str = "cluster.local"
 
     def lookup(self, namespace: str) -> Callable[[str, str], Obj | None]:
@@ -57,6 +68,8 @@ class Pod:
     """Its sandbox is gone and was not made again yet."""
     failure: tuple[str, str] | None = None
     """``(reason, message)`` of the pod's status when the kubelet itself failed it."""
+    disruption: tuple[str, str] | None = None
+    """``(reason, message)`` of its condition DisruptionTarget when the kubelet ends it for others' good."""
     resize: tuple[str, str] | None = None
     """``(reason, message)`` while the node does not grant the resources that its spec wants."""
     publish: Callable[[], None] = lambda: None

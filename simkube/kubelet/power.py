@@ -6,13 +6,15 @@ from typing import Protocol
 
 from simkube.kubelet.saving import SideStore
 from simkube.runtime.cri import Runtime
-from simkube.runtime.usage import Sample
+from simkube.runtime.usage import Machine, Sample
 
 ON, OFF, PAUSED = "on", "off", "paused"
 
 
 class NodeRuntime(Runtime, Protocol):
     """The runtime of a node that can be switched off."""
+
+    machine: Machine
 
     def power_off(self) -> None:
         """Every container dies, nothing answers."""

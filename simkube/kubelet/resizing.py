@@ -14,12 +14,9 @@ from simkube.client import Obj
 from simkube.clock import spawn
 from simkube.kubelet.containers import Run
 from simkube.kubelet.pod import Pod
-from simkube.kubelet.resources import amount, cores_of, memory_of
+from simkube.kubelet.resources import UNIT, amount, cores_of, memory_of, requests
 from simkube.kubelet.stopping import kill
 from simkube.quantity import milli
-
-_UNIT = {"cpu": 1, "memory": 1000}
-"""How many thousandths make the number that messages show: millicores, bytes."""
 
 
 def held_resources(resources: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,23 +49,14 @@ def _containers(spec: Obj) -> list[Obj]:
     return [*(spec.get("initContainers") or []), *spec["containers"]]
 
 
-def _requests(spec: Obj, name: str) -> int:
-    """What the containers of a pod ask for together, in the unit of messages; init containers run before the others."""
-    apps = sum(amount(one, "requests", name) or 0 for one in spec["containers"])
-    inits = spec.get("initContainers") or []
-    sidecars = sum(amount(one, "requests", name) or 0 for one in inits if one.get("restartPolicy") == "Always")
-    first = max((amount(one, "requests", name) or 0 for one in inits), default=0)
-    return max(apps + sidecars, first) // _UNIT[name]
-
-
 def _pending(pod: Pod) -> tuple[str, str] | None:
     """Why the node does not grant what the pod wants: ``(reason, message)``; None when it does."""
-    for name, unit in _UNIT.items():
-        asked, capacity = _requests(pod.spec, name), milli(pod.node.allocatable[name]) // unit
+    for name, unit in UNIT.items():
+        asked, capacity = requests(pod.spec, name), milli(pod.node.allocatable[name]) // unit
         if asked > capacity:
             text = f"Node didn't have enough capacity: {name}, requested: {asked}, capacity: {capacity}"
             return "Infeasible", text
-        used = sum(_requests(other.spec, name) for other in pod.node.pods() if other is not pod and not other.over)
+        used = sum(requests(other.spec, name) for other in pod.node.pods() if other is not pod and not other.over)
         if asked + used > capacity:
             text = f"Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}"
             return "Deferred", text

@@ -12,12 +12,23 @@ from simkube.client import Obj
 from simkube.quantity import milli
 
 GUARANTEED, BEST_EFFORT = -997, 1000
+UNIT = {"cpu": 1, "memory": 1000}
+"""How many thousandths make the number that messages show: millicores, bytes."""
 
 
 def amount(container: Obj, kind: str, name: str) -> int | None:
     """A request or limit in thousandths; None when there is none."""
     value = ((container.get("resources") or {}).get(kind) or {}).get(name)
     return None if value is None else milli(value)
+
+
+def requests(spec: Obj, name: str) -> int:
+    """What the containers of a pod ask for together, in messages' unit; init containers run before the others."""
+    apps = sum(amount(one, "requests", name) or 0 for one in spec["containers"])
+    inits = spec.get("initContainers") or []
+    sidecars = sum(amount(one, "requests", name) or 0 for one in inits if one.get("restartPolicy") == "Always")
+    first = max((amount(one, "requests", name) or 0 for one in inits), default=0)
+    return max(apps + sidecars, first) // UNIT[name]
 
 
 def cores_of(container: Obj) -> float | None:

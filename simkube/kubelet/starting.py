@@ -12,6 +12,7 @@ from simkube.clock import Clock
 from simkube.kubelet.actions import act
 from simkube.kubelet.containers import Run
 from simkube.kubelet.env import ConfigError, environment, expand
+from simkube.kubelet.eviction import watches_storage
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.resources import cores_of, memory_of, oom_score_adj
 from simkube.kubelet.stopping import kill
@@ -125,6 +126,8 @@ async def start(pod: Pod, run: Run) -> None:
         return
     _begin(pod, run)
     run.container, run.image_id = container, image.id
+    if watches_storage(pod):
+        container.on_write(lambda: pod.node.wrote(pod))
     run.held_resources = run.spec.get("resources") or {}
     pod.event("Normal", "Created", "Container created", run)
     container.exited.when_done(lambda _: pod.changed())

@@ -113,12 +113,13 @@ def _conditions(pod: Pod, reached: str) -> list[dict[str, Any]]:
 _RESIZING = ("PodResizePending", "PodResizeInProgress")
 
 
-def _resizing(pod: Pod) -> list[dict[str, Any]]:
+def _decided(pod: Pod) -> list[dict[str, Any]]:
+    found = [] if pod.disruption is None else [_condition("DisruptionTarget", "True", *pod.disruption)]
     if pod.resize is None:
-        return []
+        return found
     reason, message = pod.resize
     kind = "PodResizeInProgress" if reason == "Error" else "PodResizePending"
-    return [_condition(kind, "True", reason, message)]
+    return [*found, _condition(kind, "True", reason, message)]
 
 
 def _initialized(pod: Pod, run: Run) -> bool:
@@ -163,7 +164,7 @@ def pod_status(pod: Pod, now: str) -> dict[str, Any]:
     kept_back = {kind: old.pop(kind, None) for kind in _RESIZING}
     generation = pod.obj["metadata"].get("generation")
     conditions = []
-    for condition in (*_conditions(pod, reached), *_resizing(pod)):
+    for condition in (*_conditions(pod, reached), *_decided(pod)):
         was = kept_back.get(condition["type"]) or old.pop(condition["type"], None)
         same = was is not None and was["status"] == condition["status"]
         condition["lastProbeTime"] = None

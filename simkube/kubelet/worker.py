@@ -166,7 +166,7 @@ class PodWorker:
 
     async def _sync(self) -> None:
         pod = self.pod
-        if self._refused() or await self._deadline_passed() or not self._mounted():
+        if self._rejected() or self._refused() or await self._deadline_passed() or not self._mounted():
             return
         if pod.sandbox is None and not self._make_sandbox():
             return
@@ -304,6 +304,38 @@ class PodWorker:
         if self.pod.sandbox is not None:
             self._save()
             self.pod.sandbox.remove()
+
+    def evict(self, message: str, reason: str = "Evicted") -> None:
+        """End the pod at once and report it as evicted; a no-op when it ends anyway."""
+        pod = self.pod
+        if pod.over or pod.terminating or pod.failure is not None:
+            return
+        pod.event("Warning", reason, message)
+        pod.failure = (reason, message)
+        pod.disruption = ("TerminationByKubelet", message)
+        if self._task is not None:
+            self._task.cancel()
+        self.health.stop()
+        task = self._task = spawn(self._fail())
+        task.when_done(self._synced)
+
+    async def _fail(self) -> None:
+        await kill_all(self.pod, 0.0)
+        await self._finish()
+
+    def _rejected(self) -> bool:
+        """Whether the node does not take the pod; decided once, before anything of it is there."""
+        pod = self.pod
+        if (pod.obj.get("status") or {}).get("startTime"):
+            return False
+        found = self._node.rejection(pod)
+        if found is None:
+            return False
+        reason, message = found
+        pod.event("Warning", reason, message)
+        pod.failure = (reason, message if reason == "Evicted" else f"Pod was rejected: {message}")
+        pod.over = True
+        return True
 
     # -- down --------------------------------------------------------------------------------------------------------
 

@@ -104,6 +104,8 @@ class SimContainer:
         for mount in sorted(self.config.mounts, key=lambda mount: len(mount.path)):
             volume = mount.volume
             if isinstance(volume, MemoryVolume):
+                if volume.in_memory:
+                    volume.on_write(lambda: self.sandbox.hold_files())
                 files.mount(mount.path, volume.mount_point(read_only=mount.read_only, sub_path=mount.sub_path))
         files.mounts["/"].read_only = self.config.read_only_root
         return files
@@ -274,6 +276,15 @@ class SimContainer:
         self.config = replace(self.config, cores=cores, memory=memory)
         self.sandbox.touch()
         self.hold(0)
+
+    @property
+    def written(self) -> int:
+        """Bytes of files of its own."""
+        return self.quota.used
+
+    def on_write(self, call: Callable[[], None]) -> None:
+        """Call ``call`` after each write to its own files."""
+        self.quota.grown = call
 
     @property
     def working_set(self) -> int:

@@ -66,6 +66,13 @@ class Volume(Protocol):
 
     def paths(self) -> list[str]: ...
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+
+    def on_write(self, call: Callable[[], None]) -> None:
+        """Call ``call`` after each write."""
+
 
 class NodeDisk(Volume, Protocol):
     """The node's own file system, of which pods mount parts; it outlives them."""
@@ -235,6 +242,13 @@ class Container(Protocol):
         """SIGTERM, then SIGKILL after ``grace`` seconds; :attr:`exited`."""
 
     @property
+    def written(self) -> int:
+        """Bytes of files of its own."""
+
+    def on_write(self, call: Callable[[], None]) -> None:
+        """Call ``call`` after each write to its own files."""
+
+    @property
     def working_set(self) -> int:
         """Bytes of memory it uses."""
 
@@ -318,8 +332,8 @@ class Runtime(Protocol):
     def image(self, image: str) -> Image | None:
         """The image when this node already has it."""
 
-    def volume(self) -> Volume:
-        """A new, empty volume."""
+    def volume(self, *, limit: int | None = None, in_memory: bool = False) -> Volume:
+        """A new, empty volume; one ``in_memory`` takes no more than ``limit`` bytes."""
 
     def sandbox(self, config: SandboxConfig, *, ip: str = "", state: Mapping[str, Any] | None = None) -> Sandbox:
         """A new sandbox; with ``ip`` and ``state`` (of :meth:`Sandbox.dump`) one that was there before a restart."""

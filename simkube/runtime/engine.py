@@ -81,9 +81,14 @@ class Engine:
 
     # -- sandboxes -------------------------------------------------------------------------------------------------
 
-    def volume(self) -> MemoryVolume:
-        """A new, empty volume."""
-        return MemoryVolume(self.clock.now, parent=self.network.storage)
+    def volume(self, *, limit: int | None = None, in_memory: bool = False) -> MemoryVolume:
+        """A new, empty volume; one ``in_memory`` takes no more than ``limit`` bytes."""
+        return MemoryVolume(
+            self.clock.now,
+            parent=self.network.storage,
+            in_memory=in_memory,
+            limit=limit if in_memory else None,
+        )
 
     def sandbox(self, config: SandboxConfig, *, ip: str = "", state: Mapping[str, Any] | None = None) -> PodSandbox:
         """A new sandbox; with ``ip`` and ``state`` one that was there before the host's restart.

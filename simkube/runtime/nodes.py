@@ -32,13 +32,15 @@ class FileError(SimkubeError):
 class Quota:
     """The bytes that one tree may hold; ``parent`` is charged as well."""
 
-    __slots__ = ("_parent", "limit", "used", "version")
+    __slots__ = ("_parent", "grown", "limit", "used", "version")
 
     def __init__(self, limit: int, parent: Quota | None = None) -> None:
         self.limit = limit
         self._parent = parent
         self.used = 0
         self.version = 0
+        self.grown: Callable[[], None] | None = None
+        """Called after more was taken."""
 
     def charge(self, size: int) -> None:
         """Take ``size`` bytes (give back when negative); FileError ENOSPC when there are none left."""
@@ -48,6 +50,8 @@ class Quota:
             self._parent.charge(size)
         self.used += size
         self.version += 1
+        if size > 0 and self.grown is not None:
+            self.grown()
 
     def close(self) -> None:
         """The tree is gone: give everything back. A no-op the second time."""

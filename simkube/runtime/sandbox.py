@@ -79,6 +79,11 @@ class PodSandbox:
             self.space.processes[self.space.number()] = pause = Process(container, 1, None, ["/pause"], {}, "/", {})
             pause.uid = PAUSE_USER
 
+    def hold_files(self) -> None:
+        """A file in memory has grown: it counts as memory of whoever mounts it."""
+        for container in self.containers:
+            container.hold(0)
+
     def create(self, config: ContainerConfig) -> SimContainer:
         """A new container, not yet started; ImageError when this node does not have its image."""
         container = SimContainer(self, config, self._image(config.image), secrets.token_hex(32))

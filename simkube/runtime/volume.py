@@ -66,6 +66,15 @@ class MemoryVolume:
         """The relative paths of all files."""
         return [path.lstrip("/") for path, node in self._files.walk("/") if not isinstance(node, Directory)]
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return self.quota.used
+
+    def on_write(self, call: Callable[[], None]) -> None:
+        """Call ``call`` after each write."""
+        self.quota.grown = call
+
     def directory(self, sub_path: str) -> Directory:
         """The directory at ``sub_path``, made when missing."""
         clean = normal(sub_path)

@@ -30,6 +30,7 @@ from simkube.runtime.cri import (
     StartError,
 )
 from simkube.runtime.disk import Disk
+from simkube.runtime.usage import Machine
 
 START = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""
@@ -401,6 +402,7 @@ class ScriptedRuntime:
         self.sandboxes: list[ScriptedSandbox] = []
         self.ids = itertools.count(1)
         self.power = "on"
+        self.machine = Machine(clock.now())
 
     def script(self, image: str) -> Script:
         return self.images[image]

@@ -1,4 +1,4 @@
-"""What may change in a pod that runs: ephemeral containers, resources; and containers that see each other's processes."""
+"""What may change in a pod that runs: ephemeral containers, resources; and who sees whose processes."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class SimulatedProvider:
 
     def capabilities(self) -> Capabilities:
         """Always the same: it needs nothing that this machine may lack."""
-        return Capabilities(self.name, KUBERNETES, max_nodes=3, faults=frozenset(Fault))
+        return Capabilities(self.name, KUBERNETES, max_nodes=3, faults=frozenset(Fault), metrics=True)
 
     def create(self, spec: ClusterSpec, progress: Progress) -> Handle:
         """Bring a cluster to the lab's starting state. What was left half-done is made anew."""

@@ -13,12 +13,15 @@ from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
 from simkube.apiserver.resources import Resource
 from simkube.apiserver.tables import access, batch, core, network, networking, scaling, storage, workloads
 from simkube.apiserver.tables.columns import CREATED, NAME, Layout
+from simkube.apiserver.tables.metrics import METRICS
 from simkube.apiserver.tables.pods import PODS
 
 Obj = dict[str, Any]
 
 LAYOUTS: Mapping[str, Layout] = {
     "componentstatuses": core.COMPONENT_STATUSES,
+    "nodes.metrics.k8s.io": METRICS,
+    "pods.metrics.k8s.io": METRICS,
     "configmaps": core.CONFIG_MAPS,
     "controllerrevisions.apps": workloads.CONTROLLER_REVISIONS,
     "cronjobs.batch": batch.CRON_JOBS,

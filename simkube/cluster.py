@@ -35,6 +35,7 @@ from simkube.live import LiveDriver
 from simkube.outage import Gate
 from simkube.pace import PacedClock
 from simkube.proxy.network import Network
+from simkube.proxy.policies import NetworkPolicies
 from simkube.proxy.services import KubeProxy
 from simkube.runtime.engine import Engine
 from simkube.scheduler.scheduler import Scheduler
@@ -92,6 +93,7 @@ class Cluster:
             "kube-controller-manager": list(self.manager.controllers),
             "kube-proxy": [KubeProxy(self.gate, self.work, self.network, self.informers)],
             "coredns": [CoreDNS(self.gate, self.work, self.network, self.informers)],
+            "kindnet": [NetworkPolicies(self.gate, self.work, self.network, self.informers)],
             "metrics-server": [metrics],
             "event-expiry": [
                 EventExpiry(self.gate, self.work, self.informers),
@@ -160,6 +162,7 @@ class Cluster:
         What was stopped when the store was left stays stopped.
         """
         plane = self.kubelets.get(self._control_plane())
+        self.network.control_plane = plane.settings.ip if plane else ""
         self.apiserver.seed()
         client = Client(self.apiserver, "kube-apiserver", self.clock)
         bootstrap(client, plane.settings.ip if plane else API_ADDRESS, dns=self.network.dns_address if plane else "")

@@ -181,6 +181,7 @@ class Network:
         self.nodes: dict[str, NodeNet] = {}
         self.resolver: Resolver | None = None
         self.policy: Policy | None = None
+        self.control_plane = ""
         self.sockets = 0
         self.dns_address = "10.96.0.10"
         self._pods = ipaddress.ip_network(pod_cidr).subnets(new_prefix=24)

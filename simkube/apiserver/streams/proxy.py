@@ -124,7 +124,7 @@ async def _pass_on(cluster: StreamCluster, request: web.Request, address: str, p
             raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY}")
         passed = HTTPRequest(request.method, _path(request, rest), _headers(request, address, port), body)
         try:
-            answer = await run(cluster.network.request("", address, port, passed), SECONDS)
+            answer = await run(cluster.network.request(cluster.network.control_plane, address, port, passed), SECONDS)
         except NetworkError as error:
             raise unavailable(f"error trying to reach service: {connection_words(error, address, port)}") from error
         except TimeoutError as error:

@@ -19,7 +19,9 @@ NODE_PORT = 10250
 
 
 class ClusterNetwork(Protocol):
-    """The cluster's network, as the API server uses it."""
+    """The cluster's network, as the API server uses it; ``control_plane`` is its own address there."""
+
+    control_plane: str
 
     async def request(self, source: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse: ...
 

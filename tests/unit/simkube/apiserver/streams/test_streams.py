@@ -144,7 +144,7 @@ class Kubelet:
     def __init__(self, container: Container | None, previous: Container | None = None) -> None:
         self.containers = {False: container, True: previous}
         self.settings = SimpleNamespace(ip="172.18.0.2")
-        self.powered, self.paused, self.running = True, False, True
+        self.powered, self.paused, self.cut, self.running = True, False, False, True
 
     def container(self, uid: str, name: str, *, previous: bool = False) -> Container | None:
         return self.containers[previous]
@@ -152,6 +152,8 @@ class Kubelet:
 
 class Network:
     """Answers every request with what it was asked, or fails."""
+
+    control_plane = ""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.failure = failure

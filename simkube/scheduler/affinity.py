@@ -16,6 +16,8 @@ from simkube.scheduler.nodes import NodeInfo, Nodes, required_terms
 Domain = tuple[str, str]
 """A topology key and its value on a node."""
 
+HARD_WEIGHT = 1
+"""What a required affinity of a pod that runs counts for when the node of another is chosen."""
 _AFFINITY = "node(s) didn't match pod affinity rules"
 _ANTI = "node(s) didn't match pod anti-affinity rules"
 _EXISTING = "node(s) didn't satisfy existing pods anti-affinity rules"
@@ -107,7 +109,29 @@ class InterPodAffinity:
             for each in (affinity.get(kind) or {}).get("preferredDuringSchedulingIgnoredDuringExecution") or ():
                 for domain, count in self._matching(each["podAffinityTerm"], nodes).items():
                     counts[domain] += sign * each["weight"] * count
+        self._add_wishes_of_others(counts, nodes)
         return counts
+
+    def _add_wishes_of_others(self, counts: Counter[Domain], nodes: Nodes) -> None:
+        """What pods that run already think of having this one near: their wishes, and a little for their needs."""
+        for other in nodes.drawing.values():
+            info = nodes.get(other["spec"]["nodeName"])
+            affinity = other["spec"]["affinity"]
+            for kind, sign in (("podAffinity", 1), ("podAntiAffinity", -1)) if info is not None else ():
+                of = affinity.get(kind) or {}
+                wishes = [
+                    (each["podAffinityTerm"], sign * each["weight"])
+                    for each in of.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+                ]
+                if sign > 0:
+                    wishes += [(term, HARD_WEIGHT) for term in required_terms(other, kind)]
+                for term, weight in wishes:
+                    if (
+                        info is not None
+                        and term["topologyKey"] in info.labels
+                        and selects(term, other, self._pod, nodes)
+                    ):
+                        counts[_domain(term, info)] += weight
 
 
 def _domain(term: Obj, info: NodeInfo) -> Domain:

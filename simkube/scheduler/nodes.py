@@ -145,6 +145,8 @@ class Nodes:
         self._infos: dict[str, NodeInfo] = {}
         self._where: dict[Key, str] = {}
         self.repelling: dict[Key, Obj] = {}
+        self.drawing: dict[Key, Obj] = {}
+        """Bound pods that would rather have others near or far, or that need some near."""
         self.namespace_labels: dict[str, dict[str, str]] = {}
         self._claims: dict[Key, set[Key]] = {}
         self._sorted: list[NodeInfo] | None = None
@@ -186,6 +188,8 @@ class Nodes:
         self._info(node).put(pod)
         if required_terms(pod, "podAntiAffinity"):
             self.repelling[key] = pod
+        if _draws(pod):
+            self.drawing[key] = pod
         for _, claim, _ in claim_names(pod):
             self._claims.setdefault((key[0], claim), set()).add(key)
 
@@ -193,6 +197,7 @@ class Nodes:
         """A pod is gone."""
         node = self._where.pop(key, None)
         self.repelling.pop(key, None)
+        self.drawing.pop(key, None)
         pod = self._infos[node].pods.get(key) if node is not None else None
         for _, name, _ in claim_names(pod) if pod is not None else ():
             users = self._claims.get((key[0], name), set())
@@ -218,6 +223,7 @@ class Nodes:
         rest.namespace_labels = self.namespace_labels
         rest._infos = dict(self._infos)
         rest.repelling = {key: pod for key, pod in self.repelling.items() if key not in keys}
+        rest.drawing = self.drawing  # only scores are made of it
         rest._claims = {claim: users - keys for claim, users in self._claims.items()} if keys else dict(self._claims)
         thinned = NodeInfo(node)
         thinned.set_node(self._infos[node].node)
@@ -236,6 +242,15 @@ class Nodes:
         if name not in self._infos:
             self._infos[name] = NodeInfo(name)
         return self._infos[name]
+
+
+def _draws(pod: Obj) -> bool:
+    affinity = pod["spec"].get("affinity")
+    if not affinity:
+        return False
+    preferred = "preferredDuringSchedulingIgnoredDuringExecution"
+    near, apart = affinity.get("podAffinity") or {}, affinity.get("podAntiAffinity") or {}
+    return bool(near or apart.get(preferred))
 
 
 def required_terms(pod: Obj, kind: str) -> list[Obj]:

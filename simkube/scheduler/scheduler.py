@@ -1,8 +1,8 @@
 """The scheduler: gives each pod that has no node yet the best one, or says why there is none.
 
 The most important pod is placed first. One that fits nowhere waits until something changes that could help it (a node,
-the end of a pod, a volume, a pod it wants to be near), at least its back-off of 1 to 10 seconds, and is never tried by
-the clock alone. A pod whose claims are still to be bound keeps its place on the chosen node until they are.
+the end of a pod, a volume, a pod it wants to be near), among many at least its back-off of 1 to 10 seconds, and is
+never tried by the clock alone. A pod whose claims are still to be bound keeps its place on the chosen node until then.
 
 Source: ``pkg/scheduler/schedule_one.go``, ``pkg/scheduler/framework/types.go`` (FitError).
 """
@@ -25,6 +25,8 @@ from simkube.scheduler.volumes import PLUGINS as VOLUME_PLUGINS
 from simkube.scheduler.volumes import PodVolumes, Storage, volumes_of
 
 PROFILE = "default-scheduler"
+FEW = 10
+"""While no more pods than this wait, none waits for its back-off once something changed that could help it."""
 BIND_TIMEOUT = 600.0
 """Seconds that a pod's claims may take to be bound for its node."""
 _ANY = "*"
@@ -141,7 +143,7 @@ class Scheduler(Component):
             if _ANY not in wanted and _ANY not in each.plugins and not each.plugins & wanted:
                 continue
             left = each.backoff_ends() - now
-            if left > 0:
+            if left > 0 and len(self.waiting) > FEW:
                 self.enqueue_after(key, left)
             else:
                 self._activate(key)

@@ -5,6 +5,7 @@ Source: ``pkg/scheduler/framework/plugins/podtopologyspread``.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from simkube.client import Obj
@@ -42,10 +43,11 @@ class TopologySpread:
 
     def crowd(self, info: NodeInfo) -> int:
         """How many matching pods the soft constraints see in the node's domains: fewer is better."""
-        return sum(
-            counts[info.labels.get(constraint["topologyKey"], "")]
+        crowd = sum(
+            counts[info.labels.get(constraint["topologyKey"], "")] * math.log(len(counts) + 2)
             for constraint, counts in zip(self.soft, self._soft_counts, strict=True)
         )
+        return round(crowd * 1000)
 
     def _count(self, constraint: Obj, nodes: Nodes) -> Counter[str]:
         """Matching pods per domain; a domain without any is there with 0."""

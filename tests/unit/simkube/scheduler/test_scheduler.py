@@ -123,8 +123,9 @@ def test_tries_again_when_a_node_changes(plane: Plane) -> None:
     assert where(plane, "a") == "one"
 
 
-def test_backs_off_between_tries(plane: Plane) -> None:
-    plane.pod("a", nodeSelector={"disk": "fast"})
+def test_backs_off_between_tries_when_many_wait(plane: Plane) -> None:
+    for number in range(11):
+        plane.pod("a" if not number else f"other-{number}", nodeSelector={"disk": "none" if number else "fast"})
     plane.settle()
     for number in range(5):
         plane.client.patch("nodes", "one", {"metadata": {"labels": {"n": str(number)}}})
@@ -224,6 +225,11 @@ def critical(**amounts: str) -> dict[str, Any]:
     return {**asking(**amounts), "priorityClassName": "system-node-critical"}
 
 
+def priority(plane: Plane, name: str, value: int, **rest: Any) -> None:
+    meta = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
+    plane.client.create("priorityclasses.scheduling.k8s.io", {**meta, "value": value, **rest})
+
+
 def test_takes_the_place_of_the_least_important(plane: Plane) -> None:
     plane.pod("first", **asking(cpu="1500m"))
     plane.pod("small", **asking(cpu="100m"))
@@ -239,7 +245,8 @@ def test_takes_nobodys_place_in_vain(plane: Plane) -> None:
     plane.pod("first", **asking(cpu="1500m"))
     plane.settle()
     plane.pod("huge", **critical(cpu="5"))
-    plane.pod("polite", **{**critical(cpu="1"), "preemptionPolicy": "Never"})
+    priority(plane, "courteous", 1000, preemptionPolicy="Never")
+    plane.pod("polite", **asking(cpu="1"), priorityClassName="courteous")
     plane.settle(2)
     assert where(plane, "first") == "one"
     assert "2 Preemption is not helpful for scheduling" in why(plane, "huge")
@@ -260,3 +267,116 @@ def test_waits_for_its_victim_to_end() -> None:
     plane.client.delete("pods", "first", "default", gracePeriodSeconds=0)
     plane.settle(11)
     assert where(plane, "important") == "one"
+
+
+def test_the_most_important_pod_is_placed_first(plane: Plane) -> None:
+    priority(plane, "high", 1000)
+    plane.pod("plain", **asking(cpu="1500m"))
+    plane.pod("high", **asking(cpu="1500m"), priorityClassName="high")
+    plane.settle(2)
+    assert (where(plane, "high"), where(plane, "plain")) == ("one", "")
+    assert plane.events("Preempted") == []
+
+
+def test_room_that_was_promised_is_not_taken_by_a_lesser_pod() -> None:
+    plane = Plane()
+    plane.node("one", amounts={"cpu": "2", "memory": "4Gi", "pods": "5"})
+    priority(plane, "low", 10)
+    plane.pod("first", **asking(cpu="1500m"))
+    plane.settle()
+    plane.cluster.kubelets["one"].stop()
+    plane.pod("important", **critical(cpu="1800m"))
+    plane.settle(2)
+    plane.pod("opportunist", **asking(cpu="400m"), priorityClassName="low")
+    plane.settle(2)
+    assert (where(plane, "important"), where(plane, "opportunist")) == ("", "")
+    plane.client.delete("pods", "first", "default", gracePeriodSeconds=0)
+    plane.settle(12)
+    assert (where(plane, "important"), where(plane, "opportunist")) == ("one", "")
+    assert "nominatedNodeName" not in plane.client.get("pods", "important", "default")["status"]
+
+
+def test_spares_what_a_disruption_budget_protects() -> None:
+    plane = Plane()
+    for name in ("one", "two"):
+        plane.node(name, amounts={"cpu": "2", "memory": "4Gi", "pods": "5"}, labels={"on": name})
+    plane.pod("kept", labels={"app": "kept"}, **asking(cpu="1500m"), nodeSelector={"on": "one"})
+    plane.pod("other", labels={"app": "other"}, **asking(cpu="1500m"), nodeSelector={"on": "two"})
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "kept"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "kept"}}},
+    }
+    plane.client.create("poddisruptionbudgets.policy", budget, "default")
+    plane.settle(2)
+    plane.pod("important", **critical(cpu="1"))
+    plane.settle(5)
+    assert (where(plane, "important"), where(plane, "kept")) == ("two", "one")
+    assert "other" not in [pod["metadata"]["name"] for pod in plane.pods()]
+
+
+def test_a_gated_pod_says_so_until_its_gates_are_gone(plane: Plane) -> None:
+    plane.pod("a", schedulingGates=[{"name": "example.org/wait"}])
+    plane.settle(5)
+    found = condition(plane.client.get("pods", "a", "default"), "PodScheduled")
+    assert found is not None
+    assert (found["reason"], where(plane, "a"), plane.events("FailedScheduling")) == ("SchedulingGated", "", [])
+    plane.client.patch("pods", "a", {"spec": {"schedulingGates": None}}, "default")
+    plane.settle()
+    assert where(plane, "a") == "one"
+
+
+def test_a_pod_is_drawn_to_others_that_want_it(plane: Plane) -> None:
+    plane.client.patch("nodes", "two", {"spec": {"taints": None}})
+    term = {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "zone"}
+    wish = {
+        "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
+    }
+    plane.pod("cache", affinity=wish, nodeSelector={"zone": "west"}, **asking(cpu="500m"))
+    plane.settle()
+    plane.pod("web", labels={"app": "web"})
+    plane.settle()
+    assert where(plane, "web") == "two"
+
+
+def test_its_own_labels_become_part_of_a_pods_selectors(plane: Plane) -> None:
+    term = {"labelSelector": {"matchLabels": {"app": "x"}}, "topologyKey": "zone", "matchLabelKeys": ["version"]}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    plane.pod("old", labels={"app": "x", "version": "1"}, affinity=affinity)
+    made = plane.pod("new", labels={"app": "x", "version": "2"}, affinity=affinity)
+    plane.settle()
+    (merged,) = made["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert merged["labelSelector"]["matchExpressions"] == [{"key": "version", "operator": "In", "values": ["2"]}]
+    assert (where(plane, "old"), where(plane, "new")) == ("one", "one")
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [({}, "one"), ({"minDomains": 3}, "")],
+)
+def test_spread_counts_domains_that_are_still_to_come(plane: Plane, extra: dict[str, Any], expected: str) -> None:
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "x"}},
+        "nodeTaintsPolicy": "Honor",
+        **extra,
+    }
+    for name in ("a", "b"):
+        plane.pod(name, labels={"app": "x"}, topologySpreadConstraints=[constraint])
+        plane.settle()
+    assert (where(plane, "a"), where(plane, "b")) == ("one", expected)
+
+
+def test_extended_resources_and_ephemeral_storage_are_counted(plane: Plane) -> None:
+    amounts = {"cpu": "2", "memory": "4Gi", "pods": "5", "example.org/gpu": "1", "ephemeral-storage": "1Gi"}
+    plane.client.patch("nodes", "one", {"status": {"allocatable": amounts, "capacity": amounts}}, subresource="status")
+    gpu = {"limits": {"example.org/gpu": "1"}, "requests": {"ephemeral-storage": "600Mi"}}
+    for name in ("a", "b"):
+        plane.pod(name, containers=[{"name": "a", "image": "a:1", "resources": gpu}])
+        plane.settle()
+    assert where(plane, "a") == "one"
+    reasons = "1 Insufficient ephemeral-storage, 1 Insufficient example.org/gpu, 1 node(s) had untolerated taint(s)"
+    assert why(plane, "b").startswith(f"0/2 nodes are available: {reasons}.")

@@ -47,6 +47,11 @@ class Shares:
         """An account for one more cluster."""
         return Share(self)
 
+    def anybody(self) -> bool:
+        """Whether any cluster is asked for something these days."""
+        oldest = self.now() - ACTIVE_SECONDS
+        return any(asked >= oldest for asked in self.active.values())
+
     def quiet_neighbours(self, share: Share) -> bool:
         """Whether anybody else who is not in debt wants the loop."""
         oldest = self.now() - ACTIVE_SECONDS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -35,6 +36,8 @@ from simkube.journal import Journal
 log = logging.getLogger(__name__)
 
 COMPACT_SECONDS = 300.0
+COLLECT = (20_000, 20, 100)
+"""When Python looks for garbage: seldom, because objects that refer to each other in circles are rare here."""
 SWITCH_SECONDS = 0.0005
 """How long the loop waits for a thread that parses or compresses something large."""
 _CLUSTERS = "/clusters/"
@@ -108,7 +111,14 @@ class Host:
         self._home.announce(self._info)
         log.info("serving at %s", self._info["url"])
         definitions()
-        await self._tenants.resume()
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays for good: no collection need look at it
+        gc.disable()  # bringing clusters back makes no garbage, and collections would take longer than all else
+        try:
+            await self._tenants.resume()
+        finally:
+            gc.set_threshold(*COLLECT)
+            gc.enable()
         compaction = asyncio.ensure_future(self._compact())
         await self._stopping.wait()
         log.info("stopping")

@@ -126,9 +126,6 @@ def test_a_restarted_scheduler_goes_on_with_a_binding(plane: Plane) -> None:
     storage_class(plane, "made", "example.org/disk")
     bound = claim(plane, storageClassName="made")
     pod(plane, "a", "data")
-    chosen = plane.client.get(CLAIMS, "data", "default")["metadata"]["annotations"][
-        "volume.kubernetes.io/selected-node"
-    ]
     plane.cluster.stop_component("kube-scheduler")
     ref = {"kind": "PersistentVolumeClaim", "namespace": "default", "name": "data", "uid": bound["metadata"]["uid"]}
     volume(plane, "made", storageClassName="made", claimRef={**ref, "apiVersion": "v1"})

@@ -85,6 +85,8 @@ def _merge_key(merged: Map, key: str, value: Any, type: Type) -> None:
         merged[key] = value if "replace" in field.strategies else merge(current, value, field.type)
     elif isinstance(current, list) and isinstance(value, list) and field.merges:
         merged[key] = _merge_list(current, value, field)
+    elif isinstance(current, list) and isinstance(value, list):
+        merged[key] = value  # replaced as it is: a directive in it is a field nobody declared
     else:
         merged[key] = _plain(value)
 

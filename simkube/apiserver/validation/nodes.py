@@ -13,7 +13,7 @@ def node(obj: Obj, errors: Errors) -> None:
     """Taints: key, value, effect, none twice."""
     seen = set()
     for index, taint in enumerate(obj.get("spec", {}).get("taints", ())):
-        path = f"spec.taints[{index}]"
+        path = f"metadata.taints[{index}]"  # so the API server says, too
         for problem in qualified_name(taint.get("key", "")):
             errors.invalid(f"{path}.key", taint.get("key", ""), problem)
         for problem in label_value(taint.get("value", "")):
@@ -31,7 +31,8 @@ def node(obj: Obj, errors: Errors) -> None:
 
 
 def node_update(new: Obj, old: Obj, errors: Errors) -> None:
-    """Pod addresses and the provider's id, once set, stay."""
+    """Pod addresses and the provider's id, once set, stay. Taints are judged again, as the API server does."""
+    node(new, errors)
     now, before = new.get("spec", {}), old.get("spec", {})
     if before.get("podCIDR") and now.get("podCIDR") != before["podCIDR"]:
         errors.forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')

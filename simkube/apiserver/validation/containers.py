@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.metadata import dns_label, qualified_name
+from simkube.apiserver.validation.metadata import config_key, dns_label, qualified_name, subdomain
+from simkube.apiserver.validation.mounts import volume_devices, volume_mounts
+from simkube.apiserver.validation.security_context import security_context
 from simkube.apiserver.validation.services import is_port, port_name
 from simkube.client import Obj
-from simkube.quantity import QuantityError, parse
+from simkube.quantity import parse
 
 _PULL = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _PORT = "must be between 1 and 65535, inclusive"
 _NOT_NEGATIVE = "must be greater than or equal to 0"
 _STANDARD = frozenset({"cpu", "memory", "ephemeral-storage"})
+_MESSAGES = ("File", "FallbackToLogsOnError")
+_RESTART = ("Always", "Never", "OnFailure")
+_KEPT = ("containers", "initContainers")
+_NOT_EPHEMERAL = (
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+)
+_BAD_HEADER = (
+    "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for "
+    "validation is '[-A-Za-z0-9]+')"
+)
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 _FIELD_PATHS = (
     "metadata.annotations",
@@ -34,49 +54,124 @@ _FIELD_PATHS = (
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 
 
-def containers(spec: Obj, path: str, errors: Errors) -> None:
-    """Every container and init container of a pod spec at ``path``."""
-    volumes = {volume.get("name", "") for volume in spec.get("volumes", ())}
-    names: set[str] = set()
+def containers(spec: Obj, path: str, errors: Errors, *, is_pod: bool = False) -> None:
+    """Every container of a pod spec at ``path``; images of pods (not of templates) have no space around them."""
+    scope = _Scope(spec)
     given = spec.get("containers", ())
     if not given:
         errors.required(f"{path}.containers")
     for index, container in enumerate(given):
         where = f"{path}.containers[{index}]"
-        _container(container, where, volumes, names, errors)
-        _lifecycle(container, where, errors)
+        _container(container, where, scope, errors)
+        _unique(container, where, scope, errors)
+        _lifecycle(container, where, scope, errors)
+        policy = container.get("restartPolicy")
+        if policy is not None and policy not in _RESTART:
+            errors.not_supported(f"{where}.restartPolicy", policy, _RESTART)
+    _host_ports(given, f"{path}.containers", errors)
     for index, container in enumerate(spec.get("initContainers", ())):
-        where = f"{path}.initContainers[{index}]"
-        _container(container, where, volumes, names, errors)
-        if container.get("restartPolicy") == "Always":
-            _lifecycle(container, where, errors)
-        else:
-            _no_lifecycle(container, where, errors)
-    _host_ports(given, path, errors)
+        _init(container, f"{path}.initContainers[{index}]", scope, errors)
+    for index, container in enumerate(spec.get("ephemeralContainers", ())):
+        _ephemeral(container, f"{path}.ephemeralContainers[{index}]", scope, errors)
+    for name in ("containers", "initContainers") if is_pod else ():
+        for index, container in enumerate(spec.get(name, ())):
+            _trimmed(container, f"{path}.{name}[{index}]", errors)
 
 
-def _container(container: Obj, path: str, volumes: Collection[str], names: set[str], errors: Errors) -> None:
+class _Scope:
+    """What the containers of one pod have in common: its volumes, its grace, the names that are taken."""
+
+    def __init__(self, spec: Obj) -> None:
+        self.volumes = {volume.get("name", ""): volume for volume in spec.get("volumes", ())}
+        self.grace = spec.get("terminationGracePeriodSeconds", 0)
+        self.restart = spec.get("restartPolicy", "")
+        self.names: set[str] = set()
+        self.targets = {each.get("name") for key in _KEPT for each in spec.get(key, ())}
+
+
+def _trimmed(container: Obj, path: str, errors: Errors) -> None:
+    image = container.get("image", "")
+    if image != image.strip():
+        errors.invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
+
+
+def _unique(container: Obj, path: str, scope: _Scope, errors: Errors) -> None:
+    name = container.get("name", "")
+    if name in scope.names:
+        errors.duplicate(f"{path}.name", name)
+    elif name:
+        scope.names.add(name)
+
+
+def _init(container: Obj, path: str, scope: _Scope, errors: Errors) -> None:
+    _container(container, path, scope, errors)
+    policy = container.get("restartPolicy")
+    if policy is not None and policy not in _RESTART:
+        errors.not_supported(f"{path}.restartPolicy", policy, _RESTART)
+    _unique(container, path, scope, errors)
+    _host_ports([container], path.rpartition("[")[0], errors)
+    if policy == "Always":
+        _lifecycle(container, path, scope, errors)
+    else:
+        _no_lifecycle(container, path, errors)
+
+
+def _ephemeral(container: Obj, path: str, scope: _Scope, errors: Errors) -> None:
+    """Nothing that a pod could rely on: no ports, probes, hooks, resources, parts of volumes."""
+    _container(container, path, scope, errors)
+    _trimmed(container, path, errors)
+    _unique(container, path, scope, errors)
+    target = container.get("targetContainerName")
+    if target and target not in scope.targets:
+        errors.not_found(f"{path}.targetContainerName", target)
+    for name in _NOT_EPHEMERAL:
+        if container.get(name):
+            errors.forbidden(f"{path}.{name}", "cannot be set for an Ephemeral Container")
+    for index, mount in enumerate(container.get("volumeMounts", ())):
+        for name in ("subPath", "subPathExpr"):
+            if mount.get(name):
+                where = f"{path}.volumeMounts[{index}].{name}"
+                errors.forbidden(where, "cannot be set for an Ephemeral Container")
+
+
+def _container(container: Obj, path: str, scope: _Scope, errors: Errors) -> None:
+    """What holds for containers of every kind."""
     name = container.get("name", "")
     if not name:
         errors.required(f"{path}.name")
-    else:
-        for problem in dns_label(name):
-            errors.invalid(f"{path}.name", name, problem)
-        if name in names:
-            errors.duplicate(f"{path}.name", name)
-        names.add(name)
-    image = container.get("image", "")
-    if not image:
+    for problem in dns_label(name) if name else ():
+        errors.invalid(f"{path}.name", name, problem)
+    if not container.get("image"):
         errors.required(f"{path}.image")
-    elif image != image.strip():
-        errors.invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
+    policy = container.get("terminationMessagePolicy", "")
+    if policy not in _MESSAGES:
+        errors.not_supported(f"{path}.terminationMessagePolicy", policy, _MESSAGES)
     _ports(container.get("ports", ()), f"{path}.ports", errors)
     _env(container.get("env", ()), f"{path}.env", errors)
     _env_from(container.get("envFrom", ()), f"{path}.envFrom", errors)
-    _mounts(container.get("volumeMounts", ()), f"{path}.volumeMounts", volumes, errors)
+    volume_mounts(container, path, scope.volumes, errors)
+    volume_devices(container, path, scope.volumes, errors)
     if container.get("imagePullPolicy", "Always") not in _PULL:
         errors.not_supported(f"{path}.imagePullPolicy", container["imagePullPolicy"], _PULL)
     resources(container.get("resources", {}), f"{path}.resources", errors)
+    _resize(container.get("resizePolicy", ()), f"{path}.resizePolicy", scope, errors)
+    security_context(container.get("securityContext", {}), f"{path}.securityContext", errors)
+
+
+def _resize(policies: Sequence[Obj], path: str, scope: _Scope, errors: Errors) -> None:
+    seen: set[str] = set()
+    for index, each in enumerate(policies):
+        name, policy = each.get("resourceName", ""), each.get("restartPolicy", "")
+        if name in seen:
+            errors.duplicate(f"{path}[{index}]", name)
+        seen.add(name)
+        for value, values in ((name, ("cpu", "memory")), (policy, ("NotRequired", "RestartContainer"))):
+            if not value:
+                errors.required(path)
+            elif value not in values:
+                errors.not_supported(path, value, values)
+        if scope.restart == "Never" and policy != "NotRequired":
+            errors.invalid(path, policy, "must be 'NotRequired' when `restartPolicy` is 'Never'")
 
 
 def _ports(ports: Sequence[Obj], path: str, errors: Errors) -> None:
@@ -109,10 +204,9 @@ def _host_ports(given: Sequence[Obj], path: str, errors: Errors) -> None:
         for at, port in enumerate(container.get("ports", ())):
             if not port.get("hostPort"):
                 continue
-            key = (port.get("protocol"), port.get("hostIP", ""), port["hostPort"])
+            key = f"{port.get('protocol', '')}/{port.get('hostIP', '')}/{port['hostPort']}"
             if key in seen:
-                shown = f"{key[0]}/{key[1]}/{key[2]}"
-                errors.duplicate(f"{path}.containers[{index}].ports[{at}].hostPort", shown)
+                errors.duplicate(f"{path}[{index}].ports[{at}].hostPort", key)
             seen.add(key)
 
 
@@ -149,10 +243,13 @@ def _env_source(source: Obj, path: str, errors: Errors) -> None:
     for kind in ("configMapKeyRef", "secretKeyRef"):
         reference = source.get(kind)
         if reference is not None:
-            if not reference.get("name"):
-                errors.required(f"{path}.{kind}.name")
-            if not reference.get("key"):
+            name, key = reference.get("name", ""), reference.get("key", "")
+            for problem in subdomain(name):
+                errors.invalid(f"{path}.{kind}.name", name, problem)
+            if not key:
                 errors.required(f"{path}.{kind}.key")
+            for problem in config_key(key) if key else ():
+                errors.invalid(f"{path}.{kind}.key", key, problem)
     resource = source.get("resourceFieldRef")
     if resource is not None and not resource.get("resource"):
         errors.required(f"{path}.resourceFieldRef.resource")
@@ -184,35 +281,19 @@ def _env_from(sources: Sequence[Obj], path: str, errors: Errors) -> None:
                 errors.required(f"{path}[{index}].{kind}.name")
 
 
-def _mounts(mounts: Sequence[Obj], path: str, volumes: Collection[str], errors: Errors) -> None:
-    places: set[str] = set()
-    for index, mount in enumerate(mounts):
-        where = f"{path}[{index}]"
-        name, place = mount.get("name", ""), mount.get("mountPath", "")
-        if not name:
-            errors.required(f"{where}.name")
-        if name not in volumes:
-            errors.not_found(f"{where}.name", name)
-        if not place:
-            errors.required(f"{where}.mountPath")
-        elif place in places:
-            errors.invalid(f"{where}.mountPath", place, "must be unique")
-        places.add(place)
-        below = mount.get("subPath", "")
-        if below.startswith("/"):
-            errors.invalid(f"{where}.subPath", below, "must be a relative path")
-        elif ".." in below.split("/"):
-            errors.invalid(f"{where}.subPath", below, "must not contain '..'")
-
-
-def _lifecycle(container: Obj, path: str, errors: Errors) -> None:
+def _lifecycle(container: Obj, path: str, scope: _Scope, errors: Errors) -> None:
     for hook in ("postStart", "preStop"):
         handler = (container.get("lifecycle") or {}).get(hook)
         if handler is not None:
-            _handler(handler, f"{path}.lifecycle.{hook}", errors, ("exec", "httpGet", "tcpSocket", "sleep"))
+            where = f"{path}.lifecycle.{hook}"
+            _handler(handler, where, errors, ("exec", "httpGet", "tcpSocket", "sleep"))
+            seconds = (handler.get("sleep") or {}).get("seconds", 0)
+            if handler.get("sleep") is not None and not 0 <= seconds <= scope.grace:
+                detail = f"must be non-negative and less than terminationGracePeriodSeconds ({scope.grace})"
+                errors.invalid(f"{where}.sleep", seconds, detail)
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if container.get(name) is not None:
-            _probe(container[name], f"{path}.{name}", errors, only_once=name != "readinessProbe")
+            _probe(container[name], f"{path}.{name}", errors, readiness=name == "readinessProbe")
 
 
 def _no_lifecycle(container: Obj, path: str, errors: Errors) -> None:
@@ -221,15 +302,17 @@ def _no_lifecycle(container: Obj, path: str, errors: Errors) -> None:
             errors.forbidden(f"{path}.{name}", "may not be set for init containers without restartPolicy=Always")
 
 
-def _probe(probe: Obj, path: str, errors: Errors, *, only_once: bool) -> None:
+def _probe(probe: Obj, path: str, errors: Errors, *, readiness: bool) -> None:
     _handler(probe, path, errors, _HANDLERS)
     for name in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
         if probe.get(name, 0) < 0:
             errors.invalid(f"{path}.{name}", probe[name], _NOT_NEGATIVE)
-    if probe.get("terminationGracePeriodSeconds", 1) <= 0:
-        value = probe["terminationGracePeriodSeconds"]
-        errors.invalid(f"{path}.terminationGracePeriodSeconds", value, "must be greater than 0")
-    if only_once and probe.get("successThreshold", 1) != 1:
+    grace = probe.get("terminationGracePeriodSeconds")
+    if grace is not None and grace <= 0:
+        errors.invalid(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than 0")
+    if readiness and grace is not None:
+        errors.invalid(f"{path}.terminationGracePeriodSeconds", grace, "must not be set for readinessProbes")
+    if not readiness and probe.get("successThreshold", 1) != 1:
         errors.invalid(f"{path}.successThreshold", probe["successThreshold"], "must be 1")
 
 
@@ -252,6 +335,9 @@ def _handler(handler: Obj, path: str, errors: Errors, kinds: Sequence[str]) -> N
             errors.required(f"{where}.path")
         if action.get("scheme", "HTTP") not in ("HTTP", "HTTPS"):
             errors.not_supported(f"{where}.scheme", action["scheme"], ("HTTP", "HTTPS"))
+        for header in action.get("httpHeaders", ()):
+            if not re.fullmatch(r"[-A-Za-z0-9]+", header.get("name", "")):
+                errors.invalid(f"{where}.httpHeaders", header.get("name", ""), _BAD_HEADER)
 
 
 def _handler_port(port: Any, path: str, errors: Errors) -> None:
@@ -263,7 +349,7 @@ def _handler_port(port: Any, path: str, errors: Errors) -> None:
 
 
 def resources(given: Obj, path: str, errors: Errors) -> None:
-    """Requests and limits: known names, amounts not below zero, requests within limits."""
+    """Requests and limits: known names, amounts not below zero, requests within limits (or as they are)."""
     limits, requests = given.get("limits", {}), given.get("requests", {})
     for kind, amounts in (("limits", limits), ("requests", requests)):
         for name, amount in sorted(amounts.items()):
@@ -271,12 +357,16 @@ def resources(given: Obj, path: str, errors: Errors) -> None:
             _resource_name(name, where, errors)
             if parse(amount) < 0:
                 errors.invalid(where, amount, _NOT_NEGATIVE)
+            if name not in _STANDARD and parse(amount) % 1:
+                errors.invalid(where, amount, "must be an integer")
     for name, amount in sorted(requests.items()):
-        try:
-            above = name in limits and parse(amount) > parse(limits[name])
-        except QuantityError:
-            continue
-        if above:
+        whole = name not in _STANDARD
+        if name not in limits:
+            if whole:
+                errors.required(f"{path}.limits", "Limit must be set for non overcommitable resources")
+        elif whole and parse(amount) != parse(limits[name]):
+            errors.invalid(f"{path}.requests", amount, f"must be equal to {name} limit of {limits[name]}")
+        elif parse(amount) > parse(limits[name]):
             detail = f"must be less than or equal to {name} limit of {limits[name]}"
             errors.invalid(f"{path}.requests", amount, detail)
 

@@ -2,47 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.containers import containers, field_reference
-from simkube.apiserver.validation.metadata import dns_label, label_value, labels, qualified_name, subdomain
+from simkube.apiserver.validation.containers import containers, field_reference, resources
+from simkube.apiserver.validation.metadata import dns_label, labels, subdomain
+from simkube.apiserver.validation.placement import gates, placement, spread, tolerations
 from simkube.apiserver.validation.pod_changes import pod_update, status_update
+from simkube.apiserver.validation.pod_network import dns_config, host_aliases, host_network
+from simkube.apiserver.validation.security_context import pod_security_context
 from simkube.client import Obj
 
 _RESTART = ("Always", "OnFailure", "Never")
-_DNS = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
-_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_OPERATORS = ("Equal", "Exists")
+_DNS = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_PREEMPTION = ("PreemptLowerPriority", "Never")
+_Names = tuple[tuple[str, Callable[[str], list[str]]], ...]
+_FIRST_NAMES: _Names = (("serviceAccountName", subdomain), ("nodeName", subdomain))
+_HOST_NAMES: _Names = (("hostname", dns_label), ("subdomain", dns_label))
+_CLASS_NAMES: _Names = (("priorityClassName", subdomain), ("runtimeClassName", subdomain))
 
 
 def pod(obj: Obj, errors: Errors) -> None:
     """A pod: its spec, at ``spec``."""
-    pod_spec(obj["spec"], "spec", errors)
+    pod_spec(obj["spec"], "spec", errors, is_pod=True)
     for index, each in enumerate(obj["spec"].get("ephemeralContainers", ())):
         detail = "cannot be set on create"
         if index == 0 and not obj["metadata"].get("resourceVersion") and each:
             errors.forbidden("spec.ephemeralContainers", detail)
 
 
-def pod_spec(spec: Obj, path: str, errors: Errors) -> None:
+def pod_spec(spec: Obj, path: str, errors: Errors, *, is_pod: bool = False) -> None:
     """The spec of a pod or of a template."""
     _volumes(spec.get("volumes", ()), f"{path}.volumes", errors)
-    containers(spec, path, errors)
+    containers(spec, path, errors, is_pod=is_pod)
+    host_network(spec, path, errors, is_pod=is_pod)
     _one_of(spec, "restartPolicy", _RESTART, path, errors)
     _one_of(spec, "dnsPolicy", _DNS, path, errors)
     labels(spec.get("nodeSelector", {}), f"{path}.nodeSelector", errors)
-    for name, check in (
-        ("serviceAccountName", subdomain),
-        ("nodeName", subdomain),
-        ("hostname", dns_label),
-        ("subdomain", dns_label),
-    ):
+    pod_security_context(spec, path, errors)
+    placement(spec, path, errors)
+    dns_config(spec, f"{path}.dnsConfig", errors)
+    gates(spec, path, errors)
+    spread(spec.get("topologySpreadConstraints", ()), f"{path}.topologySpreadConstraints", errors)
+    _names(spec, path, errors, _FIRST_NAMES)
+    deadline = spec.get("activeDeadlineSeconds")
+    if deadline is not None and not 1 <= deadline < 2**31:
+        errors.invalid(f"{path}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
+    _names(spec, path, errors, _HOST_NAMES)
+    tolerations(spec.get("tolerations", ()), f"{path}.tolerations", errors)
+    host_aliases(spec, f"{path}.hostAliases", errors)
+    _names(spec, path, errors, _CLASS_NAMES)
+    policy = spec.get("preemptionPolicy")
+    if policy is not None and policy not in _PREEMPTION:
+        errors.not_supported(f"{path}.preemptionPolicy", policy, _PREEMPTION)
+    resources({"limits": spec.get("overhead", {})}, f"{path}.overhead", errors)
+    system = spec.get("os")
+    if system is not None and system.get("name") not in ("linux", "windows"):
+        if not system.get("name"):
+            errors.required(f"{path}.os.name")
+        else:
+            errors.not_supported(f"{path}.os", system["name"], ("linux", "windows"))
+
+
+def _names(spec: Obj, path: str, errors: Errors, fields: _Names) -> None:
+    for name, check in fields:
         value = spec.get(name)
         for problem in check(value) if value else ():
             errors.invalid(f"{path}.{name}", value, problem)
-    deadline = spec.get("activeDeadlineSeconds")
-    if deadline is not None and deadline < 1:
-        errors.invalid(f"{path}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
-    _tolerations(spec.get("tolerations", ()), f"{path}.tolerations", errors)
 
 
 def _one_of(spec: Obj, name: str, values: tuple[str, ...], path: str, errors: Errors) -> None:
@@ -114,31 +140,6 @@ def _items(source: Obj, path: str, errors: Errors) -> None:
             errors.invalid(f"{where}.path", target, "must be a relative path")
         elif ".." in target.split("/"):
             errors.invalid(f"{where}.path", target, "must not contain '..'")
-
-
-def _tolerations(tolerations: list[Obj], path: str, errors: Errors) -> None:
-    for index, each in enumerate(tolerations):
-        where = f"{path}[{index}]"
-        key, operator = each.get("key", ""), each.get("operator", "")
-        for problem in qualified_name(key) if key else ():
-            errors.invalid(f"{where}.key", key, problem)
-        if not key and operator != "Exists":
-            detail = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
-            errors.invalid(f"{where}.operator", operator, detail)
-        if each.get("tolerationSeconds") is not None and each.get("effect") != "NoExecute":
-            detail = "effect must be 'NoExecute' when `tolerationSeconds` is set"
-            errors.invalid(f"{where}.effect", each.get("effect", ""), detail)
-        if operator in ("", "Equal"):
-            for problem in label_value(each.get("value", "")):
-                errors.invalid(f"{where}.operator", each.get("value", ""), problem)
-        elif operator == "Exists":
-            if each.get("value"):
-                errors.invalid(f"{where}.operator", each["value"], "value must be empty when `operator` is 'Exists'")
-        else:
-            errors.not_supported(f"{where}.operator", operator, _OPERATORS)
-        effect = each.get("effect", "")
-        if effect and effect not in _EFFECTS:
-            errors.not_supported(f"{where}.effect", effect, _EFFECTS)
 
 
 __all__ = ["pod", "pod_spec", "pod_update", "status_update"]

@@ -52,8 +52,8 @@ def priority_class(obj: Obj, errors: Errors) -> None:
     policy = obj.get("preemptionPolicy", "")
     if not policy:
         errors.required("preemptionPolicy")
-    elif policy not in ("Never", "PreemptLowerPriority"):
-        errors.not_supported("preemptionPolicy", policy, ("Never", "PreemptLowerPriority"))
+    elif policy not in ("PreemptLowerPriority", "Never"):
+        errors.not_supported("preemptionPolicy", policy, ("PreemptLowerPriority", "Never"))
 
 
 def _unlike_system(name: str, value: int, *, default: bool) -> str:

@@ -50,11 +50,12 @@ class Signer:
             .serial_number(serial)
             .not_valid_before(now - _BACKDATED)
             .not_valid_after(min(now + timedelta(seconds=seconds), authority.not_valid_after_utc))
-            .add_extension(_usage(usages), critical=True)
             .add_extension(_purposes(usages), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         )
+        if any(each in _KEY_USAGES for each in usages):
+            builder = builder.add_extension(_usage(usages), critical=True)  # one without any would be no certificate
         for extension in request.extensions:
             if isinstance(extension.value, x509.SubjectAlternativeName):
                 builder = builder.add_extension(extension.value, critical=extension.critical)

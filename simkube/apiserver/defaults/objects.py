@@ -30,8 +30,13 @@ def namespace(obj: Obj) -> None:
 
 
 def node(obj: Obj) -> None:
-    """A node: the fields that are always shown."""
-    obj.setdefault("spec", {})
+    """A node: the fields that are always shown; one range of addresses agrees with the list of them."""
+    spec = obj.setdefault("spec", {})
+    if spec.get("podCIDR"):
+        if spec.get("podCIDRs", [""])[0] != spec["podCIDR"]:
+            spec["podCIDRs"] = [spec["podCIDR"]]
+    elif spec.get("podCIDRs"):
+        spec["podCIDR"] = spec["podCIDRs"][0]
     status = obj.setdefault("status", {})
     if "capacity" in status:
         status.setdefault("allocatable", dict(status["capacity"]))

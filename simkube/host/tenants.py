@@ -20,6 +20,7 @@ from simkube.apiserver.authentication import Authenticator
 from simkube.apiserver.http import Frontend
 from simkube.cluster import Cluster
 from simkube.errors import HostError
+from simkube.host.inner import InnerAPI
 from simkube.host.signer import Signer
 from simkube.journal import Journal
 from simkube.pace import PacedClock
@@ -47,6 +48,7 @@ class Tenant:
         self.meta = meta
         self.cluster = cluster
         self.frontend = frontend
+        self.door: InnerAPI | None = None
         self.waiting = 0
         """Requests that wait for news of the trace."""
 
@@ -164,6 +166,8 @@ class Tenants:
         frontend = Frontend(cluster.apiserver, cluster, Authenticator(users), self._answers, self._address, share)
         tenant = Tenant(meta, cluster, frontend)
         cluster.start()
+        tenant.door = InnerAPI(cluster, f"https://{self._address}/clusters/{cluster_id}", self._ca)
+        tenant.door.open()
         cluster.run_live(asyncio.get_running_loop(), share)
         self._running[cluster_id] = tenant
         return tenant
@@ -172,6 +176,8 @@ class Tenants:
         tenant = self._running.pop(cluster_id, None)
         if tenant is not None:
             tenant.frontend.close()
+            if tenant.door is not None:
+                tenant.door.close()
             tenant.cluster.stop()
             tenant.frontend.share.close()
 

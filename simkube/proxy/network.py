@@ -311,25 +311,38 @@ class Network:
     async def connect(self, source: str, host: str, port: int) -> Connection:
         """Open a TCP connection from address ``source`` to a host (address or DNS name).
 
-        NetworkError ``name``, ``refused``, ``timeout`` (after :data:`SYN_TIMEOUT`).
+        What finds no answer is tried again, later each time, as Linux sends its SYN again: to the same endpoint once
+        one was chosen. NetworkError ``name``, ``refused``, ``timeout`` (after :data:`SYN_TIMEOUT`).
         """
         where = ((await self.resolve(source, host))[0], port)
-        sandbox = self._sandboxes.get(source)
-        own = sandbox.node if sandbox is not None else self._by_address.get(source)
-        if own is not None and not own.reachable:
-            await self._black_hole()
         if where[0].startswith("127."):
-            return await self._local(source, port)
-        rule = self._rules.get(where)
-        target = where if rule is None else self._choose(source, where, rule, own)
-        if target is None:
-            return await self._black_hole()
-        pod = self._sandboxes.get(target[0])
-        node = pod.node if pod is not None else self._by_address.get(target[0])
-        if node is None or not node.hears(own) or not self._allowed(source, target, pod):
-            return await self._black_hole()
+            return await self.local(source, port)
+        target, wait = None, 1.0
+        while wait < SYN_TIMEOUT:
+            own = self._node_of(source)
+            if own is None or own.reachable:
+                rule = self._rules.get(where) if target is None else None
+                target = target or (where if rule is None else self._choose(source, where, rule, own))
+                listener, node = self._answering(source, target) if target is not None else (None, None)
+                if listener is not None and node is not None:
+                    return await self._open(listener, node, source)
+                if rule is None and where == target:
+                    target = None
+            await self.clock.sleep(wait)
+            wait *= 2
+        raise NetworkError("timeout", "Connection timed out")
+
+    def _node_of(self, address: str) -> NodeNet | None:
+        sandbox = self._sandboxes.get(address)
+        return sandbox.node if sandbox is not None else self._by_address.get(address)
+
+    def _answering(self, source: str, target: Target) -> tuple[Listener | None, NodeNet | None]:
+        """Who listens at an address, and where; nobody when packets to it are lost. NetworkError ``refused``."""
+        pod, node = self._sandboxes.get(target[0]), self._node_of(target[0])
+        if node is None or not node.reachable or not self._allowed(source, target, pod):
+            return None, None
         table = pod.ports if pod is not None else node.ports
-        return await self._open(table.find(target[1], loopback=False), node, source)
+        return table.find(target[1], loopback=False), node
 
     def _allowed(self, source: str, target: Target, pod: PodSandbox | None) -> bool:
         if self.policy is None or source == target[0]:
@@ -340,11 +353,7 @@ class Network:
     async def local(self, address: str, port: int) -> Connection:
         """Open a connection from within the pod (or node) that has an address to itself, as the kubelet's port
         forwarding does; NetworkError ``refused``."""
-        return await self._local(address, port)
-
-    async def _local(self, source: str, port: int) -> Connection:
-        sandbox = self._sandboxes.get(source)
-        node = sandbox.node if sandbox is not None else self._by_address.get(source)
+        node, sandbox = self._node_of(address), self._sandboxes.get(address)
         if node is None:
             raise NetworkError("refused", "Connection refused")
         table = sandbox.ports if sandbox is not None else node.ports
@@ -363,10 +372,6 @@ class Network:
             return node.hears(node)
         pod = self._sandboxes.get(peer)
         return node.hears(pod.node if pod is not None else self._by_address.get(peer))
-
-    async def _black_hole(self) -> Connection:
-        await self.clock.sleep(SYN_TIMEOUT)
-        raise NetworkError("timeout", "Connection timed out")
 
     def answers_ping(self, address: str) -> bool:
         """Whether an echo request comes back: from pods and nodes that are up, not from service addresses."""

@@ -9,17 +9,16 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
-from simkube.clock import Cancelled, Future, Task
+from simkube.clock import Cancelled, Future, Task, spawn
 from simkube.proxy import wire
 from simkube.proxy.sockets import Socket, pair
+from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import FileError
 
-if TYPE_CHECKING:
-    from simkube.runtime.process import Process
-
+T = TypeVar("T")
 Serve = Callable[[HTTPRequest, str], Coroutine[Any, Any, HTTPResponse]]
 """Answers one request; the text is the client's address."""
 Accept = Callable[[Socket], Coroutine[Any, Any, None]]
@@ -46,6 +45,28 @@ Identify = Callable[[str], Certificate]
 """From the host a TLS client asks for (SNI) to the certificate it is shown."""
 
 
+class Owner(Protocol):
+    """Whoever listens: a process, or a :class:`Daemon`. Its tasks end with it."""
+
+    exited: Future[int]
+    on_end: list[Callable[[], None]]
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> Task[T]:
+        """Run a task of it."""
+
+
+class Daemon:
+    """A server that is part of the simulation itself and never ends."""
+
+    def __init__(self) -> None:
+        self.exited: Future[int] = Future()
+        self.on_end: list[Callable[[], None]] = []
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> Task[T]:
+        """Run a task."""
+        return spawn(work)
+
+
 class Listener:
     """A port that a process listens on. Closing it refuses new connections; those open live on.
 
@@ -59,7 +80,7 @@ class Listener:
         table: PortTable,
         port: int,
         address: str,
-        process: Process,
+        process: Owner,
         serve: Serve | None,
         accept: Accept | None = None,
         tls: Identify | None = None,
@@ -129,10 +150,17 @@ class Listener:
         return client
 
     async def _talk(self, server: Socket) -> None:
-        if self.accept is not None:
+        if self.tls is not None:
+            await wire.serve(server, _plain)
+        elif self.accept is not None:
             await self.accept(server)
         else:
             await wire.serve(server, self.exchange)
+
+
+async def _plain(request: HTTPRequest, peer: str) -> HTTPResponse:  # noqa: ARG001 - whatever it is
+    """What an HTTPS server says to who does not speak TLS; TLS itself is not carried as bytes."""
+    return httptext.text(400, "Client sent an HTTP request to an HTTPS server.\n")
 
 
 def _ended(done: Future[None], server: Socket) -> None:
@@ -155,7 +183,7 @@ class PortTable:
 
     def listen(
         self,
-        process: Process,
+        process: Owner,
         port: int,
         serve: Serve | None = None,
         address: str = "0.0.0.0",  # noqa: S104 - simulated

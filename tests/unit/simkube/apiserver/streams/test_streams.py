@@ -455,7 +455,7 @@ class TestProxy:
         assert _refused(Cluster(), "/proxy/", "proxy", name="https:web:80").code == 501
         assert _refused(Cluster(), "/proxy/", "proxy", name="a:b:c:d").code == 400
         assert _refused(Cluster(), "/proxy/", "proxy", name="gone").code == 404
-        assert _refused(Cluster(), "/x", "portforward").message.startswith("port forwarding is not simulated here")
+        assert _refused(Cluster(), "/x", "portforward").message == "Upgrade request required"
         assert _refused(Cluster(), "/x", "proxy", resource="nodes").code == 501
 
     def _service(self, *addresses: str) -> Cluster:

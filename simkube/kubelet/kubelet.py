@@ -19,7 +19,7 @@ from simkube.kubelet.disks import DiskKeeper
 from simkube.kubelet.env import service_variables
 from simkube.kubelet.eviction import INTERVAL, MemoryPressure, storage_excess
 from simkube.kubelet.lease import keep_lease
-from simkube.kubelet.node import NodeSettings, register
+from simkube.kubelet.node import NodeSettings, keep_drivers, register
 from simkube.kubelet.pod import NodeServices, Pod
 from simkube.kubelet.power import OFF, PAUSED, NodeRuntime, Power
 from simkube.kubelet.recovery import lose, recover
@@ -274,6 +274,7 @@ class Kubelet(Component):
         node, turned = self._register_now()
         about = {"kind": "Node", "apiVersion": "v1", "name": self.node_name, "uid": node["metadata"]["uid"]}
         keep_lease(self.client, node, self.clock.micro_timestamp())
+        keep_drivers(self.client, node)
         self._node.recorder.event(about, "Normal", "Starting", "Starting kubelet.")
         if turned:
             text = f"Node {self.node_name} status is now: NodeReady"

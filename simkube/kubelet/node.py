@@ -114,6 +114,20 @@ def node_status(
     }
 
 
+def keep_drivers(client: Client, node: Obj) -> None:
+    """The node's CSINode, made when missing: it has no CSI driver."""
+    meta = node["metadata"]
+    try:
+        client.get("csinodes.storage.k8s.io", meta["name"])
+    except StatusError as error:
+        if error.reason != "NotFound":
+            raise
+        owner = {"apiVersion": "v1", "kind": "Node", "name": meta["name"], "uid": meta["uid"]}
+        about = {"name": meta["name"], "ownerReferences": [owner]}
+        made = {"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": about, "spec": {"drivers": []}}
+        client.create("csinodes.storage.k8s.io", made)
+
+
 def register(
     client: Client, name: str, settings: NodeSettings, images: list[Obj], now: str, pressed: Collection[str] = ()
 ) -> tuple[Obj, bool]:

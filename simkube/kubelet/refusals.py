@@ -28,17 +28,26 @@ _POD_FIELDS = {
     "runtimeClassName": "a runtime class",
     "resourceClaims": "a resource claim",
 }
+_SOURCES = frozenset({"configMap", "secret", "downwardAPI", "serviceAccountToken"})
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
 def volume_refusals(spec: Obj) -> list[tuple[str, str]]:
     """``(volume name, feature)`` for each volume of a kind that is not simulated."""
-    return [
+    found = [
         (volume["name"], f"a volume of kind {kind}")
         for volume in spec.get("volumes") or []
         for kind in volume
         if kind not in SIMULATED_VOLUMES
     ]
+    found += [
+        (volume["name"], f"a projected volume's source {kind}")
+        for volume in spec.get("volumes") or []
+        for source in (volume.get("projected") or {}).get("sources") or []
+        for kind in source
+        if kind not in _SOURCES
+    ]
+    return found
 
 
 def pod_refusals(spec: Obj) -> list[str]:
@@ -53,6 +62,10 @@ def pod_refusals(spec: Obj) -> list[str]:
     ]:
         if any((container.get(probe) or {}).get("grpc") for probe in _PROBES):
             found.append("a gRPC probe")
+        if any(one.get("action") == "RestartAllContainers" for one in container.get("restartPolicyRules") or []):
+            found.append("a restart rule for all containers of a pod")
+        if any((one.get("valueFrom") or {}).get("fileKeyRef") for one in container.get("env") or []):
+            found.append("a variable from a file (fileKeyRef)")
         if container.get("volumeDevices"):
             found.append("a block volume")
     return sorted(set(found))

@@ -14,6 +14,7 @@ from simkube.kubelet.containers import Run
 from simkube.kubelet.env import ConfigError, environment, expand
 from simkube.kubelet.eviction import watches_storage
 from simkube.kubelet.pod import Pod
+from simkube.kubelet.pulling import credentials_of
 from simkube.kubelet.resources import cores_of, memory_of, oom_score_adj
 from simkube.kubelet.stopping import kill
 from simkube.kubelet.volumes import MountError, mounts
@@ -71,7 +72,8 @@ async def have_image(pod: Pod, run: Run) -> Image | None:
         return None
     pod.event("Normal", "Pulling", f'Pulling image "{name}"', run)
     try:
-        image = pod.node.runtime.pull(name)
+        secrets = credentials_of(pod) if pod.spec.get("imagePullSecrets") else []
+        image = pod.node.runtime.pull(name, secrets) if secrets else pod.node.runtime.pull(name)
     except ImageError as error:
         _pull_failed(pod, run, name, error, clock)
         return None
@@ -192,6 +194,7 @@ def _config(pod: Pod, run: Run) -> ContainerConfig:
         groups=_groups(pod),
         read_only_root=bool(_security(pod, run, "readOnlyRootFilesystem")),
         pid_of=str(run.spec.get("targetContainerName") or ""),
+        stop_signal=str((run.spec.get("lifecycle") or {}).get("stopSignal") or ""),
         cores=cores_of(run.spec),
         memory=memory_of(run.spec),
         oom_score_adj=oom_score_adj(pod.obj, run.spec, pod.node.allocatable),

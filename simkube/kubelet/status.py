@@ -46,6 +46,9 @@ def container_status(run: Run) -> dict[str, Any]:
     if run.container is not None:
         status["containerID"] = f"containerd://{run.container.id}"
     status["started"] = running and run.started
+    stop_signal = (run.spec.get("lifecycle") or {}).get("stopSignal")
+    if stop_signal:
+        status["stopSignal"] = stop_signal
     if run.role == "ephemeral":
         del status["started"]
         status["ready"] = False

@@ -131,6 +131,8 @@ def fill(volume: Volume, before: Files, after: Files) -> None:
         volume.remove(path)
     for path, (content, mode) in after.items():
         if before.get(path) != (content, mode):
+            if path in before:
+                volume.remove(path)  # whoever mounts the file itself (subPath) keeps the old one
             volume.write(path, content, mode=mode)
 
 

@@ -199,7 +199,7 @@ class SimContainer:
                 self._grace.cancel()
             if grace > 0:
                 self._grace = self.clock.call_later(grace, lambda: self.signal(signals.KILL))
-                self.signal(self.spec.stop_signal)
+                self.signal(signals.number_of(self.config.stop_signal) or self.spec.stop_signal)
             else:
                 self.signal(signals.KILL)
         return self.exited
@@ -334,6 +334,7 @@ class SimContainer:
                 "groups": list(config.groups),
                 "read_only_root": config.read_only_root,
                 "pid_of": config.pid_of,
+                "stop_signal": config.stop_signal,
                 "cores": config.cores,
                 "memory": config.memory,
                 "oom_score_adj": config.oom_score_adj,

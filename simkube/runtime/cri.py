@@ -47,6 +47,15 @@ class NetworkError(SimkubeError):
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who pulls, for a registry: a host, or a host with the beginning of a path."""
+
+    registry: str
+    username: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """A pulled image: its id (``docker.io/library/nginx@sha256:...``) and the cluster seconds its pull took."""
 
@@ -112,8 +121,9 @@ class ContainerConfig:
 
     ``run_as_user`` is a uid, None means the image's own user; ``run_as_group`` a gid, None means the user's own group;
     ``groups`` are further gids (``fsGroup``, ``supplementalGroups``). ``pid_of`` names a running container of the pod
-    whose processes it shares. ``cores`` and ``memory`` (bytes) are limits, None means what the node has; the node's own
-    memory used up, the kernel kills where ``oom_score_adj`` is highest.
+    whose processes it shares. ``stop_signal`` ("SIGUSR1") is instead of the image's. ``cores`` and ``memory`` (bytes)
+    are limits, None means what the node has; the node's own memory used up, the kernel kills where ``oom_score_adj`` is
+    highest.
     """
 
     name: str
@@ -130,6 +140,7 @@ class ContainerConfig:
     groups: Sequence[int] = ()
     read_only_root: bool = False
     pid_of: str = ""
+    stop_signal: str = ""
     cores: float | None = None
     memory: int | None = None
     oom_score_adj: int = 1000
@@ -324,7 +335,7 @@ class Runtime(Protocol):
     @property
     def disk(self) -> NodeDisk: ...
 
-    def pull(self, image: str) -> Image:
+    def pull(self, image: str, credentials: Sequence[Credentials] = ()) -> Image:
         """Fetch an image from the simulated registry, at once: the caller waits ``pull_seconds``.
         :class:`ImageError`.
         """

@@ -5,13 +5,13 @@ It refuses every image that the simulated registry does not have, with container
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from simkube.clock import Clock
 from simkube.proxy.network import Network, NodeNet
 from simkube.runtime import reference, registry
-from simkube.runtime.cri import Image, ImageError, SandboxConfig
+from simkube.runtime.cri import Credentials, Image, ImageError, SandboxConfig
 from simkube.runtime.disk import Disk
 from simkube.runtime.sandbox import PodSandbox
 from simkube.runtime.usage import SYSTEM_BYTES, SYSTEM_CORES, Machine, Processors, Sample
@@ -40,9 +40,11 @@ class Engine:
 
     # -- images ----------------------------------------------------------------------------------------------------
 
-    def pull(self, image: str) -> Image:
+    def pull(self, image: str, credentials: Sequence[Credentials] = ()) -> Image:
         """Fetch an image; the caller waits ``pull_seconds``. ImageError ``ErrImagePull``, ``InvalidImageName``."""
-        spec = registry.find(reference.parse(image))
+        wanted = reference.parse(image)
+        registry.authorize(wanted, credentials)
+        spec = registry.find(wanted)
         self._images[spec.reference] = spec
         return Image(spec.reference, spec.id, spec.pull_seconds)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 from simkube.quantity import milli
-from simkube.runtime.cri import ImageError
+from simkube.runtime.cri import Credentials, ImageError
 from simkube.runtime.nodes import Device, Directory, File, Symlink, share
 from simkube.runtime.reference import Reference
 
@@ -77,6 +78,24 @@ def _userlands() -> dict[str, dict[str, Any]]:
 def known_images() -> dict[str, list[str]]:
     """Every repository with its tags, as people write them."""
     return {Reference(name, "").familiar: list(entry.tags) for name, entry in _entries().items()}
+
+
+def authorize(reference: Reference, credentials: Sequence[Credentials]) -> None:
+    """ImageError ``ErrImagePull`` for an image that only those who are known may pull, when nobody who pulls is."""
+    entry = _entries().get(reference.repository)
+    wanted = entry.spec.get("credentials") if entry is not None else None
+    if not wanted:
+        return
+    for one in credentials:
+        host = one.registry.removeprefix("https://").removeprefix("http://").rstrip("/")
+        where = reference.repository == host or reference.repository.startswith(f"{host}/")
+        if where and (one.username, one.password) == (wanted["username"], wanted["password"]):
+            return
+    raise _pull_error(
+        reference,
+        "pull access denied, repository does not exist or may require authorization: server message: "
+        "insufficient_scope: authorization failed",
+    )
 
 
 def find(reference: Reference) -> ImageSpec:

@@ -205,7 +205,9 @@ async def attach(
 
 
 def _stdin_once(pod: Obj, container: Container) -> bool:
-    return any(one["name"] == container.config.name and one.get("stdinOnce") for one in pod["spec"]["containers"])
+    fields = ("containers", "initContainers", "ephemeralContainers")
+    found = (one for field in fields for one in pod["spec"].get(field) or [])
+    return any(one["name"] == container.config.name and one.get("stdinOnce") for one in found)
 
 
 async def _attached(channels: Channels, container: Container, asked: Asked, budget: Budget, *, once: bool) -> None:

@@ -1,6 +1,6 @@
 """``GET pods/NAME/log``: what a container wrote.
 
-All of ``PodLogOptions`` but ``stream``: container, previous, follow, tailLines, sinceSeconds, sinceTime, timestamps and
+All of ``PodLogOptions``: container, stream, previous, follow, tailLines, sinceSeconds, sinceTime, timestamps and
 limitBytes. A container that has not started is refused with the kubelet's words.
 """
 
@@ -17,7 +17,7 @@ from simkube.apiserver.streams.bridge import Outbox, wait
 from simkube.apiserver.streams.limits import BUFFER, SEND_SECONDS, Budget, buffers, slot
 from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, kubelet_of
 from simkube.client import Obj
-from simkube.errors import StatusError, bad_request, not_simulated
+from simkube.errors import StatusError, bad_request
 from simkube.runtime.cri import Container, LogLine
 
 _TRUE = {"true", "1", "t", "True", "TRUE", "T"}
@@ -38,6 +38,7 @@ class Options:
     tail: int | None = None
     since: float = 0.0
     limit: int | None = None
+    stream: str = ""
 
 
 def _invalid(pod: str, text: str, causes: list[Obj]) -> StatusError:
@@ -78,8 +79,14 @@ def parse(query: Mapping[str, str], now: float, pod: str = "") -> Options:
             raise bad_request(
                 f'parsing time "{query["sinceTime"]}": it must be a time such as 2026-01-02T03:04:05Z'
             ) from None
-    if query.get("stream", "All") != "All":
-        raise not_simulated(f"the log of only {query['stream']}")
+    stream = query.get("stream", "All")
+    if stream not in ("All", "Stdout", "Stderr"):
+        message = f'Unsupported value: "{stream}": supported values: "All", "Stderr", "Stdout"'
+        cause = {"reason": "FieldValueNotSupported", "message": message, "field": "stream"}
+        raise _invalid(pod, f"stream: {message}", [cause])
+    if stream != "All" and "tailLines" in query:
+        text = "Forbidden: `tailLines` and specific `stream` are mutually exclusive for now"
+        raise _invalid(pod, text, [{"reason": "FieldValueForbidden", "message": text, "field": ""}])
     return Options(
         container=query.get("container", ""),
         previous=query.get("previous") in _TRUE,
@@ -88,6 +95,7 @@ def parse(query: Mapping[str, str], now: float, pod: str = "") -> Options:
         tail=_number(query, "tailLines", 0, pod),
         since=since,
         limit=_number(query, "limitBytes", 1, pod),
+        stream="" if stream == "All" else stream.lower(),
     )
 
 
@@ -104,7 +112,8 @@ def find_container(cluster: StreamCluster, pod: Obj, options: Options) -> Contai
     if options.previous:
         raise bad_request(f'previous terminated container "{name}" in pod "{meta["name"]}" not found')
     status = pod.get("status") or {}
-    for one in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+    fields = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    for one in (each for field in fields for each in status.get(field) or []):
         reason = ((one.get("state") or {}).get("waiting") or {}).get("reason")
         if one["name"] == name and reason:
             why = _WAITING.get(reason, reason)
@@ -121,9 +130,13 @@ def _text(line: LogLine, options: Options) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def _wanted(line: LogLine, options: Options) -> bool:
+    return options.stream in ("", line.stream)
+
+
 def written(container: Container, options: Options) -> bytes:
     """What it wrote so far, after ``since``, ``tail`` and ``limit``."""
-    lines = [line for line in container.log.lines() if line.when >= options.since]
+    lines = [line for line in container.log.lines() if line.when >= options.since and _wanted(line, options)]
     if options.tail is not None:
         lines = lines[len(lines) - min(options.tail, len(lines)) :]
     text = b"".join(_text(line, options) for line in lines)
@@ -149,7 +162,7 @@ async def _follow(
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     outbox = Outbox(BUFFER, budget)
-    end = container.log.follow(lambda line: outbox.put(0, _text(line, options)))
+    end = container.log.follow(lambda line: outbox.put(0, _text(line, options)) if _wanted(line, options) else None)
     left = None if options.limit is None else options.limit - len(before)
     closer = asyncio.ensure_future(_close_when_done(container, outbox))
     try:

@@ -19,6 +19,8 @@ from simkube.words import difference, report
 MOST = 2000
 """How many changes are kept."""
 
+NOTE = "kindling/change"
+"""Under this the audit of a request names the (first) change that it made."""
 _NODE = "node:"
 
 Obj = dict[str, Any]
@@ -50,6 +52,7 @@ class Asked(Protocol):
     namespace: str
     subresource: str
     checked: bool
+    notes: dict[str, str]
 
 
 class Entry(NamedTuple):
@@ -71,7 +74,6 @@ class Entry(NamedTuple):
     user: str
     agent: str
     verb: str
-    audit: str
     what: str
     cause: int
     told: tuple[str, ...]
@@ -116,6 +118,8 @@ class Trace:
             by = caller.user.removeprefix("system:")
             if by.startswith(_NODE):
                 by, node = "kubelet", by.removeprefix(_NODE)
+        if request.checked:
+            request.notes.setdefault(NOTE, str(self.last + 1))
         verb = f"{request.verb}/{request.subresource}" if request.subresource else request.verb
         self.last += 1
         self._ring.append(
@@ -133,7 +137,6 @@ class Trace:
                 caller.user,
                 caller.agent,
                 verb,
-                getattr(request, "audit_id", ""),
                 what,
                 self._clock.cause,
                 told,
@@ -146,7 +149,7 @@ class Trace:
         """Note what the running component did beside writing."""
         by, node = self._actor()
         self.last += 1
-        entry = (self.last, self._clock.now(), "did", "", "", "", "", 0, by, node, "", "", "", "", what)
+        entry = (self.last, self._clock.now(), "did", "", "", "", "", 0, by, node, "", "", "", what)
         self._ring.append((*entry, self._clock.cause, ()))
         if self._waiting:
             self._tell()
@@ -196,4 +199,4 @@ class Trace:
             call()
 
 
-__all__ = ["MOST", "Entry", "Trace"]
+__all__ = ["MOST", "NOTE", "Entry", "Trace"]

@@ -28,7 +28,7 @@ from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.watching import SLOW_SECONDS, serve_watch
 from simkube.client import Caller
-from simkube.errors import StatusError, StoreError, bad_request, method_not_allowed
+from simkube.errors import StatusError, StoreError, bad_request, method_not_allowed, not_simulated
 from simkube.sharing import Share
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class Frontend:
             response = refuse(bad_request("the object provided is nested too deeply"))
         finally:
             code = 0 if response is None else response.status  # 0: whoever asked went away
-            now, notes = self.server.clock.now(), http.get(_NOTES)
+            now, notes = self.server.clock.wall(), http.get(_NOTES)
             self.server.audit.request(now, who.caller, who.real, asked, code, who.reason, notes)
         return response
 
@@ -122,6 +122,8 @@ class Frontend:
         verb = _verb(http, target)
         if target.subresource in _UPGRADES and http.method == "GET":  # a web socket, which does what a POST does
             self.server.authorizer.check(caller, replace(asked, verb="create"))
+        if target.subresource == "proxy" and target.resource.plural == "nodes":
+            raise not_simulated("the subresource nodes/proxy")
         if target.subresource in STREAMS:
             where = (target.namespace, target.name, target.subresource, target.rest)
             return await streams.handle(self.cluster, http, caller, *where, resource=target.resource.plural)
@@ -147,6 +149,8 @@ class Frontend:
         include, now = http.query.get("includeObject", ""), self.server.clock.now()
         if resource.qualified in _DEPRECATED:
             request.warnings.append(_DEPRECATED[resource.qualified])
+        elif resource.custom is not None and resource.custom.warning:
+            request.warnings.append(resource.custom.warning)
         status = 200
         if verb in ("list", "deletecollection"):
             page = await self._page(http, request, raw)

@@ -107,7 +107,8 @@ class APIServer:
         found = self._resource(resource)
         where = (namespace or obj.get("metadata", {}).get("namespace", "")) if found.namespaced else ""
         chosen = options_of("create", options)
-        return self.do_create(Request(caller, "create", found, where, name, subresource, chosen), obj)
+        request = Request(caller, "create", found, where, name, subresource, chosen)
+        return self._audited(request, lambda: self.do_create(request, obj))
 
     def update(
         self,
@@ -122,9 +123,8 @@ class APIServer:
         meta = obj["metadata"]
         where, name = meta.get("namespace", ""), meta["name"]
         chosen = options_of("update", options)
-        return self.do_update(
-            Request(caller, "update", self._resource(resource), where, name, subresource, chosen), obj
-        )
+        request = Request(caller, "update", self._resource(resource), where, name, subresource, chosen)
+        return self._audited(request, lambda: self.do_update(request, obj))
 
     def patch(
         self,
@@ -141,14 +141,26 @@ class APIServer:
         """Patch an object; see :class:`simkube.client.Server`."""
         chosen = options_of("patch", options)
         request = Request(caller, "patch", self._resource(resource), namespace, name, subresource, chosen)
-        return self.do_patch(request, patch, type)
+        return self._audited(request, lambda: self.do_patch(request, patch, type))
 
     def delete(
         self, caller: Caller, resource: str, name: str, namespace: str = "", *, options: Mapping[str, Any] | None = None
     ) -> Obj:
         """Delete an object; see :class:`simkube.client.Server`."""
         chosen = options_of("delete", options)
-        return self.do_delete(Request(caller, "delete", self._resource(resource), namespace, name, options=chosen))
+        request = Request(caller, "delete", self._resource(resource), namespace, name, options=chosen)
+        return self._audited(request, lambda: self.do_delete(request))
+
+    def _audited(self, request: Request, work: Callable[[], Obj]) -> Obj:
+        """Do what a component asks for, and note how it ended."""
+        code, reason = 201 if request.verb == "create" else 200, ""
+        try:
+            return work()
+        except StatusError as error:
+            code, reason = error.code, error.reason
+            raise
+        finally:
+            self.audit.write(self.clock.wall(), request, code, reason)
 
     def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
         """Watch a resource; see :class:`simkube.client.Server`."""

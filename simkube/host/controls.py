@@ -23,11 +23,12 @@ from typing import Any
 from aiohttp import web
 
 from simkube.apiserver.answers import refuse
+from simkube.apiserver.audit import MOST_REQUESTS
 from simkube.apiserver.http import read_body
 from simkube.errors import HostError, StatusError, bad_request
 from simkube.host.tenants import Tenant
 from simkube.pace import PacedClock
-from simkube.trace import MOST, Entry, Trace
+from simkube.trace import MOST, NOTE, Entry, Trace
 from simkube.words import journey, sentence, statement
 
 STEP_SECONDS = 10.0
@@ -206,7 +207,18 @@ async def trace(tenant: Tenant, query: Mapping[str, str]) -> dict[str, Any]:
             await _news(tenant, found, wait)
         entries = found.since(since, limit)
     shown = [_shown(entry, found) for entry in entries]
+    _add_audit(tenant, shown)
     return {"entries": shown, "next": entries[-1].id if entries else since, "oldest": found.oldest, "last": found.last}
+
+
+def _add_audit(tenant: Tenant, shown: list[dict[str, Any]]) -> None:
+    """The number under which the audit log has each request from outside, as far as it still has it."""
+    asked = {str(entry["id"]): entry for entry in shown if not entry["by"]}
+    if asked:
+        for event in tenant.cluster.apiserver.audit.events(most=MOST_REQUESTS):
+            entry = asked.get(event.get("annotations", {}).get(NOTE, ""))
+            if entry is not None:
+                entry["audit"] = event["number"]
 
 
 async def _news(tenant: Tenant, found: Trace, seconds: float) -> None:
@@ -234,7 +246,6 @@ def _shown(entry: Entry, found: Trace) -> dict[str, Any]:
         "user": entry.user,
         "agent": entry.agent,
         "verb": entry.verb,
-        "audit": entry.audit,
         "did": entry.did,
         "resource": entry.resource,
         "kind": entry.kind,

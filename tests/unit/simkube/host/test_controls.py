@@ -129,7 +129,7 @@ def test_news_of_the_trace_are_waited_for(host: HostClient) -> None:
     waiting.start()
     assert api("POST", MAPS, {"metadata": {"name": "a"}})[0] == 201
     waiting.join(9)
-    assert [(each["did"], each["kind"], each["name"]) for each in found[0]["entries"]] == [
-        ("created", "ConfigMap", "a")
-    ]
-    assert found[0]["entries"][0]["journey"][0].startswith("unknown asks kube-apiserver to create configmaps a")
+    (entry,) = found[0]["entries"]
+    assert (entry["did"], entry["kind"], entry["name"]) == ("created", "ConfigMap", "a")
+    assert entry["journey"][0].startswith("unknown asks kube-apiserver to create configmaps a")
+    assert api("GET", f"/kindling/trace?of={entry['id']}")[1]["entries"][0]["audit"] > 0

@@ -123,8 +123,8 @@ def _priority(pod: Obj, store: Store) -> None:
     policy = found.get("preemptionPolicy", "PreemptLowerPriority")
     if spec.get("preemptionPolicy") not in (None, policy):
         why = (
-            f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; priority "
-            f"admission controller computed {policy} from the given PriorityClass name"
+            f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; "
+            f"priority admission controller computed {policy} from the given PriorityClass name"
         )
         raise _refused(pod, why)
     spec["priority"] = value
@@ -147,8 +147,8 @@ def new_priority_class(request: Request, obj: Obj, store: Store) -> None:
     name = obj["metadata"].get("name", "")
     if there is not None and there["metadata"]["name"] != name:
         why = (
-            f"PriorityClass {there['metadata']['name']} is already marked as default. Only one PriorityClass can be marked "
-            "as default"
+            f"PriorityClass {there['metadata']['name']} is already marked as default. Only one PriorityClass can be "
+            "marked as default"
         )
         raise forbidden(request.resource.plural, name, why, request.resource.group)
 

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from simkube.apiserver.authorization.attributes import Attributes
+from simkube.apiserver.request import Request
 from simkube.client import Caller
 
 MOST_REQUESTS = 2000
@@ -50,8 +51,11 @@ class Audit:
         """
         self._requests.append(self._entry(when, caller, real, _shortened(asked), code, reason, notes))
 
-    def write(self, when: float, caller: Caller, asked: Attributes, code: int, reason: str) -> None:
+    def write(self, when: float, request: Request, code: int, reason: str) -> None:
         """A component has tried to write."""
+        resource, caller = request.resource, request.caller
+        where = (request.subresource, request.namespace, request.name)
+        asked = Attributes(request.verb, resource.group, resource.version, resource.plural, *where)
         self._writes.append(self._entry(when, caller, "", asked, code, reason, None))
 
     def _entry(

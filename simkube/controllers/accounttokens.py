@@ -1,8 +1,8 @@
 """Fills in the secrets of service accounts: those of type ``kubernetes.io/service-account-token``.
 
 Source: ``pkg/controller/serviceaccount/tokens_controller.go``. Nobody gets such a secret unasked any more; who makes
-one that names a service account gets its token, the cluster's certificate and its namespace. A secret whose account is gone
-goes too.
+one that names a service account gets its token, the cluster's certificate and its namespace. A secret whose account is
+gone goes too.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -41,6 +41,8 @@ class Admin:
                 case ["clusters", cluster, ("clock" | "components" | "trace") as what]:
                     tenant = self._tenants.get(cluster)
                     return web.json_response(await controls.answer(tenant, http.method, what, http.query, body))
+                case ["clusters", cluster, "audit"] if http.method == "GET":
+                    return web.json_response(_audit(self._tenants.get(cluster), http.query))
                 case parts:
                     return web.json_response(self._answer(http.method, parts, body))
         except UnknownCluster as error:
@@ -86,6 +88,13 @@ class Admin:
                 self._tenants.heal(cluster)
                 return {}
         raise HostError(f"there is no {method} /host/{'/'.join(parts)}")
+
+
+def _audit(tenant: Tenant, query: Mapping[str, str]) -> dict[str, Any]:
+    """Requests to the cluster's API server: ``after=NUMBER``, ``most=N``, ``components=1`` for their writes too."""
+    after, most = int(query.get("after", "0")), int(query.get("most", "500"))
+    events = tenant.cluster.apiserver.audit.events(after, most, components=query.get("components") == "1")
+    return {"events": events, "last": events[-1]["number"] if events else after}
 
 
 def _shown(tenant: Tenant) -> dict[str, Any]:

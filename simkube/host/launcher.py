@@ -105,6 +105,18 @@ class HostClient:
             raise HostError(f"there is no cluster {id!r} here")
         return found
 
+    def audit(self, id: str, after: int = 0, most: int = 500, *, components: bool = False) -> dict[str, Any]:
+        """The requests to its API server with a number above ``after``, oldest first, and the ``last`` number shown.
+
+        Each says who asked what, when, and how it ended; ``components`` adds what components wrote.
+        """
+        found: dict[str, Any] | None = self._ask(
+            "GET", f"/clusters/{id}/audit?after={after}&most={most}&components={int(components)}"
+        )
+        if found is None:
+            raise HostError(f"there is no cluster {id!r} here")
+        return found
+
     def heal(self, id: str) -> None:
         """Undo every fault."""
         self._ask("POST", f"/clusters/{id}/heal", {})

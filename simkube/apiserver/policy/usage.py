@@ -85,7 +85,7 @@ def _computed(requests: Mapping[str, str], limits: Mapping[str, str]) -> Amounts
 
 
 def pod_resources(spec: Obj) -> tuple[Amounts, Amounts]:
-    """Requests and limits of a whole pod: its containers and sidecars together, or an init container that needs more."""
+    """Requests and limits of a whole pod: its containers and sidecars, or the neediest init container."""
     found = []
     for which in ("requests", "limits"):
         total: Amounts = {}
@@ -107,7 +107,7 @@ def pod_resources(spec: Obj) -> tuple[Amounts, Amounts]:
         whole = (spec.get("resources") or {}).get(which) or {}
         total |= whole
         if total:
-            _add(total, spec.get("overhead") or {}) if which == "requests" else None
+            _add(total, spec.get("overhead") or {})
         found.append(total)
     return found[0], found[1]
 
@@ -184,14 +184,15 @@ def _class_fits(term: Mapping[str, Any], claim: Obj) -> bool:
 
 
 def _in_scope(term: Mapping[str, Any], pod: Obj) -> bool:
-    spec, scope = pod["spec"], term["scopeName"]
+    spec: Obj = pod["spec"]
+    scope: str = term["scopeName"]
     if scope in ("Terminating", "NotTerminating"):
         return (spec.get("activeDeadlineSeconds") is not None) == (scope == "Terminating")
     if scope in ("BestEffort", "NotBestEffort"):
         return (qos_class(spec) == "BestEffort") == (scope == "BestEffort")
     if scope == "PriorityClass":
         return _matches(term, spec.get("priorityClassName", ""))
-    return bool(scope == "CrossNamespacePodAffinity") and _crosses(spec.get("affinity") or {})
+    return scope == "CrossNamespacePodAffinity" and _crosses(spec.get("affinity") or {})
 
 
 def _matches(term: Mapping[str, Any], value: str) -> bool:

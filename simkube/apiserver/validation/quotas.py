@@ -141,7 +141,8 @@ def _term(term: Obj, path: str, errors: Errors) -> None:
     if scope in _EXISTS_ONLY and operator != "Exists":
         detail = (
             "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
-            "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
+            "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or "
+            "ResourceQuotaScopeCrossNamespacePodAffinity"
         )
         errors.invalid(f"{path}.operator", operator, detail)
     if operator in ("In", "NotIn"):

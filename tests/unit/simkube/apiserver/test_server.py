@@ -352,19 +352,6 @@ def test_a_store_that_fails_is_a_500_and_nothing_happened(server: APIServer, mon
     assert [each["metadata"]["name"] for each in server.list(ME, "configmaps")] == ["a"]
 
 
-def test_a_token_is_its_service_accounts_until_that_goes(server: APIServer, clock: Clock) -> None:
-    from simkube.apiserver.tokens import caller_of
-
-    made = server.create(ME, "serviceaccounts", {"spec": {}}, "default", name="default", subresource="token")
-    token = made["status"]["token"]
-    caller = caller_of(token, server)
-    assert caller is not None
-    assert caller.user == "system:serviceaccount:default:default"
-    assert caller_of(token[:-2] + "xx", server) is None
-    clock.advance(4000)
-    assert caller_of(token, server) is None
-
-
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -166,6 +166,7 @@ class Cluster:
         self.apiserver.seed()
         client = Client(self.apiserver, "kube-apiserver", self.clock)
         bootstrap(client, plane.settings.ip if plane else API_ADDRESS, dns=self.network.dns_address if plane else "")
+        self.store.compact()  # the history of a cluster begins when it is ready
         self.faults.start()
 
     def snapshot(self) -> None:

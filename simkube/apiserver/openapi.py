@@ -1,8 +1,8 @@
 """The OpenAPI documents: what ``kubectl explain`` and clients that validate or generate code read.
 
 Version 3 is one document a group and version, version 2 is one of everything. Both describe the kinds that are served
-and no others. They are the same for every cluster of a process, are made when first asked for, and kept as bytes; what a
-cluster serves beside (``extra``) is added when that cluster is asked.
+and no others. They are the same for every cluster of a process, are made when first asked for, and kept as bytes; what
+a cluster serves beside (``extra``) is added when that cluster is asked.
 
 Schemas are those of ``kubernetes-validate``, which leaves out defaults and enumerations; the operations are made from
 :mod:`simkube.apiserver.resources`. They name what clients look for (kind, action, parameters such as

@@ -67,7 +67,7 @@ def field_set(value: Any, type: Type) -> FieldSet:
 
 def _fields(value: Any, type: Type) -> FieldSet | None:
     """The node of one value; None when it has no fields of its own (an empty list of elements)."""
-    type = resolved(type, value)
+    type = resolved(type, value)  # noqa: A001  the argument is called so everywhere here
     if is_leaf(type):
         return leaf()
     if type.shape == "list":
@@ -144,7 +144,7 @@ def _compare_child(
     if one == other and one.__class__ is other.__class__ and (one.__class__ in (str, int, bool) or _same(one, other)):
         return
     if type is DEDUCED:
-        type = _common(one, other)
+        type = _common(one, other)  # noqa: A001  the argument is called so everywhere here
     if is_leaf(type) or (_empty(one) and _empty(other)):
         _note_leaf(element, one, other, removed, modified, added)
         return
@@ -232,7 +232,7 @@ def _indexed(items: list[Any], type: Type) -> dict[str, list[Any]]:
 
 def merge(live: Any, config: Any, type: Type) -> Any:
     """``config`` laid over ``live``: maps by key, lists by element, everything else from ``config``."""
-    type = resolved(type, config)
+    type = resolved(type, config)  # noqa: A001  the argument is called so everywhere here
     if is_leaf(type) or live is None or config is None:
         return config
     if type.shape == "list":
@@ -284,7 +284,7 @@ def _merge_lists(live: list[Any], config: list[Any], type: Type) -> list[Any]:
 
 def remove(value: Any, fields: FieldSet, type: Type) -> Any:
     """``value`` without the members of ``fields``; None when that leaves nothing of a map or list."""
-    type = resolved(type, value)
+    type = resolved(type, value)  # noqa: A001  the argument is called so everywhere here
     if not fields or is_leaf(type):
         return value
     if type.shape == "list":

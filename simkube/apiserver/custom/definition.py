@@ -18,8 +18,8 @@ from simkube.errors import not_simulated
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 APPROVED = "api-approved.kubernetes.io"
 _LABEL = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and "
-    "end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
     "'[a-z]([-a-z0-9]*[a-z0-9])?')"
 )
 _MIXED = "may have mixed case, but should otherwise match: "
@@ -145,7 +145,10 @@ def _approval(group: str, meta: Obj, errors: Errors) -> None:
         detail = f'protected groups must have approval annotation "{APPROVED}", see {why}'
         errors.required(path, detail)
     elif not value.startswith(("https://", "http://", "unapproved")):
-        detail = f'protected groups must have approval annotation "{APPROVED}" with either a URL or a reason starting with "unapproved", see {why}'
+        detail = (
+            f'protected groups must have approval annotation "{APPROVED}" with either a URL or a reason starting with '
+            f'"unapproved", see {why}'
+        )
         errors.invalid(path, value, detail)
 
 

@@ -1,7 +1,7 @@
 """The JSONPath of printer columns: fields, elements, wildcards and simple filters, as kubectl's own has them.
 
-After ``client-go/util/jsonpath``. It refuses (:class:`PathError`) recursion, unions, slices and scripts: in columns they
-are rare, and a path must never cost more than the object is large.
+After ``client-go/util/jsonpath``. It refuses (:class:`PathError`) recursion, unions, slices and scripts: in columns
+they are rare, and a path must never cost more than the object is large.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ _TOKEN = re.compile(
       | \[\s*'(?P<quoted>(?:\\.|[^'\\])*)'\s*\]
       | \[\s*(?P<index>-?\d{1,9})\s*\]
       | (?P<all>\[\s*\*\s*\]|\.\*)
-      | \[\?\(\s*@(?P<left>[^=!<>~&|()]*?)\s*(?:(?P<op>==|!=|<=|>=|<|>)\s*(?P<right>'[^']*'|"[^"]*"|-?[\d.]+|true|false))?\s*\)\]
+      | \[\?\(\s*@(?P<left>[^=!<>~&|()]*?)\s*
+          (?:(?P<op>==|!=|<=|>=|<|>)\s*(?P<right>'[^']*'|"[^"]*"|-?[\d.]+|true|false))?\s*\)\]
     """,
     re.VERBOSE | re.ASCII,
 )
@@ -112,4 +113,4 @@ def _compare(got: Any, operator: str, wanted: Any) -> bool:
     if number != isinstance(wanted, float) or not isinstance(got, (int, float, str)):
         return False
     order = (got > wanted) - (got < wanted)
-    return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[operator]
+    return bool({"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[operator])

@@ -171,7 +171,7 @@ class CustomKind:
         version = obj["metadata"].get("resourceVersion", "")
         if version and int(version) > self.since and obj["apiVersion"] == self.resource.api_version:
             return obj
-        made = pruning.default(pruning.prune(obj, self.schema, []), self.schema)
+        made: Obj = pruning.default(pruning.prune(obj, self.schema, []), self.schema)
         if made["apiVersion"] == self.resource.api_version:
             return obj if made is obj else made
         return {**made, "apiVersion": self.resource.api_version}
@@ -217,15 +217,13 @@ class CustomKind:
 
 
 def versions_of(definition: Obj) -> list[CustomKind]:
-    """The kinds of a definition's versions, the preferred one first; ``version["served"]`` says whether it is served."""
+    """The kinds of all versions of a definition, the preferred one first; not every one of them is served."""
     versions = sorted(definition["spec"]["versions"], key=lambda version: priority(version["name"]))
     return [CustomKind(definition, version) for version in versions]
 
 
 def priority(version: str) -> tuple[Any, ...]:
     """Sorts versions as Kubernetes does: v2, v1, v1beta1, v1alpha1, then others by name."""
-    import re
-
     match = re.fullmatch(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?", version, re.ASCII)
     if match is None:
         return (1, 0, 0, 0, version)

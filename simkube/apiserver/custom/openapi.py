@@ -15,8 +15,8 @@ from simkube.client import Obj
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _TEXTS = {
     "apiVersion": (
-        "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized "
-        "schemas to the latest internal value, and may reject unrecognized values. More info: "
+        "APIVersion defines the versioned schema of this representation of an object. Servers should convert "
+        "recognized schemas to the latest internal value, and may reject unrecognized values. More info: "
         "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources"
     ),
     "kind": (

@@ -187,7 +187,8 @@ class _Checker:
                 detail = "must be a scalar type if parent array's x-kubernetes-list-type is map"
                 errors.invalid(f"{path}.items.properties[{key}].type", known.get("type", ""), detail)
             elif key not in (items.get("required") or ()) and known.get("default") is None:
-                detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+                detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required"
+                detail += " property"
                 errors.required(f"{path}.items.properties[{key}].default", detail)
 
     def _additional(self, schema: Obj, path: str, level: str, depth: int, uncorrelated: str) -> None:

@@ -98,7 +98,7 @@ class _Validator:
                 wanted = "integer,string"
                 errors.type_invalid(path or NIL, found, f'{path} in body must be of type {wanted}: "{found}"')
             return
-        wanted = schema.get("type")
+        wanted = str(schema.get("type") or "")
         if not wanted or wanted == found or (wanted == "number" and found == "integer"):
             return
         if wanted == "integer" and found == "number" and float(value).is_integer():

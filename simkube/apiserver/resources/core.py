@@ -41,7 +41,16 @@ CORE = (
             status("Namespace"),
         ),
     ),
-    Resource("", "v1", "nodes", "node", "Node", False, short_names=("no",), subresources=(status("Node"),)),
+    Resource(
+        "",
+        "v1",
+        "nodes",
+        "node",
+        "Node",
+        False,
+        short_names=("no",),
+        subresources=(Subresource("proxy", "NodeProxyOptions", PROXY), status("Node")),
+    ),
     Resource(
         "",
         "v1",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from simkube.apiserver.custom.cel import times
@@ -23,12 +24,74 @@ Overload = tuple[bool, tuple[Kind, ...], Kind]
 Function = Callable[..., Any]
 
 ELSEWHERE = frozenset(
-    "format quote url isURL getScheme getHost getHostname getPort getEscapedPath getQuery ip isIP ip.isCanonical family "
-    "isUnspecified isLoopback isGlobalUnicast isLinkLocalUnicast isLinkLocalMulticast cidr isCIDR containsIP "
-    "containsCIDR masked prefixLength quantity isQuantity isInteger asInteger asApproximateFloat sign add sub "
-    "isGreaterThan isLessThan compareTo semver isSemver major minor patch orValue hasValue optMap optFlatMap value "
-    "transformList transformMap transformMapEntry authorizer path check allowed reason errored validate named reverse "
-    "flatten slice distinct sort sortBy range first last".split()
+    (
+        "format",
+        "quote",
+        "url",
+        "isURL",
+        "getScheme",
+        "getHost",
+        "getHostname",
+        "getPort",
+        "getEscapedPath",
+        "getQuery",
+        "ip",
+        "isIP",
+        "ip.isCanonical",
+        "family",
+        "isUnspecified",
+        "isLoopback",
+        "isGlobalUnicast",
+        "isLinkLocalUnicast",
+        "isLinkLocalMulticast",
+        "cidr",
+        "isCIDR",
+        "containsIP",
+        "containsCIDR",
+        "masked",
+        "prefixLength",
+        "quantity",
+        "isQuantity",
+        "isInteger",
+        "asInteger",
+        "asApproximateFloat",
+        "sign",
+        "add",
+        "sub",
+        "isGreaterThan",
+        "isLessThan",
+        "compareTo",
+        "semver",
+        "isSemver",
+        "major",
+        "minor",
+        "patch",
+        "orValue",
+        "hasValue",
+        "optMap",
+        "optFlatMap",
+        "value",
+        "transformList",
+        "transformMap",
+        "transformMapEntry",
+        "authorizer",
+        "path",
+        "check",
+        "allowed",
+        "reason",
+        "errored",
+        "validate",
+        "named",
+        "reverse",
+        "flatten",
+        "slice",
+        "distinct",
+        "sort",
+        "sortBy",
+        "range",
+        "first",
+        "last",
+    )
 )
 """What CEL in Kubernetes has beyond this."""
 NAMESPACES = frozenset({"sets", "math", "cel", "optional", "base64", "strings", "lists", "authorizer"})
@@ -265,7 +328,7 @@ def _find(text: str, pattern: str) -> str:
 
 def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
     try:
-        found = []
+        found: list[str] = []
         for match in compiled(pattern).finditer(text):
             if 0 <= most <= len(found):
                 break
@@ -491,7 +554,7 @@ FUNCTIONS: dict[str, Function] = {
     "join": _join,
     "find": _find,
     "findAll": _find_all,
-    "isSorted": lambda items: all(not one > other for one, other in zip(items, items[1:], strict=False)),
+    "isSorted": lambda items: all(not one > other for one, other in pairwise(items)),
     "sum": _sum,
     "min": lambda items: _extreme(items, "min"),
     "max": lambda items: _extreme(items, "max"),

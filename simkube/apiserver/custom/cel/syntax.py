@@ -16,7 +16,8 @@ MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"}
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
-      | (?P<string>[rR]?[bB]?[rR]?(?:'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\"|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))
+      | (?P<string>[rR]?[bB]?[rR]?(?:'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\"
+          |'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))
       | (?P<double>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
       | (?P<int>0[xX][0-9a-fA-F]+[uU]?|\d+[uU]?)
       | (?P<name>[_a-zA-Z][_a-zA-Z0-9]*)
@@ -95,7 +96,7 @@ class _Parser:
     def _take(self, *wanted: str) -> int | None:
         """The position of the next token when it is one of these signs, which is passed; else None."""
         if self._peek() and self._peek() in wanted:
-            at = self._tokens[self._next][2]
+            at: int = self._tokens[self._next][2]
             self._next += 1
             return at
         return None

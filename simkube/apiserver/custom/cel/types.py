@@ -9,10 +9,31 @@ from typing import Any
 from simkube.apiserver.custom.pruning import EMBEDDED
 from simkube.client import Obj
 
-_RESERVED = (
-    "true false null in as break const continue else for function if import let loop package namespace return var void "
-    "while"
-).split()
+_RESERVED = frozenset(
+    (
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    )
+)
 _NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*", re.ASCII)
 _PARTS = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -41,8 +42,10 @@ def kubeconfig(provider: Provider, clusters: SharedClusters, tmp_path_factory: p
 
 
 @pytest.fixture
-def api(kubeconfig: Path) -> official.ApiClient:
-    return official_config.new_client_from_config(str(kubeconfig))
+def api(kubeconfig: Path) -> Iterator[official.ApiClient]:
+    made = official_config.new_client_from_config(str(kubeconfig))
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -51,14 +54,18 @@ def namespace(api: official.ApiClient) -> Iterator[str]:
     core = official.CoreV1Api(api)
     core.create_namespace({"metadata": {"name": name}})
     deadline = time.monotonic() + 30
-    while True:  # before 1.24 no pod is taken until the service account has its token
-        try:
-            core.create_namespaced_pod(name, pod("first"), dry_run="All")
-            break
-        except ApiException as error:
-            assert time.monotonic() < deadline, error
+    while not pods_are_taken(core, name):
+        assert time.monotonic() < deadline
     yield name
     core.delete_namespace(name)
+
+
+def pods_are_taken(core: official.CoreV1Api, namespace: str) -> bool:
+    """Before 1.24 none is until the service account has its token."""
+    with contextlib.suppress(ApiException):
+        core.create_namespaced_pod(namespace, pod("first"), dry_run="All")
+        return True
+    return False
 
 
 @pytest.fixture
@@ -79,17 +86,20 @@ class TestOfficialClient:
         core = official.CoreV1Api(api)
         core.create_namespaced_pod(namespace, pod("web"))
         seen = []
-        for event in official_watch.Watch().stream(core.list_namespaced_pod, namespace, timeout_seconds=60):
-            seen.append(event["type"])
+        watch = official_watch.Watch()
+        for event in watch.stream(core.list_namespaced_pod, namespace, timeout_seconds=60):
             statuses = event["object"].status.container_statuses or []
-            if statuses and statuses[0].ready:
-                break
-        else:
-            pytest.fail(f"never ready; saw {seen}")
-        assert seen[0] == "ADDED"
+            seen.append((event["type"], bool(statuses and statuses[0].ready)))
+            if seen[-1][1]:
+                watch.stop()
+        assert seen[0][0] == "ADDED"
+        assert seen[-1] == ("MODIFIED", True)
         command = ["sh", "-c", "echo $((6*7)); hostname"]
-        said = stream(core.connect_get_namespaced_pod_exec, "web", namespace, command=command, stdout=True, stderr=True)
-        assert said == "42\nweb\n"
+        asked = core.connect_get_namespaced_pod_exec
+        running = stream(asked, "web", namespace, command=command, stdout=True, stderr=True, _preload_content=False)
+        running.run_forever(timeout=30)
+        assert running.read_all() == "42\nweb\n"
+        running.close()
         core.delete_namespaced_pod("web", namespace, grace_period_seconds=0)
         with pytest.raises(ApiException, match="not found"):
             core.read_namespaced_pod("web", namespace)

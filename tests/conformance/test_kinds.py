@@ -105,7 +105,7 @@ spec:
 def job(name: str, script: str, **spec: Any) -> str:
     template = {"restartPolicy": "Never", "containers": [{"name": "c", "image": BOX, "command": ["sh", "-c", script]}]}
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}}
-    return str({**job, "spec": {**spec, "template": {"spec": template}}})
+    return json.dumps({**job, "spec": {**spec, "template": {"spec": template}}})
 
 
 def answers_inside(kubectl: Kubectl, url: str, start: str) -> None:
@@ -115,12 +115,11 @@ def answers_inside(kubectl: Kubectl, url: str, start: str) -> None:
     path = f"/api/v1/namespaces/{kubectl.namespace}/pods/asker:8080/proxy/request"
     wanted = json.dumps({"method": "GET", "url": url, "count": 1, "timeout_ms": 5000})
     deadline = time.monotonic() + 60
-    body = ""
-    while not body.startswith(start):
+    record = {"body": ""}
+    while not record["body"].startswith(start):
         assert time.monotonic() < deadline, record
-        (record,) = json.loads(kubectl(f"create --raw {path} -f -", wanted))
-        body = record["body"]
         time.sleep(0.2)  # between two looks at a cluster that other processes change
+        (record,) = json.loads(kubectl(f"create --raw {path} -f -", wanted))
 
 
 def needs(kubectl: Kubectl, *version: int) -> None:
@@ -232,13 +231,13 @@ def test_a_quota_is_kept(kubectl: Kubectl) -> None:
 def test_a_limit_range_fills_in_and_refuses(kubectl: Kubectl) -> None:
     limit = {"type": "Container", "default": {"memory": "64Mi"}, "max": {"memory": "128Mi"}}
     manifest = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "l"}, "spec": {"limits": [limit]}}
-    kubectl("apply -f -", str(manifest))
+    kubectl("apply -f -", json.dumps(manifest))
     kubectl(f"run one --image={WEB}")
     resources = kubectl.json("get pod one")["spec"]["containers"][0]["resources"]
     assert resources == {"limits": {"memory": "64Mi"}, "requests": {"memory": "64Mi"}}
     container = {"name": "c", "image": WEB, "resources": {"limits": {"memory": "1Gi"}}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "big"}, "spec": {"containers": [container]}}
-    refused = kubectl.refused("apply -f -", str(pod))
+    refused = kubectl.refused("apply -f -", json.dumps(pod))
     assert "maximum memory usage per Container is 128Mi, but limit is 1Gi" in refused
 
 
@@ -251,11 +250,11 @@ def test_a_budget_refuses_an_eviction(kubectl: Kubectl) -> None:
     (pod,) = kubectl("get pods -o jsonpath={.items[*].metadata.name}").split()
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
     path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{pod}/eviction"
-    refused = kubectl.refused(f"create --raw {path} -f -", str(eviction).replace("'", '"'))
+    refused = kubectl.refused(f"create --raw {path} -f -", json.dumps(eviction))
     assert "Cannot evict pod as it would violate the pod's disruption budget." in refused
     kubectl("scale deployment web --replicas=2")
     kubectl.until("get pdb keep -o jsonpath={.status.disruptionsAllowed}", lambda out: out == "1")
-    kubectl(f"create --raw {path} -f -", str(eviction).replace("'", '"'))
+    kubectl(f"create --raw {path} -f -", json.dumps(eviction))
     kubectl(f"wait --for=delete pod/{pod} --timeout=60s")
 
 
@@ -270,7 +269,9 @@ def test_a_claim_finds_its_volume_and_the_volume_keeps_its_files(kubectl: Kubect
             container = {"name": "c", "image": BOX, "command": ["sh", "-c", script], "volumeMounts": mounts}
             volumes = [{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}]
             spec = {"restartPolicy": "Never", "containers": [container], "volumes": volumes}
-            kubectl("apply -f -", str({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}))
+            kubectl(
+                "apply -f -", json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})
+            )
             kubectl.until("get pod p -o jsonpath={.status.phase}", lambda out: out == "Succeeded")
             assert kubectl("logs p") == printed
             kubectl("delete pod p")
@@ -294,11 +295,11 @@ def test_a_kind_of_ones_own(kubectl: Kubectl) -> None:
         kubectl("apply -f -", CUSTOM % names)
         kubectl(f"wait --for=condition=Established crd/{group} --timeout=30s")
         kubectl.until(f"get {names['plural']}", lambda out: out == "")
-        assert kubectl("apply -f -", str(made)) == f"{names['singular']}.example.com/one created\n"
+        assert kubectl("apply -f -", json.dumps(made)) == f"{names['singular']}.example.com/one created\n"
         assert kubectl(f"get {names['short']} one -o jsonpath={{.spec.colour}}") == "red"
         header, line = kubectl(f"get {names['plural']}").splitlines()
         assert (header.split(), line.split()) == (["NAME", "SIZE"], ["one", "3"])
-        refused = kubectl.refused("apply -f -", str({**made, "spec": {"size": 0}}))
+        refused = kubectl.refused("apply -f -", json.dumps({**made, "spec": {"size": 0}}))
         assert f'The {names["kind"]} "one" is invalid: spec.size: Invalid value: 0' in refused
         if kubectl.server >= (1, 27):  # before that kubectl finds custom kinds in a document that lags behind
             assert "How big it is." in kubectl(f"explain {names['singular']}.spec.size")
@@ -328,7 +329,7 @@ def test_configuration_reaches_containers(kubectl: Kubectl) -> None:
     }
     volumes = [{"name": "s", "secret": {"secretName": "password"}}, {"name": "made", "emptyDir": {}}]
     spec = {"restartPolicy": "Never", "initContainers": [first], "containers": [container], "volumes": volumes}
-    kubectl("apply -f -", str({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}))
+    kubectl("apply -f -", json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}))
     kubectl.until("get pod p -o jsonpath={.status.phase}", lambda out: out == "Succeeded")
     assert kubectl("logs p") == "blue p geheim init\n"
 
@@ -347,7 +348,7 @@ def test_an_ingress_and_a_policy_are_kept_as_written(kubectl: Kubectl) -> None:
         "metadata": {"name": "n"},
         "spec": policy,
     }
-    kubectl("apply -f -", str(manifest))
+    kubectl("apply -f -", json.dumps(manifest))
     assert kubectl.json("get networkpolicy n")["spec"] == {**policy, "policyTypes": ["Ingress"]}
     assert "app=web" in kubectl("get networkpolicy n")
 

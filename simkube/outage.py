@@ -23,10 +23,25 @@ def apiserver_down() -> StatusError:
 
 
 def etcd_down() -> StatusError:
-    """What the API server answers when it cannot reach etcd."""
+    """What the API server answers when it cannot reach etcd: the error as it came, without a reason of its own."""
     where = "dial tcp 127.0.0.1:2379: connect: connection refused"
     message = f'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: {where}"'
-    return StatusError(500, "InternalError", message)
+    return StatusError(500, "", message)
+
+
+def needs_etcd(path: str) -> bool:
+    """Whether what is asked of the API server lies in etcd; versions, discovery and schemas it has itself."""
+    parts = path.strip("/").split("/")
+    return len(parts) > {"api": 2, "apis": 3}.get(parts[0], len(parts))
+
+
+def unhealthy(path: str) -> str | None:
+    """What the API server says of its health without etcd; None when ``path`` asks for something else."""
+    what, _, check = path.strip("/").partition("/")
+    if what not in ("healthz", "livez", "readyz") or check not in ("", "etcd"):
+        return None
+    lines = ["[+]ping ok", "[+]log ok", "[-]etcd failed: reason withheld", f"{what} check failed"]
+    return "\n".join([*lines, ""]) if not check else "internal server error: etcd failed: reason withheld\n"
 
 
 def cut_off() -> StatusError:

@@ -32,6 +32,7 @@ from simkube.host.home import NO_SPACE, Home, fingerprint, write_private
 from simkube.host.protocol import Server
 from simkube.host.tenants import Tenants, UnknownCluster
 from simkube.journal import Journal
+from simkube.outage import needs_etcd, unhealthy
 
 log = logging.getLogger(__name__)
 
@@ -162,9 +163,15 @@ class Host:
             return await tenant.frontend.share.metered(controls.serve(tenant, http, path.removeprefix(_CONTROLS)))
         trouble = tenant.cluster.trouble
         if trouble is not None:
-            if not tenant.cluster.reachable and http.transport is not None:
-                http.transport.abort()
-            return refuse(trouble)
+            if not tenant.cluster.reachable:
+                if http.transport is not None:
+                    http.transport.abort()
+                return refuse(trouble)
+            unwell = unhealthy(path)
+            if unwell is not None:
+                return text(unwell, 500)
+            if needs_etcd(path):
+                return refuse(trouble)
         return await tenant.frontend.share.metered(tenant.frontend.handle(http, path))
 
 

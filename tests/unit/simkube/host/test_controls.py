@@ -111,7 +111,12 @@ def test_what_is_stopped_can_be_started_also_the_api_server(host: HostClient) ->
     host.create("c", TOPOLOGY)
     api = Api(host, "c")
     assert not api("POST", "/kindling/components", {"stop": "etcd"})[1]["components"]["etcd"]
-    assert api("GET", MAPS)[0] == 500
+    status, said = api("GET", MAPS)
+    assert (status, said.get("reason", "")) == (500, "")
+    assert said["message"].startswith("rpc error: code = Unavailable desc = connection error")
+    assert api("GET", "/readyz")[0] == 500
+    assert "[-]etcd failed" in api("GET", "/healthz")[1]
+    assert api("GET", "/apis")[0] == api("GET", "/version")[0] == api("GET", "/api/v1")[0] == 200
     assert api("POST", "/kindling/components", {"start": "etcd"})[1]["components"]["etcd"]
     assert api("GET", MAPS)[0] == 200
     nodes = api("POST", "/kindling/components", {"cut": "c-worker"})[1]["nodes"]

@@ -108,7 +108,7 @@ def _select_own_pods(job: Obj) -> None:
     if spec.get("manualSelector"):
         return
     labels = spec["template"]["metadata"].setdefault("labels", {})
-    shared = labels and meta.get("labels") == labels
+    shared = bool(labels) and meta.get("labels") == labels
     for prefix in ("", "batch.kubernetes.io/"):
         labels.setdefault(f"{prefix}job-name", meta["name"])
         labels.setdefault(f"{prefix}controller-uid", meta["uid"])

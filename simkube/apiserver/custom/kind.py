@@ -169,7 +169,8 @@ class CustomKind:
     def shown(self, obj: Obj) -> Obj:
         """A stored object in this version, with the defaults that came since it was written."""
         version = obj["metadata"].get("resourceVersion", "")
-        if version and int(version) > self.since and obj["apiVersion"] == self.resource.api_version:
+        current = version and int(version) > self.since and len(self.definition["spec"]["versions"]) == 1
+        if current and obj["apiVersion"] == self.resource.api_version:
             return obj
         made: Obj = pruning.default(pruning.prune(obj, self.schema, []), self.schema)
         if made["apiVersion"] == self.resource.api_version:

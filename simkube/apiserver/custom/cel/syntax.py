@@ -21,7 +21,7 @@ _TOKEN = re.compile(
       | (?P<double>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
       | (?P<int>0[xX][0-9a-fA-F]+[uU]?|\d+[uU]?)
       | (?P<name>[_a-zA-Z][_a-zA-Z0-9]*)
-      | (?P<sign>\|\||&&|[<>=!]=|\?\.|\[\?|[-+*/%<>!?:.,()\[\]{}])
+      | (?P<sign>\|\||&&|[<>=!]=|\.\?|\[\?|[-+*/%<>!?:.,()\[\]{}])
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -185,8 +185,8 @@ class _Parser:
     def _member(self) -> Node:
         made = self._primary()
         while True:
-            if self._peek() in ("?.", "[?"):
-                raise NotSimulated("optional values in rules (?. and [?])", self._tokens[self._next][2])
+            if self._peek() in (".?", "[?"):
+                raise NotSimulated("optional values in rules (.? and [?])", self._tokens[self._next][2])
             if (at := self._take(".")) is not None:
                 made = self._selected(made, at)
             elif (at := self._take("[")) is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
 from simkube.apiserver.resources import Resource
 from simkube.apiserver.tables import access, batch, core, network, networking, scaling, storage, workloads
-from simkube.apiserver.tables.columns import CREATED, NAME, Layout
+from simkube.apiserver.tables.columns import Layout
 from simkube.apiserver.tables.metrics import METRICS
 from simkube.apiserver.tables.pods import PODS
 
@@ -26,7 +26,10 @@ LAYOUTS: Mapping[str, Layout] = {
     "controllerrevisions.apps": workloads.CONTROLLER_REVISIONS,
     "cronjobs.batch": batch.CRON_JOBS,
     "daemonsets.apps": workloads.DAEMON_SETS,
-    "customresourcedefinitions.apiextensions.k8s.io": Layout((NAME, CREATED), core.DEFAULT.cells),
+    "customresourcedefinitions.apiextensions.k8s.io": core.DEFAULT,
+    "limitranges": core.DEFAULT,
+    "clusterroles.rbac.authorization.k8s.io": core.DEFAULT,
+    "roles.rbac.authorization.k8s.io": core.DEFAULT,
     "deployments.apps": workloads.DEPLOYMENTS,
     "endpoints": network.ENDPOINTS,
     "endpointslices.discovery.k8s.io": network.ENDPOINT_SLICES,

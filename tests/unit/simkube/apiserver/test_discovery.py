@@ -3,7 +3,7 @@
 import pytest
 
 from simkube.apiserver import discovery
-from simkube.apiserver.resources import GROUPS, RESOURCES
+from simkube.apiserver.resources import ALL, GROUPS
 
 
 def test_every_resource_is_advertised_once_in_both_forms() -> None:
@@ -22,7 +22,7 @@ def test_every_resource_is_advertised_once_in_both_forms() -> None:
                     (group, f"{entry['resource']}/{one['subresource']}") for one in entry.get("subresources", [])
                 }
     assert legacy == aggregated
-    assert {(resource.group, resource.plural) for resource in RESOURCES.values()} <= legacy
+    assert {(resource.group, resource.plural) for resource in ALL} <= legacy
 
 
 def test_an_entry() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simkube.apiserver.resources import RESOURCES
+from simkube.apiserver.resources import ALL
 from simkube.apiserver.schema import Type, definitions
 
 POD = ("", "v1", "Pod")
@@ -22,7 +22,7 @@ def test_definitions_are_read_once() -> None:
     assert definitions() is definitions()
 
 
-@pytest.mark.parametrize("resource", list(RESOURCES.values()), ids=lambda one: one.qualified)
+@pytest.mark.parametrize("resource", ALL, ids=lambda one: one.qualified)
 def test_every_served_kind_has_a_shape(resource) -> None:
     assert definitions().of(resource.gvk) is not None
     assert definitions().definition_name(resource.gvk).endswith(f".{resource.kind}")

@@ -27,6 +27,7 @@ from simkube.kubelet.saving import Saver, SideStore
 from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
 from simkube.runtime.cri import Container, Sandbox
+from simkube.runtime.nodes import FileError
 from simkube.runtime.usage import Sample
 
 _NODE = "node"
@@ -351,11 +352,15 @@ class Kubelet(Component):
     # -- the node's disk, for whoever provisions volumes -------------------------------------------------------------
 
     def make_directory(self, path: str) -> bool:
-        """A directory that everyone may write to; whether the node is there to make it."""
-        if self.powered and not self.paused:
+        """A directory that everyone may write to; whether the node is there, with room, to make it."""
+        if not self.powered or self.paused:
+            return False
+        try:
             self.runtime.disk.make(path, 0o777)
-            self._disk.save()
-        return self.powered and not self.paused
+        except FileError:  # the disk is full
+            return False
+        self._disk.save()
+        return True
 
     def erase_directory(self, path: str) -> bool:
         """Remove a directory with all it holds; whether the node is there to do it."""

@@ -64,7 +64,7 @@ class Disk(MemoryVolume):
 
     def dump(self) -> dict[str, Any]:
         """The content as JSON."""
-        return {"tree": dump_tree(self.root)}
+        return {"tree": dump_tree(self.root, whole=True)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`dump` gave."""

@@ -102,7 +102,7 @@ class MemoryVolume:
 
     def dump(self) -> dict[str, Any]:
         """Label and content as JSON."""
-        kept = {"label": self.label, "tree": dump_tree(self.root)}
+        kept = {"label": self.label, "tree": dump_tree(self.root, whole=True)}
         return {**kept, "in_memory": True, "limit": self.quota.limit} if self.in_memory else kept
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -121,14 +121,17 @@ def private_size(directory: Directory) -> int:
     return size
 
 
-def dump_tree(directory: Directory) -> dict[str, Any]:
-    """A directory as JSON: what is private in full, of what it shares with an image the names alone."""
-    found: dict[str, Any] = {"": [name for name, node in directory.entries.items() if node.shared]}
+def dump_tree(directory: Directory, *, whole: bool = False) -> dict[str, Any]:
+    """A directory as JSON: what is private in full, of what it shares with an image the names alone.
+
+    The ``whole`` of it where there is no image below: what was moved there from one belongs there now.
+    """
+    found: dict[str, Any] = {"": [name for name, node in directory.entries.items() if node.shared and not whole]}
     for name, node in directory.entries.items():
-        if node.shared:
+        if node.shared and not whole:
             continue
         if isinstance(node, Directory):
-            found[name] = {"mode": node.mode, "dir": dump_tree(node)}
+            found[name] = {"mode": node.mode, "dir": dump_tree(node, whole=whole)}
         elif isinstance(node, File):
             content = base64.b64encode(node.data).decode()
             found[name] = {"mode": node.mode, "mtime": node.mtime, "data": content, "program": node.program}

@@ -189,8 +189,8 @@ class Scheduler(Component):
         if feasible:
             self._assign(placement, best(placement, feasible))
         else:
-            note = self._preempt(placement, refusals)
-            self._fail(pod, fit_error(refusals, note), {each.plugin for each in refusals.values()})
+            self._wait(pod, {each.plugin for each in refusals.values()})  # before a victim goes, which may be at once
+            self._tell(pod, fit_error(refusals, self._preempt(placement, refusals)))
 
     def _examine(self, placement: Placement, infos: list[NodeInfo]) -> tuple[list[NodeInfo], dict[str, Refusal]]:
         nominated = self.nodes.get((placement.pod.get("status") or {}).get("nominatedNodeName") or "")
@@ -332,9 +332,16 @@ class Scheduler(Component):
     # what is told
 
     def _fail(self, pod: Obj, message: str, plugins: set[str]) -> None:
+        self._wait(pod, plugins)
+        self._tell(pod, message)
+
+    def _wait(self, pod: Obj, plugins: set[str]) -> None:
         key = key_of(pod)
         before = self.waiting.get(key)
         self.waiting[key] = Waiting(plugins, before.attempts + 1 if before else 1, self.clock.now())
+
+    def _tell(self, pod: Obj, message: str) -> None:
+        key = key_of(pod)
         self.recorder.event(pod, "Warning", "FailedScheduling", "Scheduling", message)
         current = podstate.condition(pod, "PodScheduled")
         condition = {

@@ -190,3 +190,31 @@ def test_only_one_pod_uses_a_claim_that_allows_one(lab: Lab) -> None:
     delete(lab, "one")
     lab.cluster.advance(12)
     assert lab.pod("two")["status"]["phase"] == "Running"
+
+
+def test_what_a_silent_process_writes_is_stored_while_it_writes(lab: Lab) -> None:
+    client(lab).create("persistentvolumeclaims", CLAIM, "default")
+    lab.run(
+        shell("n=0; while [ $n -lt 9 ]; do n=$((n+1)); echo $n >> /data/f; sleep 1; done; sleep 9999"), volumes=USES
+    )
+    lab.cluster.advance(60)
+    lab.cluster.stop_component(f"kubelet/{lab.pod()['spec']['nodeName']}")
+    lab.kill_host()
+    disk = lab.cluster.kubelets[lab.pod()["spec"]["nodeName"]].runtime.disk
+    (path,) = [each for each in disk.paths() if each.endswith("/f")]
+    assert disk.read(path).decode().split() == [str(number) for number in range(1, 10)]
+
+
+def test_a_restored_cluster_has_the_data_of_its_snapshot(lab: Lab) -> None:
+    client(lab).create("persistentvolumeclaims", CLAIM, "default")
+    lab.run(shell("echo before > /data/f; sleep 9999"), name="one", volumes=USES)
+    lab.cluster.advance(5)
+    lab.cluster.snapshot()
+    lab.run(shell("echo after > /data/f; sleep 9999"), name="two", volumes=USES)
+    lab.cluster.advance(5)
+    lab.cluster.stop()
+    lab.cluster.store.restore()
+    lab.kill_host()
+    disk = lab.cluster.kubelets[lab.pod("one")["spec"]["nodeName"]].runtime.disk
+    (path,) = [each for each in disk.paths() if each.endswith("/f")]
+    assert disk.read(path) == b"before\n"

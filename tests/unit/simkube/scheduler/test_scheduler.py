@@ -269,6 +269,14 @@ def test_waits_for_its_victim_to_end() -> None:
     assert where(plane, "important") == "one"
 
 
+def test_takes_the_place_of_one_that_goes_at_once(plane: Plane) -> None:
+    plane.pod("first", terminationGracePeriodSeconds=0, **asking(cpu="1500m"))
+    plane.settle()
+    plane.pod("important", **critical(cpu="1800m"))
+    plane.settle()
+    assert where(plane, "important") == "one"
+
+
 def test_the_most_important_pod_is_placed_first(plane: Plane) -> None:
     priority(plane, "high", 1000)
     plane.pod("plain", **asking(cpu="1500m"))

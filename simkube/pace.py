@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from simkube.clock import Clock
-from simkube.errors import HostError
+from simkube.errors import HostError, StoreError
 
 SLOWEST, FASTEST = 0.1, 1000.0
 LONGEST_STEP = 7 * 86400.0
@@ -117,7 +117,15 @@ class PacedClock(Clock):
         else:
             self._mark, self._at = ticks, target
         if self._at > self._bound:
+            self._keep_or_wait()
+
+    def _keep_or_wait(self) -> None:
+        """No time is handed out that could be taken back: while nothing can be stored, time stands still."""
+        before = self._bound
+        try:
             self._keep()
+        except StoreError:
+            self._at = self._bound = before
 
     def _run_first(self) -> None:
         """Time stands still while a timer runs."""

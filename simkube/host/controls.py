@@ -25,7 +25,7 @@ from aiohttp import web
 from simkube.apiserver.answers import refuse
 from simkube.apiserver.audit import MOST_REQUESTS
 from simkube.apiserver.http import read_body
-from simkube.errors import HostError, StatusError, bad_request
+from simkube.errors import HostError, StatusError, StoreError, bad_request
 from simkube.host.tenants import Tenant
 from simkube.pace import PacedClock
 from simkube.trace import MOST, NOTE, Entry, Trace
@@ -81,6 +81,8 @@ async def serve(tenant: Tenant, http: web.Request, path: str) -> web.Response:
         return refuse(StatusError(409, "Conflict", str(error)))
     except (HostError, ValueError, RecursionError) as error:
         return refuse(bad_request(str(error)[:500]))
+    except StoreError as error:
+        return refuse(StatusError(500, "InternalError", f"Internal error occurred: {error}"))
 
 
 def _refuse_while_graded(tenant: Tenant) -> None:

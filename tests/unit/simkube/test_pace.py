@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from simkube.client import Component, WorkLoop
-from simkube.errors import HostError
+from simkube.errors import HostError, StoreError
 from simkube.journal import Journal
 from simkube.live import run_slice
 from simkube.pace import FURTHEST, LONGEST_STEP, PacedClock
@@ -188,6 +188,20 @@ def test_a_fast_clock_is_never_taken_back(world: World) -> None:
     offset = world.clock.now() - world.wall
     world.restart()
     assert world.clock.now() - world.wall == offset
+
+
+def test_time_that_cannot_be_kept_is_not_handed_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.clock.run_at(1000)
+
+    def full(key: str, value: object) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.side, "put", full)
+        world.pass_time(5)
+        assert world.clock.now() <= START + 1000
+    world.pass_time(1)
+    assert world.clock.now() > START + 1000
 
 
 def test_while_pinned_it_runs_at_speed_1_and_then_as_wished(world: World) -> None:

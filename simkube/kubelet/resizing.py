@@ -25,8 +25,7 @@ def held_resources(resources: Mapping[str, Any]) -> dict[str, Any]:
     if resources.get("requests"):
         found["allocatedResources"] = dict(resources["requests"])
     kept = {kind: dict(resources[kind]) for kind in ("limits", "requests") if resources.get(kind)}
-    if kept:
-        found["resources"] = kept
+    found["resources"] = kept
     return found
 
 

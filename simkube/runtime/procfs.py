@@ -5,6 +5,7 @@ Only what lessons look at is there; a path of /proc that is not simulated does n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from simkube.runtime.files import FileSystem, MountPoint
@@ -21,7 +22,7 @@ def mount_kernel_files(container: SimContainer, files: FileSystem) -> None:
     """Mount /proc, /dev, /sys, and write /etc/hosts, /etc/hostname and /etc/resolv.conf."""
     files.mount("/proc", MountPoint(_proc(container), Quota(0), read_only=True, source="proc", kind="proc"))
     files.mount("/dev", MountPoint(_dev(), Quota(64 * 1024), source="tmpfs", kind="tmpfs"))
-    files.mount("/sys", MountPoint(Directory(0o555), Quota(0), read_only=True, source="sysfs", kind="sysfs"))
+    files.mount("/sys", MountPoint(_sys(container), Quota(0), read_only=True, source="sysfs", kind="sysfs"))
     for name, text in etc_files(container).items():
         files.write(f"/etc/{name}", text.encode())
 
@@ -55,12 +56,59 @@ def _proc(container: SimContainer) -> Directory:
         "uptime": Device(
             "text", lambda: f"{clock.now() - container.sandbox.machine.started:.2f} 0.00\n".encode(), 0o444
         ),
-        "loadavg": _text("0.00 0.00 0.00 1/1 1\n"),
+        "loadavg": Device("text", lambda: f"{container.processors.busy:.2f} 0.00 0.00 1/1 1\n".encode(), 0o444),
+        "meminfo": Device("text", lambda: _meminfo(container).encode(), 0o444),
+        "cpuinfo": Device("text", lambda: _cpuinfo(container).encode(), 0o444),
         "version": _text(f"Linux version {KERNEL} (simulated)\n"),
         "mounts": Device("text", lambda: mounts_text(container).encode(), 0o444),
         "self": Symlink("1"),
     }
     return proc
+
+
+def _meminfo(container: SimContainer) -> str:
+    memory = container.sandbox.machine.memory
+    free = max(0, memory.available)
+    amounts = {"MemTotal": memory.capacity, "MemFree": free, "MemAvailable": free, "SwapTotal": 0, "SwapFree": 0}
+    return "".join(f"{name + ':':<16}{size >> 10:>8} kB\n" for name, size in amounts.items())
+
+
+def _cpuinfo(container: SimContainer) -> str:
+    count = int(container.sandbox.machine.cores)
+    return "".join(f"processor\t: {number}\nmodel name\t: simulated\n\n" for number in range(count))
+
+
+def _sys(container: SimContainer) -> Directory:
+    """Only the control group of the container: its limits and what it uses of them (cgroup v2)."""
+
+    def limit() -> str:
+        return "max" if container.memory_limit is None else str(container.memory_limit)
+
+    def quota() -> str:
+        cores = container.config.cores
+        return "max 100000" if cores is None else f"{round(cores * 100_000)} 100000"
+
+    def used() -> str:
+        micro = round(container.processors.total * 1e6)
+        return f"usage_usec {micro}\nuser_usec {micro}\nsystem_usec 0"
+
+    shown = {
+        "memory.max": limit,
+        "memory.current": lambda: str(container.working_set),
+        "cpu.max": quota,
+        "cpu.stat": used,
+        "pids.current": lambda: str(len(container.own)),
+    }
+    group = Directory(0o555)
+    group.entries = {name: _shown(read) for name, read in shown.items()}
+    folder, top = Directory(0o555), Directory(0o555)
+    folder.entries = {"cgroup": group}
+    top.entries = {"fs": folder}
+    return top
+
+
+def _shown(read: Callable[[], str]) -> Device:
+    return Device("text", lambda: f"{read()}\n".encode(), 0o444)
 
 
 def mounts_text(container: SimContainer) -> str:

@@ -18,11 +18,12 @@ from simkube.addons.dns import CoreDNS
 from simkube.addons.localpath import LocalPathProvisioner
 from simkube.addons.metrics import NODES, PODS, MetricsServer
 from simkube.apiserver import client_certificates, component_statuses
+from simkube.apiserver.authorization.attributes import Attributes
 from simkube.apiserver.custom.controllers import DefinitionController
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.settings import Settings
 from simkube.bootstrap import bootstrap
-from simkube.client import Client, Component, Informers, Obj, WorkLoop
+from simkube.client import Caller, Client, Component, Informers, Obj, WorkLoop
 from simkube.clock import Clock
 from simkube.controllers.manager import ControllerManager
 from simkube.errors import StatusError
@@ -34,7 +35,7 @@ from simkube.kubelet.node import NodeSettings
 from simkube.live import LiveDriver
 from simkube.outage import Gate
 from simkube.pace import PacedClock
-from simkube.proxy.network import Network
+from simkube.proxy.network import ClusterAPI, Network
 from simkube.proxy.policies import NetworkPolicies
 from simkube.proxy.services import KubeProxy
 from simkube.runtime.engine import Engine
@@ -75,6 +76,7 @@ class Cluster:
         self.gate = Gate(self.apiserver)
         self.informers = Informers(self.gate)
         self.network = Network(clock)
+        self.network.api = ClusterAPI(self.gate, self.informers, self._allow)
         self._uplinks = {node.name: Gate(self.gate) for node in self.topology.nodes}
         self.kubelets = {node.name: self._kubelet(node) for node in self.topology.nodes}
         self.manager = ControllerManager(
@@ -119,6 +121,12 @@ class Cluster:
         if self.kubelets:  # without nodes there is nowhere for a metrics server to run
             self.apiserver.computed |= {PODS: metrics.pods, NODES: metrics.nodes}
         self._driver: LiveDriver | None = None
+
+    def _allow(
+        self, caller: Caller, verb: str, group: str, resource: str, subresource: str = "", namespace: str = ""
+    ) -> None:
+        asked = Attributes(verb, group, "v1", resource, subresource, namespace)
+        self.apiserver.authorizer.check(caller, asked)
 
     def _settings(self) -> Settings:
         return Settings(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -149,6 +149,17 @@ class Place:
     node: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterAPI:
+    """The API server for programs in pods that watch it (an ingress controller): the server, views of it, and whether a
+    caller may do something (``allow(caller, verb, group, resource[, subresource, namespace])``; StatusError if not).
+    """
+
+    server: Any
+    informers: Any
+    allow: Callable[..., None]
+
+
 class Resolver(Protocol):
     """The cluster's DNS: a full name or one to be searched for, to addresses."""
 
@@ -182,6 +193,7 @@ class Network:
         self.resolver: Resolver | None = None
         self.policy: Policy | None = None
         self.control_plane = ""
+        self.api: ClusterAPI | None = None
         self.sockets = 0
         self.dns_address = "10.96.0.10"
         self._pods = ipaddress.ip_network(pod_cidr).subnets(new_prefix=24)

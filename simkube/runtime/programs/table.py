@@ -5,6 +5,7 @@ from __future__ import annotations
 from simkube.runtime.applets.table import APPLETS
 from simkube.runtime.process import Program
 from simkube.runtime.programs.appetite import appetite
+from simkube.runtime.programs.ingress.controller import dumb_init, ingress_controller
 from simkube.runtime.programs.nginx.main import nginx
 from simkube.runtime.programs.small_servers import agnhost, http_echo, pause, python
 from simkube.runtime.programs.static_site import apache
@@ -15,8 +16,10 @@ PROGRAMS: dict[str, Program] = {
     "agnhost": agnhost,
     "apache": apache,
     "appetite": appetite,
+    "dumb-init": dumb_init,
     "http-echo": http_echo,
     "nginx": nginx,
+    "nginx-ingress-controller": ingress_controller,
     "pause": pause,
     "python": python,
     "stress": stress,

@@ -8,8 +8,8 @@ what a cluster lags behind by more than :data:`MOST_LAG` is let off.
 Where time stands is kept beside the objects, so that killing the host neither resumes a paused cluster nor takes a
 clock back: what is kept is never behind a time that was handed out.
 
-It refuses speeds outside :data:`SLOWEST` to :data:`FASTEST`, steps of more than :data:`LONGEST_STEP`, and to get further
-ahead of the wall clock than :data:`FURTHEST`: a fast clock stands still there.
+It refuses speeds outside :data:`SLOWEST` to :data:`FASTEST`, steps of more than :data:`LONGEST_STEP`, and to get more
+than :data:`FURTHEST` ahead of the wall clock: a fast clock stands still there.
 """
 
 from __future__ import annotations

@@ -6,11 +6,21 @@ refuse; nothing is visible before the last one, the commit.
 
 from __future__ import annotations
 
-from simkube.apiserver import admission, claims, ingress_class, label_keys, naming, ownership, pod_warnings, signing_requests
+from simkube.apiserver import (
+    admission,
+    claims,
+    ingress_class,
+    label_keys,
+    naming,
+    ownership,
+    pod_warnings,
+    signing_requests,
+)
 from simkube.apiserver.addresses import Addresses
 from simkube.apiserver.allocators import Allocators
 from simkube.apiserver.authorization import escalation
 from simkube.apiserver.authorization.rbac import Authorizer
+from simkube.apiserver.custom import limits
 from simkube.apiserver.field import Errors, invalid
 from simkube.apiserver.kinds import Kind, strategy_of
 from simkube.apiserver.policy import limits, pod_security, quota
@@ -142,6 +152,8 @@ class Writer:
             core.new_event(obj, errors)
         group = "" if event else resource.group
         errors.raise_for(resource.kind, group, obj["metadata"].get("name", ""))
+        if resource.storage == DEFINITIONS:
+            limits.confirm(obj, self._store, DEFINITIONS)
 
     def _allocate(self, request: Request, obj: Obj, old: Obj | None) -> None:
         resource = request.resource
@@ -227,6 +239,8 @@ class Writer:
                 kind.validate(new, errors)
             kind.parts.get(request.subresource, kind.validate_update)(new, old, errors)
         errors.raise_for(resource.kind, resource.group, old["metadata"]["name"])
+        if resource.storage == DEFINITIONS and new["spec"] != old["spec"]:
+            limits.confirm(new, self._store, DEFINITIONS)
         if resource.storage == claims.CLAIMS and not request.subresource:
             claims.may_grow(request, new, old, self._store)
         elif resource.storage == claims.VOLUMES:

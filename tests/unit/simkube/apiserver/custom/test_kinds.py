@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from simkube.apiserver import discovery, openapi
+from simkube.apiserver.custom import limits
 from simkube.apiserver.paths import PageNotFound, parse
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer
@@ -342,6 +343,15 @@ def test_a_changed_schema_counts_for_what_is_there(cluster: Cluster) -> None:
     made = server.patch(ME, BOATS, "sloop", {"spec": {"hull": "steel"}}, "default")  # what did not change may stay
     assert made["spec"]["masts"] == 5
     assert refused(server.patch, ME, BOATS, "sloop", {"spec": {"masts": 4}}, "default").code == 422
+
+
+def test_definitions_are_bounded(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST_DEFINITIONS", 1)
+    define(cluster)
+    assert refused(cluster.apiserver.create, ME, CRDS, definition("ships")).code == 507
+    monkeypatch.setattr(limits, "MOST_DEFINITIONS", 9)
+    monkeypatch.setattr(limits, "MOST_BYTES", 2000)
+    assert refused(cluster.apiserver.create, ME, CRDS, definition("ships")).code == 507
 
 
 # the end

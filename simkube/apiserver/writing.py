@@ -20,11 +20,12 @@ from simkube.apiserver.addresses import Addresses
 from simkube.apiserver.allocators import Allocators
 from simkube.apiserver.authorization import escalation
 from simkube.apiserver.authorization.rbac import Authorizer
-from simkube.apiserver.custom import limits
+from simkube.apiserver.custom.limits import confirm as confirm_definitions
 from simkube.apiserver.field import Errors, invalid
 from simkube.apiserver.kinds import Kind, strategy_of
 from simkube.apiserver.policy import limits, pod_security, quota
 from simkube.apiserver.preparation import prepare_create, prepare_update
+from simkube.apiserver.registry import DEFINITIONS
 from simkube.apiserver.request import Options, Request
 from simkube.apiserver.resources import RESOURCES
 from simkube.apiserver.settings import Settings
@@ -153,7 +154,7 @@ class Writer:
         group = "" if event else resource.group
         errors.raise_for(resource.kind, group, obj["metadata"].get("name", ""))
         if resource.storage == DEFINITIONS:
-            limits.confirm(obj, self._store, DEFINITIONS)
+            confirm_definitions(obj, self._store, DEFINITIONS)
 
     def _allocate(self, request: Request, obj: Obj, old: Obj | None) -> None:
         resource = request.resource
@@ -240,7 +241,7 @@ class Writer:
             kind.parts.get(request.subresource, kind.validate_update)(new, old, errors)
         errors.raise_for(resource.kind, resource.group, old["metadata"]["name"])
         if resource.storage == DEFINITIONS and new["spec"] != old["spec"]:
-            limits.confirm(new, self._store, DEFINITIONS)
+            confirm_definitions(new, self._store, DEFINITIONS)
         if resource.storage == claims.CLAIMS and not request.subresource:
             claims.may_grow(request, new, old, self._store)
         elif resource.storage == claims.VOLUMES:

@@ -60,7 +60,7 @@ def test_the_parts_of_a_definition(change: Obj, message: str) -> None:
     [
         (
             {},
-            f"{ROOT}.properties[spec].properties[a].type: Required value: must not be empty for specified object fields",
+            f"{ROOT}.properties[spec].properties[a].type: Required value: must not be empty for specified object",
         ),
         ({"type": "array"}, "items: Required value: must be specified"),
         ({"type": "string", "pattern": "("}, "must be a valid regular expression"),

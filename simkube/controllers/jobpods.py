@@ -113,9 +113,12 @@ def ended_at(pod: Obj, now: float) -> float:
     if ends and all(ends):
         return max(map(podstate.seconds_of, ends))
     ready = podstate.condition(pod, "Ready")
-    if ready is not None and ready.get("lastTransitionTime"):
+    if ready is not None and ready["status"] == "False" and ready.get("lastTransitionTime"):
         return podstate.seconds_of(ready["lastTransitionTime"])
-    return podstate.seconds_of(pod["metadata"].get("deletionTimestamp")) or now
+    meta = pod["metadata"]
+    if "deletionTimestamp" not in meta:
+        return now
+    return podstate.seconds_of(meta["deletionTimestamp"]) - int(meta.get("deletionGracePeriodSeconds") or 0)
 
 
 def surplus_of_indexes(pods: Sequence[Obj]) -> tuple[list[Obj], list[Obj]]:

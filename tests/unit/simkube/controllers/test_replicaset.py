@@ -77,6 +77,26 @@ def test_says_why_it_cannot_create_pods_and_recovers(plane: Plane) -> None:
     assert "conditions" not in rs_status(plane)
 
 
+def replication_controller(**selector: str) -> Obj:
+    template = {"metadata": {"labels": {"app": "old"}}, "spec": {"containers": [{"name": "a", "image": "a:1"}]}}
+    spec = {"replicas": 2, "selector": selector, "template": template}
+    return {"apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "old"}, "spec": spec}
+
+
+def test_replication_controllers_do_the_same(plane: Plane) -> None:
+    plane.pod("stray", labels={"app": "old"})
+    plane.client.create("replicationcontrollers", replication_controller(app="old"), "default")
+    plane.settle()
+    rc = plane.client.get("replicationcontrollers", "old", "default")
+    assert (rc["status"]["replicas"], rc["status"]["availableReplicas"], len(plane.pods("app=old"))) == (2, 2, 2)
+    assert {pod["metadata"]["ownerReferences"][0]["kind"] for pod in plane.pods()} == {"ReplicationController"}
+    scale = plane.client.get("replicationcontrollers", "old", "default", subresource="scale")
+    assert scale["status"] == {"replicas": 2, "selector": "app=old"}
+    plane.client.patch("replicationcontrollers", "old", {"spec": {"replicas": 0}}, "default", subresource="scale")
+    plane.settle()
+    assert plane.pods() == []
+
+
 def test_many_events_of_one_kind_are_combined(plane: Plane) -> None:
     plane.client.create("replicasets.apps", replica_set(replicas=60), "default")
     plane.settle()

@@ -1,0 +1,189 @@
+"""What a course does with pods that run, with the real kubectl: what they use, debugging, resizing, logs, commands."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from simkube.host import launcher
+
+CONFIGS = Path(__file__).resolve().parents[2] / "kind-configs"
+KUBECTL = Path(sys.executable).parent / "kubectl"
+SPEED = 20
+"""How much faster than ours the cluster's time goes: metrics take half a minute to come."""
+LOAD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: busy, labels: {app: load}}
+spec:
+  containers:
+  - name: busy
+    image: polinux/stress
+    command: [stress, --cpu, "2"]
+    resources: {limits: {cpu: 500m, memory: 64Mi}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: pair, labels: {app: load}}
+spec:
+  initContainers:
+  - {name: first, image: "busybox:1.36", command: [sh, -c, echo prepared]}
+  - {name: helper, image: "busybox:1.36", command: [sh, -c, "echo helping; sleep 1d"], restartPolicy: Always}
+  containers:
+  - name: web
+    image: nginx:1.29
+    resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: talk, labels: {app: load}}
+spec:
+  containers:
+  - {name: talk, image: "busybox:1.36", command: [cat], stdin: true, stdinOnce: true}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: greedy}
+spec:
+  containers:
+  - name: greedy
+    image: polinux/stress
+    command: [stress, --vm, "1", --vm-bytes, 250M, --vm-hang, "1"]
+    resources: {limits: {memory: 100Mi}}
+"""
+Kubectl = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("host")
+    host = launcher.connect(folder)
+    host.create("a", yaml.safe_load((CONFIGS / "single.yaml").read_text()))
+    host.control("a", "clock", {"speed": SPEED})
+    path = folder / "kubeconfig"
+    path.write_text(host.kubeconfig("a", "learner") or "")
+    yield path
+    launcher.shutdown(folder)
+
+
+@pytest.fixture
+def kubectl(config: Path) -> Kubectl:
+    """Runs kubectl; ``given`` is its standard input, ``fails`` expects a failure."""
+
+    def run(*arguments: str, given: str = "", fails: bool = False) -> str:
+        command = [str(KUBECTL), "--kubeconfig", str(config), *arguments]
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
+        text = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{text}"
+        return text
+
+    return run
+
+
+def until(kubectl: Kubectl, words: str, *arguments: str) -> str:
+    """What kubectl prints once ``words`` are in it."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            text = kubectl(*arguments)
+        except AssertionError as error:
+            text = str(error)
+        if words in text:
+            return text
+        time.sleep(0.2)
+    raise AssertionError(f"kubectl {' '.join(arguments)} never printed {words!r}; last:\n{text}")
+
+
+def test_running_pods(kubectl: Kubectl, tmp_path: Path) -> None:
+    kubectl("apply", "-f", "-", given=LOAD)
+    kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=load", "--timeout=30s")
+    _use(kubectl)
+    _limits(kubectl)
+    _logs(kubectl)
+    _debug(kubectl)
+    _resize(kubectl)
+    _inside(kubectl, tmp_path / "x")
+
+
+def _use(kubectl: Kubectl) -> None:
+    listed = until(kubectl, "busy", "top", "pod", "-l", "app=load", "--sort-by=cpu")
+    assert listed.splitlines()[1].split()[:2] in (["busy", "500m"], ["busy", "501m"], ["busy", "499m"])
+    columns = kubectl("top", "pod", "pair", "--containers")
+    assert "helper" in columns
+    assert "first" not in columns, "an init container that has ended uses nothing"
+    assert "a-control-plane" in kubectl("top", "node")
+    assert "pods" in kubectl("api-resources", "--api-group=metrics.k8s.io")
+    assert "NotFound" in kubectl("top", "pod", "nobody", fails=True)
+
+
+def _limits(kubectl: Kubectl) -> None:
+    until(kubectl, "OOMKilled", "get", "pod", "greedy", "-o", "jsonpath={.status.containerStatuses[0].lastState}")
+    assert "Exit Code:    137" in kubectl("describe", "pod", "greedy")
+    kubectl("delete", "pod", "greedy", "--now")
+
+
+def _logs(kubectl: Kubectl) -> None:
+    assert kubectl("logs", "pair", "-c", "first") == "prepared\n"
+    everything = kubectl("logs", "pair", "--all-containers", "--prefix")
+    assert "[pod/pair/helper] helping" in everything
+    assert kubectl("logs", "pair", "-c", "helper", "--limit-bytes=4") == "help"
+    assert kubectl("logs", "pair", "-c", "helper", "--timestamps").startswith("20")
+    assert kubectl("logs", "pair", "-c", "helper", "--tail=0") == ""
+    assert "previous terminated container" in kubectl("logs", "pair", "-c", "helper", "--previous", fails=True)
+
+
+def _debug(kubectl: Kubectl) -> None:
+    debugging = ("debug", "pair", "-i", "--image=busybox:1.36", "--target=web", "-c", "look", "-q")
+    seen = kubectl(*debugging, "--", "sh", "-c", "ps; ls /proc/1/root/usr/share/nginx/html")
+    assert "nginx" in seen
+    assert "index.html" in seen
+    until(kubectl, "Completed", "get", "pod", "pair", "-o", "jsonpath={.status.ephemeralContainerStatuses[0].state}")
+    kubectl(
+        "debug",
+        "pair",
+        "--copy-to=copy",
+        "--image=busybox:1.36",
+        "-c",
+        "tools",
+        "--share-processes",
+        "--",
+        "sleep",
+        "1d",
+    )
+    kubectl("wait", "--for=condition=Ready", "pod/copy", "--timeout=30s")
+    assert "nginx" in kubectl("exec", "copy", "-c", "tools", "--", "ps")
+    kubectl("delete", "pod", "copy", "--now")
+    refused = kubectl("debug", "node/a-control-plane", "--image=busybox:1.36", fails=True)
+    assert "the host PID namespace" in refused
+
+
+def _resize(kubectl: Kubectl) -> None:
+    wanted = {"spec": {"containers": [{"name": "web", "resources": {"limits": {"cpu": "300m"}}}]}}
+    kubectl("patch", "pod", "pair", "--subresource", "resize", "--patch", json.dumps(wanted))
+    status = "jsonpath={.status.containerStatuses[0]}"
+    found = json.loads(until(kubectl, '"cpu":"300m"', "get", "pod", "pair", "-o", status))
+    assert found["restartCount"] == 0
+    assert "30000 100000" in kubectl("exec", "pair", "-c", "web", "--", "cat", "/sys/fs/cgroup/cpu.max")
+
+
+def _inside(kubectl: Kubectl, copy: Path) -> None:
+    web = ("exec", "pair", "-c", "web", "--", "sh", "-c")
+    folder = "/var/run/secrets/kubernetes.io/serviceaccount"
+    ask = f'curl -s --cacert {folder}/ca.crt -H "Authorization: Bearer $(cat {folder}/token)" '
+    assert "system:serviceaccount:default:default" in kubectl(*web, ask + "https://kubernetes.default.svc/api/v1/pods")
+    helper = ("exec", "pair", "-c", "helper", "--", "sh", "-c")
+    told = kubectl(*helper, "top -b -n 1; free -m; nproc; id; df; mount; hostname; date; dd if=/dev/zero of=/x count=1")
+    for words in ("Mem:", "COMMAND", "uid=0(root)", "overlay", "pair", "1+0 records out"):
+        assert words in told
+    kubectl("cp", "pair:/x", str(copy), "-c", "helper")
+    assert copy.read_bytes() == bytes(512)
+    kubectl("cp", str(copy), "pair:/y", "-c", "helper")
+    assert kubectl(*helper, "wc -c < /y").strip() == "512"
+    assert "hello" in kubectl("attach", "-q", "-i", "talk", given="hello\n")

@@ -11,6 +11,7 @@ It refuses to be a general event loop: no sockets, no threads, no thread safety.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import time
@@ -43,6 +44,11 @@ class Timer:
         """Never run it."""
         self.cancelled = True
         self.call = _nothing
+
+
+@functools.lru_cache(maxsize=8)
+def _stamp(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _nothing() -> None:
@@ -85,7 +91,7 @@ class Clock:
 
     def timestamp(self) -> str:
         """Now as Kubernetes writes a ``metav1.Time``: ``2026-01-02T03:04:05Z``."""
-        return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _stamp(int(self.now()))
 
     def micro_timestamp(self) -> str:
         """Now as Kubernetes writes a ``metav1.MicroTime``."""

@@ -43,3 +43,9 @@ def _options(own: list[str], given: list[Obj]) -> list[str]:
 def aliases(spec: Obj) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Addresses and names for ``/etc/hosts``; pods on the host network have the node's file, without them."""
     return tuple((one.get("ip", ""), tuple(one.get("hostnames") or [])) for one in spec.get("hostAliases") or [])
+
+
+def full_name(spec: Obj, hostname: str, namespace: str, domain: str) -> str:
+    """The full name of a pod with a subdomain; "" for any other."""
+    subdomain = spec.get("subdomain")
+    return f"{hostname}.{subdomain}.{namespace}.svc.{domain}" if subdomain and not spec.get("hostNetwork") else ""

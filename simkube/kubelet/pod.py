@@ -11,7 +11,8 @@ from simkube.clock import Clock
 from simkube.events import EventType, Recorder
 from simkube.kubelet.actions import Network, Target
 from simkube.kubelet.containers import Run, runs_of
-from simkube.kubelet.dns import aliases, lookups
+from simkube.kubelet.dns import aliases, full_name, lookups
+from simkube.kubelet.resources import UNIT, requests
 from simkube.kubelet.volumes import Files, Part
 from simkube.runtime.cri import Runtime, Sandbox, SandboxConfig, Volume
 
@@ -72,6 +73,7 @@ class Pod:
     """``(reason, message)`` of its condition DisruptionTarget when the kubelet ends it for others' good."""
     resize: tuple[str, str] | None = None
     """``(reason, message)`` while the node does not grant the resources that its spec wants."""
+    _asked: tuple[Obj, dict[str, int]] | None = None
     publish: Callable[[], None] = lambda: None
     """Write its status now if it differs."""
     changed: Callable[[], None] = lambda: None
@@ -84,6 +86,12 @@ class Pod:
             for run in self.runs.values():
                 if run.role == "app":
                     run.waiting = ("PodInitializing", "")
+
+    def asks(self, name: str) -> int:
+        """What it asks for of ``cpu`` (in thousandths) or ``memory`` (bytes); counted once for each spec it has."""
+        if self._asked is None or self._asked[0] is not self.spec:
+            self._asked = (self.spec, {each: requests(self.spec, each) for each in UNIT})
+        return self._asked[1][name]
 
     @property
     def uid(self) -> str:
@@ -168,5 +176,6 @@ class Pod:
             host_network=bool(self.spec.get("hostNetwork")),
             share_processes=bool(self.spec.get("shareProcessNamespace")),
             hosts=aliases(self.spec),
+            fqdn=full_name(self.spec, hostname, self.namespace, self.node.cluster_domain),
             **lookups(self.spec, self.namespace, self.node.cluster_domain),
         )

@@ -285,7 +285,7 @@ class Network:
         if sandbox is None:
             return (await self.name_server(source)).resolve(name, ())
         config = sandbox.config
-        if name == config.hostname:
+        if name and name in (config.hostname, config.fqdn):
             return [sandbox.ip]
         for address, names in config.hosts:
             if name in names:

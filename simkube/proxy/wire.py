@@ -62,11 +62,18 @@ def _parse_head(data: bytes) -> tuple[list[str], dict[str, str]]:
     return lines[0].split(None, 2), {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
 
 
-async def _read_head(socket: Socket) -> bytes:
-    """Up to the empty line, whichever way lines end; b"" at the end of the connection."""
+def _is_request(words: list[str]) -> bool:
+    return len(words) == 3 and words[2].startswith("HTTP/1.") and words[0].isalpha()
+
+
+async def _read_head(socket: Socket, *, request: bool = False) -> bytes:
+    """Up to the empty line, whichever way lines end; b"" at the end of the connection. The first line of what should be
+    a request is judged at once."""
     data = bytearray()
     while True:
         line = await socket.read_until(b"\n", HEAD)
+        if request and not data.strip() and line.strip() and not _is_request(_parse_head(line)[0]):
+            raise Malformed(400)
         data += line
         if not line or len(data) > HEAD:
             if data and len(data) > HEAD:
@@ -80,12 +87,10 @@ async def _read_head(socket: Socket) -> bytes:
 
 async def read_request(socket: Socket) -> tuple[HTTPRequest, bool] | None:
     """The next request and whether the connection stays open after it; None at the end. :class:`Malformed`."""
-    head = await _read_head(socket)
+    head = await _read_head(socket, request=True)
     if not head:
         return None
     words, headers = _parse_head(head)
-    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[0].isalpha():
-        raise Malformed(400)
     if "100-continue" in headers.get("expect", "").lower():
         await socket.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = await _body(socket, headers, otherwise=0)

@@ -150,7 +150,8 @@ class ContainerConfig:
 class SandboxConfig:
     """What a pod's containers share: identity, address, host name, and how names are looked up.
 
-    ``dns_servers`` may hold :data:`CLUSTER_DNS`; ``hosts`` are addresses and names for ``/etc/hosts``.
+    ``dns_servers`` may hold :data:`CLUSTER_DNS`; ``hosts`` are addresses and names for ``/etc/hosts``,
+    ``fqdn`` is the full name of a pod that has a subdomain.
     """
 
     uid: str
@@ -164,6 +165,7 @@ class SandboxConfig:
     dns_servers: Sequence[str] = (CLUSTER_DNS,)
     dns_options: Sequence[str] = ("ndots:5",)
     hosts: Sequence[tuple[str, tuple[str, ...]]] = ()
+    fqdn: str = ""
 
     @property
     def ndots(self) -> int:

@@ -38,7 +38,8 @@ def etc_files(container: SimContainer) -> dict[str, str]:
         resolv += f"options {' '.join(config.dns_options)}\n"
     hosts = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
     hosts += "fe00::0\tip6-localnet\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
-    hosts += f"{container.sandbox.ip}\t{config.hostname}\n"
+    names = f"{config.fqdn}\t{config.hostname}" if config.fqdn else config.hostname
+    hosts += f"{container.sandbox.ip}\t{names}\n"
     if config.hosts:
         lines = "".join(f"{address}\t{chr(9).join(names)}\n" for address, names in config.hosts)
         hosts += f"\n# Entries added by HostAliases.\n{lines}"

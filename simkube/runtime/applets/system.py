@@ -73,13 +73,19 @@ def _format(template: str, when: datetime, now: float) -> str:
 
 
 async def hostname(process: Process) -> int:
-    """``hostname [-i|-f|-s]``"""
+    """``hostname [-i|-f|-s|-d]``"""
     options = await parse(process, "ifsdI")
     sandbox = process.container.sandbox
     if options.operands:
         await process.err("hostname: sethostname: Operation not permitted\n")
         return 1
-    await process.out((sandbox.ip if "i" in options or "I" in options else sandbox.config.hostname) + "\n")
+    config = sandbox.config
+    if "i" in options or "I" in options:
+        await process.out(f"{sandbox.ip}\n")
+    elif "d" in options:
+        await process.out(config.fqdn.partition(".")[2] + "\n")
+    else:
+        await process.out(f"{config.fqdn if 'f' in options and config.fqdn else config.hostname}\n")
     return 0
 
 

@@ -146,7 +146,7 @@ def _entries(resource: Resource) -> list[Document]:
         entry["shortNames"] = list(resource.short_names)
     if resource.categories:
         entry["categories"] = list(resource.categories)
-    if not resource.review:
+    if not resource.review and not resource.computed:
         entry["storageVersionHash"] = _storage_hash(resource)
     return [entry, *(_subresource_entry(resource, one) for one in resource.subresources)]
 

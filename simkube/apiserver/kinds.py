@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from simkube.apiserver import defaults
 from simkube.apiserver.custom import definition
+from simkube.apiserver.defaults import devices as device_defaults
 from simkube.apiserver.defaults import policy as policy_defaults
 from simkube.apiserver.defaults import rbac as rbac_defaults
 from simkube.apiserver.defaults import storage as storage_defaults
@@ -35,6 +36,7 @@ from simkube.apiserver.validation import (
     workloads,
 )
 from simkube.apiserver.validation import certificates as certificate_rules
+from simkube.apiserver.validation import devices as device_rules
 from simkube.apiserver.validation import quotas as quota_rules
 from simkube.apiserver.validation import rbac as rbac_rules
 from simkube.client import Obj
@@ -233,6 +235,23 @@ KINDS: dict[str, Kind] = {
         generation=True,
         keeps_status=True,
         orphans=True,
+    ),
+    "runtimeclasses.node.k8s.io": Kind(
+        validate=device_rules.runtime_class, validate_update=device_rules.runtime_class_update
+    ),
+    "deviceclasses.resource.k8s.io": Kind(defaults=device_defaults.device_class, generation=True, answers_deleted=True),
+    "resourceclaims.resource.k8s.io": Kind(
+        defaults=device_defaults.resource_claim,
+        validate=device_rules.resource_claim,
+        validate_update=device_rules.resource_claim_update,
+        keeps_status=True,
+        answers_deleted=True,
+    ),
+    "resourceclaimtemplates.resource.k8s.io": Kind(
+        defaults=device_defaults.resource_claim_template,
+        validate=device_rules.resource_claim_template,
+        validate_update=device_rules.resource_claim_update,
+        answers_deleted=True,
     ),
     "podtemplates": Kind(
         defaults=defaults.template, validate=workloads.template, generation=True, answers_deleted=True

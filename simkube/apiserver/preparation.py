@@ -25,6 +25,7 @@ _EMPTY_STATUS: dict[str, dict[str, Any]] = {
     },
     "replicationcontrollers": {"replicas": 0},
     "jobs.batch": {},
+    "resourceclaims.resource.k8s.io": {},
     "cronjobs.batch": {},
     "horizontalpodautoscalers.autoscaling": {"desiredReplicas": 0, "currentMetrics": None},
     "poddisruptionbudgets.policy": {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from simkube.apiserver.resources.access import ACCESS
 from simkube.apiserver.resources.core import CORE
+from simkube.apiserver.resources.devices import DEVICES
 from simkube.apiserver.resources.extensions import EXTENSIONS
 from simkube.apiserver.resources.metrics import METRICS
 from simkube.apiserver.resources.model import ALL_VERBS, CHANGE, PROXY, REVIEW, SCALE, Resource, Subresource, status
@@ -33,7 +34,7 @@ __all__ = [
     "status",
 ]
 
-ALL: tuple[Resource, ...] = (*CORE, *WORKLOADS, *NETWORK, *ACCESS, *STORAGE, *EXTENSIONS)
+ALL: tuple[Resource, ...] = (*CORE, *WORKLOADS, *NETWORK, *ACCESS, *STORAGE, *EXTENSIONS, *DEVICES)
 """Every kind in every version."""
 
 RESOURCES: dict[str, Resource] = {}
@@ -57,7 +58,9 @@ GROUPS: tuple[tuple[str, str], ...] = (
     ("apiextensions.k8s.io", "v1"),
     ("scheduling.k8s.io", "v1"),
     ("coordination.k8s.io", "v1"),
+    ("node.k8s.io", "v1"),
     ("discovery.k8s.io", "v1"),
+    ("resource.k8s.io", "v1"),
 )
 """The named groups with their versions, in the order of ``/apis``."""
 

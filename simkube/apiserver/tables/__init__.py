@@ -11,7 +11,17 @@ from typing import Any
 
 from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
 from simkube.apiserver.resources import Resource
-from simkube.apiserver.tables import access, batch, core, network, networking, scaling, storage, workloads
+from simkube.apiserver.tables import (
+    access,
+    batch,
+    core,
+    devices,
+    network,
+    networking,
+    scaling,
+    storage,
+    workloads,
+)
 from simkube.apiserver.tables.columns import Layout
 from simkube.apiserver.tables.metrics import METRICS
 from simkube.apiserver.tables.pods import PODS
@@ -19,18 +29,15 @@ from simkube.apiserver.tables.pods import PODS
 Obj = dict[str, Any]
 
 LAYOUTS: Mapping[str, Layout] = {
+    "clusterroles.rbac.authorization.k8s.io": core.DEFAULT,
     "componentstatuses": core.COMPONENT_STATUSES,
-    "nodes.metrics.k8s.io": METRICS,
-    "pods.metrics.k8s.io": METRICS,
     "configmaps": core.CONFIG_MAPS,
     "controllerrevisions.apps": workloads.CONTROLLER_REVISIONS,
     "cronjobs.batch": batch.CRON_JOBS,
-    "daemonsets.apps": workloads.DAEMON_SETS,
     "customresourcedefinitions.apiextensions.k8s.io": core.DEFAULT,
-    "limitranges": core.DEFAULT,
-    "clusterroles.rbac.authorization.k8s.io": core.DEFAULT,
-    "roles.rbac.authorization.k8s.io": core.DEFAULT,
+    "daemonsets.apps": workloads.DAEMON_SETS,
     "deployments.apps": workloads.DEPLOYMENTS,
+    "deviceclasses.resource.k8s.io": devices.NAMES,
     "endpoints": network.ENDPOINTS,
     "endpointslices.discovery.k8s.io": network.ENDPOINT_SLICES,
     "events": core.EVENTS,
@@ -41,15 +48,23 @@ LAYOUTS: Mapping[str, Layout] = {
     "ipaddresses.networking.k8s.io": networking.IP_ADDRESSES,
     "jobs.batch": batch.JOBS,
     "leases.coordination.k8s.io": core.LEASES,
+    "limitranges": core.DEFAULT,
     "namespaces": core.NAMESPACES,
     "networkpolicies.networking.k8s.io": networking.NETWORK_POLICIES,
     "nodes": core.NODES,
+    "nodes.metrics.k8s.io": METRICS,
     "poddisruptionbudgets.policy": scaling.DISRUPTION_BUDGETS,
     "pods": PODS,
+    "pods.metrics.k8s.io": METRICS,
     "podtemplates": workloads.POD_TEMPLATES,
     "priorityclasses.scheduling.k8s.io": scaling.PRIORITY_CLASSES,
     "replicasets.apps": workloads.REPLICA_SETS,
     "replicationcontrollers": workloads.REPLICATION_CONTROLLERS,
+    "resourceclaims.resource.k8s.io": devices.RESOURCE_CLAIMS,
+    "resourceclaimtemplates.resource.k8s.io": devices.NAMES,
+    "resourceslices.resource.k8s.io": devices.RESOURCE_SLICES,
+    "roles.rbac.authorization.k8s.io": core.DEFAULT,
+    "runtimeclasses.node.k8s.io": devices.RUNTIME_CLASSES,
     "secrets": core.SECRETS,
     "serviceaccounts": core.SERVICE_ACCOUNTS,
     "servicecidrs.networking.k8s.io": networking.SERVICE_CIDRS,

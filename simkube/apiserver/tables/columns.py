@@ -40,7 +40,7 @@ class Column:
             "name": self.name,
             "type": self.type,
             "format": self.format,
-            "description": self.text or _describe(self.field),
+            "description": self.text or (_describe(self.field) if self.field else ""),
             "priority": self.priority or int(self.wide),
         }
 

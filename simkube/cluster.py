@@ -32,6 +32,7 @@ from simkube.faults import Faults
 from simkube.kubelet import lease
 from simkube.kubelet.kubelet import Kubelet
 from simkube.kubelet.node import NodeSettings
+from simkube.kubelet.static_pods import StaticPods
 from simkube.live import LiveDriver
 from simkube.outage import Gate
 from simkube.pace import PacedClock
@@ -105,6 +106,9 @@ class Cluster:
         if self.kubelets:  # volumes are made on nodes
             provisioner = LocalPathProvisioner(self.gate, self.work, self.kubelets, self.informers)
             self._programs["local-path-provisioner"] = [provisioner]
+        self._static_pods = self._mirrored()
+        if self._static_pods is not None:
+            self._programs["static-pods"] = [self._static_pods]
         self.faults = Faults(
             store,
             self.gate,
@@ -115,6 +119,7 @@ class Cluster:
             self.kubelets,
             self._uplinks,
             self._control_plane(),
+            self._look_at_static_pods,
         )
         self.apiserver.computed[component_statuses.RESOURCE] = component_statuses.reader(self.components)
         self.apiserver.readings[lease.RESOURCE] = self._read_lease
@@ -147,6 +152,18 @@ class Cluster:
             settings=settings,
             informers=self.informers,
         )
+
+    def _mirrored(self) -> StaticPods | None:
+        """The static pods of the control plane; None when it has no node."""
+        kubelet = self.kubelets.get(self._control_plane())
+        if kubelet is None:
+            return None
+        uplink = self._uplinks[kubelet.node_name]
+        return StaticPods(uplink, self.work, self.informers, kubelet, lambda name: self.faults.runs(name))
+
+    def _look_at_static_pods(self) -> None:
+        if self._static_pods is not None:
+            self._static_pods.look()
 
     def _control_plane(self) -> str:
         return next((node.name for node in self.topology.nodes if node.role == "control-plane"), "")

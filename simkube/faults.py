@@ -7,7 +7,7 @@ has taken is missing to them. It refuses to cut off the node that the API server
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from simkube.client import Component
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 MANAGER = "kube-controller-manager"
 CONTROL_PLANE = ("kube-scheduler", MANAGER, "kube-apiserver", "etcd")
-INNER = "event-expiry"
-"""What etcd's leases do; it is no component of its own."""
+INNER = frozenset({"event-expiry", "static-pods"})
+"""What etcd's leases and the control plane's kubelet do; they are no components of their own."""
 SIGKILL = 9
 _OUTAGES = {"kube-apiserver": apiserver_down, "etcd": etcd_down}
 _STOPPED, _CUT, _FILLED = "stopped-components", "cut-nodes", "filled-nodes"
@@ -34,7 +34,8 @@ _STOPPED, _CUT, _FILLED = "stopped-components", "cut-nodes", "filled-nodes"
 class Faults:
     """The breakable side of a :class:`~simkube.cluster.Cluster`, whose parts it stops and starts.
 
-    ``plane`` names the node of the control plane ("" for none). :meth:`start` begins with what was left broken.
+    ``plane`` names the control plane's node ("" for none); ``changed`` hears when something was stopped or started.
+    :meth:`start` begins with what was left broken.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Faults:
         kubelets: Mapping[str, Kubelet],
         uplinks: Mapping[str, Gate],
         plane: str,
+        changed: Callable[[], None],
     ) -> None:
         self._store, self._gate, self._work, self._network = store, gate, work, network
         self._manager, self._programs = manager, programs
@@ -57,6 +59,7 @@ class Faults:
         self._cut: dict[str, float] = store.side.get(_CUT) or {}
         self._filled: dict[str, int] = store.side.get(_FILLED) or {}
         self._down: set[str] = set()
+        self._changed = changed
 
     def start(self) -> None:
         """Start everything but what was stopped when the store was left."""
@@ -88,7 +91,7 @@ class Faults:
 
     def components(self) -> dict[str, bool]:
         """Every component that can be stopped, and whether it runs; kubelets as ``kubelet/NODE``, then controllers."""
-        programs = [name for name in self._programs if name != INNER]
+        programs = [name for name in self._programs if name not in INNER]
         running = {name: name not in self._down for name in (*programs, *_OUTAGES)}
         running |= {f"kubelet/{name}": kubelet.running for name, kubelet in self._kubelets.items()}
         controllers = {name: each.running for name, each in self._controllers.items()}
@@ -119,8 +122,13 @@ class Faults:
             self._store.side.put(_STOPPED, sorted(names))
             self._stopped = names
 
+    def runs(self, name: str) -> bool:
+        """Whether a program runs."""
+        return name not in self._down
+
     def _halt(self, name: str) -> None:
         self._down.add(name)
+        self._changed()
         if name in _OUTAGES:
             self._set_trouble()
         elif name.startswith("kubelet/"):
@@ -135,6 +143,7 @@ class Faults:
 
     def _launch(self, name: str) -> None:
         self._down.discard(name)
+        self._changed()
         if name in _OUTAGES:
             self._set_trouble()
             self._work.retry_now()
@@ -220,6 +229,7 @@ class Faults:
             kubelet.runtime.relieve_memory()
         kubelet.start_node()
         self._look_at(node)
+        self._changed()
 
     def _join(self, node: str) -> None:
         if self._cut.pop(node, None) is not None:
@@ -231,6 +241,7 @@ class Faults:
 
     def _lost(self, node: str) -> None:
         self._look_at(node)
+        self._changed()
         if node == self._plane:
             for name in CONTROL_PLANE:
                 self._halt(name)

@@ -24,6 +24,7 @@ from simkube.kubelet.pod import NodeServices, Pod
 from simkube.kubelet.power import OFF, PAUSED, NodeRuntime, Power
 from simkube.kubelet.recovery import lose, recover
 from simkube.kubelet.saving import Saver, SideStore
+from simkube.kubelet.static_pods import is_mirror
 from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
 from simkube.runtime.cri import Container, Sandbox
@@ -189,7 +190,7 @@ class Kubelet(Component):
 
     def _pod_changed(self, event: Event) -> None:
         obj = event.obj
-        if obj["spec"].get("nodeName") != self.node_name:
+        if obj["spec"].get("nodeName") != self.node_name or is_mirror(obj):
             return
         uid = str(obj["metadata"]["uid"])
         worker = self.workers.get(uid)

@@ -104,3 +104,46 @@ def ask(plane: Plane, one: dict[str, object], other: dict[str, object]) -> str:
     task = spawn(plane.cluster.network.request(addresses[0], addresses[1], 8080, HTTPRequest()))
     plane.settle(3)
     return "answered" if task.done and task.result().status == 200 else "nothing"
+
+
+def mirrors(plane: Plane) -> dict[str, int]:
+    """The static pods that are shown, and how often each was started again."""
+    pods = plane.client.list("pods", "kube-system", labels="tier=control-plane")
+    assert all(is_ready(pod) for pod in pods)
+    found = {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods}
+    return {name.removesuffix("-test-control-plane"): restarts for name, restarts in found.items()}
+
+
+def test_static_pods_are_the_components_themselves(plane: Plane) -> None:
+    plane.settle(1)
+    assert mirrors(plane) == {"etcd": 0, "kube-apiserver": 0, "kube-controller-manager": 0, "kube-scheduler": 0}
+    plane.cluster.stop_component("kube-scheduler")
+    plane.settle(1)
+    assert "kube-scheduler" not in mirrors(plane)
+    assert "kube-scheduler" not in mirrors(killed(plane))
+    plane.cluster.start_component("kube-scheduler")
+    plane.settle(1)
+    assert mirrors(plane)["kube-scheduler"] == 0
+    before = plane.client.get("pods", "etcd-test-control-plane", "kube-system")
+    plane.client.delete("pods", "etcd-test-control-plane", "kube-system")
+    plane.settle(1)
+    assert (
+        plane.client.get("pods", "etcd-test-control-plane", "kube-system")["metadata"]["uid"]
+        != before["metadata"]["uid"]
+    )
+    plane.cluster.stop_component("etcd")
+    plane.settle(10)
+    plane.cluster.start_component("etcd")
+    plane.settle(1)
+    assert mirrors(plane)["etcd"] == 1
+    plane.cluster.stop_node("test-control-plane")
+    plane.settle(70)
+    plane.cluster.start_node("test-control-plane")
+    plane.settle(5)
+    assert mirrors(plane) == {"etcd": 2, "kube-apiserver": 1, "kube-controller-manager": 1, "kube-scheduler": 1}
+
+
+def test_a_cluster_without_nodes_has_no_static_pods() -> None:
+    plane = Plane()
+    plane.settle(5)
+    assert plane.client.list("pods", "kube-system") == []

@@ -36,11 +36,15 @@ def defaults(obj: Obj) -> None:
         names.setdefault("singular", kind.lower())
         names.setdefault("listKind", f"{kind}List")
     spec.setdefault("conversion", {}).setdefault("strategy", "None")
+    for version in spec.get("versions") or ():
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        if isinstance(schema, dict):
+            structural.decode(schema)
 
 
 def first_status(obj: Obj) -> Obj:
     """The status of a new definition."""
-    stored = [each["name"] for each in obj["spec"].get("versions") or () if each.get("storage")]
+    stored = [each.get("name", "") for each in obj["spec"].get("versions") or () if each.get("storage")]
     return {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
 
 
@@ -48,7 +52,7 @@ def store_version(new: Obj) -> None:
     """Note the version that is stored from now on; changes ``new`` in place."""
     status = dict(new.get("status") or {})
     known = list(status.get("storedVersions") or ())
-    more = [each["name"] for each in new["spec"].get("versions") or () if each.get("storage")]
+    more = [each.get("name", "") for each in new["spec"].get("versions") or () if each.get("storage")]
     new["status"] = {**status, "storedVersions": [*known, *(name for name in more if name not in known)]}
 
 
@@ -124,7 +128,7 @@ def _stored_versions(obj: Obj, errors: Errors) -> None:
     stored = (obj.get("status") or {}).get("storedVersions") or []
     if not stored:
         errors.invalid("status.storedVersions", [], "must have at least one stored version")
-    known = {each["name"] for each in obj["spec"].get("versions") or ()}
+    known = {each.get("name", "") for each in obj["spec"].get("versions") or ()}
     for at, name in enumerate(stored):
         if name not in known:
             detail = (

@@ -6,17 +6,23 @@ those it refuses schemas that are too deep or too large (422), and rules that us
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
+from simkube.apiserver import strict
+from simkube.apiserver.canonical import of_type
 from simkube.apiserver.custom import values
 from simkube.apiserver.custom.cel.syntax import CelError, NotSimulated
 from simkube.apiserver.custom.patterns import PatternError, compiled
 from simkube.apiserver.custom.pruning import EMBEDDED, PRESERVE, prune
 from simkube.apiserver.custom.rules import RULES, compile_rule
-from simkube.apiserver.field import Errors
+from simkube.apiserver.field import INVALID, Errors
+from simkube.apiserver.schema import Type, definitions
 from simkube.client import Obj
 from simkube.errors import not_simulated
 
+_PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 MOST_DEPTH = 50
 MOST_SCHEMAS = 10_000
 _FORBIDDEN = ("$ref", "id", "additionalItems", "patternProperties", "definitions", "dependencies")
@@ -40,6 +46,37 @@ _TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean"}
 _SCALARS = frozenset({"string", "integer", "number", "boolean"})
 _INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 _INT = "x-kubernetes-int-or-string"
+
+
+def decode(schema: Obj) -> None:
+    """Read the schemas below ``items`` and ``additionalProperties`` as the others are; changes ``schema`` in place.
+
+    Their OpenAPI definitions say nothing of what they hold. What is of a wrong type stays, for :func:`check` to tell.
+    """
+    for name in ("items", "additionalProperties"):
+        below = schema.get(name)
+        if isinstance(below, dict):
+            checked = strict.check_type(below, _props())
+            schema[name] = below if checked.error else of_type(checked.obj, _props())
+    for below in _below(schema):
+        decode(below)
+
+
+def _below(schema: Obj) -> Iterator[Obj]:
+    properties = schema.get("properties")
+    several = (schema.get(name) for name in ("allOf", "anyOf", "oneOf"))
+    found = [schema.get(name) for name in ("items", "additionalProperties", "not")]
+    found += list(properties.values()) if isinstance(properties, dict) else []
+    found += [one for some in several if isinstance(some, list) for one in some]
+    return (one for one in found if isinstance(one, dict))
+
+
+@cache
+def _props() -> Type:
+    found = definitions().named(_PROPS)
+    if found is None:
+        raise RuntimeError(f"kubernetes-validate has no {_PROPS}; install the version that pyproject.toml asks for")
+    return found
 
 
 def check(schema: Obj, path: str, errors: Errors) -> None:
@@ -73,7 +110,7 @@ class _Checker:
 
     def _schema(self, schema: Any, path: str, level: str, depth: int, uncorrelated: str) -> None:
         """One schema of the structure. ``uncorrelated`` is the list whose elements have no old value, "" for none."""
-        if not isinstance(schema, dict) or not self._enter(path, depth):
+        if not isinstance(schema, dict) or not self._enter(path, depth) or self._misshapen(schema, path, level):
             return
         self._standard(schema, path)
         self._type(schema, path, level)
@@ -88,6 +125,17 @@ class _Checker:
         self._additional(schema, path, level, depth, uncorrelated)
         self._default(schema, path, level)
         self._rules(schema, path, level == "root", uncorrelated)
+
+    def _misshapen(self, schema: Obj, path: str, level: str) -> bool:
+        """Whether it is no schema at all. What is a property has been read with the schema around it."""
+        raw = level == "item" or path.endswith((".items", ".additionalProperties"))
+        problem = strict.check_type(schema, _props()).error if raw else ""
+        for name, fine in (("items", (dict, list)), ("additionalProperties", (dict, bool))):
+            if not problem and name in schema and not isinstance(schema[name], fine):
+                problem = f"json: cannot unmarshal into Go struct field JSONSchemaProps.{name}"
+        if problem:
+            self._errors.because(INVALID, path, f"Invalid value: {problem}")
+        return bool(problem)
 
     def _standard(self, schema: Obj, path: str) -> None:
         for name in _FORBIDDEN:
@@ -219,7 +267,7 @@ class _Checker:
 
     def _nested(self, schema: Any, path: str, depth: int, *, skip: bool = False) -> None:
         """A schema that only restricts values: it may not bring structure of its own."""
-        if not isinstance(schema, dict) or not self._enter(path, depth):
+        if not isinstance(schema, dict) or not self._enter(path, depth) or self._misshapen(schema, path, ""):
             return
         self._standard(schema, path)
         for name, detail in _NESTED_FORBIDDEN:

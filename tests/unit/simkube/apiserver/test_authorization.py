@@ -1,4 +1,4 @@
-"""Who may do what: attributes of requests, RBAC rules, the roles every cluster has, escalation, impersonation, reviews."""
+"""Who may do what: attributes of requests, RBAC rules, shared roles, escalation, impersonation, reviews."""
 
 from __future__ import annotations
 
@@ -62,13 +62,21 @@ def refused(call: Any, *args: Any, **kwargs: Any) -> StatusError:
         ("GET /api/v1/namespaces/a/pods/b/log", {}, Attributes("get", "", "v1", "pods", "log", "a", "b")),
         ("GET /api/v1/namespaces/a", {}, Attributes("get", "", "v1", "namespaces", "", "a", "a")),
         ("PUT /api/v1/namespaces/a/finalize", {}, Attributes("update", "", "v1", "namespaces", "finalize", "a", "a")),
-        ("DELETE /apis/apps/v1/namespaces/a/deployments", {}, Attributes("deletecollection", "apps", "v1", "deployments", "", "a")),
-        ("GET /apis/x.y/v1/things", {"fieldSelector": "metadata.name=n"}, Attributes("list", "x.y", "v1", "things", "", "", "n")),
+        (
+            "DELETE /apis/apps/v1/namespaces/a/deployments",
+            {},
+            Attributes("deletecollection", "apps", "v1", "deployments", "", "a"),
+        ),
+        (
+            "GET /apis/x.y/v1/things",
+            {"fieldSelector": "metadata.name=n"},
+            Attributes("list", "x.y", "v1", "things", "", "", "n"),
+        ),
         ("GET /apis/apps/v1", {}, Attributes("get", path="/apis/apps/v1")),
         ("GET /metrics", {}, Attributes("get", path="/metrics")),
         ("POST /api/v1/watch/pods", {}, Attributes("watch", "", "v1", "pods")),
     ],
-)  # fmt: skip
+)
 def test_a_request_is_what_its_method_and_path_say(
     request_line: str, query: dict[str, str], wanted: Attributes
 ) -> None:
@@ -163,7 +171,7 @@ def test_shared_roles_are_there_without_being_stored(server: APIServer) -> None:
     view = server.get(ADMIN, CLUSTER_ROLES, "view")
     assert view["metadata"]["creationTimestamp"]
     assert "secrets" not in {name for each in view["rules"] for name in each["resources"]}
-    assert not any(resource == CLUSTER_ROLES for resource, _, _ in server.store._journal.objects("c"))  # noqa: SLF001  the point
+    assert not any(resource == CLUSTER_ROLES for resource, _, _ in server.store._journal.objects("c"))
     other = APIServer(Store(Journal(), "d"), Clock())
     other.seed()
     assert other.store.get(CLUSTER_ROLES, "", "view") is server.store.get(CLUSTER_ROLES, "", "view")
@@ -182,7 +190,7 @@ def test_a_changed_shared_role_is_stored_and_mended_at_the_next_start(server: AP
     server.update(ADMIN, CLUSTER_ROLES, {**basic, "metadata": dict(basic["metadata"]), "rules": [rule("get", "pods")]})
     server.delete(ADMIN, CLUSTER_ROLES, "system:heapster")
     assert refused(server.get, ADMIN, CLUSTER_ROLES, "system:heapster").code == 404
-    again = APIServer(Store(server.store._journal, "c"), server.clock)  # noqa: SLF001  a restart
+    again = APIServer(Store(server.store._journal, "c"), server.clock)
     assert again.store.get(CLUSTER_ROLES, "", "system:basic-user") is not None
     again.seed()
     mended = again.get(ADMIN, CLUSTER_ROLES, "system:basic-user")["rules"]
@@ -209,8 +217,8 @@ def test_nobody_gives_what_they_lack(server: APIServer) -> None:
     error = refused(server.create, NOBODY, ROLES, role("greedy", rule("get list", "secrets")), "default")
     assert error.code == 403
     assert error.message == (
-        f'roles.{GROUP} "greedy" is forbidden: user "nobody" (groups=["system:authenticated"]) is attempting to grant RBAC '
-        'permissions not currently held:\n{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}'
+        f'roles.{GROUP} "greedy" is forbidden: user "nobody" (groups=["system:authenticated"]) is attempting to grant '
+        'RBAC permissions not currently held:\n{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}'
     )
     server.create(NOBODY, ROLES, role("modest", rule("list", "roles", GROUP)), "default")
     subject = {"kind": "User", "name": "nobody", "apiGroup": GROUP}
@@ -251,11 +259,19 @@ def test_a_bindings_role_never_changes(server: APIServer) -> None:
         (ROLES, role("a", {"verbs": ["get"], "nonResourceURLs": ["/a"]}), "namespaced rules cannot apply"),
         (ROLES, role("a", {"apiGroups": [""], "resources": ["pods"]}), "verbs must contain at least one value"),
         (ROLES, role("a/b"), "may not contain '/'"),
-        (BINDINGS, {"metadata": {"name": "b"}, "roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "Robot", "name": "x"}]}, "Unsupported value"),
+        (
+            BINDINGS,
+            {
+                "metadata": {"name": "b"},
+                "roleRef": {"kind": "Role", "name": "r"},
+                "subjects": [{"kind": "Robot", "name": "x"}],
+            },
+            "Unsupported value",
+        ),
         (CLUSTER_BINDINGS, {"metadata": {"name": "b"}, "roleRef": {"kind": "Role", "name": "r"}}, '"ClusterRole"'),
         (CLUSTER_ROLES, {**role("a"), "aggregationRule": {}}, "at least one clusterRoleSelector required"),
     ],
-)  # fmt: skip
+)
 def test_roles_and_bindings_are_validated(server: APIServer, resource: str, body: dict[str, Any], words: str) -> None:
     where = "" if "cluster" in resource else "default"
     assert words in refused(server.create, ADMIN, resource, body, where).message

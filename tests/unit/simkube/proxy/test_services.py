@@ -190,6 +190,29 @@ def test_names_of_headless_and_external_services_and_pods() -> None:
     assert look("web.other.svc.cluster.local") == look("example.com") == look("") == []
 
 
+def test_records_of_ports_addresses_and_aliases() -> None:
+    plane = Plane()
+    one, two = plane.web("one"), plane.web("two")
+    plane.service()
+    plane.endpoints((one, READY), (two, READY))
+    run = plane.bench.run
+    assert "web.default.svc.cluster.local" in run("nslookup 10.96.0.50", plane.client).out
+    query = "nslookup -type=srv _http._tcp.web.default.svc.cluster.local"
+    assert "service = 0 100 80 web.default.svc.cluster.local" in run(query, plane.client).out
+    plane.service(clusterIP="None")
+    plane.endpoints((one, READY), (two, READY))
+    dashed = [each.sandbox.ip.replace(".", "-") for each in (one, two)]
+    found = run(query, plane.client).out.splitlines()
+    assert sorted(line for line in found if "service =" in line) == [
+        f"_http._tcp.web.default.svc.cluster.local\tservice = 0 100 8080 {each}.web.default.svc.cluster.local"
+        for each in sorted(dashed)
+    ]
+    spec = {"type": "ExternalName", "externalName": "example.org"}
+    plane.objects.put("services", {"metadata": {"namespace": "default", "name": "out"}, "spec": spec})
+    assert "out.default.svc.cluster.local\tcanonical name = example.org" in run("nslookup out", plane.client).out
+    assert "NXDOMAIN" in run("nslookup -type=srv _x._tcp.web.default.svc.cluster.local", plane.client).out
+
+
 @pytest.mark.parametrize(
     "name", ["", ".", "a" * 64, "a." * 200, "..", "web..default", "*", "web.default.svc.cluster.local/x"]
 )

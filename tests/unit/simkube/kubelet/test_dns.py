@@ -1,0 +1,85 @@
+"""dnsPolicy, dnsConfig, hostAliases and subdomains, as they are seen in a container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from simkube.kubelet.dns import aliases, full_name, lookups
+from simkube.runtime.cri import SandboxConfig
+from tests.unit.simkube.runtime.bench import Bench
+
+CLUSTER = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
+
+CONFIG = {
+    "dnsConfig": {
+        "nameservers": ["9.9.9.9"],
+        "searches": ["a.org"],
+        "options": [{"name": "ndots", "value": "2"}, {"name": "edns0"}],
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "servers", "searches", "options"),
+    [
+        ({}, ("",), CLUSTER, ("ndots:5",)),
+        ({"hostNetwork": True}, ("172.18.0.1",), (), ()),
+        ({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}, ("",), CLUSTER, ("ndots:5",)),
+        ({"dnsPolicy": "Default"}, ("172.18.0.1",), (), ()),
+        ({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["9.9.9.9"]}}, ("9.9.9.9",), (), ()),
+        (CONFIG, ("", "9.9.9.9"), (*CLUSTER, "a.org"), ("ndots:2", "edns0")),
+    ],
+)  # fmt: skip
+def test_policies(spec: dict[str, Any], servers: Any, searches: Any, options: Any) -> None:
+    found = lookups(spec, "default", "cluster.local")
+    assert (found["dns_servers"], found["dns_searches"], found["dns_options"]) == (servers, searches, options)
+
+
+def test_what_a_container_sees() -> None:
+    bench = Bench()
+    spec = {
+        "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
+        "hostAliases": [{"ip": "10.1.2.3", "hostnames": ["db", "db.example.org"]}],
+        "subdomain": "nodes",
+    }
+    fqdn = full_name(spec, "one", "default", "cluster.local")
+    config = SandboxConfig(
+        "u", "default", "one", "one", "node-1", hosts=aliases(spec), fqdn=fqdn,
+        **lookups(spec, "default", "cluster.local"),
+    )  # fmt: skip
+    container = bench.idle(sandbox=bench.engine.sandbox(config))
+    seen = bench.run(
+        "cat /etc/resolv.conf; grep db /etc/hosts; hostname -f; ping -c1 db | head -1", container, seconds=20
+    )
+    assert seen.out.splitlines() == [
+        "search default.svc.cluster.local svc.cluster.local cluster.local",
+        "nameserver 10.96.0.10",
+        "options ndots:2",
+        "10.1.2.3\tdb\tdb.example.org",
+        "one.nodes.default.svc.cluster.local",
+        "PING db (10.1.2.3): 56 data bytes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "waits", "words"),
+    [
+        ({"dnsPolicy": "Default"}, 0, "not known"),
+        ({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["9.9.9.9"]}}, 10, "Temporary failure"),
+    ],
+)
+def test_other_name_servers_know_no_names_of_the_cluster(policy: dict[str, Any], waits: float, words: str) -> None:
+    from simkube.clock import spawn
+    from simkube.runtime.cri import NetworkError
+
+    bench = Bench()
+    config = SandboxConfig("u", "default", "one", "one", "node-1", **lookups(policy, "default", "cluster.local"))
+    sandbox = bench.engine.sandbox(config)
+    looking = spawn(bench.network.resolve(sandbox.ip, "kubernetes"))
+    bench.clock.advance(max(0.0, waits - 0.1))
+    assert looking.done == (not waits)
+    bench.clock.advance(0.2)
+    with pytest.raises(NetworkError, match=words):
+        looking.result()

@@ -12,6 +12,7 @@ from simkube import quantity
 from simkube.apiserver.policy import usage
 from simkube.client import Event, Informers, Obj, Server, WorkLoop
 from simkube.controllers.controller import Controller
+from simkube.controllers.definitions import DEFINITIONS, defined
 
 _COUNT = "count/"
 
@@ -32,6 +33,20 @@ class ResourceQuotaController(Controller):
         self.quotas = self.client.observe("resourcequotas", self._quota_changed)
         for resource in sorted(self._namespaced - {"resourcequotas", "events"}):
             self.client.observe(resource, self._handler(resource))
+        self.client.observe(DEFINITIONS, self._definition_changed)
+
+    def _definition_changed(self, event: Event) -> None:
+        """Kinds that a cluster's users define come and go."""
+        name = event.obj["metadata"]["name"]
+        served = event.type != "DELETED" and bool(defined(event.obj))
+        if served and event.obj["spec"]["scope"] == "Namespaced" and name not in self._namespaced:
+            self._namespaced |= {name}
+            self.client.observe(name, self._handler(name))
+            for quota in self.quotas.list():  # its count could not be told until now
+                self._recount(quota["metadata"]["namespace"], name)
+        elif not served and name in self._namespaced:
+            self._namespaced -= {name}
+            self.client.forget(name)
 
     def _quota_changed(self, event: Event) -> None:
         if event.type == "DELETED":

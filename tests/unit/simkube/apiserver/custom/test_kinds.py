@@ -406,3 +406,41 @@ def test_what_watches_a_kind_is_told_when_it_goes(cluster: Cluster) -> None:
     cluster.apiserver.delete(ME, CRDS, BOATS)
     cluster.run_until_quiet()
     assert ended
+
+
+def test_quotas_count_custom_objects(cluster: Cluster) -> None:
+    define(cluster)
+    server = cluster.apiserver
+    hard = {f"count/{BOATS}": "1"}
+    server.create(ME, "resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": hard}}, "default")
+    cluster.run_until_quiet()
+    server.create(ME, BOATS, boat(), "default")
+    assert "exceeded quota: q" in refused(server.create, ME, BOATS, boat("b"), "default").message
+    server.delete(ME, BOATS, "sloop", "default")
+    cluster.run_until_quiet()
+    assert server.create(ME, BOATS, boat("b"), "default")["metadata"]["name"] == "b"
+
+
+def test_roles_say_who_may(cluster: Cluster) -> None:
+    define(cluster)
+    server = cluster.apiserver
+    review = {
+        "spec": {"user": "ann", "resourceAttributes": {"verb": "get", "group": "sea.example.org", "resource": "boats"}}
+    }
+    review["spec"]["resourceAttributes"]["namespace"] = "default"  # type: ignore[index]
+
+    def allowed() -> bool:
+        return bool(
+            server.create(ME, "subjectaccessreviews.authorization.k8s.io", copy.deepcopy(review))["status"]["allowed"]
+        )
+
+    assert not allowed()
+    rules = [{"apiGroups": ["sea.example.org"], "resources": ["boats"], "verbs": ["get"]}]
+    server.create(ME, "roles.rbac.authorization.k8s.io", {"metadata": {"name": "r"}, "rules": rules}, "default")
+    binding = {
+        "metadata": {"name": "b"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "ann"}],
+    }
+    server.create(ME, "rolebindings.rbac.authorization.k8s.io", binding, "default")
+    assert allowed()

@@ -42,6 +42,7 @@ class GarbageCollector(Controller):
 
     def watch(self) -> None:
         """Every kind."""
+        self._kinds = dict(self._built_in)
         self.objects = {
             kind.resource: self.client.informer(kind.resource) for kind in dict.fromkeys(self._kinds.values())
         }

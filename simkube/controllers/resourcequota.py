@@ -26,10 +26,11 @@ class ResourceQuotaController(Controller):
         self, server: Server, loop: WorkLoop, informers: Informers | None = None, namespaced: Sequence[str] = ()
     ) -> None:
         super().__init__(server, loop, informers)
-        self._namespaced = frozenset(namespaced)
+        self._built_in = self._namespaced = frozenset(namespaced)
 
     def watch(self) -> None:
         """Quotas, and every kind that one may count."""
+        self._namespaced = self._built_in
         self.quotas = self.client.observe("resourcequotas", self._quota_changed)
         for resource in sorted(self._namespaced - {"resourcequotas", "events"}):
             self.client.observe(resource, self._handler(resource))

@@ -408,6 +408,22 @@ def test_what_watches_a_kind_is_told_when_it_goes(cluster: Cluster) -> None:
     assert ended
 
 
+def test_controllers_come_back_to_what_is_defined_then(cluster: Cluster) -> None:
+    define(cluster)
+    cluster.stop_component("kube-controller-manager")
+    cluster.apiserver.delete(ME, CRDS, BOATS)
+    define(cluster, definition("ships"))
+    cluster.start_component("kube-controller-manager")
+    cluster.run_until_quiet()
+    server = cluster.apiserver
+    server.create(ME, "namespaces", {"metadata": {"name": "sea"}})
+    ship = {"metadata": {"name": "argo"}, "spec": {"hull": "wood"}}
+    server.create(ME, "ships.sea.example.org", ship, "sea")
+    server.delete(ME, "namespaces", "sea")
+    cluster.run_until_quiet()
+    assert refused(server.get, ME, "namespaces", "sea").code == 404
+
+
 def test_quotas_count_custom_objects(cluster: Cluster) -> None:
     define(cluster)
     server = cluster.apiserver

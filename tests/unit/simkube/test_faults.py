@@ -98,6 +98,21 @@ def test_memory_that_something_else_took_is_missing_and_comes_back(plane: Plane)
     assert taken.available == before
 
 
+def test_a_node_out_of_memory_evicts_and_takes_no_more_until_it_has_some(plane: Plane) -> None:
+    web(plane, replicas=4)
+    plane.cluster.faults.fill_node("test-worker")
+    plane.settle(60)
+    evicted = [pod for pod in plane.pods() if pod["status"].get("reason") == "Evicted"]
+    assert {pod["spec"]["nodeName"] for pod in evicted} == {"test-worker"}
+    assert {pod["spec"]["nodeName"] for pod in ready(plane)} == {"test-worker2"}
+    assert len(ready(plane)) == 4
+    taints = plane.client.get("nodes", "test-worker")["spec"]["taints"]
+    assert [each["key"] for each in taints] == ["node.kubernetes.io/memory-pressure"]
+    plane.cluster.start_node("test-worker")
+    plane.settle(400)
+    assert "taints" not in plane.client.get("nodes", "test-worker")["spec"]
+
+
 def ask(plane: Plane, one: dict[str, object], other: dict[str, object]) -> str:
     """Whether a pod gets an answer from another within a few seconds."""
     addresses = [each["status"]["podIP"] for each in (one, other)]  # type: ignore[index]

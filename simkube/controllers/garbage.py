@@ -38,11 +38,11 @@ class GarbageCollector(Controller):
         self, server: Server, loop: WorkLoop, informers: Informers | None = None, kinds: Kinds | None = None
     ) -> None:
         super().__init__(server, loop, informers)
-        self._kinds = {of: kind for of, kind in (kinds or {}).items() if kind.resource != "events"}  # nobody owns them
+        self._built_in = {of: kind for of, kind in (kinds or {}).items() if kind.resource != "events"}  # nobody owns them
 
     def watch(self) -> None:
         """Every kind."""
-        self._kinds = dict(self._built_in)
+        self._kinds: dict[tuple[str, str], Kind] = dict(self._built_in)
         self.objects = {
             kind.resource: self.client.informer(kind.resource) for kind in dict.fromkeys(self._kinds.values())
         }

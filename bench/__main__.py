@@ -1,4 +1,4 @@
-"""``python -m bench [simulated] [kind]``: all parts, or those named."""
+"""``python -m bench [simulated] [kind] [load]``: all parts, or those named."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import kind, simulated
+from bench import kind, load, simulated
 from simkube.host import launcher
 
-PARTS = {"simulated": simulated.run, "kind": kind.run}
+PARTS = {"simulated": simulated.run, "kind": kind.run, "load": load.run}
 
 
 def main(names: list[str]) -> None:

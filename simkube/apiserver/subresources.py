@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simkube.apiserver import conversion, decoding
+from simkube.apiserver import conversion, decoding, managed_fields
 from simkube.apiserver.custom import scale as custom_scale
 from simkube.apiserver.eviction import Evictor
 from simkube.apiserver.field import Errors
@@ -132,7 +132,13 @@ class Subresources:
     def _token(self, request: Request, body: Obj) -> Obj:
         wanted = decoding.decode(request, body, _TOKEN)
         account = self._server.find(request)
-        return self._server.credentials.issue(wanted, account)
+        made = self._server.credentials.issue(wanted, account)
+        asked = {**wanted, "metadata": {}}
+        now = self._server.clock.timestamp()
+        owned = managed_fields.update(None, asked, _TOKEN, request.manager, "Update", "token", now)
+        if owned["metadata"].get("managedFields"):
+            made["metadata"]["managedFields"] = owned["metadata"]["managedFields"]
+        return made
 
 
 def _rescaled(request: Request, obj: Obj, replicas: int) -> Obj:

@@ -110,6 +110,7 @@ class Credentials:
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
             "metadata": {
+                "uid": new_uid(),
                 "name": meta["name"],
                 "namespace": meta["namespace"],
                 "creationTimestamp": self._clock.timestamp(),

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MOST_TEXT = 5000
-MOST_DEPTH = 60
+MOST_DEPTH = 40
+MOST_LEVELS = 100
 MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _TOKEN = re.compile(
@@ -79,7 +80,18 @@ def parse(text: str) -> Node:
     parser = _Parser(text)
     tree = parser.expression()
     parser.end()
+    if _depth(tree) > MOST_LEVELS:
+        raise NotSimulated(f"a rule of more than {MOST_LEVELS} operations one after another", 0)
     return tree
+
+
+def _depth(tree: Node) -> int:
+    """How many nodes deep the tree is; a chain of operators is as deep as it is long."""
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [below for one in level for below in one.of]
+    return depth
 
 
 class _Parser:

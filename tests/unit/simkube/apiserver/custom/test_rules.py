@@ -9,7 +9,7 @@ import pytest
 
 from simkube.apiserver.custom.cel.checking import check
 from simkube.apiserver.custom.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate
-from simkube.apiserver.custom.cel.syntax import CelError, parse
+from simkube.apiserver.custom.cel.syntax import CelError, NotSimulated, parse
 from simkube.apiserver.custom.cel.types import Types
 from simkube.apiserver.custom.rules import Rules
 from simkube.apiserver.custom.values import ABSENT, validate
@@ -160,6 +160,12 @@ def test_sets_are_equal_in_any_order() -> None:
     assert errors.found == []
     rules.check({"set": ["a", "c"]}, {"set": ["b", "a"]}, errors)
     assert len(errors.found) == 1
+
+
+@pytest.mark.parametrize("text", ["1" + " + 1" * 1000, "(" * 500 + "1" + ")" * 500, "-" * 900 + "1", "x" + ".a" * 900])
+def test_long_rules_are_refused_by_name(text: str) -> None:
+    with pytest.raises(NotSimulated):
+        value(text)
 
 
 def test_no_rule_takes_long() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from simkube.kubelet.pod import Pod
-from simkube.kubelet.resources import UNIT, requests
+from simkube.kubelet.resources import UNIT
 from simkube.quantity import milli
 
 CRITICAL = 2_000_000_000
@@ -30,8 +30,8 @@ def rejection(pod: Pod, others: Iterable[Pod], *, pressed: bool) -> tuple[str, s
         return "Evicted", "The node had condition: [MemoryPressure]. "
     running = [other for other in others if other is not pod and not other.over]
     for name, unit in UNIT.items():
-        asked, capacity = requests(pod.spec, name), milli(pod.node.allocatable[name]) // unit
-        used = sum(requests(other.spec, name) for other in running)
+        asked, capacity = pod.asks(name), milli(pod.node.allocatable[name]) // unit
+        used = pod.others_ask(name) if asked else 0
         if asked and asked + used > capacity:
             text = f"Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}"
             return f"OutOf{name}", text

@@ -33,6 +33,7 @@ from simkube.runtime.usage import Sample
 
 _NODE = "node"
 _EVICTION = "eviction"
+MIRROR = "kubernetes.io/config.mirror"
 
 
 class Kubelet(Component):
@@ -93,9 +94,10 @@ class Kubelet(Component):
             allocatable=self.settings.capacity,
             service_variables=self._service_variables,
             token=self._token,
+            mirrors=self._mirrors,
             rejection=lambda pod: rejection(pod, self._node.pods(), pressed=self.memory.pressed),
             wrote=self._wrote,
-            pods=lambda: (worker.pod for worker in self.workers.values()),
+            pods=lambda: (worker.pod for worker in self.workers.values() if not worker.gone),
         )
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -220,6 +222,14 @@ class Kubelet(Component):
         if (obj.get("status") or {}).get("startTime"):
             recover(worker.pod, self._saver.state(uid))
         return worker
+
+    def _mirrors(self) -> list[Obj]:
+        pods = self.client.informer("pods").list("kube-system")
+        return [
+            pod
+            for pod in pods
+            if pod["spec"].get("nodeName") == self.node_name and MIRROR in pod["metadata"].get("annotations", {})
+        ]
 
     def _complain(self, reason: str, message: str) -> None:
         self._node.recorder.event(self._about(), "Warning", reason, message)

@@ -40,6 +40,8 @@ class NodeServices:
     service_variables: Callable[[str], dict[str, str]]
     token: Callable[[Obj, str, int], str]
     pods: Callable[[], Iterable[Pod]] = lambda: ()
+    mirrors: Callable[[], Iterable[Obj]] = lambda: ()
+    """The node's static pods, as the API has them."""
     rejection: Callable[[Pod], tuple[str, str] | None] = _never
     wrote: Callable[[Pod], None] = _ignored
     """A pod whose files are limited has written some."""
@@ -86,6 +88,11 @@ class Pod:
             for run in self.runs.values():
                 if run.role == "app":
                     run.waiting = ("PodInitializing", "")
+
+    def others_ask(self, name: str) -> int:
+        """What the other pods of its node ask for, static ones included."""
+        others = (other.asks(name) for other in self.node.pods() if other is not self and not other.over)
+        return sum(others) + sum(requests(mirror["spec"], name) for mirror in self.node.mirrors())
 
     def asks(self, name: str) -> int:
         """What it asks for of ``cpu`` (in thousandths) or ``memory`` (bytes); counted once for each spec it has."""
@@ -167,15 +174,18 @@ class Pod:
     def sandbox_config(self) -> SandboxConfig:
         """What its sandbox is made from."""
         hostname = str(self.spec.get("hostname") or self.name)[:63].rstrip("-.")
+        domain = self.node.cluster_domain
+        fqdn = full_name(self.spec, hostname, self.namespace, domain)
+        shown = (self.spec.get("setHostnameAsFQDN") and fqdn) or self.spec.get("hostnameOverride") or hostname
         return SandboxConfig(
             uid=self.uid,
             namespace=self.namespace,
             name=self.name,
-            hostname=self.node.name if self.spec.get("hostNetwork") else hostname,
+            hostname=self.node.name if self.spec.get("hostNetwork") else str(shown)[:64],
             node=self.node.name,
             host_network=bool(self.spec.get("hostNetwork")),
             share_processes=bool(self.spec.get("shareProcessNamespace")),
             hosts=aliases(self.spec),
-            fqdn=full_name(self.spec, hostname, self.namespace, self.node.cluster_domain),
-            **lookups(self.spec, self.namespace, self.node.cluster_domain),
+            fqdn=fqdn,
+            **lookups(self.spec, self.namespace, domain),
         )

@@ -14,7 +14,7 @@ from simkube.client import Obj
 from simkube.clock import spawn
 from simkube.kubelet.containers import Run
 from simkube.kubelet.pod import Pod
-from simkube.kubelet.resources import UNIT, amount, cores_of, memory_of, requests
+from simkube.kubelet.resources import UNIT, amount, cores_of, memory_of
 from simkube.kubelet.stopping import kill
 from simkube.quantity import milli
 
@@ -51,11 +51,11 @@ def _containers(spec: Obj) -> list[Obj]:
 def _pending(pod: Pod) -> tuple[str, str] | None:
     """Why the node does not grant what the pod wants: ``(reason, message)``; None when it does."""
     for name, unit in UNIT.items():
-        asked, capacity = requests(pod.spec, name), milli(pod.node.allocatable[name]) // unit
+        asked, capacity = pod.asks(name), milli(pod.node.allocatable[name]) // unit
         if asked > capacity:
             text = f"Node didn't have enough capacity: {name}, requested: {asked}, capacity: {capacity}"
             return "Infeasible", text
-        used = sum(requests(other.spec, name) for other in pod.node.pods() if other is not pod and not other.over)
+        used = pod.others_ask(name)
         if asked + used > capacity:
             text = f"Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}"
             return "Deferred", text

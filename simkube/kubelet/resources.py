@@ -23,7 +23,10 @@ def amount(container: Obj, kind: str, name: str) -> int | None:
 
 
 def requests(spec: Obj, name: str) -> int:
-    """What the containers of a pod ask for together, in messages' unit; init containers run before the others."""
+    """What a pod asks for, itself or by its containers, in messages' unit; init containers run before the others."""
+    whole = amount(spec, "requests", name)
+    if whole is not None:
+        return whole // UNIT[name]
     apps = sum(amount(one, "requests", name) or 0 for one in spec["containers"])
     inits = spec.get("initContainers") or []
     sidecars = sum(amount(one, "requests", name) or 0 for one in inits if one.get("restartPolicy") == "Always")

@@ -195,8 +195,8 @@ def _config(pod: Pod, run: Run) -> ContainerConfig:
         read_only_root=bool(_security(pod, run, "readOnlyRootFilesystem")),
         pid_of=str(run.spec.get("targetContainerName") or ""),
         stop_signal=str((run.spec.get("lifecycle") or {}).get("stopSignal") or ""),
-        cores=cores_of(run.spec),
-        memory=memory_of(run.spec),
+        cores=cores_of(run.spec) or cores_of(pod.spec),
+        memory=memory_of(run.spec) or memory_of(pod.spec),
         oom_score_adj=oom_score_adj(pod.obj, run.spec, pod.node.allocatable),
     )
 

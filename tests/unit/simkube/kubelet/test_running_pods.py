@@ -127,15 +127,15 @@ def test_a_container_that_asks_for_it_is_restarted_to_be_resized(lab: Lab) -> No
 
 
 def test_what_a_node_cannot_grant_is_infeasible_or_deferred(lab: Lab) -> None:
-    lab.run(sized("3"))
+    lab.run(sized("2"))
     lab.run(sized("500m"), name="small")
     lab.change("resize", {"containers": [{"name": "web", "resources": sized("9")["resources"]}]})
     assert lab.condition("PodResizePending")["reason"] == "Infeasible"
-    lab.change("resize", {"containers": [{"name": "web", "resources": sized("4")["resources"]}]})
+    lab.change("resize", {"containers": [{"name": "web", "resources": sized("3")["resources"]}]})
     pending = lab.condition("PodResizePending")
     assert (pending["reason"], pending["status"]) == ("Deferred", "True")
-    assert lab.pod()["status"]["containerStatuses"][0]["allocatedResources"]["cpu"] == "3"
+    assert lab.pod()["status"]["containerStatuses"][0]["allocatedResources"]["cpu"] == "2"
     lab.cluster.apiserver.delete(ME, "pods", "small", "default", options={"gracePeriodSeconds": 0})
     lab.cluster.advance(5)
     assert lab.condition("PodResizePending") == {}
-    assert lab.pod()["status"]["containerStatuses"][0]["allocatedResources"]["cpu"] == "4"
+    assert lab.pod()["status"]["containerStatuses"][0]["allocatedResources"]["cpu"] == "3"

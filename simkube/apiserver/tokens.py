@@ -132,8 +132,8 @@ class Credentials:
         uid = obj["metadata"]["uid"]
         if ref.get("uid") and ref["uid"] != uid:
             why = (
-                f"the UID in the bound object reference ({ref['uid']}) does not match the UID in record. The object might "
-                "have been deleted and then recreated"
+                f"the UID in the bound object reference ({ref['uid']}) does not match the UID in record. The object "
+                "might have been deleted and then recreated"
             )
             raise conflict(plural, name, why)
         if plural == "pods":

@@ -39,16 +39,42 @@ class Placement:
         self.requests = requests(pod)
         self.ports = host_ports(pod)
         self.tolerations = list(pod["spec"].get("tolerations") or ())
+        self.named = named_nodes(pod)
         self.spread = TopologySpread(pod, nodes)
         self.affinity = InterPodAffinity(pod, nodes)
 
     def refusal(self, info: NodeInfo) -> Refusal | None:
         """Why the pod cannot run there, or None."""
+        if self.named is not None and info.name not in self.named:
+            return Refusal(("node(s) didn't satisfy plugin(s) [NodeAffinity]",), "NodeAffinity", True)
         for check in _FILTERS:
             refused = check(self, info)
             if refused is not None:
                 return refused
         return None
+
+    @property
+    def wide(self) -> bool:
+        """Whether it had to look at the pods of every node, so that asking again costs much."""
+        spec = self.pod["spec"]
+        return bool(self.nodes.repelling or spec.get("affinity") or spec.get("topologySpreadConstraints"))
+
+
+def named_nodes(pod: Obj) -> set[str] | None:
+    """The nodes that a pod's affinity names one by one, as that of a daemon's pod does; None when it names none."""
+    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms") or ()
+    found: set[str] = set()
+    for term in terms:
+        names: set[str] | None = None
+        for each in term.get("matchFields") or ():
+            if each.get("key") == "metadata.name" and each.get("operator") == "In":
+                values = set(each.get("values") or ())
+                names = values if names is None else names & values
+        if names is None:
+            return None
+        found |= names
+    return found if terms else None
 
 
 def _unschedulable(placement: Placement, info: NodeInfo) -> Refusal | None:

@@ -18,6 +18,10 @@ from simkube.scheduler.nodes import NodeInfo, Nodes
 from simkube.scheduler.volumes import PodVolumes
 
 HELPLESS = "Preemption is not helpful for scheduling"
+MOST_NODES = 10
+"""So many nodes where it would help are compared when each costs a look at all pods, and on each of them"""
+MOST_SPARED = 20
+"""so many pods at most are tried to be spared, the most important ones."""
 NO_VICTIMS = "No preemption victims found for incoming pod"
 _BY_SCHEDULER = "PreemptionByScheduler"
 
@@ -60,6 +64,7 @@ class Search:
         self._nodes = nodes
         self._budgets = budgets
         self._volumes = volumes
+        self._wide = Placement(pod, nodes).wide
 
     def best(self, refusals: dict[str, Refusal]) -> Preemption | None:
         """The least costly preemption, or None when there is none that helps."""
@@ -71,6 +76,8 @@ class Search:
             made = self._on(info)
             if made is not None:
                 found.append((_cost(made), made))
+            if self._wide and len(found) >= MOST_NODES:
+                break
         return min(found, key=lambda each: each[0])[1] if found else None
 
     def _on(self, info: NodeInfo) -> Preemption | None:
@@ -81,7 +88,7 @@ class Search:
         broken, kept = self._by_budget(going)
         violations = 0
         for group in (broken, kept):
-            for each in group:
+            for each in group[:MOST_SPARED] if self._wide else group:
                 fewer = [other for other in going if other is not each]
                 if self._fits(info, fewer):
                     going = fewer

@@ -388,3 +388,13 @@ def test_extended_resources_and_ephemeral_storage_are_counted(plane: Plane) -> N
     assert where(plane, "a") == "one"
     reasons = "1 Insufficient ephemeral-storage, 1 Insufficient example.org/gpu, 1 node(s) had untolerated taint(s)"
     assert why(plane, "b").startswith(f"0/2 nodes are available: {reasons}.")
+
+
+def test_a_pod_for_named_nodes_is_asked_of_no_other(plane: Plane) -> None:
+    field = {"key": "metadata.name", "operator": "In", "values": ["one"]}
+    required = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    plane.pod("a", affinity=affinity, **asking(cpu="9"))
+    plane.settle()
+    reasons = "1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [NodeAffinity]"
+    assert why(plane, "a").startswith(f"0/2 nodes are available: {reasons}.")

@@ -36,6 +36,7 @@ class Deleter:
     def delete(self, request: Request, old: Obj) -> Obj:
         """Delete ``old``, or mark it; returns what the API server answers: the object or a ``Status`` of success."""
         _check_preconditions(request, old)
+        self._writer.hold_deletion(request, old)
         if request.resource.storage == "priorityclasses.scheduling.k8s.io":
             admission.priority_class_may_go(request.name)
         if request.resource.storage == "namespaces":

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 
 from simkube.apiserver import defaults
 from simkube.apiserver.custom import definition
+from simkube.apiserver.defaults import admission as admission_defaults
 from simkube.apiserver.defaults import devices as device_defaults
 from simkube.apiserver.defaults import policy as policy_defaults
 from simkube.apiserver.defaults import rbac as rbac_defaults
 from simkube.apiserver.defaults import storage as storage_defaults
 from simkube.apiserver.field import Errors
 from simkube.apiserver.resources.model import Resource
+from simkube.apiserver.validation import admission as admission_rules
 from simkube.apiserver.validation import (
     autoscalers,
     core,
@@ -252,6 +254,20 @@ KINDS: dict[str, Kind] = {
         validate=device_rules.resource_claim_template,
         validate_update=device_rules.resource_claim_update,
         answers_deleted=True,
+    ),
+    "validatingadmissionpolicies.admissionregistration.k8s.io": Kind(
+        defaults=admission_defaults.policy, validate=admission_rules.policy, generation=True, keeps_status=True
+    ),
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": Kind(
+        defaults=admission_defaults.binding, validate=admission_rules.binding, generation=True
+    ),
+    "mutatingadmissionpolicies.admissionregistration.k8s.io": Kind(validate=admission_rules.mutating),
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io": Kind(validate=admission_rules.mutating),
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": Kind(
+        defaults=admission_defaults.webhooks, validate=admission_rules.webhooks, generation=True
+    ),
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": Kind(
+        defaults=admission_defaults.webhooks, validate=admission_rules.webhooks, generation=True
     ),
     "podtemplates": Kind(
         defaults=defaults.template, validate=workloads.template, generation=True, answers_deleted=True

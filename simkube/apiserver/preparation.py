@@ -24,6 +24,7 @@ _EMPTY_STATUS: dict[str, dict[str, Any]] = {
         "numberReady": 0,
     },
     "replicationcontrollers": {"replicas": 0},
+    "validatingadmissionpolicies.admissionregistration.k8s.io": {},
     "jobs.batch": {},
     "resourceclaims.resource.k8s.io": {},
     "cronjobs.batch": {},

@@ -23,7 +23,7 @@ from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.custom.limits import confirm as confirm_definitions
 from simkube.apiserver.field import Errors, invalid
 from simkube.apiserver.kinds import Kind, strategy_of
-from simkube.apiserver.policy import limits, pod_security, quota
+from simkube.apiserver.policy import limits, pod_security, quota, validating, webhooks
 from simkube.apiserver.preparation import prepare_create, prepare_update
 from simkube.apiserver.registry import DEFINITIONS
 from simkube.apiserver.request import Options, Request
@@ -69,6 +69,7 @@ class Writer:
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = naming.generate(meta["generateName"])
         self._admit_new(request, obj)
+        webhooks.call(webhooks.MUTATING, request, obj, None, self._store)
         escalation.confirm(request, self._authorizer, obj, None)
         naming.born(meta, self._clock.timestamp())
         prepare_create(request.resource.storage, kind, obj)
@@ -91,6 +92,8 @@ class Writer:
                 signing_requests.permit(request, self._authorizer, new, old)
         if old is None or request.subresource == "resize" or request.resource.storage == "persistentvolumeclaims":
             limits.check(request, new, self._store)
+        webhooks.call(webhooks.VALIDATING, request, new, old, self._store)
+        validating.check(request, new, old, self._store)
         pod_security.check(request, new, old, self._store)
         return quota.charges(request, new, old, self._store)
 
@@ -190,6 +193,7 @@ class Writer:
         ownership.record(request, old, new, self._clock.timestamp(), managed)
         if resource.storage == "pods" and not request.subresource:
             admission.tolerations(new, self._settings)
+        webhooks.call(webhooks.MUTATING, request, new, old, self._store)
         if request.resource.storage == signing_requests.STORAGE:
             signing_requests.prepare_update(new, old, request.subresource, self._clock.timestamp())
         else:
@@ -285,6 +289,12 @@ class Writer:
         if old is not None:
             self._addresses.release(stored, old)
         return stored
+
+    def hold_deletion(self, request: Request, old: Obj) -> None:
+        """What webhooks and policies refuse of a delete."""
+        webhooks.call(webhooks.MUTATING, request, None, old, self._store)
+        webhooks.call(webhooks.VALIDATING, request, None, old, self._store)
+        validating.check(request, None, old, self._store)
 
     def remove(self, request: Request, obj: Obj) -> Obj:
         """Take an object out of the store, unless this is a dry run; return its last state."""

@@ -8,6 +8,7 @@ Names, verbs, short names and categories are those of the discovery documents of
 from __future__ import annotations
 
 from simkube.apiserver.resources.access import ACCESS
+from simkube.apiserver.resources.admission import ADMISSION
 from simkube.apiserver.resources.core import CORE
 from simkube.apiserver.resources.devices import DEVICES
 from simkube.apiserver.resources.extensions import EXTENSIONS
@@ -34,7 +35,7 @@ __all__ = [
     "status",
 ]
 
-ALL: tuple[Resource, ...] = (*CORE, *WORKLOADS, *NETWORK, *ACCESS, *STORAGE, *EXTENSIONS, *DEVICES)
+ALL: tuple[Resource, ...] = (*CORE, *WORKLOADS, *NETWORK, *ACCESS, *STORAGE, *EXTENSIONS, *ADMISSION, *DEVICES)
 """Every kind in every version."""
 
 RESOURCES: dict[str, Resource] = {}
@@ -55,6 +56,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
     ("policy", "v1"),
     ("rbac.authorization.k8s.io", "v1"),
     ("storage.k8s.io", "v1"),
+    ("admissionregistration.k8s.io", "v1"),
     ("apiextensions.k8s.io", "v1"),
     ("scheduling.k8s.io", "v1"),
     ("coordination.k8s.io", "v1"),

@@ -13,6 +13,7 @@ from simkube.apiserver.defaults.workloads import TEMPLATE_GENERATION
 from simkube.apiserver.resources import Resource
 from simkube.apiserver.tables import (
     access,
+    admission,
     batch,
     core,
     devices,
@@ -49,6 +50,9 @@ LAYOUTS: Mapping[str, Layout] = {
     "jobs.batch": batch.JOBS,
     "leases.coordination.k8s.io": core.LEASES,
     "limitranges": core.DEFAULT,
+    "mutatingadmissionpolicies.admissionregistration.k8s.io": admission.MUTATING_POLICIES,
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io": admission.BINDINGS,
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": admission.WEBHOOKS,
     "namespaces": core.NAMESPACES,
     "networkpolicies.networking.k8s.io": networking.NETWORK_POLICIES,
     "nodes": core.NODES,
@@ -70,6 +74,9 @@ LAYOUTS: Mapping[str, Layout] = {
     "servicecidrs.networking.k8s.io": networking.SERVICE_CIDRS,
     "services": network.SERVICES,
     "statefulsets.apps": workloads.STATEFUL_SETS,
+    "validatingadmissionpolicies.admissionregistration.k8s.io": admission.VALIDATING_POLICIES,
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": admission.BINDINGS,
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": admission.WEBHOOKS,
     **access.LAYOUTS,
     **storage.LAYOUTS,
 }

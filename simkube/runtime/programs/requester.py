@@ -56,7 +56,7 @@ async def send(process: Process, target: Target, timeout: float) -> Record:
     """Send one request on a connection of its own; never raises."""
     clock = process.container.clock
     network = process.container.sandbox.network
-    began = clock.now()
+    began, when = clock.now(), clock.wall()
     error = ""
     response = HTTPResponse(0)
     try:
@@ -68,7 +68,7 @@ async def send(process: Process, target: Target, timeout: float) -> Record:
         error = "dns unavailable" if problem.kind == "name" and "Temporary" in str(problem) else _WORDS[problem.kind]
     ms = round((clock.now() - began) * 1000, 1)
     text = response.body[:BODY_BYTES].decode("utf-8", "replace")[:BODY_CHARACTERS]
-    return {"t": round(began, 3), "ms": ms, "status": response.status, "error": error, "body": text}
+    return {"t": round(when, 3), "ms": ms, "status": response.status, "error": error, "body": text}
 
 
 async def request(
@@ -78,6 +78,6 @@ async def request(
     try:
         target = Target(url, method, headers, body)
     except BadRequest:
-        began = round(process.container.clock.now(), 3)
-        return {"t": began, "ms": 0.0, "status": 0, "error": "bad url", "body": ""}
+        when = round(process.container.clock.wall(), 3)
+        return {"t": when, "ms": 0.0, "status": 0, "error": "bad url", "body": ""}
     return await send(process, target, timeout)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from simkube.client import Component, WorkLoop
+from simkube.clock import spawn
 from simkube.errors import HostError, StoreError
 from simkube.journal import Journal
 from simkube.live import run_slice
 from simkube.pace import FURTHEST, LONGEST_STEP, PacedClock
+from simkube.runtime.cri import NetworkError
+from simkube.runtime.programs.requester import request
 from simkube.store import Side
 
 START = 1_800_000_000.0
@@ -202,6 +207,19 @@ def test_time_that_cannot_be_kept_is_not_handed_out(world: World, monkeypatch: p
         assert world.clock.now() <= START + 1000
     world.pass_time(1)
     assert world.clock.now() > START + 1000
+
+
+def test_probes_tell_the_time_of_day_whatever_the_clusters_is(world: World) -> None:
+    async def refused(*_: object) -> None:
+        raise NetworkError("refused", "Connection refused")
+
+    sandbox = SimpleNamespace(ip="10.244.0.2", network=SimpleNamespace(request=refused))
+    process: Any = SimpleNamespace(container=SimpleNamespace(clock=world.clock, sandbox=sandbox))
+    world.clock.step_to(3600)
+    world.run()
+    task = spawn(request(process, "http://a/", "GET", 1.0, {}, ""))
+    assert task.result()["t"] == START
+    assert world.clock.now() == START + 3600
 
 
 def test_while_pinned_it_runs_at_speed_1_and_then_as_wished(world: World) -> None:

@@ -132,6 +132,16 @@ class Allocators:
             if not port.get("nodePort") and had.get(key):
                 port["nodePort"] = had[key]
             self._port(port, index, taken, errors)
+        self._health(spec, before, taken)
+
+    def _health(self, spec: Obj, before: Obj, taken: set[tuple[int, str]]) -> None:
+        """A balancer that only asks nodes with endpoints is told which they are at a port of its own."""
+        if spec["type"] != "LoadBalancer" or spec.get("externalTrafficPolicy") != "Local":
+            return
+        port = spec.get("healthCheckNodePort") or before.get("healthCheckNodePort")
+        while not port or ((port, "TCP") in taken and port != before.get("healthCheckNodePort")):
+            port = self._random.randint(self._first, self._last)
+        spec["healthCheckNodePort"] = port
 
     def _port(self, port: Obj, index: int, taken: set[tuple[int, str]], errors: Errors) -> None:
         protocol = port.get("protocol", "TCP")

@@ -5,8 +5,8 @@ as kube-proxy does in iptables mode (``--iptables-min-sync-period=1s``): for up 
 connections and a removed one still does. Rules stay when it is stopped. Source: ``pkg/proxy/iptables/proxier.go``,
 ``pkg/proxy/topology.go``.
 
-One component programs the rules of all nodes. UDP, SCTP, IPv6, topology hints and load-balancer source ranges are not
-simulated.
+One component programs the rules of all nodes. Which endpoints are near (``trafficDistribution``) is told by their
+nodes, not by hints in slices. UDP, SCTP, IPv6 and load-balancer source ranges are not simulated.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ MIN_SYNC_SECONDS = 1.0
 BURST = 2
 AFFINITY_SECONDS = 10_800.0
 SYNC = "sync"
+ZONE = "topology.kubernetes.io/zone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ class KubeProxy(Component):
     def sync(self) -> None:
         """Write all rules now."""
         rules: dict[Target, Rule] = {}
+        self._zones = {
+            each["metadata"]["name"]: (each["metadata"].get("labels") or {}).get(ZONE, "") for each in self.nodes.list()
+        }
         nodes = {name: node.address for name, node in self._network.nodes.items()}
         for service in self.services.list():
             spec = service["spec"]
@@ -89,16 +93,34 @@ class KubeProxy(Component):
         self._network.program(rules)
         self.loop.note(f"wrote {len(rules)} rules, from service addresses to endpoints, on every node")
 
-    @staticmethod
+    def _near(
+        self, spec: Obj, endpoints: list[_Endpoint], nodes: Iterable[str]
+    ) -> dict[str, tuple[Target, ...]] | None:
+        """The endpoints that each node prefers, where the service asks for near ones: all of them when none is."""
+        wanted = spec.get("trafficDistribution")
+        if not wanted:
+            return None
+        found = {}
+        for node in nodes:
+            zone = self._zones.get(node, "")
+            same = [each for each in endpoints if each.node == node] if wanted == "PreferSameNode" else []
+            close = [each for each in endpoints if zone and self._zones.get(each.node) == zone]
+            found[node] = _usable(same) or _usable(close) or _usable(endpoints)
+        return found
+
     def _rules_of(
-        spec: Obj, port: Obj, endpoints: list[_Endpoint], nodes: dict[str, str], rules: dict[Target, Rule]
+        self, spec: Obj, port: Obj, endpoints: list[_Endpoint], nodes: dict[str, str], rules: dict[Target, Rule]
     ) -> None:
         affinity = 0.0
         if spec.get("sessionAffinity") == "ClientIP":
             config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
             affinity = float(config.get("timeoutSeconds") or AFFINITY_SECONDS)
         local = spec.get("internalTrafficPolicy") == "Local"
-        by_node = {node: _usable([e for e in endpoints if e.node == node]) for node in nodes} if local else None
+        by_node = (
+            {node: _usable([e for e in endpoints if e.node == node]) for node in nodes}
+            if local
+            else self._near(spec, endpoints, nodes)
+        )
         internal = Rule(_usable(endpoints), affinity, by_node)
         external = Rule(_usable(endpoints), affinity)
         rules[(spec["clusterIP"], port["port"])] = internal

@@ -7,12 +7,12 @@ import re
 from typing import Any
 
 from simkube.apiserver.field import Errors
+from simkube.apiserver.validation.addresses import BAD_CIDR, is_address, network_of
 from simkube.apiserver.validation.metadata import dns_label, subdomain
 from simkube.apiserver.validation.services import is_port, port_name
 from simkube.client import Obj
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 BAD_PORT = "must be between 1 and 65535, inclusive"
 _IMMUTABLE = "field is immutable"
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
@@ -25,22 +25,6 @@ _BAD_WILDCARD = (
     r"regex used for validation is '\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
 _CONTROLLER = 250
-
-
-def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """A range in CIDR notation; None when it is none. Bits behind the prefix are let pass, as in older fields."""
-    try:
-        return ipaddress.ip_network(text, strict=False) if "/" in text else None
-    except ValueError:
-        return None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def path_segment(value: str) -> list[str]:
@@ -90,7 +74,7 @@ def ingress(obj: Obj, errors: Errors) -> None:
 def _rule(rule: Obj, path: str, errors: Errors) -> None:
     host = rule.get("host", "")
     if host:
-        if _is_address(host):
+        if is_address(host):
             errors.invalid(f"{path}.host", host, "must be a DNS name, not an IP address")
         _host(host, f"{path}.host", errors)
     if "http" not in rule:
@@ -171,12 +155,12 @@ def ingress_status(new: Obj, old: Obj, errors: Errors) -> None:  # noqa: ARG001 
     """Addresses are addresses, names are names."""
     for index, each in enumerate(new.get("status", {}).get("loadBalancer", {}).get("ingress", ())):
         path = f"status.loadBalancer.ingress[{index}]"
-        if each.get("ip") and not _is_address(each["ip"]):
+        if each.get("ip") and not is_address(each["ip"]):
             errors.invalid(f"{path}.ip", each["ip"], "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
         if each.get("hostname"):
             for problem in subdomain(each["hostname"]):
                 errors.invalid(f"{path}.hostname", each["hostname"], problem)
-            if _is_address(each["hostname"]):
+            if is_address(each["hostname"]):
                 errors.invalid(f"{path}.hostname", each["hostname"], "must be a DNS name, not an IP address")
 
 

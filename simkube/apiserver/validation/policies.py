@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.networking import BAD_CIDR, BAD_PORT, network_of
+from simkube.apiserver.validation.addresses import BAD_CIDR, network_of
+from simkube.apiserver.validation.networking import BAD_PORT
 from simkube.apiserver.validation.selector import label_selector
 from simkube.apiserver.validation.services import is_port, port_name
 from simkube.client import Obj

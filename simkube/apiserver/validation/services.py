@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from simkube.apiserver.field import Errors
+from simkube.apiserver.validation import traffic
 from simkube.apiserver.validation.metadata import dns_label, labels, subdomain
 from simkube.client import Obj
 
@@ -53,6 +54,7 @@ def service(obj: Obj, errors: Errors) -> None:
         _external_name(spec, errors)
     for index, address in enumerate(spec.get("externalIPs", ())):
         _address(address, f"spec.externalIPs[{index}]", errors)
+    traffic.service(spec, errors)
     policy = spec.get("internalTrafficPolicy")
     if policy not in (None, "Cluster", "Local"):
         errors.not_supported("spec.internalTrafficPolicy", policy, ("Cluster", "Local"))
@@ -72,7 +74,7 @@ def _type(spec: Obj, kind: str, headless: bool, errors: Errors) -> None:
             if port.get("nodePort"):
                 detail = "may not be used when `type` is 'ClusterIP'"
                 errors.forbidden(f"spec.ports[{index}].nodePort", detail)
-        if spec.get("externalTrafficPolicy"):
+        if spec.get("externalTrafficPolicy") and not spec.get("externalIPs"):
             detail = "may only be set for externally-accessible services"
             errors.invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], detail)
 

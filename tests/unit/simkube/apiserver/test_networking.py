@@ -196,3 +196,36 @@ def test_a_range_can_be_added_used_and_ended(plane: Plane) -> None:
 def test_ranges_that_are_refused(plane: Plane, ranges: list[str], words: str) -> None:
     obj = {"apiVersion": API, "kind": "ServiceCIDR", "metadata": {"name": "a"}, "spec": {"cidrs": ranges}}
     assert words in refused(plane, RANGES, obj, "")
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (
+            {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 5}}},
+            "must not be set when session affinity is None",
+        ),
+        (
+            {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 90000}}},
+            "must be greater than 0 and less than 86400",
+        ),
+        ({"type": "NodePort", "externalTrafficPolicy": "Near"}, 'supported values: "Cluster", "Local"'),
+        ({"type": "NodePort", "healthCheckNodePort": 30000}, "`externalTrafficPolicy` is 'Local'"),
+        ({"loadBalancerSourceRanges": ["10.0.0.0/8"]}, "may only be used when `type` is 'LoadBalancer'"),
+        ({"type": "LoadBalancer", "loadBalancerSourceRanges": ["10"]}, "must be a valid CIDR value"),
+        ({"loadBalancerClass": "a.org/b"}, "may only be used when `type` is 'LoadBalancer'"),
+        ({"ipFamilies": ["IPv6"]}, "not configured on this cluster"),
+        ({"ipFamilyPolicy": "RequireDualStack"}, "not configured for dual-stack services"),
+        ({"trafficDistribution": "Far"}, '"PreferClose", "PreferSameNode", "PreferSameZone"'),
+    ],
+)
+def test_services_that_are_refused(plane: Plane, spec: Obj, words: str) -> None:
+    assert words in refused(plane, "services", service("web", **spec))
+
+
+def test_a_local_balancer_has_a_port_for_health_checks(plane: Plane) -> None:
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+    made = plane.client.create("services", service("web", **spec), "default")
+    assert 30000 <= made["spec"]["healthCheckNodePort"] <= 32767
+    again = plane.client.patch("services", "web", {"metadata": {"labels": {"a": "b"}}}, "default")
+    assert again["spec"]["healthCheckNodePort"] == made["spec"]["healthCheckNodePort"]

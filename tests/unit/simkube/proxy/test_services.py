@@ -244,3 +244,23 @@ def test_a_node_that_is_gone_does_not_answer() -> None:
     plane.advance(2)
     with pytest.raises(NetworkError, match="timed out"):
         asked.result()
+
+
+def test_near_endpoints_are_preferred_where_there_are_any() -> None:
+    plane = Plane()
+    one, two = plane.web("one"), plane.web("two")
+    plane.bench.network.node("node-2")
+    for name, zone in (("node-1", "a"), ("node-2", "b")):
+        plane.objects.put("nodes", {"metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone}}})
+    for wanted in ("PreferSameNode", "PreferSameZone"):
+        plane.service(trafficDistribution=wanted)
+        plane.endpoints((one, READY), (two, READY))
+        slices = "endpointslices.discovery.k8s.io"
+        slice_ = plane.objects._objects[slices]["default/web-1"]
+        far = [{**each, "nodeName": node} for each, node in zip(slice_["endpoints"], ("node-1", "node-2"), strict=True)]
+        plane.objects.put(slices, {**slice_, "endpoints": far})
+        plane.advance(3)
+        assert {plane.ask() for _ in range(20)} == {"one"}
+        plane.objects.put(slices, {**slice_, "endpoints": [{**far[0], "conditions": UNREADY}, far[1]]})
+        plane.advance(3)
+        assert {plane.ask() for _ in range(5)} == {"two"}

@@ -18,6 +18,7 @@ _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _DECIMAL_POWER = {suffix: power for power, suffix in _DECIMAL.items()}
 _LONGEST = 128
+_MOST = Fraction(2**63 - 1)
 
 
 class QuantityError(ValueError):
@@ -28,7 +29,7 @@ class QuantityError(ValueError):
 def canonical(text: str) -> str:
     """The stored form of a quantity: ``canonical("0.5") == "500m"``. QuantityError when it is none."""
     number, suffix = _split(text)
-    value = number * _factor(suffix)
+    value = _capped(number * _factor(suffix))
     if suffix in _BINARY[1:] and abs(value) >= 1024 and value.denominator == 1:
         return _binary(value.numerator)
     return _decimal(value, exponent=_EXPONENT.match(suffix) is not None)
@@ -37,13 +38,18 @@ def canonical(text: str) -> str:
 def parse(text: str) -> Fraction:
     """The exact value of a quantity; QuantityError when it is none."""
     number, suffix = _split(text)
-    return number * _factor(suffix)
+    return _capped(number * _factor(suffix))
 
 
 @functools.lru_cache(maxsize=4096)
 def milli(quantity: str | int | float) -> int:
     """A quantity in thousandths, rounded up (``resource.Quantity.MilliValue``): ``milli("1Ki") == 1024000``."""
     return ceil(parse(str(quantity)) * 1000)
+
+
+def _capped(value: Fraction) -> Fraction:
+    """What is larger than an int64 can hold counts as the largest that it can."""
+    return max(-_MOST, min(_MOST, value))
 
 
 def _factor(suffix: str) -> Fraction:

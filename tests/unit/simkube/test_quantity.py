@@ -31,6 +31,9 @@ from simkube.quantity import QuantityError, canonical, parse
         ("1n", "1n"),
         ("0.1n", "1n"),
         (".5", "500m"),
+        ("1e30", "9223372036854775807"),
+        ("1e400", "9223372036854775807"),
+        ("-99Ei", "-9223372036854775807"),
     ],
 )
 def test_canonical(given_text: str, stored: str) -> None:

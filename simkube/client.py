@@ -201,10 +201,14 @@ class Client:
         """Patch an object."""
         return self._server.patch(self.caller, resource, name, patch, namespace, type=type, subresource=subresource)
 
-    def apply(self, resource: str, name: str, applied: Obj, namespace: str = "", *, manager: str) -> Obj:
+    def apply(
+        self, resource: str, name: str, applied: Obj, namespace: str = "", *, manager: str, subresource: str = ""
+    ) -> Obj:
         """Server-side apply, taking over what others manage."""
         options = {"fieldManager": manager, "force": True}
-        return self._server.patch(self.caller, resource, name, applied, namespace, type="apply", options=options)
+        return self._server.patch(
+            self.caller, resource, name, applied, namespace, type="apply", subresource=subresource, options=options
+        )
 
     def delete(self, resource: str, name: str, namespace: str = "", **options: Any) -> None:
         """Delete an object; ``options`` as in ``DeleteOptions``. NotFound is not an error: it is what was wanted."""

@@ -162,12 +162,16 @@ def _subresource_entry(resource: Resource, subresource: Subresource) -> Document
     return {**entry, "kind": subresource.kind, "verbs": sorted(subresource.verbs)}
 
 
+_SAID_TO_BE_BETA = ("CustomResourceDefinition", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding")
+"""What the API server itself says of these, whatever it stores."""
+
+
 def _storage_hash(resource: Resource) -> str:
     """``storageVersionHash``: says in which version objects are stored (``discovery.StorageVersionHash``)."""
     stored = RESOURCES.get(resource.storage, resource)
     version = stored.version if resource.custom is None else resource.custom.stored_version
-    if stored.kind == "CustomResourceDefinition":
-        version = "v1beta1"  # what the API server itself says, though it stores v1
+    if stored.kind in _SAID_TO_BE_BETA:
+        version = "v1beta1"
     text = f"{stored.group}/{version}/{stored.kind}"
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 

@@ -27,6 +27,7 @@ from simkube.controllers.namespace import NamespaceController
 from simkube.controllers.nodelifecycle import Heartbeats, NodeLifecycleController
 from simkube.controllers.nodettl import NodeTTLController
 from simkube.controllers.podgc import PodGarbageCollector
+from simkube.controllers.policystatus import PolicyStatusController
 from simkube.controllers.replicaset import ReplicaSetController, ReplicationManager
 from simkube.controllers.resourcequota import ResourceQuotaController
 from simkube.controllers.rootca import RootCAPublisher
@@ -89,6 +90,7 @@ class ControllerManager:
             VolumeProtectionController(server, loop, informers),
             EphemeralVolumeController(server, loop, informers),
             VolumeExpansionController(server, loop, informers),
+            PolicyStatusController(server, loop, informers),
             ResourceQuotaController(server, loop, informers, namespaced),
             NamespaceController(server, loop, informers, namespaced),
             GarbageCollector(server, loop, informers, kinds),

@@ -27,6 +27,11 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_EXPECTED = (
+    "expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, "
+    "IDENTIFIER}"
+)
+
 
 class CelError(Exception):
     """A mistake in an expression, with the place that it is at (an offset into the text)."""
@@ -122,7 +127,7 @@ class _Parser:
     def _fail(self, why: str = "") -> None:
         kind, text, at = self._tokens[self._next]
         shown = "<EOF>" if kind == "end" else text
-        raise CelError(f"Syntax error: mismatched input '{shown}' {why or 'expecting an expression'}", at)
+        raise CelError(f"Syntax error: mismatched input '{shown}' {why or _EXPECTED}", at)
 
     def end(self) -> None:
         """Nothing may be left."""

@@ -70,7 +70,7 @@ class CronJobController(Controller):
 
     def _note_ended(self, cron: Obj, status: Obj, jobs: Sequence[Obj]) -> None:
         """Take jobs that have ended or gone from the list of active ones."""
-        active = {each["uid"]: each for each in status.get("active") or ()}
+        active = {each.get("uid", ""): each for each in status.get("active") or ()}
         for job in jobs:
             end, meta = end_of(job), job["metadata"]
             if end is None:
@@ -88,7 +88,7 @@ class CronJobController(Controller):
         for uid, each in list(active.items()):
             if uid not in there:
                 del active[uid]
-                self.recorder.event(cron, "Normal", "MissingJob", f"Active job went missing: {each['name']}")
+                self.recorder.event(cron, "Normal", "MissingJob", f"Active job went missing: {each.get('name', '')}")
         status["active"] = list(active.values())
 
     def _forget_old(self, cron: Obj, jobs: Sequence[Obj]) -> None:
@@ -168,7 +168,10 @@ class CronJobController(Controller):
             self.recorder.event(cron, "Warning", "MissSchedule", f"Missed scheduled time to start a job: {when}")
             return False
         name = _job_name(cron, due)
-        if any(each["name"] == name for each in status["active"]) or seconds_of(status.get("lastScheduleTime")) == due:
+        if (
+            any(each.get("name") == name for each in status["active"])
+            or seconds_of(status.get("lastScheduleTime")) == due
+        ):
             return False
         if cron["spec"].get("concurrencyPolicy") == "Forbid" and status["active"]:
             message = "Not starting job because prior execution is running and concurrency policy is Forbid"
@@ -179,7 +182,7 @@ class CronJobController(Controller):
     def _start(self, cron: Obj, status: Obj, due: float, zone: tzinfo) -> None:
         if cron["spec"].get("concurrencyPolicy") == "Replace":
             for each in status["active"]:
-                job = self.jobs.get(key_of(cron)[0], each["name"])
+                job = self.jobs.get(key_of(cron)[0], each.get("name", ""))
                 if job is not None:
                     self._delete(cron, job)
             status["active"] = []

@@ -41,8 +41,14 @@ class _Pass:
 
     @property
     def strategy(self) -> Obj:
+        """``spec.updateStrategy``."""
         found: Obj = self.ds["spec"].get("updateStrategy") or {}
         return found
+
+    @property
+    def surges(self) -> bool:
+        """Whether a node may have an old and a new pod for a while."""
+        return scaled_value((self.strategy.get("rollingUpdate") or {}).get("maxSurge", 0), 1, up=True) > 0
 
     def limits(self) -> tuple[int, int]:
         """``(surge, unavailable)`` as numbers of nodes."""
@@ -170,7 +176,7 @@ class DaemonSetController(Controller):
                 gone += self._ended(step, node, pod)
             else:
                 running.append(pod)
-        if step.limits()[0] == 0 or len(running) <= 1:
+        if not step.surges or len(running) <= 1:
             return [*gone, *running[1:]]
         new = [pod for pod in running if daemonpods.hash_of(pod) == step.hash]
         old = [pod for pod in running if daemonpods.hash_of(pod) != step.hash]

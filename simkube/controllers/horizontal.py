@@ -277,7 +277,7 @@ class HorizontalController(Controller):
     def _set(self, status: Obj, kind: str, value: str, reason: str, message: str) -> None:
         old = podstate.condition({"status": status}, kind)
         same = old is not None and old["status"] == value
-        since = old["lastTransitionTime"] if old is not None and same else self.clock.timestamp()
+        since = old.get("lastTransitionTime") if old is not None and same else self.clock.timestamp()
         made = {"type": kind, "status": value, "lastTransitionTime": since, "reason": reason, "message": message}
         before = status.get("conditions") or []
         if old is None:

@@ -88,7 +88,7 @@ def ending(job: Obj, status: Obj, facts: Facts, now: float) -> Ending | None:
     for first in ("SuccessCriteriaMet", "FailureTarget"):
         found = podstate.condition({"status": status}, first)
         if found is not None and found["status"] == "True":
-            return Ending(first, found["reason"], found["message"])
+            return Ending(first, found.get("reason", ""), found.get("message", ""))
     failed = _failure(job, status, facts, now) or _lost_indexes(job, facts)
     if failed is not None:
         return Ending("FailureTarget", *failed)

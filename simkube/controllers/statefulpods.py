@@ -17,7 +17,7 @@ API_VERSION = "apps/v1"
 KIND = "StatefulSet"
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
-_NAME = re.compile(r"(.*)-([0-9]{1,9})", re.ASCII)
+_NAME = re.compile(r"(.*)-([0-9]{1,10})", re.ASCII)
 
 
 def parent_and_ordinal(pod: Obj) -> tuple[str, int]:

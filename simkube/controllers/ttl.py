@@ -38,7 +38,7 @@ class TTLAfterFinishedController(Controller):
         end, seconds = end_of(job), job["spec"].get("ttlSecondsAfterFinished")
         if end is None or seconds is None:
             return
-        left = seconds_of(end["lastTransitionTime"]) + seconds - self.clock.now()
+        left = seconds_of(end.get("lastTransitionTime")) + seconds - self.clock.now()
         if left > 0:
             self.enqueue_after(key, left)
             return

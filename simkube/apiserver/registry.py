@@ -92,14 +92,14 @@ class Registry:
 def established(definition: Obj) -> bool:
     """Whether what it defines is served."""
     conditions = definition.get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+    return any(one.get("type") == "Established" and one.get("status") == "True" for one in conditions)
 
 
 def _same(old: Obj, new: Obj) -> bool:
     names = "acceptedNames"
     return bool(
         old["spec"] == new["spec"]
-        and old["status"].get(names) == new["status"].get(names)
+        and (old.get("status") or {}).get(names) == (new.get("status") or {}).get(names)
         and established(old) == established(new)
     )
 

@@ -10,7 +10,8 @@ DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 def defined(definition: Obj) -> list[tuple[str, str]]:
     """The ``(apiVersion, kind)`` of each version of a definition; [] as long as it is not established."""
     spec, status = definition["spec"], definition.get("status") or {}
-    if not any(one["type"] == "Established" and one["status"] == "True" for one in status.get("conditions") or ()):
+    conditions = status.get("conditions") or ()
+    if not any(one.get("type") == "Established" and one.get("status") == "True" for one in conditions):
         return []
     kind = (status.get("acceptedNames") or {}).get("kind") or spec["names"]["kind"]
     return [(f"{spec['group']}/{version['name']}", kind) for version in spec["versions"]]

@@ -52,7 +52,7 @@ class DefinitionController(Component):
         if "deletionTimestamp" in obj["metadata"]:
             if FINALIZER in obj["metadata"].get("finalizers", ()):
                 self._empty(obj)
-        elif not established(obj) or obj["status"].get("acceptedNames") != obj["spec"]["names"]:
+        elif not established(obj) or (obj.get("status") or {}).get("acceptedNames") != obj["spec"]["names"]:
             self._accept(obj)
 
     # names
@@ -60,7 +60,7 @@ class DefinitionController(Component):
     def _accept(self, obj: Obj) -> None:
         names, problem = self._settled(obj)
         now = self.clock.timestamp()
-        made = {**obj, "status": {**obj["status"], "acceptedNames": names}}
+        made = {**obj, "status": {**(obj.get("status") or {}), "acceptedNames": names}}
         accepted = {"type": "NamesAccepted", "status": "True", "reason": "NoConflicts", "message": "no conflicts found"}
         if problem:
             accepted |= {"status": "False", "reason": problem[0], "message": problem[1]}
@@ -71,12 +71,12 @@ class DefinitionController(Component):
             if problem:
                 condition |= {"status": "False", "reason": "NotAccepted", "message": "not all names are accepted"}
             made = with_condition(made, condition, now)
-        if made["status"] != obj["status"]:
+        if made["status"] != obj.get("status"):
             self.client.update(DEFINITIONS, copy_of(made), subresource="status")
 
     def _settled(self, obj: Obj) -> tuple[Obj, tuple[str, str] | None]:
         """The names it may have, and why it may not have all it asks for: reason and message of the last conflict."""
-        wanted, had = obj["spec"]["names"], obj["status"].get("acceptedNames") or {}
+        wanted, had = obj["spec"]["names"], (obj.get("status") or {}).get("acceptedNames") or {}
         names: Obj = {"plural": had.get("plural", ""), "kind": had.get("kind", ""), **had}
         resources, kinds = self._taken(obj)
         problem = None
@@ -104,7 +104,7 @@ class DefinitionController(Component):
         for other in self.definitions.list():
             if other["spec"]["group"] != obj["spec"]["group"] or other["metadata"]["name"] == obj["metadata"]["name"]:
                 continue
-            names = other["status"].get("acceptedNames") or {}
+            names = (other.get("status") or {}).get("acceptedNames") or {}
             resources |= {names.get("plural"), names.get("singular"), *(names.get("shortNames") or ())}
             kinds |= {names.get("kind"), names.get("listKind")}
         return resources - {None, ""}, kinds - {None, ""}
@@ -139,7 +139,7 @@ class DefinitionController(Component):
             "message": message,
         }
         made = with_condition(obj, condition, self.clock.timestamp())
-        if made["status"] != obj["status"]:
+        if made["status"] != obj.get("status"):
             self.client.update(DEFINITIONS, copy_of(made), subresource="status")
 
     def _instance_changed(self, name: str, event: Event) -> None:

@@ -72,9 +72,9 @@ def with_condition(obj: Obj, condition: Obj, now: str) -> Obj:
     made = {"type": condition["type"], "status": condition["status"], "lastTransitionTime": now}
     made |= {"reason": condition["reason"], "message": condition["message"]}
     for at, before in enumerate(conditions):
-        if before["type"] == condition["type"]:
-            if before["status"] == condition["status"]:
-                made["lastTransitionTime"] = before["lastTransitionTime"]
+        if before.get("type") == condition["type"]:
+            if before.get("status") == condition["status"]:
+                made["lastTransitionTime"] = before.get("lastTransitionTime") or now
             conditions[at] = made
             break
     else:
@@ -106,7 +106,7 @@ def validate_update(new: Obj, old: Obj, errors: Errors) -> None:
     """What may not change: group and plural never, scope and kind once it is served."""
     spec, before = new["spec"], old["spec"]
     conditions = old.get("status", {}).get("conditions") or ()
-    if any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
+    if any(one.get("type") == "Established" and one.get("status") == "True" for one in conditions):
         if spec.get("scope") != before.get("scope"):
             errors.invalid("spec.scope", spec.get("scope"), _IMMUTABLE)
         if spec["names"].get("kind") != before["names"].get("kind"):

@@ -37,7 +37,9 @@ class CustomKind:
         spec = definition["spec"]
         self.definition = definition
         self.version = version
-        self.names: Obj = definition["status"].get("acceptedNames") or spec["names"]
+        accepted = (definition.get("status") or {}).get("acceptedNames") or {}
+        self.names: Obj = {**spec["names"], **accepted, "plural": spec["names"]["plural"]}
+        self.names["kind"] = accepted.get("kind") or spec["names"]["kind"]
         self.stored_version = next(each["name"] for each in spec["versions"] if each.get("storage"))
         self.resource = self._resource(spec)
         self.since = 0

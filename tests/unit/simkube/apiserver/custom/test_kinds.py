@@ -345,6 +345,35 @@ def test_a_changed_schema_counts_for_what_is_there(cluster: Cluster) -> None:
     assert refused(server.patch, ME, BOATS, "sloop", {"spec": {"masts": 4}}, "default").code == 422
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"conditions": [{}], "acceptedNames": {}, "storedVersions": ["v1"]},
+        {"conditions": [{"type": "Established", "status": "True"}], "acceptedNames": {"plural": "x"}},
+        {"conditions": None, "acceptedNames": None},
+    ],
+)
+def test_a_status_that_anybody_wrote_breaks_nothing(cluster: Cluster, journal: Journal, status: Obj) -> None:
+    define(cluster)
+    server = cluster.apiserver
+    resource = server.registry.named(CRDS)
+    assert resource is not None
+    request = Request(ME, "patch", resource, "", BOATS, "status", checked=True)
+    try:
+        server.do_patch(request, {"status": status}, "merge")
+    except StatusError as error:
+        assert error.code == 422  # noqa: PT017  either answer is right; a failure is not
+    cluster.run_until_quiet()
+    cluster.stop()
+    again = Cluster("one", Store(journal, "one"), Clock(NOW), {"nodes": []})
+    again.start()
+    again.run_until_quiet()
+    assert again.apiserver.list(ME, BOATS) == []
+    again.apiserver.delete(ME, CRDS, BOATS)
+    again.run_until_quiet()
+    assert again.apiserver.list(ME, CRDS) == []
+
+
 def test_definitions_are_bounded(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MOST_DEFINITIONS", 1)
     define(cluster)

@@ -180,6 +180,9 @@ class Kubelet(Component):
         self._node.recorder = Recorder(self.client, "kubelet", self.node_name)
         self.enqueue(_NODE)
         self.memory.begin()
+        self.runtime.machine.memory.victim = lambda name, pid: self._complain(
+            "SystemOOM", f"System OOM encountered, victim process: {name}, pid: {pid}"
+        )
         self.client.observe("pods", self._pod_changed)
         self.client.observe("configmaps", lambda event: self._source_changed("configmaps", event))
         self.client.observe("secrets", lambda event: self._source_changed("secrets", event))
@@ -399,7 +402,7 @@ class Kubelet(Component):
 
     def pod_samples(self, uid: str) -> dict[str, Sample] | None:
         """What each running container of a pod used lately; None when one is too young, or when nobody here answers."""
-        worker = self.workers.get(uid) if self.running else None
+        worker = self.workers.get(uid) if self.running and not self.cut else None
         if worker is None:
             return None
         running = {run.name: run.container for run in worker.pod.runs.values() if run.running}
@@ -409,7 +412,7 @@ class Kubelet(Component):
 
     def node_sample(self) -> Sample | None:
         """What the node used lately; None when nobody here answers."""
-        return self.runtime.node_sample() if self.running else None
+        return self.runtime.node_sample() if self.running and not self.cut else None
 
 
 def _placed(settings: NodeSettings, network: Network, name: str) -> NodeSettings:

@@ -5,7 +5,7 @@ It refuses every image that the simulated registry does not have, with container
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from simkube.clock import Clock
@@ -32,8 +32,6 @@ class Engine:
         self.node: NodeNet = network.node(node)
         self.machine = Machine(clock.now())
         self.machine.memory.exhausted = self._kill_worst
-        self.on_oom: Callable[[str, int], None] = lambda name, pid: None
-        """Told of the process that was killed because the node's own memory was used up."""
         self._images: dict[str, registry.ImageSpec] = {}
         self._sandboxes: list[PodSandbox] = []
         self.disk = Disk(clock.now, parent=network.storage)
@@ -132,7 +130,7 @@ class Engine:
             worst = running.pop()
             first = worst.first
             worst.out_of_memory()
-            self.on_oom(first.argv[0].rpartition("/")[2] if first is not None else worst.config.name, 1)
+            memory.victim(first.argv[0].rpartition("/")[2] if first is not None else worst.config.name, 1)
 
     # -- faults ----------------------------------------------------------------------------------------------------
 

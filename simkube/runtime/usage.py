@@ -175,7 +175,7 @@ class Memory:
     ``scarce`` is called when more is taken while less than ``mark`` is available, ``exhausted`` when none is left.
     """
 
-    __slots__ = ("capacity", "exhausted", "held", "mark", "reserved", "scarce")
+    __slots__ = ("capacity", "exhausted", "held", "mark", "reserved", "scarce", "victim")
 
     def __init__(self, capacity: int, reserved: int) -> None:
         self.capacity = capacity
@@ -184,6 +184,8 @@ class Memory:
         self.mark = 0
         self.scarce: Callable[[], None] = _nothing
         self.exhausted: Callable[[], None] = _nothing
+        self.victim: Callable[[str, int], None] = _nothing
+        """Told of the process that was killed because there was no memory left: its name and number."""
 
     @property
     def available(self) -> int:
@@ -208,7 +210,7 @@ class Memory:
             self.exhausted()
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     return None
 
 

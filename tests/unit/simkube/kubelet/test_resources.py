@@ -148,3 +148,5 @@ def test_the_same_container_without_a_limit_makes_the_node_kill_it(lab: Lab) -> 
     lab.run(stress("--vm", "1", "--vm-bytes", "16G", "--vm-hang", "0"), seconds=12, restartPolicy="Never")
     assert lab.status()["phase"] == "Failed"
     assert lab.status("good")["containerStatuses"][0]["restartCount"] == 0
+    told = [one["message"] for one in lab.cluster.apiserver.list(ME, "events") if one["reason"] == "SystemOOM"]
+    assert told == ["System OOM encountered, victim process: stress, pid: 1"]

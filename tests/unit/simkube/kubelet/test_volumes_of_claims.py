@@ -218,3 +218,14 @@ def test_a_restored_cluster_has_the_data_of_its_snapshot(lab: Lab) -> None:
     disk = lab.cluster.kubelets[lab.pod("one")["spec"]["nodeName"]].runtime.disk
     (path,) = [each for each in disk.paths() if each.endswith("/f")]
     assert disk.read(path) == b"before\n"
+
+
+def test_a_part_of_a_claim_and_one_that_is_only_read(lab: Lab) -> None:
+    client(lab).create("persistentvolumeclaims", CLAIM, "default")
+    part = [{"name": "d", "mountPath": "/data", "subPath": "deep/er"}]
+    lab.run({**shell("echo a > /data/f; sleep 9999"), "volumeMounts": part}, name="one", volumes=USES)
+    lab.cluster.advance(5)
+    reads = [{"name": "d", "persistentVolumeClaim": {"claimName": "data", "readOnly": True}}]
+    lab.run(shell("cat /data/deep/er/f; echo b > /data/g || echo no; sleep 9999"), name="two", volumes=reads)
+    lab.cluster.advance(3)
+    assert [text for text in lines(lab, "two") if "Read-only" not in text] == ["a", "no"]

@@ -316,9 +316,10 @@ class EventExpiry(Component):
 
 
 def last_written(event: Obj) -> float | None:
-    """When an event was last written, as seconds since the epoch."""
-    series = event.get("series") or {}
-    stamp = series.get("lastObservedTime") or event.get("lastTimestamp") or event["metadata"].get("creationTimestamp")
+    """When an event was last written, as seconds since the epoch; not when what it tells of happened."""
+    meta = event["metadata"]
+    stamps = [each.get("time") or "" for each in meta.get("managedFields", ())]
+    stamp = max([meta.get("creationTimestamp") or "", *stamps])
     try:
         return datetime.fromisoformat(stamp).astimezone(UTC).timestamp() if stamp else None
     except ValueError:

@@ -11,10 +11,7 @@ from simkube.client import Event, Obj, key_of
 from simkube.controllers.controller import Controller
 from simkube.volumebinding import CLAIMS, size, wanted
 
-_WHY = (
-    "Ignoring the PVC: didn't find a plugin capable of expanding the volume; waiting for an external controller to "
-    "process this PVC."
-)
+_WHY = "waiting for an external controller to expand this PVC"
 
 
 class VolumeExpansionController(Controller):

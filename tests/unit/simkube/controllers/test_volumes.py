@@ -203,7 +203,7 @@ def test_a_claim_grows_when_its_class_lets_it_and_waits_for_a_resizer(plane: Pla
     plane.client.patch(CLAIMS, "data", grow, "default")
     plane.settle()
     assert plane.client.get(CLAIMS, "data", "default")["status"]["capacity"] == {"storage": "5Gi"}
-    assert "waiting for an external controller to process this PVC" in plane.events("ExternalExpanding")[0]
+    assert plane.events("ExternalExpanding") == ["waiting for an external controller to expand this PVC"]
 
 
 def test_recycling_is_refused_by_name(plane: Plane) -> None:

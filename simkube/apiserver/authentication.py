@@ -6,6 +6,8 @@ A wrong token is 401; no credential at all is ``system:anonymous``. Acting as so
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -51,7 +53,7 @@ class Authenticator:
         if found is None:
             raise _unauthorized()
         user, groups = found
-        return Caller(user, (*groups, _ALL), agent)
+        return Caller(user, (*groups, _ALL), agent, extra=_credential(transport))
 
     def _by_token(self, scheme: str, token: str, agent: str, server: APIServer) -> Caller:
         if scheme.lower() != "bearer":
@@ -65,6 +67,15 @@ class Authenticator:
             raise _unauthorized()
         account = verdict.caller
         return Caller(account.user, account.groups, agent, account.uid, account.extra)
+
+
+def _credential(transport: asyncio.Transport | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """By what the audit may tell one certificate from another."""
+    shown = transport.get_extra_info("ssl_object") if transport is not None else None
+    if shown is None:
+        return ()
+    digest = hashlib.sha256(shown.getpeercert(binary_form=True) or b"").hexdigest()
+    return (("authentication.kubernetes.io/credential-id", (f"X509SHA256={digest}",)),)
 
 
 def _unauthorized() -> StatusError:

@@ -168,6 +168,7 @@ _FIELDS: dict[str, dict[str, str]] = {
     "secrets": {"type": ""},
     "namespaces": {"status.phase": "", "name": "metadata.name"},
     "nodes": {"spec.unschedulable": ""},
+    "certificatesigningrequests.certificates.k8s.io": {"spec.signerName": ""},
     "services": {"spec.clusterIP": "", "spec.type": ""},
     "replicasets.apps": {"status.replicas": ""},
     "events": {

@@ -61,7 +61,11 @@ class SigningController(Controller):
             self._fail(request, problem)
             return
         seconds = min(spec.get("expirationSeconds") or _LONGEST, _LONGEST)
-        pem = self._sign(read(spec["request"]), spec["usages"], seconds)
+        try:
+            pem = self._sign(read(spec["request"]), spec["usages"], seconds)
+        except ValueError as error:  # a name or a key that cannot be in a certificate
+            self._fail(request, str(error)[:200])
+            return
         issued = base64.b64encode(pem.encode()).decode()
         self._write(request, {**status, "certificate": issued})
 

@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 from simkube.apiserver.authorization import roles_of_controllers, roles_of_users, rules
 from simkube.apiserver.authorization.rbac import BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, GROUP, ROLES
 from simkube.client import Obj
+from simkube.errors import StatusError
 
 Key = tuple[str, str]
 VERSION = "1"
@@ -75,7 +76,10 @@ def mended(obj: Obj, wanted: Obj) -> Obj | None:
     if "aggregationRule" in wanted or "rules" not in wanted:
         return None
     held = obj.get("rules") or []
-    missing = rules.missing(held, wanted["rules"])
+    try:
+        missing = rules.missing(held, wanted["rules"])
+    except StatusError:
+        return None  # somebody has made it too large to be compared
     return {**obj, "metadata": dict(obj["metadata"]), "rules": [*held, *missing]} if missing else None
 
 

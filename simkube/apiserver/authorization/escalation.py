@@ -18,6 +18,8 @@ _EVERYTHING: list[Rule] = [
     {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
     {"verbs": ["*"], "nonResourceURLs": ["*"]},
 ]
+MOST_SHOWN = 200
+"""How many rights that somebody lacks a refusal lists."""
 _ROLES = frozenset({"roles", "clusterroles"})
 _BINDINGS = frozenset({"rolebindings", "clusterrolebindings"})
 
@@ -71,7 +73,8 @@ def _held(request: Request, authorizer: Authorizer, new: Obj, wanted: list[Rule]
     lacking = rules.missing(authorizer.rules_of(caller, request.namespace, errors.append), wanted)
     if not lacking:
         return
-    texts = "\n".join(sorted({rules.shown(each) for each in lacking}))
+    shown = sorted({rules.shown(each) for each in lacking})
+    texts = "\n".join(shown[:MOST_SHOWN] + ([f"and {len(shown) - MOST_SHOWN} more"] if len(shown) > MOST_SHOWN else []))
     why = (
         f'{before}user "{caller.user}" (groups={rules.quoted(caller.groups)}) is attempting to grant RBAC permissions '
         f"not currently held:\n{texts}"

@@ -1,13 +1,13 @@
 """RBAC rules: whether one allows a request, whether some cover others, how missing ones are shown.
 
 After ``pkg/apis/rbac/v1/evaluation_helpers.go`` and ``component-helpers/auth/rbac/validation/policy_comparator.go``.
-A rule is the JSON of a ``PolicyRule``. Comparing is bounded: what is taken apart has at most :data:`MOST_PARTS` parts.
+A rule is the JSON of a ``PolicyRule``. Comparing is bounded: parts times rules are at most :data:`MOST_COMPARED`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -15,8 +15,8 @@ from simkube.apiserver.authorization.attributes import Attributes
 from simkube.errors import bad_request
 
 Rule = dict[str, Any]
-MOST_PARTS = 20_000
-"""A role that names more combinations of verb, group, resource and name is not compared with anybody's rights."""
+MOST_COMPARED = 100_000
+"""So many combinations of verb, group, resource and name, times rules that somebody holds, are compared."""
 
 
 def allows(rule: Rule, asked: Attributes) -> bool:
@@ -34,7 +34,7 @@ def allows(rule: Rule, asked: Attributes) -> bool:
     return _resource_fits(rule.get("resources", ()), asked.combined, asked.subresource)
 
 
-def _resource_fits(resources: Sequence[str], combined: str, subresource: str) -> bool:
+def _resource_fits(resources: Collection[str], combined: str, subresource: str) -> bool:
     if combined in resources or "*" in resources:
         return True
     return bool(subresource) and f"*/{subresource}" in resources
@@ -49,10 +49,12 @@ def _url_fits(url: str, path: str) -> bool:
 def missing(held: Sequence[Rule], wanted: Iterable[Rule]) -> list[Rule]:
     """The parts of ``wanted`` that no held rule covers, put together again by resource."""
     found: list[Rule] = []
+    sets = [_Sets(rule) for rule in {id(rule): rule for rule in held}.values()]
+    most = MOST_COMPARED // (10 + sum(1 + len(each.prefixes) for each in sets))
     for index, part in enumerate(_parts(wanted)):
-        if index >= MOST_PARTS:
-            raise bad_request(f"these rules name more than {MOST_PARTS} combinations; write fewer or use *")
-        if not any(_covers(rule, part) for rule in held):
+        if index >= most:
+            raise bad_request(f"these rules name more than {most} combinations; write fewer or use *")
+        if not any(each.covers(part) for each in sets):
             found.append(part)
     return _compact(found)
 
@@ -72,19 +74,29 @@ def _parts(rules: Iterable[Rule]) -> Iterator[Rule]:
             yield {"nonResourceURLs": [url], "verbs": [verb]}
 
 
-def _covers(held: Rule, part: Rule) -> bool:
-    verbs = held.get("verbs", ())
-    if "*" not in verbs and part["verbs"][0] not in verbs:
-        return False
-    if "nonResourceURLs" in part:
-        return any(_url_fits(each, part["nonResourceURLs"][0]) for each in held.get("nonResourceURLs", ()))
-    groups, names = held.get("apiGroups", ()), held.get("resourceNames", ())
-    if "*" not in groups and part["apiGroups"][0] not in groups:
-        return False
-    if names and not set(part.get("resourceNames", ("",))) <= set(names):
-        return False
-    resource = part["resources"][0]
-    return _resource_fits(held.get("resources", ()), resource, resource.partition("/")[2])
+class _Sets:
+    """A held rule, ready to be compared with many parts."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.verbs, self.groups, self.resources, self.names, self.urls = (
+            frozenset(rule.get(key) or ())
+            for key in ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs")
+        )
+        self.prefixes = [url for url in self.urls if url.endswith("*")]
+
+    def covers(self, part: Rule) -> bool:
+        """Whether the rule allows all that a part does."""
+        if "*" not in self.verbs and part["verbs"][0] not in self.verbs:
+            return False
+        if "nonResourceURLs" in part:
+            url = part["nonResourceURLs"][0]
+            return url in self.urls or any(_url_fits(each, url) for each in self.prefixes)
+        if "*" not in self.groups and part["apiGroups"][0] not in self.groups:
+            return False
+        if self.names and not self.names.issuperset(part.get("resourceNames", ("",))):
+            return False
+        resource = part["resources"][0]
+        return _resource_fits(self.resources, resource, resource.partition("/")[2])
 
 
 def _compact(parts: list[Rule]) -> list[Rule]:

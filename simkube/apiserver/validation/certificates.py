@@ -59,8 +59,8 @@ def read(request: str) -> Any:
         found = x509.load_pem_x509_csr(raw)
         if not found.is_signature_valid:
             raise ValueError("the signature of the request is not that of its key")
-        found.public_key()
-    except (UnsupportedAlgorithm, TypeError) as error:
+        _ = found.public_key(), found.subject, found.extensions  # read when asked for, and it may turn out wrong then
+    except (UnsupportedAlgorithm, x509.DuplicateExtension, TypeError) as error:
         raise ValueError(str(error) or "unsupported key") from None
     return found
 

@@ -40,6 +40,7 @@ LARGE = 64 * 1024
 MOST_LARGE = 4
 """How many large bodies one cluster may send at a time; further ones wait."""
 _NOTES = "simkube.audit-notes"
+_WARNINGS = "simkube.warnings"
 _UPGRADES = frozenset({"attach", "exec", "portforward"})
 STREAMS = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 _ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
@@ -94,7 +95,7 @@ class Frontend:
             response = await self._handle(http, path, asked, who)
         except StatusError as error:
             who.reason = error.reason
-            response = refuse(error, [_ENDPOINTS] if "/endpoints" in path and path.startswith("/api/v1/") else ())
+            response = refuse(error, http.get(_WARNINGS, ()))
         except PageNotFound:
             response = text("404 page not found\n", 404)
         except StoreError as error:
@@ -145,7 +146,7 @@ class Frontend:
         accept = accepted(http.headers.get("Accept", ""))
         resource = target.resource
         request = Request(caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
-        http[_NOTES] = request.notes
+        http[_NOTES], http[_WARNINGS] = request.notes, request.warnings
         include, now = http.query.get("includeObject", ""), self.server.clock.now()
         if resource.qualified in _DEPRECATED:
             request.warnings.append(_DEPRECATED[resource.qualified])

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -246,12 +247,22 @@ class Session:
     # channels
 
     async def channels(self, ports: list[int]) -> None:
-        """Serve two channels a port until the client goes away."""
+        """Serve two channels a port until the client goes away, or every connection has ended."""
+        started: list[asyncio.Task[None]] = []
         for number, port in enumerate(ports):
             for channel in (2 * number, 2 * number + 1):
                 await self._send(bytes([channel]) + port.to_bytes(2, "little"))
             flow = self._flows[2 * number] = Flow(port)
-            self._start(flow, self._channel_connection(number, flow))
+            started.append(self._start(flow, self._channel_connection(number, flow)))
+        reading = asyncio.ensure_future(self._read_channels())
+        carrying = asyncio.ensure_future(asyncio.wait(started))
+        try:
+            await asyncio.wait({reading, carrying}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            reading.cancel()
+            carrying.cancel()
+
+    async def _read_channels(self) -> None:
         while (message := await self._messages()) is not None:
             known = self._flows.get(message[0]) if message else None
             if known is not None:
@@ -270,10 +281,11 @@ class Session:
 
     # connections
 
-    def _start(self, flow: Flow, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _start(self, flow: Flow, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks[flow] = task
         task.add_done_callback(lambda done: self._finished(flow, done))
+        return task
 
     def _finished(self, flow: Flow, done: asyncio.Future[None]) -> None:
         self._tasks.pop(flow, None)

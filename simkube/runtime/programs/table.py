@@ -7,6 +7,7 @@ from simkube.runtime.process import Program
 from simkube.runtime.programs.appetite import appetite
 from simkube.runtime.programs.ingress.controller import dumb_init, ingress_controller
 from simkube.runtime.programs.nginx.main import nginx
+from simkube.runtime.programs.redis import redis_cli, redis_server
 from simkube.runtime.programs.small_servers import agnhost, http_echo, pause, python
 from simkube.runtime.programs.static_site import apache
 from simkube.runtime.programs.stress import consumer, stress
@@ -22,6 +23,8 @@ PROGRAMS: dict[str, Program] = {
     "nginx-ingress-controller": ingress_controller,
     "pause": pause,
     "python": python,
+    "redis-cli": redis_cli,
+    "redis-server": redis_server,
     "stress": stress,
     "stress-consumer": consumer,
 }

@@ -238,4 +238,5 @@ def test_the_audit_is_bounded_and_numbered() -> None:
     assert len(events) == MOST_REQUESTS
     assert events[-1]["number"] == MOST_REQUESTS + 50
     assert len(events[0]["requestURI"]) <= 256
+    assert events[0]["time"] == "1970-01-01T00:00:00.000000Z"
     assert log.events(after=events[-1]["number"]) == []

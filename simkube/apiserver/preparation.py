@@ -25,6 +25,8 @@ _EMPTY_STATUS: dict[str, dict[str, Any]] = {
     },
     "replicationcontrollers": {"replicas": 0},
     "validatingadmissionpolicies.admissionregistration.k8s.io": {},
+    "flowschemas.flowcontrol.apiserver.k8s.io": {},
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": {},
     "jobs.batch": {},
     "resourceclaims.resource.k8s.io": {},
     "cronjobs.batch": {},
@@ -110,7 +112,7 @@ def _select_own_pods(job: Obj) -> None:
     if spec.get("manualSelector"):
         return
     labels = spec["template"]["metadata"].setdefault("labels", {})
-    shared = bool(labels) and meta.get("labels") == labels
+    shared = meta.get("labels", {}) == labels
     for prefix in ("", "batch.kubernetes.io/"):
         labels.setdefault(f"{prefix}job-name", meta["name"])
         labels.setdefault(f"{prefix}controller-uid", meta["uid"])

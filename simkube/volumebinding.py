@@ -120,7 +120,7 @@ def best(claim: Obj, volumes: Iterable[Obj], *, late: bool = False, node: Obj | 
             continue
         if late and node is None:
             continue
-        if _is_free(volume) and _suits(volume, claim):
+        if _is_free(volume) and suits(volume, claim):
             spec = volume["spec"]
             modes, room = len(spec.get("accessModes") or ()), size(spec.get("capacity"))
             fitting.append((modes, room, volume["metadata"]["name"], volume))
@@ -133,7 +133,8 @@ def _is_free(volume: Obj) -> bool:
     return bool((volume.get("status") or {}).get("phase") == "Available")
 
 
-def _suits(volume: Obj, claim: Obj) -> bool:
+def suits(volume: Obj, claim: Obj) -> bool:
+    """Whether a free volume could serve a claim."""
     selector = claim["spec"].get("selector")
     if selector is not None and not matches(selector, volume["metadata"].get("labels")):
         return False

@@ -32,6 +32,7 @@ from simkube.volumebinding import (
     mismatch,
     notes,
     reference,
+    suits,
 )
 
 _EXTERNAL = (
@@ -79,8 +80,6 @@ class PersistentVolumeController(Controller):
         ref = volume["spec"].get("claimRef")
         if event.type != "DELETED":
             self.enqueue(("volume", volume["metadata"]["name"]))
-            if event.old is not None and _phase(event.old) != "Available" and _phase(volume) == "Available":
-                self._wake(class_of(volume))
         if ref and (event.type == "DELETED" or event.old is None):
             self.enqueue(("claim", ref.get("namespace", ""), ref.get("name", "")))
 
@@ -268,9 +267,12 @@ class PersistentVolumeController(Controller):
     def _sync_volume(self, volume: Obj) -> None:
         ref = volume["spec"].get("claimRef")
         if not ref or not ref.get("uid"):
-            self._volume_phase(volume, "Available")
-            if ref:
+            if _phase(volume) != "Available":
+                self._volume_phase(volume, "Available")
+            elif ref:
                 self.enqueue(("claim", ref.get("namespace", ""), ref.get("name", "")))
+            else:
+                self._offer(volume)
             return
         claim = self.claims.get(ref.get("namespace", ""), ref.get("name", ""))
         if claim is None or claim["metadata"]["uid"] != ref["uid"]:
@@ -283,6 +285,16 @@ class PersistentVolumeController(Controller):
             self._release(volume)
         else:
             self._unbind(volume)
+
+    def _offer(self, volume: Obj) -> None:
+        """Let the first claim that waits for such a volume choose, and then the next, until one chooses this one."""
+        if "deletionTimestamp" in volume["metadata"] or is_late(self.classes.get("", class_of(volume))):
+            return
+        for claim in self.claims.indexed("unbound", class_of(volume)):
+            if not claim["spec"].get("volumeName") and suits(volume, claim):
+                self._sync_unbound(claim)
+                self.enqueue(("volume", volume["metadata"]["name"]))
+                return
 
     def _unbind(self, volume: Obj) -> None:
         """The claim went elsewhere: what the controller wrote goes, what a person wrote stays."""

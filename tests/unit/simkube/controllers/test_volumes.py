@@ -209,3 +209,16 @@ def test_a_claim_grows_when_its_class_lets_it_and_waits_for_a_resizer(plane: Pla
 def test_recycling_is_refused_by_name(plane: Plane) -> None:
     with pytest.raises(StatusError, match="the reclaim policy Recycle is not simulated here"):
         volume(plane, persistentVolumeReclaimPolicy="Recycle")
+
+
+def test_many_volumes_and_claims_find_each_other(plane: Plane) -> None:
+    for number in range(20):
+        claim(plane, f"c{number}", size=f"{1 + number % 3}Gi")
+    for number in range(20):
+        spec = {"capacity": {"storage": "4Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "manual"}
+        spec["hostPath"] = {"path": f"/{number}"}
+        made = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"v{number}"}, "spec": spec}
+        plane.client.create(VOLUMES, made)
+    plane.settle()
+    assert {each["status"]["phase"] for each in plane.client.list(CLAIMS)} == {"Bound"}
+    assert len({bound_to(plane, f"c{number}") for number in range(20)}) == 20

@@ -87,9 +87,16 @@ class PodVolumes:
         own = pod.volumes.get(name)
         if own is None or isinstance(own, Part):
             own = pod.volumes[name] = self._new(volume)
-        if files is not None:
+        if files is not None and files != pod.files.get(name):
             fill(own, pod.files.get(name, {}), files)
             pod.files[name] = files
+            self._give(own, read_only=True)
+
+    def _give(self, volume: Volume, *, read_only: bool) -> None:
+        """Its files belong to the pod's ``fsGroup``, when it has one (``SetVolumeOwnership``)."""
+        group = (self._pod.spec.get("securityContext") or {}).get("fsGroup")
+        if group is not None:
+            volume.give(int(group), read_only=read_only)
 
     def _new(self, volume: Obj) -> Volume:
         """A volume of the pod's own; what an emptyDir may hold at most is asked after whenever it grows."""
@@ -99,6 +106,8 @@ class PodVolumes:
         made = pod.node.runtime.volume(limit=limit, in_memory=in_memory) if in_memory else pod.node.runtime.volume()
         if volume.get("emptyDir") is not None and not in_memory and watches_storage(pod):
             made.on_write(lambda: pod.node.wrote(pod))
+        if volume.get("emptyDir") is not None:
+            self._give(made, read_only=False)
         return made
 
     def _sources(self) -> Sources:

@@ -1,7 +1,6 @@
 """Users and groups of a container: names by its /etc/passwd and /etc/group, and the groups its processes have.
 
-A user without an entry in /etc/passwd has the primary group 0, as containerd decides it. Groups give no access to files
-here: only the owner's and the others' permission bits are looked at.
+A user without an entry in /etc/passwd has the primary group 0, as containerd decides it.
 """
 
 from __future__ import annotations

@@ -82,6 +82,9 @@ class Volume(Protocol):
     def on_write(self, call: Callable[[], None]) -> None:
         """Call ``call`` after each write."""
 
+    def give(self, group: int, *, read_only: bool) -> None:
+        """Everything in it, and what is made in it from now on, belongs to a group that may read it, or change it."""
+
 
 class NodeDisk(Volume, Protocol):
     """The node's own file system, of which pods mount parts; it outlives them."""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from simkube.clock import Cancelled, Future, Task
 from simkube.runtime import signals
+from simkube.runtime.accounts import primary_group
 from simkube.runtime.files import join, normal
-from simkube.runtime.nodes import Device, FileError, Symlink
+from simkube.runtime.nodes import Device, Directory, FileError, Node, Symlink
 from simkube.runtime.regex import RegexError
 from simkube.runtime.streams import BrokenPipe, NullStream, Stream, open_node
 
@@ -325,6 +326,8 @@ class Process:
         place = files.find(full)
         if place.node is None:
             raise FileError(errno.ENOENT, path)
+        if not self.may(place.node, 4):
+            raise FileError(errno.EACCES, path)
         return open_node(place.node, place.mount.quota, self.container.clock.now)
 
     def open_write(self, path: str, *, append: bool = False) -> Stream:
@@ -333,7 +336,11 @@ class Process:
         if isinstance(full, Stream):
             return full.hold()
         self.check_writable(full)
-        node, quota = self.container.files.open_file(full, create=True, truncate=not append)
+        files = self.container.files
+        new = not files.exists(full)
+        node, quota = files.open_file(full, create=True, truncate=not append)
+        if new:
+            self.own(node, files.find(full).parent)
         return open_node(node, quota, self.container.clock.now, append=append)
 
     def check_writable(self, path: str) -> None:
@@ -342,9 +349,34 @@ class Process:
             return
         place = self.container.files.find(path)
         node = place.node if place.node is not None else place.parent
-        bits = node.mode >> 6 if node.uid == self.uid else node.mode
-        if not isinstance(node, Device) and not bits & 2:
+        if not isinstance(node, Device) and not self.may(node, 2):
             raise FileError(errno.EACCES, path)
+
+    @property
+    def groups(self) -> frozenset[int]:
+        """The groups it is in, its primary one included."""
+        config = self.container.config
+        return frozenset((primary_group(self.container.files, config, self.uid), *config.groups))
+
+    def may(self, node: Node, bit: int) -> bool:
+        """Whether its user may read (4) or write (2) a file; root may always."""
+        if self.uid == 0:
+            return True
+        if node.uid == self.uid:
+            return bool(node.mode >> 6 & bit)
+        if node.gid and node.gid in self.groups:
+            return bool(node.mode >> 3 & bit)
+        return bool(node.mode & bit)
+
+    def own(self, node: Node, folder: Node) -> None:
+        """What was just made belongs to its user, and to the folder's group where that is passed on (setgid)."""
+        node.uid = self.uid
+        if folder.mode & 0o2000:
+            node.gid = folder.gid
+            if isinstance(node, Directory):
+                node.mode |= 0o2000
+        else:
+            node.gid = primary_group(self.container.files, self.container.config, self.uid)
 
     def fd_path(self, path: str) -> str | Stream:
         """The stream behind ``/dev/stdout``, ``/proc/self/fd/1`` and the like, or the path itself."""

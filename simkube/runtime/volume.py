@@ -100,14 +100,24 @@ class MemoryVolume:
             return MountPoint(root, self.quota, read_only, "tmpfs", "tmpfs")
         return MountPoint(root, self.quota, read_only)
 
+    def give(self, group: int, *, read_only: bool) -> None:
+        """Everything in it, and what is made in it from now on, belongs to a group that may read it, or change it."""
+        bits = 0o440 if read_only else 0o660
+        for _, node in self._files.walk("/"):
+            node.gid = group
+            node.mode |= bits | 0o2110 if isinstance(node, Directory) else bits
+
     def dump(self) -> dict[str, Any]:
         """Label and content as JSON."""
-        kept = {"label": self.label, "tree": dump_tree(self.root, whole=True)}
+        kept: dict[str, Any] = {"label": self.label, "tree": dump_tree(self.root, whole=True)}
+        if self.root.gid:
+            kept["root"] = [self.root.mode, self.root.gid]
         return {**kept, "in_memory": True, "limit": self.quota.limit} if self.in_memory else kept
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`dump` gave."""
         self.label = str(state["label"])
+        self.root.mode, self.root.gid = state.get("root", (self.root.mode, 0))
         self.root.entries = restore_tree(state["tree"], None)
         self.quota.charge(tree_size(self.root) - self.quota.used)
 
@@ -131,13 +141,18 @@ def dump_tree(directory: Directory, *, whole: bool = False) -> dict[str, Any]:
         if node.shared and not whole:
             continue
         if isinstance(node, Directory):
-            found[name] = {"mode": node.mode, "dir": dump_tree(node, whole=whole)}
+            found[name] = {"mode": node.mode, "dir": dump_tree(node, whole=whole), **_owned(node)}
         elif isinstance(node, File):
             content = base64.b64encode(node.data).decode()
             found[name] = {"mode": node.mode, "mtime": node.mtime, "data": content, "program": node.program}
+            found[name] |= _owned(node)
         elif isinstance(node, Symlink):
             found[name] = {"link": node.target}
     return found
+
+
+def _owned(node: Node) -> dict[str, list[int]]:
+    return {"owner": [node.uid, node.gid]} if node.uid or node.gid else {}
 
 
 def restore_tree(state: Mapping[str, Any], image: Directory | None) -> dict[str, Node]:
@@ -157,4 +172,5 @@ def restore_tree(state: Mapping[str, Any], image: Directory | None) -> dict[str,
         else:
             data = base64.b64decode(entry["data"])
             found[name] = File(data, entry["mode"], entry["mtime"], entry["program"])
+        found[name].uid, found[name].gid = entry.get("owner", (0, 0))
     return found

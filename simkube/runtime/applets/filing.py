@@ -44,7 +44,7 @@ async def mkdir(process: Process) -> int:
                     process.resolve(path), mode
                 ) if process.uid == 0 else _make_all(process, path, mode)
             else:
-                process.container.files.make_directory(_guard(process, path), mode)
+                _make(process, _guard(process, path), mode)
         except FileError as error:
             status = await _fails(
                 process,
@@ -60,8 +60,15 @@ def _make_all(process: Process, path: str, mode: int) -> None:
     for end in range(1, len(parts) + 1):
         part = "/" + "/".join(parts[:end])
         if not files.is_directory(part):
-            files.make_directory(_guard(process, part), mode)
-            files.find(part, write=True).node.uid = process.uid  # type: ignore[union-attr] # just made
+            _make(process, _guard(process, part), mode)
+
+
+def _make(process: Process, path: str, mode: int) -> None:
+    files = process.container.files
+    files.make_directory(path, mode)
+    place = files.find(path, write=True)
+    assert place.node is not None  # it was just made
+    process.own(place.node, place.parent)
 
 
 async def rmdir(process: Process) -> int:
@@ -208,8 +215,8 @@ async def _place(process: Process, node: Node, source: str, target: str, *, move
     budget = [MAX_NODES]
     copy = copy_node(node, process.container.clock.now(), budget)
     await process.work(MAX_NODES - budget[0])
-    copy.uid = process.uid
     files.put(target, copy)
+    process.own(copy, files.find(target).parent)
     if move:
         await _remove_all(process, source)
 

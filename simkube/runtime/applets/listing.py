@@ -18,6 +18,8 @@ def mode_text(node: Node) -> str:
     if isinstance(node, Device) and node.kind == "text":
         kind = "-"
     text = "".join(letter if node.mode >> (8 - at) & 1 else "-" for at, letter in enumerate("rwxrwxrwx"))
+    if node.mode & 0o2000:
+        text = text[:5] + ("s" if node.mode & 0o010 else "S") + text[6:]
     if node.mode & 0o1000:
         text = text[:-1] + ("t" if node.mode & 1 else "T")
     return kind + text

@@ -133,3 +133,25 @@ def test_what_is_not_done_is_refused_by_name(lab: Lab, spec: dict[str, Any], fea
         lab.cluster.apiserver.do_create(request, pod)
     assert refused.value.code == 501
     assert feature in refused.value.message
+
+
+def test_files_belong_to_who_made_them_and_to_the_group_of_the_pod(lab: Lab) -> None:
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "page"}, "data": {"index": "one"}}
+    lab.cluster.apiserver.create(ME, "configmaps", config, "default")
+    mounts = [{"name": "demo", "mountPath": "/data/demo"}, {"name": "page", "mountPath": "/page"}]
+    page = {"name": "page", "configMap": {"name": "page", "defaultMode": 0o400}}
+    context = {"runAsUser": 1000, "runAsGroup": 3000, "fsGroup": 2000}
+    lab.run(
+        {**SHELL, "volumeMounts": mounts},
+        securityContext=context,
+        volumes=[{"name": "demo", "emptyDir": {}}, page],
+    )
+    assert lab.exec("shell", "id") == "uid=1000 gid=3000 groups=2000,3000\n"
+    assert lab.exec("shell", "ls", "-l", "/data").split()[2:6] == ["drwxrwsrwx", "2", "root", "2000"]
+    script = "cd /data/demo && echo hello > file && echo more >> file && mkdir below && touch below/x && ls -ln . below"
+    listed = lab.exec("shell", "sh", "-c", script)
+    assert "-rw-r--r--    1 1000     2000            11" in listed.replace("\t", " ")
+    assert listed.count("1000     2000") == 3
+    assert lab.exec("shell", "cat", "/page/index") == "one", "the group may read it"
+    lab.run({**SHELL, "volumeMounts": mounts[1:]}, name="without", securityContext={"runAsUser": 1000}, volumes=[page])
+    assert "Permission denied" in lab.exec("shell", "cat", "/page/index", name="without")

@@ -7,12 +7,13 @@ back to an earlier one gives the revision that has it a new number. Sources: ``p
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from simkube.client import Client, Informer, Obj, copy_of
 from simkube.controllers.owners import Claim, controller_of
-from simkube.controllers.revisions import template_hash
+from simkube.controllers.revisions import without_vowels
 from simkube.errors import StatusError
 from simkube.labels import matches
 
@@ -23,6 +24,21 @@ POD_LABEL = "controller-revision-hash"
 def patch_of(template: Obj) -> Obj:
     """What a revision holds of a template."""
     return {"spec": {"template": {**template, "$patch": "replace"}}}
+
+
+def hash_of(data: Obj, collisions: int) -> str:
+    """What a revision is named by: FNV-1 of its data as Go writes JSON, and of the number of collisions.
+
+    That of a stateful set is the very one that Kubernetes finds. A daemon set's hashes the memory layout of a Go struct
+    there; here it is made as a stateful set's.
+    """
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    value = 0x811C9DC5
+    for byte in f"{text}{collisions}".encode():
+        value = (value * 0x01000193 & 0xFFFFFFFF) ^ byte
+    return without_vowels(value)
 
 
 def template_of(revision: Obj) -> Obj:
@@ -81,7 +97,7 @@ class History:
         meta = self.owner["metadata"]
         data = patch_of(template)
         while True:
-            hashed = template_hash(data, collisions)
+            hashed = hash_of(data, collisions)
             labels = {**((template.get("metadata") or {}).get("labels") or {}), self.label: hashed}
             made_meta: Obj = {
                 "name": f"{meta['name'][:223]}-{hashed}",

@@ -36,6 +36,11 @@ def template_hash(template: Obj, collisions: int | None) -> str:
     value = 0x811C9DC5
     for byte in data:
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return without_vowels(value)
+
+
+def without_vowels(value: int) -> str:
+    """A number in digits that cannot make a word (``SafeEncodeString``)."""
     return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(value))
 
 

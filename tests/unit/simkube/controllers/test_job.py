@@ -270,6 +270,27 @@ def test_pods_of_a_deleted_job_are_let_go(plane: Plane) -> None:
     assert plane.pods() == []
 
 
+@pytest.mark.parametrize(("policy", "left"), [("Foreground", 0), ("Orphan", 3)])
+def test_what_other_deletions_leave(plane: Plane, policy: str, left: int) -> None:
+    create(plane, parallelism=3, completions=5)
+    plane.client.delete(JOBS, "work", "default", propagationPolicy=policy)
+    plane.settle(5)
+    assert plane.client.list(JOBS, "default") == []
+    assert len(plane.pods()) == left
+    assert not any(pod["metadata"].get("finalizers") or pod["metadata"].get("ownerReferences") for pod in plane.pods())
+
+
+def test_a_job_ends_with_its_namespace(plane: Plane) -> None:
+    plane.client.create("namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "short"}})
+    plane.settle(1)
+    plane.client.create(JOBS, job(parallelism=3, completions=3), "short")
+    plane.settle(2)
+    assert len(plane.client.list("pods", "short")) == 3
+    plane.client.delete("namespaces", "short")
+    plane.settle(10)
+    assert "short" not in [each["metadata"]["name"] for each in plane.client.list("namespaces")]
+
+
 def test_time_to_live_after_the_end(plane: Plane) -> None:
     create(plane, ttlSecondsAfterFinished=60)
     end(plane, live(plane)[0])

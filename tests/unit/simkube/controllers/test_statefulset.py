@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from simkube.client import Obj
+from simkube.controllers.history import hash_of
 from tests.unit.simkube.doubles import NeverReadyKubelet, Plane, ScriptedKubelet, SlowKubelet, images
 
 SETS = "statefulsets.apps"
@@ -267,3 +268,25 @@ def test_an_absurd_number_costs_only_what_there_is() -> None:
     plane = cluster(NeverReadyKubelet)
     create(plane, replicas=2_000_000_000)
     assert names(plane) == ["db-0"]
+
+
+def test_revisions_are_named_as_kubernetes_names_them() -> None:
+    container = {
+        "image": "db:1",
+        "imagePullPolicy": "IfNotPresent",
+        "name": "db",
+        "resources": {},
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+    }
+    spec = {
+        "containers": [container],
+        "dnsPolicy": "ClusterFirst",
+        "restartPolicy": "Always",
+        "schedulerName": "recordings",
+        "securityContext": {},
+        "terminationGracePeriodSeconds": 30,
+    }
+    template = {"$patch": "replace", "metadata": {"labels": {"app": "db"}}, "spec": spec}
+    assert hash_of({"spec": {"template": template}}, 0) == "6865c9fc9c"
+    assert hash_of({"spec": {"template": template}}, 1) != "6865c9fc9c"

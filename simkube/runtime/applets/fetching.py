@@ -6,7 +6,9 @@ TLS is as far as it can be seen: whether the server speaks it, and whether its c
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from simkube.clock import TimedOut, within
 from simkube.proxy.network import Connection
@@ -23,7 +25,8 @@ CURL_TIMEOUT = 86400.0
 
 @dataclass(slots=True)
 class Fetch:
-    """One URL to ask, and how. ``trusted`` are the certificates (PEM) that servers are believed by; None: any."""
+    """One URL to ask, and how. ``trusted`` are the certificates (PEM) that servers are believed by; None: any.
+    ``places`` are addresses for ``host:port`` that are not looked up."""
 
     url: str
     method: str = "GET"
@@ -32,6 +35,7 @@ class Fetch:
     timeout: float = WGET_TIMEOUT
     connect_timeout: float | None = None
     trusted: str | None = None
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 async def exchange(process: Process, fetch: Fetch) -> HTTPResponse:
@@ -42,7 +46,8 @@ async def exchange(process: Process, fetch: Fetch) -> HTTPResponse:
     headers = {"host": host if port == usual else f"{host}:{port}", **fetch.headers}
     request = HTTPRequest(fetch.method, path, headers, fetch.body)
     await process.work(20)
-    connecting = network.connect(process.container.sandbox.ip, host, port)
+    where = fetch.places.get(f"{host}:{port}", host)
+    connecting = network.connect(process.container.sandbox.ip, where, port)
     limit = fetch.timeout if fetch.connect_timeout is None else min(fetch.timeout, fetch.connect_timeout)
     connection = await within(clock, limit, connecting)
     try:
@@ -209,6 +214,7 @@ _CURL_LONG = {
     "user": "u",
     "insecure": "k",
     "cacert": "C",
+    "resolve": "P",
     "json": "J",
     "retry": "R",
     "url": "U",
@@ -223,7 +229,7 @@ async def curl(process: Process) -> int:
         await process.out("curl 8.14.1 (simulated) \nProtocols: http https\n")
         return 0
     headers = _curl_headers(process)
-    options = await parse(process, "sSfiILvkGON", "XHdomTwAuJRUCe", long=_CURL_LONG)
+    options = await parse(process, "sSfiILvkGON", "XHdomTwAuJRUCeP", long=_CURL_LONG)
     urls = [*options.operands, *([options.values["U"]] if "U" in options else [])]
     if not urls:
         await process.err(
@@ -282,7 +288,7 @@ class _Curl:
         timeout = seconds_of(options.values.get("m", "")) or CURL_TIMEOUT
         trusted = self._trusted()
         connecting = seconds_of(options.values.get("T", "")) or 300.0
-        fetch = Fetch(url, method, self._headers, body, timeout, connecting, trusted)
+        fetch = Fetch(url, method, self._headers, body, timeout, connecting, trusted, self._places())
         began = self._process.container.clock.now()
         for _ in range(MAX_REDIRECTS):
             response, code, why = await self._ask(fetch, began)
@@ -294,6 +300,13 @@ class _Curl:
                 continue
             return await self._show(response, began)
         return await self._failed(fetch.url, 47, "Maximum (50) redirects followed")
+
+    def _places(self) -> dict[str, str]:
+        """Every ``--resolve HOST:PORT:ADDRESS``: the option may be given more than once."""
+        words = self._process.argv
+        given = [after for word, after in pairwise(words) if word == "--resolve"]
+        given += [word.partition("=")[2] for word in words if word.startswith("--resolve=")]
+        return {":".join(one.split(":")[:2]): one.split(":")[2] for one in given if one.count(":") == 2}
 
     def _trusted(self) -> str | None:
         """The certificates of ``--cacert``; None with ``-k``, no certificates when the file cannot be read."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 
-from simkube.clock import Future
+from simkube.clock import Future, TimedOut, within
 from simkube.proxy.ports import Serve
 from simkube.runtime import httptext, signals
-from simkube.runtime.cri import HTTPRequest, HTTPResponse
+from simkube.runtime.applets.options import seconds_of
+from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.serving import listen, stop_request
@@ -32,18 +33,20 @@ def _options(arguments: list[str]) -> dict[str, str]:
 
 
 async def agnhost(process: Process) -> int:
-    """``agnhost netexec | serve-hostname | pause``; other subcommands are refused by name."""
+    """``agnhost connect | netexec | serve-hostname | pause``; other subcommands are refused by name."""
     arguments = process.argv[1:] or ["pause"]
     command, options = arguments[0], _options(arguments[1:])
     if command == "pause":
         return await _agnhost_pause(process)
+    if command == "connect":
+        return await _connect(process, arguments[1:])
     answer: Serve
     if command == "netexec":
         port, answer = _port(options.get("http-port", "8080")), _NetExec(process).serve
     elif command == "serve-hostname":
         port, answer = _port(options.get("port", "9376")), _hostname(process)
     else:
-        await process.err(f"agnhost: {command} is not simulated; netexec, serve-hostname and pause are\n")
+        await process.err(f"agnhost: {command} is not simulated; connect, netexec, serve-hostname and pause are\n")
         return 1
     try:
         listen(process, port, answer)
@@ -53,6 +56,29 @@ async def agnhost(process: Process) -> int:
     if command == "netexec":
         await process.err(f"Started HTTP server on port {port}\n")
     return await _end_of_agnhost(process, command, options)
+
+
+async def _connect(process: Process, arguments: list[str]) -> int:
+    """``agnhost connect [--timeout=S] HOST:PORT``: prints DNS, REFUSED, TIMEOUT or OTHER and fails, or says nothing."""
+    targets = [word for word in arguments if not word.startswith("-")]
+    options = dict(word.lstrip("-").partition("=")[::2] for word in arguments if word.startswith("-"))
+    host, _, port = (targets[0] if targets else "").rpartition(":")
+    seconds = seconds_of(options.get("timeout", "10s"))
+    if not host or not port.isdecimal() or options.get("protocol", "tcp") != "tcp" or seconds is None:
+        await process.err("OTHER: usage: agnhost connect [--timeout=10s] HOST:PORT, over TCP\n")
+        return 1
+    sandbox = process.container.sandbox
+    try:
+        connecting = sandbox.network.connect(sandbox.ip, host, _port(port))
+        (await within(process.container.clock, seconds or 10.0, connecting)).close()
+    except TimedOut:
+        await process.err("TIMEOUT\n")
+        return 1
+    except NetworkError as error:
+        words = {"name": f"DNS: {error}", "refused": "REFUSED", "timeout": "TIMEOUT"}
+        await process.err(f"{words.get(error.kind, f'OTHER: {error}')}\n")
+        return 1
+    return 0
 
 
 async def _end_of_agnhost(process: Process, command: str, options: dict[str, str]) -> int:

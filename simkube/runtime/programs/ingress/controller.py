@@ -13,6 +13,7 @@ from typing import Any
 from simkube.client import Caller, Client, Event
 from simkube.clock import TimedOut, within
 from simkube.errors import StatusError
+from simkube.events import Recorder
 from simkube.proxy.ports import Certificate
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
@@ -62,6 +63,7 @@ async def ingress_controller(process: Process) -> int:
         await process.err(f"F0000 main.go: {error.strerror}\n")
         return 255
     controller.watch()
+    await process.err("NGINX Ingress controller (simulated)\nI0000 nginx.go: Starting NGINX Ingress controller\n")
     await stop_request(process)
     controller.close()
     return 0
@@ -87,6 +89,8 @@ class Controller:
         self._table = routes.Table()
         self._turn = 0
         self._due = False
+        self._told: dict[str, object] = {}
+        self._recorder = Recorder(self._client, "nginx-ingress-controller")
         process.on_end.append(self.close)
 
     def forbidden(self) -> str:
@@ -147,9 +151,29 @@ class Controller:
         own = [one for one in self._ingresses.list() if self._mine(one)]
         self._table = routes.table(own)
         status = self._addresses()
+        self._told = {
+            uid: spec for uid, spec in self._told.items() if any(one["metadata"]["uid"] == uid for one in own)
+        }
         for one in own:
+            self._tell(one)
             if status and (one.get("status") or {}).get("loadBalancer", {}).get("ingress") != status:
                 self._publish(one, status)
+
+    def _tell(self, ingress: Obj) -> None:
+        """An event for an Ingress that is new or has changed, and one for what of it is not simulated."""
+        meta = ingress["metadata"]
+        if self._told.get(meta["uid"]) == (ingress["spec"], meta.get("annotations")):
+            return
+        self._told[meta["uid"]] = (ingress["spec"], meta.get("annotations"))
+        try:
+            self._api.allow(self.caller, "create", "", "events", "", meta["namespace"])
+            self._recorder.event(ingress, "Normal", "Sync", "Scheduled for sync")
+            refused = routes.unknown(ingress)
+            if refused:
+                text = f"annotations that are not simulated here: {', '.join(refused)}; requests are answered with 501"
+                self._recorder.event(ingress, "Warning", "NotSimulated", text)
+        except StatusError as error:
+            self._process.complain(f"E0000 event.go: {error.message}")
 
     def _mine(self, ingress: Obj) -> bool:
         namespace = self._flags.get("watch-namespace")

@@ -133,3 +133,26 @@ def test_writes_wait_for_room_and_resets_break_both_directions() -> None:
     for work in (client.read(), client.write(b"y")):
         with pytest.raises(NetworkError, match="reset"):
             spawn(work).result()
+
+
+def test_agnhost_says_why_there_is_no_connection() -> None:
+    bench = Bench()
+    server = bench.started("nginx:1.27")
+    client = bench.started("registry.k8s.io/e2e-test-images/agnhost:2.53")
+    bench.clock.advance(1)
+    ip = server.sandbox.ip
+    assert bench.exec(["/agnhost", "connect", f"{ip}:80", "--timeout=1s"], client).code == 0
+    for target, words in ((f"{ip}:81", "REFUSED\n"), ("10.9.9.9:80", "TIMEOUT\n")):
+        result = bench.exec(["/agnhost", "connect", target, "--timeout=1s"], client)
+        assert (result.code, result.err) == (1, words)
+
+
+def test_curl_is_told_an_address() -> None:
+    bench = Bench()
+    server = bench.started("nginx:1.27")
+    client = bench.idle("curlimages/curl:latest")
+    bench.clock.advance(1)
+    asked = (
+        f"curl -s -o /dev/null -w '%{{http_code}}' --resolve a.example.org:80:{server.sandbox.ip} http://a.example.org/"
+    )
+    assert bench.run(asked, client).out == "200"

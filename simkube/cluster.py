@@ -20,6 +20,7 @@ from simkube.addons.metrics import NODES, PODS, MetricsServer
 from simkube.apiserver import client_certificates, component_statuses
 from simkube.apiserver.authorization.attributes import Attributes
 from simkube.apiserver.custom.controllers import DefinitionController
+from simkube.apiserver.flowcontrol import FlowSchemaStatus
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.settings import Settings
 from simkube.bootstrap import bootstrap
@@ -100,6 +101,7 @@ class Cluster:
             "metrics-server": [metrics],
             "event-expiry": [
                 EventExpiry(self.gate, self.work, self.informers),
+                FlowSchemaStatus(self.gate, self.work, self.informers),
                 DefinitionController(self.gate, self.work, self.informers),
             ],
         }

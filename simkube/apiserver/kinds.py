@@ -13,6 +13,7 @@ from simkube.apiserver import defaults
 from simkube.apiserver.custom import definition
 from simkube.apiserver.defaults import admission as admission_defaults
 from simkube.apiserver.defaults import devices as device_defaults
+from simkube.apiserver.defaults import flowcontrol as flow_defaults
 from simkube.apiserver.defaults import policy as policy_defaults
 from simkube.apiserver.defaults import rbac as rbac_defaults
 from simkube.apiserver.defaults import storage as storage_defaults
@@ -39,6 +40,7 @@ from simkube.apiserver.validation import (
 )
 from simkube.apiserver.validation import certificates as certificate_rules
 from simkube.apiserver.validation import devices as device_rules
+from simkube.apiserver.validation import flowcontrol as flow_rules
 from simkube.apiserver.validation import quotas as quota_rules
 from simkube.apiserver.validation import rbac as rbac_rules
 from simkube.client import Obj
@@ -268,6 +270,12 @@ KINDS: dict[str, Kind] = {
     ),
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": Kind(
         defaults=admission_defaults.webhooks, validate=admission_rules.webhooks, generation=True
+    ),
+    "flowschemas.flowcontrol.apiserver.k8s.io": Kind(
+        defaults=flow_defaults.flow_schema, validate=flow_rules.flow_schema, generation=True, keeps_status=True
+    ),
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": Kind(
+        defaults=flow_defaults.priority_level, validate=flow_rules.priority_level, generation=True, keeps_status=True
     ),
     "podtemplates": Kind(
         defaults=defaults.template, validate=workloads.template, generation=True, answers_deleted=True

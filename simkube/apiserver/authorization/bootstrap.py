@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from simkube.apiserver import flowcontrol
 from simkube.apiserver.authorization import roles_of_controllers, roles_of_users, rules
 from simkube.apiserver.authorization.rbac import BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, GROUP, ROLES
 from simkube.client import Obj
@@ -49,6 +50,8 @@ def shared() -> Mapping[str, Mapping[Key, Obj]]:
         meta = obj["metadata"]
         made[resource][meta.get("namespace", ""), meta["name"]] = obj
     made["priorityclasses.scheduling.k8s.io"] = {("", obj["metadata"]["name"]): obj for obj in _priority_classes()}
+    for resource, obj in _flow_control():
+        made.setdefault(resource, {})["", obj["metadata"]["name"]] = obj
     return made
 
 
@@ -56,7 +59,11 @@ def dressed(obj: Obj, born: str) -> Obj:
     """A shared object with the time of its creation (RFC 3339), that of the cluster."""
     meta = dict(obj["metadata"])
     fields = [{**each, "time": born} for each in meta["managedFields"]]
-    return {**obj, "metadata": {**meta, "creationTimestamp": born, "managedFields": fields}}
+    shown = {**obj, "metadata": {**meta, "creationTimestamp": born, "managedFields": fields}}
+    conditions = (obj.get("status") or {}).get("conditions")
+    if conditions:
+        shown["status"] = {"conditions": [{**each, "lastTransitionTime": born} for each in conditions]}
+    return shown
 
 
 def is_shared(obj: Obj) -> bool:
@@ -235,3 +242,23 @@ def _priority_classes() -> Iterator[Obj]:
         }
         body = {"value": value, "description": text, "preemptionPolicy": "PreemptLowerPriority"}
         yield {"kind": "PriorityClass", "apiVersion": api, "metadata": meta, **body}
+
+
+def _flow_control() -> Iterator[tuple[str, Obj]]:
+    for resource, obj in flowcontrol.bootstrap():
+        name, kind = obj["metadata"]["name"], obj["kind"]
+        fields: Obj = {
+            "f:metadata": {"f:annotations": {".": {}, "f:apf.kubernetes.io/autoupdate-spec": {}}},
+            "f:spec": {f"f:{key}": {} for key in sorted(obj["spec"])},
+        }
+        meta = {
+            "name": name,
+            "uid": str(uuid5(NAMESPACE_URL, f"simkube/{kind}//{name}")),
+            "resourceVersion": VERSION,
+            "generation": 1,
+            "annotations": obj["metadata"]["annotations"],
+            "managedFields": [
+                _entry("api-priority-and-fairness-config-producer-v1", "Update", fields, flowcontrol.API)
+            ],
+        }
+        yield resource, {**obj, "metadata": meta}

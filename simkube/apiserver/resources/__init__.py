@@ -12,6 +12,7 @@ from simkube.apiserver.resources.admission import ADMISSION
 from simkube.apiserver.resources.core import CORE
 from simkube.apiserver.resources.devices import DEVICES
 from simkube.apiserver.resources.extensions import EXTENSIONS
+from simkube.apiserver.resources.flowcontrol import FLOWCONTROL
 from simkube.apiserver.resources.metrics import METRICS
 from simkube.apiserver.resources.model import ALL_VERBS, CHANGE, PROXY, REVIEW, SCALE, Resource, Subresource, status
 from simkube.apiserver.resources.network import NETWORK
@@ -35,7 +36,7 @@ __all__ = [
     "status",
 ]
 
-ALL: tuple[Resource, ...] = (*CORE, *WORKLOADS, *NETWORK, *ACCESS, *STORAGE, *EXTENSIONS, *ADMISSION, *DEVICES)
+ALL: tuple[Resource, ...] = (*CORE, *WORKLOADS, *NETWORK, *ACCESS, *STORAGE, *EXTENSIONS, *ADMISSION, *DEVICES, *FLOWCONTROL)
 """Every kind in every version."""
 
 RESOURCES: dict[str, Resource] = {}
@@ -63,6 +64,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
     ("node.k8s.io", "v1"),
     ("discovery.k8s.io", "v1"),
     ("resource.k8s.io", "v1"),
+    ("flowcontrol.apiserver.k8s.io", "v1"),
 )
 """The named groups with their versions, in the order of ``/apis``."""
 

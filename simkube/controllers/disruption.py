@@ -231,5 +231,5 @@ def _selects(budget: Obj, pod: Obj) -> bool:
 def _is_announced(pod: Obj) -> bool:
     """Whether a disruption is said to come, and has not."""
     condition = podstate.condition(pod, "DisruptionTarget")
-    announced = condition is not None and condition["status"] == "True"
+    announced = condition is not None and condition.get("status") == "True"
     return announced and "deletionTimestamp" not in pod["metadata"] and podstate.phase(pod) not in podstate.FINISHED

@@ -151,9 +151,8 @@ class Controller:
         own = [one for one in self._ingresses.list() if self._mine(one)]
         self._table = routes.table(own)
         status = self._addresses()
-        self._told = {
-            uid: spec for uid, spec in self._told.items() if any(one["metadata"]["uid"] == uid for one in own)
-        }
+        alive = {one["metadata"]["uid"] for one in own}
+        self._told = {uid: told for uid, told in self._told.items() if uid in alive}
         for one in own:
             self._tell(one)
             if status and (one.get("status") or {}).get("loadBalancer", {}).get("ingress") != status:

@@ -155,6 +155,9 @@ class Processors:
             self._settle()
             self._busy -= 1
             future.set(None)
+            if len(self._heap) > 2 * self._busy + 16:
+                self._heap = [one for one in self._heap if not one[2].done]
+                heapq.heapify(self._heap)
             self._plan()
 
     # -- looks -----------------------------------------------------------------------------------------------------

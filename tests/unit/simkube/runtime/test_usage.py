@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simkube.clock import Clock
-from simkube.runtime.usage import Machine, Processors
+from simkube.runtime.usage import EVER, Machine, Processors
 
 START = 1_767_225_600.0
 """A moment at which the metrics server looks."""
@@ -85,3 +85,11 @@ def test_the_machine_says_when_its_memory_is_scarce_and_when_it_is_gone() -> Non
     assert told == ["scarce"]
     memory.hold(60 << 20)
     assert told == ["scarce", "scarce", "exhausted"]
+
+
+def test_whoever_gave_up_is_forgotten() -> None:
+    processors = Processors(Clock(START), 4.0)
+    for _ in range(1000):
+        processors.run(EVER).on_cancel()
+    assert len(processors._heap) < 50
+    assert processors.busy == 0

@@ -35,7 +35,7 @@ class Deleter:
 
     def delete(self, request: Request, old: Obj) -> Obj:
         """Delete ``old``, or mark it; returns what the API server answers: the object or a ``Status`` of success."""
-        _check_preconditions(request, old)
+        check_preconditions(request, old)
         self._writer.hold_deletion(request, old)
         if request.resource.storage == "priorityclasses.scheduling.k8s.io":
             admission.priority_class_may_go(request.name)
@@ -98,7 +98,8 @@ class Deleter:
         return self._writer.commit(request, {**old, "metadata": meta, "status": status}, expect=version)
 
 
-def _check_preconditions(request: Request, old: Obj) -> None:
+def check_preconditions(request: Request, old: Obj) -> None:
+    """409 when the object is not the one, or not in the state, that the request means."""
     wanted, meta = request.options.preconditions, old["metadata"]
     kind, name = request.resource.kind, meta["name"]
     for key, field, record, hint in (

@@ -7,9 +7,11 @@ deleted without asking; one that is not ready may go where its budget is met any
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from simkube.apiserver import decoding
-from simkube.apiserver.request import Options, Request, options_of
+from simkube.apiserver.deletion import check_preconditions
+from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.resources import RESOURCES
 from simkube.apiserver.writing import Writer
 from simkube.client import Obj
@@ -51,13 +53,15 @@ class Evictor:
         options = options_of("delete", eviction.get("deleteOptions"))
         dry_run = options.dry_run or request.options.dry_run
         pod = self._find(request)
-        _check_preconditions(pod, options)
+        deletion = request.about(verb="delete", subresource="", options=options)
+        check_preconditions(deletion, pod)
         if not _runs_for_nobody(pod):
             self._ask(request, pod, dry_run=dry_run)
         if not dry_run:
             if pod["spec"].get("nodeName") and not pod["metadata"].get("deletionTimestamp"):
                 self._mark(request, pod)
-            self._delete(request.about(verb="delete", subresource="", options=options))
+            seen = {key: value for key, value in options.preconditions.items() if key != "resourceVersion"}
+            self._delete(deletion.about(options=replace(options, preconditions=seen)))
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
     def _ask(self, request: Request, pod: Obj, *, dry_run: bool) -> None:
@@ -106,17 +110,6 @@ class Evictor:
         kept = [each for each in pod["status"].get("conditions", ()) if each["type"] != "DisruptionTarget"]
         new = {**pod, "metadata": dict(pod["metadata"]), "status": {**pod["status"], "conditions": [*kept, condition]}}
         self._writer.commit(request, new, expect=pod["metadata"]["resourceVersion"])
-
-
-def _check_preconditions(pod: Obj, options: Options) -> None:
-    """What the delete would refuse is refused before the budget is asked."""
-    uid = options.preconditions.get("uid")
-    if uid is not None and uid != pod["metadata"]["uid"]:
-        name, there = pod["metadata"]["name"], pod["metadata"]["uid"]
-        why = f"the UID in the precondition ({uid}) does not match the UID in record ({there})."
-        hint = "The object might have been deleted and then recreated"
-        message = f'Operation cannot be fulfilled on Pod "{name}": {why} {hint}'
-        raise StatusError(409, "Conflict", message, {"name": name, "kind": "Pod"})
 
 
 def _runs_for_nobody(pod: Obj) -> bool:

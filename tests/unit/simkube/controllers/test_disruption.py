@@ -109,6 +109,19 @@ def test_a_budget_that_was_not_looked_at_yet_refuses(plane: Plane) -> None:
     assert message == "The disruption budget web is still being processed by the server."
 
 
+def test_preconditions_are_checked_before_anything_is_spent(plane: Plane) -> None:
+    budget(plane, maxUnavailable=1)
+    pod = plane.pods()[0]
+    for wrong in ({"uid": "other"}, {"resourceVersion": "1"}):
+        with pytest.raises(StatusError) as failure:
+            evict(plane, pod, preconditions=wrong)
+        assert failure.value.code == 409
+    assert status(plane)["disruptionsAllowed"] == 1
+    meta = pod["metadata"]
+    right = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+    assert evict(plane, pod, preconditions=right)["status"] == "Success"
+
+
 def test_two_budgets_for_one_pod(plane: Plane) -> None:
     budget(plane, minAvailable=1)
     budget(plane, "other", minAvailable=1)

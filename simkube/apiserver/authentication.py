@@ -96,6 +96,8 @@ def impersonated(caller: Caller, headers: CIMultiDictProxy[str], server: APIServ
         if uid or groups or extra:
             raise bad_request("requested uid, groups or extra to be impersonated without impersonating a user")
         return caller
+    if not all(map(_is_text, (user, uid, *groups, *(value for _, values in extra for value in values)))):
+        raise bad_request("who is impersonated must be written in UTF-8")
     if len(groups) + sum(len(values) for _, values in extra) > MOST_IMPERSONATED:
         raise bad_request(f"at most {MOST_IMPERSONATED} groups and extra values may be impersonated")
     for asked in _asked(user, uid, groups, extra):
@@ -103,6 +105,14 @@ def impersonated(caller: Caller, headers: CIMultiDictProxy[str], server: APIServ
     if user.startswith(_ACCOUNT) and not groups and len(user.split(":")) == 4:
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{user.split(':')[2]}")
     return Caller(user, _completed(user, groups), caller.agent, uid, extra)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _completed(user: str, groups: tuple[str, ...]) -> tuple[str, ...]:

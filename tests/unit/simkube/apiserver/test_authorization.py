@@ -304,6 +304,9 @@ def test_others_need_the_verb_for_each_part(server: APIServer) -> None:
     assert impersonated(NOBODY, headers(("Impersonate-User", "bob")), server).user == "bob"
     assert 'cannot impersonate resource "groups"' in refused(impersonated, NOBODY, asked, server).message
     assert refused(impersonated, NOBODY, headers(("Impersonate-Group", "devs")), server).code == 400
+    assert refused(impersonated, ADMIN, headers(("Impersonate-User", "\udce9")), server).code == 400
+    many = headers(("Impersonate-User", "bob"), *[("Impersonate-Group", str(number)) for number in range(200)])
+    assert refused(impersonated, ADMIN, many, server).code == 400
 
 
 # reviews

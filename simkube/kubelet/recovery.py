@@ -76,6 +76,10 @@ def _recall(run: Run, status: Mapping[str, Any], now: float) -> None:
     elif "waiting" in state and run.last is not None:
         run.ended, run.last, run.held = run.last, None, True
         run.waiting = (str(state["waiting"].get("reason", "")), str(state["waiting"].get("message", "")))
+    if "resources" in status:
+        run.held_resources = status["resources"]
+        if run.held_resources != (run.spec.get("resources") or {}):  # the node had not granted what is wanted
+            run.spec = {**run.spec, "resources": run.held_resources}
     run.started = bool(status.get("started")) and not run.spec.get("startupProbe")
     run.ready = bool(status.get("ready"))
 

@@ -157,3 +157,24 @@ def test_a_deleted_pod_is_gone_and_leaves_nothing_behind(lab: Lab) -> None:
     lab.cluster.advance(2)
     assert lab.cluster.apiserver.list(ME, "pods", "default") == []
     assert list(lab.cluster.store.side.items("kubelet/")) == []
+
+
+def test_resources_and_a_debugger_outlive_a_killed_host(lab: Lab) -> None:
+    amounts = {"cpu": "100m", "memory": "64Mi"}
+    lab.run({**WEB, "resources": {"requests": amounts, "limits": {**amounts, "cpu": "200m"}}})
+    debugger = {"name": "look", "image": "busybox:1.36", "command": ["sleep", "1d"], "targetContainerName": "web"}
+    change = {"spec": {"ephemeralContainers": [debugger]}}
+    lab.cluster.apiserver.patch(
+        ME, "pods", "web", change, "default", type="strategic", subresource="ephemeralcontainers"
+    )
+    lab.cluster.advance(3)
+    wanted = {"spec": {"containers": [{"name": "web", "resources": {"requests": {"cpu": "150m"}}}]}}
+    lab.cluster.apiserver.patch(ME, "pods", "web", wanted, "default", type="strategic", subresource="resize")
+    lab.cluster.advance(3)
+    before = lab.pod()
+    assert before["status"]["containerStatuses"][0]["allocatedResources"]["cpu"] == "150m"
+    lab.kill_host()
+    lab.cluster.advance(3)
+    assert lab.pod() == before
+    assert lab.container().config.memory == 64 << 20
+    assert len(lab.container().processes) == 2, "the debugger still sees the server, and is seen"

@@ -59,6 +59,28 @@ spec:
         image: busybox:1.36
         command: [sh, -c, 'echo part $JOB_COMPLETION_INDEX; test $JOB_COMPLETION_INDEX != 1']
 """
+VOLUMES = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: kv}
+spec:
+  serviceName: kv
+  replicas: 2
+  selector: {matchLabels: {app: kv}}
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete, whenScaled: Delete}
+  template:
+    metadata: {labels: {app: kv}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: box
+        image: busybox:1.36
+        command: [sh, -c, 'hostname >> /data/who; sleep 100000']
+        volumeMounts: [{name: data, mountPath: /data}]
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+"""
 Kubectl = Callable[..., str]
 
 
@@ -135,6 +157,19 @@ def test_names_and_order_of_a_stateful_set(kubectl: Kubectl) -> None:
     kubectl("wait", "--for=delete", "pod/db-2", "pod/db-1", "--timeout=60s")
     assert re.search(r"db +1/1 ", kubectl("get", "sts"))
     assert "Delete Pod db-2 in StatefulSet db successful" in kubectl("describe", "sts", "db")
+
+
+def test_storage_of_a_stateful_set(kubectl: Kubectl) -> None:
+    kubectl("apply", "-f", "-", given=VOLUMES)
+    kubectl("rollout", "status", "sts/kv", "--timeout=60s")
+    kubectl("delete", "pod", "kv-0")
+    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=2", "sts/kv", "--timeout=60s")
+    assert kubectl("exec", "kv-0", "--", "cat", "/data/who") == "kv-0\nkv-0\n"
+    kubectl("scale", "sts/kv", "--replicas=1")
+    kubectl("wait", "--for=delete", "pvc/data-kv-1", "--timeout=60s")
+    assert kubectl("get", "pvc", "-o", "name") == "persistentvolumeclaim/data-kv-0\n"
+    kubectl("delete", "sts", "kv")
+    kubectl("wait", "--for=delete", "pvc", "--all", "--timeout=60s")
 
 
 def test_jobs(kubectl: Kubectl) -> None:

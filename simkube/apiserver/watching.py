@@ -104,6 +104,7 @@ class _Lines:
 
     def __init__(self, frontend: Frontend, target: Target, accept: Accepted, include: str, answers: Answers) -> None:
         self._clock = frontend.server.clock
+        self._reading = frontend.server.readings.get(target.resource.storage)
         self._resource = target.resource
         self._accept = accept
         self._include = include
@@ -113,6 +114,8 @@ class _Lines:
 
     def line(self, kind: Kind, obj: Obj) -> bytes:
         """One event as a line."""
+        if self._reading is not None and kind in ("ADDED", "MODIFIED"):
+            obj = self._reading(obj)
         if self._accept.form == "object" or kind == "ERROR":
             return self._answers.encoder.event(kind, obj)
         return dump({"type": kind, "object": self._shown(kind, obj)}) + b"\n"

@@ -124,7 +124,8 @@ def request(plane: Plane, **spec: Any) -> Obj:
     plane.client.create(SIGNING, signing(request_pem("jane", "devs"), **spec))
     approved(plane.cluster.apiserver)
     plane.settle()
-    return plane.client.get(SIGNING, "jane")["status"]
+    status: Obj = plane.client.get(SIGNING, "jane")["status"]
+    return status
 
 
 class Stamp:

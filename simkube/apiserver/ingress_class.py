@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from simkube.apiserver.request import Request
 from simkube.apiserver.validation.networking import CLASS_ANNOTATION
 from simkube.client import Obj
 from simkube.store import Store
 
 CLASSES = "ingressclasses.networking.k8s.io"
 DEFAULT = "ingressclass.kubernetes.io/is-default-class"
-_DEPRECATED = f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"
 
 
 def default_class(ingress: Obj, store: Store) -> None:
@@ -25,9 +23,3 @@ def default_class(ingress: Obj, store: Store) -> None:
 
 def _name(obj: Obj) -> str:
     return str(obj["metadata"]["name"])
-
-
-def warn(request: Request, ingress: Obj) -> None:
-    """The annotation is of old."""
-    if CLASS_ANNOTATION in ingress["metadata"].get("annotations", {}):
-        request.warnings.append(_DEPRECATED)

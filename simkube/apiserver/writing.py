@@ -12,6 +12,7 @@ from simkube.apiserver import (
     ingress_class,
     label_keys,
     naming,
+    network_warnings,
     ownership,
     pod_warnings,
     signing_requests,
@@ -100,6 +101,7 @@ class Writer:
     def _warn(self, request: Request, new: Obj, old: Obj | None) -> None:
         if request.checked and not request.subresource:
             request.warnings += pod_warnings.warnings_of(request.resource.storage, new, old)
+            request.warnings += network_warnings.warnings_of(request.resource.storage, new, old)
 
     def _refuse_unsimulated(self, request: Request, obj: Obj) -> None:
         if request.resource.storage in _WITH_PODS and request.checked and not request.subresource:
@@ -136,7 +138,6 @@ class Writer:
             claims.admit_new(request.resource.storage, obj, self._store)
         elif request.resource.storage == "ingresses.networking.k8s.io":
             ingress_class.default_class(obj, self._store)
-            ingress_class.warn(request, obj)
 
     def _note(self, request: Request, obj: Obj, old: Obj | None) -> None:
         """What only the server adds: times, and a new pod's own labels in its selectors."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simkube.apiserver.network_warnings import warnings_of
 from simkube.errors import StatusError
 from tests.unit.simkube.doubles import Plane
 
@@ -229,3 +230,22 @@ def test_a_local_balancer_has_a_port_for_health_checks(plane: Plane) -> None:
     assert 30000 <= made["spec"]["healthCheckNodePort"] <= 32767
     again = plane.client.patch("services", "web", {"metadata": {"labels": {"a": "b"}}}, "default")
     assert again["spec"]["healthCheckNodePort"] == made["spec"]["healthCheckNodePort"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "warnings"),
+    [
+        ({"type": "ClusterIP", "clusterIP": "10.96.0.9"}, []),
+        ({"type": "ClusterIP", "externalIPs": ["1.2.3.4"]}, ["spec.externalIPs is deprecated and may no longer be"]),
+        (
+            {"type": "ClusterIP", "clusterIP": "None", "externalIPs": ["1.2.3.4"], "sessionAffinity": "ClientIP"},
+            ["spec.externalIPs is ignored for headless", "spec.SessionAffinity is ignored for headless"],
+        ),
+        ({"type": "NodePort", "externalName": "a.b"}, ["spec.externalName is ignored when spec.type is not"]),
+        ({"type": "NodePort", "trafficDistribution": "PreferClose"}, ['"PreferClose" is deprecated']),
+    ],
+)
+def test_warnings_about_services(spec: Obj, warnings: list[str]) -> None:
+    found = warnings_of("services", {"metadata": {}, "spec": {"sessionAffinity": "None", **spec}}, None)
+    assert len(found) == len(warnings)
+    assert all(words in text for words, text in zip(warnings, found, strict=True))

@@ -65,6 +65,7 @@ async def have_image(pod: Pod, run: Run) -> Image | None:
     if policy == "Never":
         message = f'Container image "{name}" is not present with pull policy of Never'
         pod.event("Warning", "ErrImageNeverPull", message, run)
+        pod.event("Warning", "Failed", "Error: ErrImageNeverPull", run)
         _wait(pod, run, "ErrImageNeverPull", message, CONFIG_RETRY)
         return None
     if run.pulls.wait(run.pulls.updated, clock.now()) > 0:

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from simkube.client import Event, Key, Obj, copy_of, key_of
-from simkube.controllers import jobpods
+from simkube.controllers import jobpods, jobtracking
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller, by_controller
 from simkube.controllers.jobending import Ending, Facts, condition, ending
@@ -173,7 +173,7 @@ class JobController(Controller):
             left = podstate.seconds_of(status["startTime"]) + job["spec"]["activeDeadlineSeconds"] - self.clock.now()
             self.enqueue_after((*key_of(job), "deadline"), left)
         if jobpods.per_index(job):
-            sync.delayed = _delayed(job, facts)
+            sync.delayed = jobtracking.to_try_again(job, facts)
         return sync
 
     def _record(self, key: Key, facts: Facts) -> tuple[int, float]:
@@ -330,9 +330,9 @@ class JobController(Controller):
     def _count(self, sync: _Sync) -> None:
         """Note pods that have ended, let them go, count them; and declare the end once nothing is left to count."""
         job, status, facts = sync.job, sync.status, sync.facts
-        _set(status, "active", sync.active)
+        jobtracking.put(status, "active", sync.active)
         status["ready"], status["terminating"] = max(0, sync.ready), sync.terminating
-        counted = self._note_ended(sync)
+        counted = jobtracking.note_ended(job, status, facts, sync.ending, sync.delayed)
         if sync.ending is not None and podstate.condition({"status": status}, sync.ending.type) is None:
             made = condition(sync.ending.type, sync.ending.reason, sync.ending.message, self.clock.timestamp())
             status["conditions"] = [*(status.get("conditions") or ()), made]
@@ -343,52 +343,11 @@ class JobController(Controller):
             self._records[key_of(job)] = sync.record
         tracked = {pod["metadata"]["uid"] for pod in facts.pods if jobpods.is_tracked(pod)}
         tracked -= {pod["metadata"]["uid"] for pod in counted}
-        self._settle_uncounted(status, tracked)
+        jobtracking.settle(status, tracked)
         finished = self._declare_end(sync)
         current = self._write(current, status)
         if finished is not None:
             self._tell_end(current, finished)
-
-    def _note_ended(self, sync: _Sync) -> list[Obj]:
-        """Pods whose finalizer can go, noted in the status as not counted yet."""
-        job, status, facts = sync.job, sync.status, sync.facts
-        uncounted = {key: list(value) for key, value in status["uncountedTerminatedPods"].items()}
-        over = sync.ending is not None
-        failing = over and sync.ending is not None and sync.ending.type == "FailureTarget"
-        held = {pod["metadata"]["uid"] for pod in sync.delayed.values()}
-        free: list[Obj] = []
-        for pod in facts.pods:
-            if not jobpods.is_tracked(pod):
-                continue
-            failed, uid = jobpods.is_failed(job, pod), pod["metadata"]["uid"]
-            ended = failed or podstate.phase(pod) == "Succeeded" or "deletionTimestamp" in job["metadata"]
-            if not (ended or over) or (uid in held and not over):
-                continue
-            free.append(pod)
-            if podstate.phase(pod) == "Succeeded":
-                if not jobpods.is_indexed(job):
-                    _add(uncounted, "succeeded", uid)
-            elif (failed or failing) and jobpods.is_of_job(job, pod) and jobpods.is_counted(job, pod):
-                _add(uncounted, "failed", uid)
-        status["uncountedTerminatedPods"] = uncounted
-        if jobpods.is_indexed(job):
-            _set(status, "succeeded", len(facts.succeeded_indexes))
-            _set(status, "completedIndexes", str(facts.succeeded_indexes))
-            if jobpods.per_index(job):
-                status["failedIndexes"] = str(facts.failed_indexes)
-        return free
-
-    def _settle_uncounted(self, status: Obj, tracked: set[str]) -> None:
-        """Count what no longer bears the finalizer."""
-        left: Obj = {}
-        for kind in ("succeeded", "failed"):
-            uids = status["uncountedTerminatedPods"].get(kind) or []
-            waiting = [uid for uid in uids if uid in tracked]
-            if len(uids) > len(waiting):
-                status[kind] = status.get(kind, 0) + len(uids) - len(waiting)
-            if waiting:
-                left[kind] = waiting
-        status["uncountedTerminatedPods"] = left
 
     def _declare_end(self, sync: _Sync) -> Obj | None:
         """The last condition, once nothing is uncounted and no pod is still ending."""
@@ -442,31 +401,3 @@ def end_of(job: Obj) -> Obj | None:
             found: Obj = each
             return found
     return None
-
-
-def _delayed(job: Obj, facts: Facts) -> dict[int, Obj]:
-    """The last failed pod of each index that is to be tried again: the next one takes over its count of failures."""
-    active = {jobpods.index_of(pod) for pod in facts.active}
-    found: dict[int, Obj] = {}
-    for pod in facts.pods:
-        index = jobpods.index_of(pod)
-        if not jobpods.is_tracked(pod) or not jobpods.is_failed(job, pod) or not jobpods.is_of_job(job, pod):
-            continue
-        if index in active or index in facts.succeeded_indexes or index in facts.failed_indexes:
-            continue
-        if index not in found or jobpods.failures(found[index]) <= jobpods.failures(pod):
-            found[index] = pod
-    return found
-
-
-def _add(uncounted: Obj, kind: str, uid: str) -> None:
-    uids = uncounted.setdefault(kind, [])
-    if uid not in uids:
-        uids.append(uid)
-
-
-def _set(status: Obj, name: str, value: object) -> None:
-    if value:
-        status[name] = value
-    else:
-        status.pop(name, None)

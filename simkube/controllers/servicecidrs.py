@@ -1,6 +1,8 @@
 """Ranges of service addresses: ready when they can be used, kept while addresses are taken out of them.
 
-Source: ``pkg/controller/servicecidrs/servicecidrs_controller.go``.
+It also makes again the IPAddress of a service that somebody deleted, which in Kubernetes the API server's repair loop
+does. Sources: ``pkg/controller/servicecidrs/servicecidrs_controller.go``,
+``pkg/registry/core/service/ipallocator/controller/repairip.go``.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ServiceCIDRController(Controller):
-    """Keys are names of ranges."""
+    """Keys are names of ranges, and ``(namespace, name, address)`` of services whose address was deleted."""
 
     name = "service-cidr-controller"
 
@@ -28,6 +30,7 @@ class ServiceCIDRController(Controller):
         """Ranges, and addresses that go while a range ends."""
         self.ranges = self.client.observe(RANGES, self._range_changed)
         self.addresses = self.client.observe(ADDRESSES, self._address_changed)
+        self.services = self.client.informer("services")
 
     def _range_changed(self, event: Event) -> None:
         self.enqueue(event.obj["metadata"]["name"])
@@ -37,6 +40,32 @@ class ServiceCIDRController(Controller):
     def _address_changed(self, event: Event) -> None:
         if event.type == "DELETED":
             self._look_at_ending()
+            parent = event.obj["spec"].get("parentRef") or {}
+            if parent.get("resource") == "services":
+                self.enqueue((parent.get("namespace", ""), parent.get("name", ""), event.obj["metadata"]["name"]))
+
+    def _repair(self, namespace: str, name: str, address: str) -> None:
+        service = self.services.get(namespace, name)
+        if service is None or address not in (service["spec"].get("clusterIPs") or []):
+            return
+        if self.addresses.get("", address) is not None:
+            return
+        family = f"IPv{ipaddress.ip_address(address).version}"
+        made = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IPAddress",
+            "metadata": {
+                "name": address,
+                "labels": {
+                    "ipaddress.kubernetes.io/ip-family": family,
+                    "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+                },
+            },
+            "spec": {"parentRef": {"resource": "services", "namespace": namespace, "name": name}},
+        }
+        self.client.create(ADDRESSES, made)
+        text = f"Cluster IP [{family}]: {address} is not allocated; repairing"
+        self.recorder.event(service, "Warning", "ClusterIPNotAllocated", text)
 
     def _look_at_ending(self) -> None:
         for each in self.ranges.list():
@@ -45,6 +74,9 @@ class ServiceCIDRController(Controller):
 
     def reconcile(self, key: Hashable) -> None:
         """Ready with the finalizer, or ending until no address needs it."""
+        if isinstance(key, tuple):
+            self._repair(*key)
+            return
         obj = self.ranges.get("", str(key))
         if obj is None:
             return

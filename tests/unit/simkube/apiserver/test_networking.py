@@ -249,3 +249,16 @@ def test_warnings_about_services(spec: Obj, warnings: list[str]) -> None:
     found = warnings_of("services", {"metadata": {}, "spec": {"sessionAffinity": "None", **spec}}, None)
     assert len(found) == len(warnings)
     assert all(words in text for words, text in zip(warnings, found, strict=True))
+
+
+def test_the_address_of_a_service_that_is_deleted_comes_back(plane: Plane) -> None:
+    address = plane.client.create("services", service("web"), "default")["spec"]["clusterIP"]
+    plane.settle()
+    plane.client.delete(ADDRESSES, address)
+    plane.settle()
+    assert plane.client.get(ADDRESSES, address)["spec"]["parentRef"]["name"] == "web"
+    events = [one["reason"] for one in plane.client.list("events", "default")]
+    assert events == ["ClusterIPNotAllocated"]
+    plane.client.delete("services", "web", "default")
+    plane.settle()
+    assert {one["metadata"]["name"] for one in plane.client.list(ADDRESSES)} == {"10.96.0.1"}

@@ -21,7 +21,7 @@ from simkube.proxy.ports import Listener, PortTable
 from simkube.proxy.sockets import Socket
 from simkube.runtime import httptext
 from simkube.runtime.cpu import CPU
-from simkube.runtime.cri import CLUSTER_DNS, NODE_DNS, HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.cri import CLUSTER_DNS, NODE_DNS, HTTPRequest, HTTPResponse, NetworkError, SandboxConfig
 from simkube.runtime.nodes import Quota
 from simkube.runtime.process import RunQueue
 
@@ -275,31 +275,37 @@ class Network:
         self.sockets += 1
         return True
 
-    async def resolve(self, source: str, name: str) -> list[str]:
-        """The addresses of a name as a process at ``source`` finds them; NetworkError ``name``."""
+    async def resolve(self, source: str, name: str, asker: SandboxConfig | None = None) -> list[str]:
+        """The addresses of a name as a process at ``source`` finds them; NetworkError ``name``.
+
+        ``asker`` is the process's pod, for those that have their node's address.
+        """
         if name[:1].isdigit() and _is_address(name):
             return [name]
         if name == "localhost":
             return ["127.0.0.1"]
-        sandbox = self._sandboxes.get(source)
-        if sandbox is None:
+        config = asker or self._config(source)
+        if config is None:
             return (await self.name_server(source)).resolve(name, ())
-        config = sandbox.config
         if name and name in (config.hostname, config.fqdn):
-            return [sandbox.ip]
+            return [source]
         for address, names in config.hosts:
             if name in names:
                 return [address]
-        return (await self.name_server(source)).resolve(name, config.dns_searches, config.ndots)
+        return (await self.name_server(source, "", config)).resolve(name, config.dns_searches, config.ndots)
 
-    async def name_server(self, source: str, asked: str = "") -> Resolver:
+    def _config(self, address: str) -> SandboxConfig | None:
+        sandbox = self._sandboxes.get(address)
+        return None if sandbox is None else sandbox.config
+
+    async def name_server(self, source: str, asked: str = "", asker: SandboxConfig | None = None) -> Resolver:
         """What answers a process at ``source`` that looks up a name, at the server ``asked`` or at its own one.
 
         NetworkError ``name``: at once from a server that knows no names of the cluster, else after the time it takes to
         find that none answers.
         """
-        sandbox = self._sandboxes.get(source)
-        servers = (asked,) if asked or sandbox is None else sandbox.config.dns_servers
+        config = asker or self._config(source)
+        servers = (asked,) if asked or config is None else config.dns_servers
         for server in servers[:3]:
             if server == NODE_DNS:
                 raise NetworkError("name", "Name or service not known")
@@ -320,13 +326,13 @@ class Network:
         node = self._by_address.get(address)
         return Place(address, None, node.name if node is not None else "")
 
-    async def connect(self, source: str, host: str, port: int) -> Connection:
-        """Open a TCP connection from address ``source`` to a host (address or DNS name).
+    async def connect(self, source: str, host: str, port: int, asker: SandboxConfig | None = None) -> Connection:
+        """Open a TCP connection from address ``source`` to a host (address, or DNS name as ``asker`` looks it up).
 
         What finds no answer is tried again, later each time, as Linux sends its SYN again: to the same endpoint once
         one was chosen. NetworkError ``name``, ``refused``, ``timeout`` (after :data:`SYN_TIMEOUT`).
         """
-        where = ((await self.resolve(source, host))[0], port)
+        where = ((await self.resolve(source, host, asker))[0], port)
         if where[0].startswith("127."):
             return await self.local(source, port)
         target, wait = None, 1.0

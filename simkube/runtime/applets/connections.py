@@ -63,7 +63,8 @@ async def _connect(process: Process, host: str, port: int, timeout: float, name:
     """None after saying why there is no connection."""
     sandbox = process.container.sandbox
     try:
-        return await within(process.container.clock, timeout, sandbox.network.connect(sandbox.ip, host, port))
+        connecting = sandbox.network.connect(sandbox.ip, host, port, sandbox.config)
+        return await within(process.container.clock, timeout, connecting)
     except TimedOut:
         where = f"{await address_of(process, host)}:{port}"
         await process.err(f"{name}: {host} ({where}): Connection timed out\n")

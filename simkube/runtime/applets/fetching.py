@@ -46,8 +46,8 @@ async def exchange(process: Process, fetch: Fetch) -> HTTPResponse:
     headers = {"host": host if port == usual else f"{host}:{port}", **fetch.headers}
     request = HTTPRequest(fetch.method, path, headers, fetch.body)
     await process.work(20)
-    where = fetch.places.get(f"{host}:{port}", host)
-    connecting = network.connect(process.container.sandbox.ip, where, port)
+    where, sandbox = fetch.places.get(f"{host}:{port}", host), process.container.sandbox
+    connecting = network.connect(sandbox.ip, where, port, sandbox.config)
     limit = fetch.timeout if fetch.connect_timeout is None else min(fetch.timeout, fetch.connect_timeout)
     connection = await within(clock, limit, connecting)
     try:
@@ -131,7 +131,7 @@ async def _wget_ask(process: Process, fetch: Fetch, where: str, host: str, *, qu
     sandbox = process.container.sandbox
     try:
         if not quiet:
-            address = (await sandbox.network.resolve(sandbox.ip, host))[0]
+            address = (await sandbox.network.resolve(sandbox.ip, host, sandbox.config))[0]
             await process.err(f"Connecting to {where} ({address}:{where.rpartition(':')[2]})\n")
         return await exchange(process, fetch)
     except TimedOut:
@@ -143,11 +143,12 @@ async def _wget_ask(process: Process, fetch: Fetch, where: str, host: str, *, qu
 
 async def address_of(process: Process, host: str) -> str:
     """The first address of a host for messages, or its name when there is none."""
-    network = process.container.sandbox.network
+    sandbox = process.container.sandbox
+    network = sandbox.network
     if network.resolver is None and not host[:1].isdigit():
         return host
     try:
-        return (await network.resolve(process.container.sandbox.ip, host))[0]
+        return (await network.resolve(sandbox.ip, host, sandbox.config))[0]
     except NetworkError:
         return host
 

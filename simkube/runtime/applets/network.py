@@ -30,8 +30,8 @@ async def nslookup(process: Process) -> int:
     server = operands[1] if len(operands) > 1 else ""
     try:
         if server and not server[:1].isdigit():
-            server = (await network.resolve(sandbox.ip, server))[0]
-        resolver = await network.name_server(sandbox.ip, server)
+            server = (await network.resolve(sandbox.ip, server, sandbox.config))[0]
+        resolver = await network.name_server(sandbox.ip, server, sandbox.config)
     except NetworkError as error:
         if "Temporary" in str(error):
             await process.out(";; connection timed out; no servers could be reached\n\n")
@@ -86,12 +86,13 @@ async def ping(process: Process) -> int:
         await process.err("ping: usage: ping [-c COUNT] HOST\n")
         return 1
     host = options.operands[0]
-    network = process.container.sandbox.network
+    sandbox = process.container.sandbox
+    network = sandbox.network
     if process.uid != 0:
         await process.err("ping: permission denied (are you root?)\n")
         return 1
     try:
-        address = (await network.resolve(process.container.sandbox.ip, host))[0]
+        address = (await network.resolve(sandbox.ip, host, sandbox.config))[0]
     except NetworkError:
         await process.err(f"ping: bad address '{host}'\n")
         return 1

@@ -350,7 +350,7 @@ async def redis_cli(process: Process) -> int:
         return 1
     sandbox = process.container.sandbox
     try:
-        connecting = sandbox.network.connect(sandbox.ip, host, int(port))
+        connecting = sandbox.network.connect(sandbox.ip, host, int(port), sandbox.config)
         connection = await within(process.container.clock, 120.0, connecting)
         socket = await connection.stream()
     except (NetworkError, TimedOut) as error:

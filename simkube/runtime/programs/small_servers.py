@@ -69,7 +69,7 @@ async def _connect(process: Process, arguments: list[str]) -> int:
         return 1
     sandbox = process.container.sandbox
     try:
-        connecting = sandbox.network.connect(sandbox.ip, host, _port(port))
+        connecting = sandbox.network.connect(sandbox.ip, host, _port(port), sandbox.config)
         (await within(process.container.clock, seconds or 10.0, connecting)).close()
     except TimedOut:
         await process.err("TIMEOUT\n")

@@ -27,7 +27,7 @@ async def look_up(process: Process, lookup: Lookup) -> None:
     assert upstream is not None  # what is looked up passes on
     sandbox = process.container.sandbox
     try:
-        addresses = await sandbox.network.resolve(sandbox.ip, upstream.host)
+        addresses = await sandbox.network.resolve(sandbox.ip, upstream.host, sandbox.config)
     except NetworkError:
         raise Problem(f'host not found in upstream "{upstream.shown}" in {lookup.place}') from None
     lookup.location.upstream = replace(upstream, addresses=tuple(addresses))

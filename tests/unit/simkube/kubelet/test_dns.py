@@ -8,6 +8,7 @@ import pytest
 
 from simkube.kubelet.dns import aliases, full_name, lookups
 from simkube.runtime.cri import SandboxConfig
+from tests.unit.simkube.proxy.test_services import Plane
 from tests.unit.simkube.runtime.bench import Bench
 
 CLUSTER = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
@@ -83,3 +84,18 @@ def test_other_name_servers_know_no_names_of_the_cluster(policy: dict[str, Any],
     bench.clock.advance(0.2)
     with pytest.raises(NetworkError, match=words):
         looking.result()
+
+
+@pytest.mark.parametrize(("policy", "found"), [("ClusterFirst", False), ("ClusterFirstWithHostNet", True)])
+def test_pods_on_the_host_network_ask_whom_they_say(policy: str, *, found: bool) -> None:
+    plane = Plane()
+    plane.service()
+    plane.endpoints((plane.web("one"), {"ready": True}))
+    spec = {"hostNetwork": True, "dnsPolicy": policy}
+    config = SandboxConfig(
+        "u", "default", "host", "node-1", "node-1", host_network=True, **lookups(spec, "default", "cluster.local")
+    )
+    container = plane.bench.idle(sandbox=plane.bench.engine.sandbox(config))
+    result = plane.bench.run("wget -qO- http://web", container)
+    assert (result.code == 0) == found
+    assert ("bad address 'web'" in result.err) == (not found)

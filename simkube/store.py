@@ -110,8 +110,8 @@ class Store:
     def seed(self, seeds: Mapping[str, Mapping[Key, Obj]]) -> list[tuple[str, Obj]]:
         """Put shared objects below what is stored: visible, never journalled, costing nothing, until one is changed.
 
-        What is stored under the same key hides the shared object; returns those that hide one, by resource. To be called
-        at each start: a shared object that was deleted is back then. Nobody is told of them.
+        What is stored under the same key hides the shared object; returns those that hide one, by resource. To be
+        called at each start: a shared object that was deleted is back then. Nobody is told of them.
         """
         self._seeds = seeds
         hiding = []

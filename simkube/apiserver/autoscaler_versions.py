@@ -156,7 +156,7 @@ def _parsed(found: dict[str, str], name: str, shape: type) -> Any:
         value = json.loads(found[name])
     except (ValueError, RecursionError) as error:
         raise bad_request(strict.refusal("HorizontalPodAutoscaler", "v1", f"{name}: {error}")) from None
-    if not isinstance(value, shape) or not all(isinstance(each, dict) for each in value if shape is list):
+    if not isinstance(value, shape) or (isinstance(value, list) and not all(isinstance(one, dict) for one in value)):
         raise bad_request(strict.refusal("HorizontalPodAutoscaler", "v1", f"{name}: of another type"))
     return value
 

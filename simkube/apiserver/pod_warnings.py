@@ -233,6 +233,6 @@ def _clash(one: Obj, other: Obj) -> str:
 
 def _shown(port: Obj) -> str:
     """A port as ``%+v`` prints it."""
-    fields = (("Name", "name", ""), ("HostPort", "hostPort", 0), ("ContainerPort", "containerPort", 0))
-    fields += (("Protocol", "protocol", ""), ("HostIP", "hostIP", ""))
+    numbers = (("HostPort", "hostPort", 0), ("ContainerPort", "containerPort", 0))
+    fields = (("Name", "name", ""), *numbers, ("Protocol", "protocol", ""), ("HostIP", "hostIP", ""))
     return "{" + " ".join(f"{shown}:{port.get(key, empty)}" for shown, key, empty in fields) + "}"

@@ -115,8 +115,8 @@ def _preconditions(value: Any) -> Mapping[str, str]:
 class Request:
     """A request on its way. ``checked`` says whether the body is a stranger's (from HTTP) and its schema is checked.
 
-    ``warnings``, ``notes`` and ``created`` are filled on the way: what the caller is to be warned of, what the audit is to
-    remember, whether a PUT or an apply created the object.
+    ``warnings``, ``notes`` and ``created`` are filled on the way: what the caller is to be warned of, what the audit
+    is to remember, whether a PUT or an apply created the object.
     """
 
     caller: Caller

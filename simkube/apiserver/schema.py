@@ -107,8 +107,8 @@ class Type:
 
     ``name`` is the Go name of a struct (``PodSpec``), ``go`` the Go type (``[]v1.Container``). ``atomic`` is true of
     lists, maps and structs that have one owner as a whole. A list that is not atomic is a set when ``keys`` is empty,
-    else a map whose elements are told apart by ``keys`` (with ``key_defaults`` for those left out). ``fields`` belong to
-    a struct, ``element`` to a list or map, and to a struct that keeps fields it does not declare.
+    else a map whose elements are told apart by ``keys`` (with ``key_defaults`` for those left out). ``fields`` belong
+    to a struct, ``element`` to a list or map, and to a struct that keeps fields it does not declare.
     """
 
     __slots__ = ("atomic", "element", "fields", "go", "key_defaults", "keys", "name", "shape")

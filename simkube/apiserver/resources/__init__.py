@@ -36,7 +36,17 @@ __all__ = [
     "status",
 ]
 
-ALL: tuple[Resource, ...] = (*CORE, *WORKLOADS, *NETWORK, *ACCESS, *STORAGE, *EXTENSIONS, *ADMISSION, *DEVICES, *FLOWCONTROL)
+ALL: tuple[Resource, ...] = (
+    *CORE,
+    *WORKLOADS,
+    *NETWORK,
+    *ACCESS,
+    *STORAGE,
+    *EXTENSIONS,
+    *ADMISSION,
+    *DEVICES,
+    *FLOWCONTROL,
+)
 """Every kind in every version."""
 
 RESOURCES: dict[str, Resource] = {}

@@ -103,7 +103,7 @@ def _event_source(obj: Obj) -> str:
 
 
 def _component_status(obj: Obj, _: float) -> Cells:
-    found = next((one for one in obj.get("conditions") or [] if one.get("type") == "Healthy"), {})
+    found: Obj = next((one for one in obj.get("conditions") or [] if one.get("type") == "Healthy"), {})
     status = {"True": "Healthy", "False": "Unhealthy"}.get(found.get("status", ""), "Unknown")
     return [name_of(obj), status, found.get("message", ""), found.get("error", "")]
 

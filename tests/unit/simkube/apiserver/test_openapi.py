@@ -66,7 +66,7 @@ def test_writes_say_that_fields_are_validated(path: str) -> None:
 
 def test_only_what_is_served_appears() -> None:
     paths = json.loads(openapi.v2())["paths"]
-    assert not any("flowcontrol" in path for path in paths)
+    assert not any("internal.apiserver" in path for path in paths)
     served = {("", "v1"), *GROUPS}
     for one in json.loads(openapi.v2())["definitions"].values():
         for gvk in one.get("x-kubernetes-group-version-kind", []):
@@ -95,7 +95,7 @@ def test_the_index_leads_to_every_document() -> None:
     for path, entry in index.items():
         assert entry["serverRelativeURL"].startswith(f"/openapi/v3/{path}?hash=")
         assert openapi.v3(path) is not None
-    assert openapi.v3("apis/flowcontrol.apiserver.k8s.io/v1") is None
+    assert openapi.v3("apis/internal.apiserver.k8s.io/v1alpha1") is None
     assert openapi.v3("apis") is openapi.v3("apis")
 
 

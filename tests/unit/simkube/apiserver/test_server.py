@@ -117,9 +117,9 @@ def test_a_namespace_that_ends_takes_nothing_new(server: APIServer) -> None:
 
 
 def test_kinds_that_are_not_simulated_are_named(server: APIServer) -> None:
-    error = refused(server.list, ME, "flowschemas.flowcontrol.apiserver.k8s.io")
+    error = refused(server.list, ME, "storageversions.internal.apiserver.k8s.io")
     assert error.code == 501
-    assert "flowschemas.flowcontrol.apiserver.k8s.io" in error.message
+    assert "storageversions.internal.apiserver.k8s.io" in error.message
 
 
 def test_a_pod_gets_its_defaults(server: APIServer) -> None:

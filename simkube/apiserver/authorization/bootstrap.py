@@ -22,7 +22,6 @@ from simkube.errors import StatusError
 Key = tuple[str, str]
 VERSION = "1"
 """The resourceVersion of everything that is shared."""
-SHARED = "simkube.shared"
 _API = f"{GROUP}/v1"
 _LABEL = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 _AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"

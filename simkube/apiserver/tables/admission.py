@@ -39,7 +39,6 @@ def _binding(obj: Obj, now: float) -> Cells:
     return [name_of(obj), spec.get("policyName", ""), shown, age_of(obj, now)]
 
 
-_MUTATIONS = "Mutation indicates the number of mutations rules defined in this configuration"
 _WEBHOOKS = "Webhooks indicates the number of webhooks registered in this configuration"
 _PARAM_KIND = "ParamKind specifies the kind of resources used to parameterize this policy"
 WEBHOOKS = Layout((NAME, Column("Webhooks", _WEBHOOKS, type="integer"), AGE), _webhooks)

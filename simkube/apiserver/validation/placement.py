@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from simkube.apiserver.field import Errors
 from simkube.apiserver.internal_types import printed
 from simkube.apiserver.validation.metadata import dns_label, label_value, qualified_name, subdomain
-from simkube.apiserver.validation.selector import label_selector
+from simkube.apiserver.validation.selector import label_selector, requirement
 from simkube.client import Obj
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -58,19 +58,7 @@ def node_term(term: Obj, path: str, errors: Errors) -> None:
     """A ``NodeSelectorTerm``: what each operator needs, of labels and of the name."""
     for index, each in enumerate(term.get("matchExpressions", ())):
         where = f"{path}.matchExpressions[{index}]"
-        operator, values = each.get("operator", ""), each.get("values", ())
-        if operator in ("In", "NotIn"):
-            if not values:
-                errors.required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                errors.forbidden(f"{where}.values", detail)
-        elif operator in ("Gt", "Lt"):
-            if len(values) != 1:
-                errors.required(f"{where}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
-        else:
-            errors.invalid(f"{where}.operator", operator, "not a valid selector operator")
+        requirement(each, where, errors, of_nodes=True)
         for problem in qualified_name(each.get("key", "")):
             errors.invalid(f"{where}.key", each.get("key", ""), problem)
     for index, each in enumerate(term.get("matchFields", ())):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from simkube.apiserver.field import Errors
 from simkube.apiserver.validation.metadata import subdomain
+from simkube.apiserver.validation.selector import requirement
 from simkube.client import Obj
 
 _GROUP = "rbac.authorization.k8s.io"
-_LABEL_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _BAD_PATH = ("/", "%")
 
 
@@ -45,17 +43,7 @@ def cluster_role(obj: Obj, errors: Errors) -> None:
 
 def _selector(selector: Obj, path: str, errors: Errors) -> None:
     for index, each in enumerate(selector.get("matchExpressions") or ()):
-        where, operator, values = f"{path}.matchExpressions[{index}]", each.get("operator"), each.get("values") or ()
-        if operator in ("In", "NotIn"):
-            if not values:
-                errors.required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                errors.forbidden(
-                    f"{where}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                )
-        else:
-            errors.invalid(f"{where}.operator", operator or "", "not a valid selector operator")
+        requirement(each, f"{path}.matchExpressions[{index}]", errors)
 
 
 def _rule(rule: Obj, namespaced: bool, path: str, errors: Errors) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from simkube import quantity
 from simkube.apiserver.field import Errors
 from simkube.apiserver.validation.metadata import qualified_name, subdomain
-from simkube.apiserver.validation.selector import label_selector
+from simkube.apiserver.validation.selector import label_selector, requirement
 from simkube.client import Obj
 
 MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
@@ -163,22 +163,7 @@ def _node_affinity(spec: Obj, errors: Errors) -> None:
             where = f"{path}.nodeSelectorTerms[{index}].matchExpressions[{at}]"
             for problem in qualified_name(each.get("key", "")):
                 errors.invalid(f"{where}.key", each.get("key", ""), problem)
-            _needs_values(each, where, errors)
-
-
-def _needs_values(each: Obj, where: str, errors: Errors) -> None:
-    operator, values = each.get("operator", ""), each.get("values", ())
-    if operator in ("In", "NotIn"):
-        if not values:
-            errors.required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-    elif operator in ("Exists", "DoesNotExist"):
-        if values:
-            errors.forbidden(f"{where}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
-    elif operator in ("Gt", "Lt"):
-        if len(values) != 1:
-            errors.required(f"{where}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
-    else:
-        errors.invalid(f"{where}.operator", operator, "not a valid selector operator")
+            requirement(each, where, errors, of_nodes=True)
 
 
 def _class_name(spec: Obj, path: str, errors: Errors) -> None:

@@ -72,7 +72,7 @@ def _field(target: Any, name: str) -> Any:
 def _call(tree: Node, names: dict[str, Any], budget: Budget) -> Any:
     name, of = tree.text, tree.of
     if name in ("_&&_", "_||_"):
-        return _logic(of, names, budget, decisive=name == "_||_")
+        return _logic(((one, names) for one in of), budget, decisive=name == "_||_")
     if name == "!_":
         return not _bool(evaluate(of[0], names, budget))
     if name == "_?_:_":
@@ -99,9 +99,10 @@ def _bool(value: Any) -> bool:
     return value
 
 
-def _logic(of: list[Node], names: dict[str, Any], budget: Budget, *, decisive: bool) -> bool:
+def _logic(asked: Iterable[tuple[Node, dict[str, Any]]], budget: Budget, *, decisive: bool) -> bool:
+    """Whether one of the answers is decisive; an error counts only if none is, as in CEL."""
     failure: EvaluationError | None = None
-    for one in of:
+    for one, names in asked:
         try:
             if _bool(evaluate(one, names, budget)) == decisive:
                 return decisive
@@ -116,26 +117,13 @@ def _macro(tree: Node, names: dict[str, Any], budget: Budget) -> Any:
     over = evaluate(tree.of[0], names, budget)
     rounds = _rounds(over, names, tree.names)
     if tree.text in ("all", "exists"):
-        return _quantified(tree.of[1], rounds, budget, decisive=tree.text == "exists")
+        return _logic(((tree.of[1], inner) for inner in rounds), budget, decisive=tree.text == "exists")
     if tree.text == "exists_one":
         return sum(_bool(evaluate(tree.of[1], inner, budget)) for inner in rounds) == 1
     test, made = (None, tree.of[1]) if len(tree.of) == 2 else (tree.of[1], tree.of[2])
     if tree.text == "filter":
         return [inner[tree.names[0]] for inner in rounds if _bool(evaluate(tree.of[1], inner, budget))]
     return [evaluate(made, inner, budget) for inner in rounds if test is None or _bool(evaluate(test, inner, budget))]
-
-
-def _quantified(test: Node, rounds: Iterable[dict[str, Any]], budget: Budget, *, decisive: bool) -> bool:
-    failure: EvaluationError | None = None
-    for inner in rounds:
-        try:
-            if _bool(evaluate(test, inner, budget)) == decisive:
-                return decisive
-        except EvaluationError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-    return not decisive
 
 
 def _rounds(over: Any, names: dict[str, Any], variables: tuple[str, ...]) -> Iterable[dict[str, Any]]:

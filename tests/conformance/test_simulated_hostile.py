@@ -13,21 +13,17 @@ import json
 import random
 import ssl
 import time
-from collections.abc import Iterator
 from http.client import HTTPException, HTTPSConnection
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-import yaml
 
 from simkube.apiserver.resources import ALL, Resource
 from simkube.apiserver.schema import Type, definitions
-from simkube.host import launcher
 from simkube.host.launcher import HostClient
+from tests.conformance.conftest import topology
 
-CONFIGS = Path(__file__).resolve().parents[2] / "kind-configs"
 REQUESTS = 700
 LONGEST = 5.0  # seconds until an answer
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "BREW")
@@ -239,14 +235,11 @@ class Requests:
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostClient]:
-    home = tmp_path_factory.mktemp("host")
-    found = launcher.connect(home)
-    topology = yaml.safe_load((CONFIGS / "single.yaml").read_text())
+def host(host: HostClient) -> HostClient:
+    """With a cluster that is attacked, and its neighbour."""
     for name in ("attacked", "neighbour"):
-        found.create(name, topology)
-    yield found
-    launcher.shutdown(home)
+        host.create(name, topology("single"))
+    return host
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from simkube.host import launcher
+from simkube.host.launcher import HostClient
+from tests.conformance.conftest import Runner, kubectls, learners, topology
 
-CONFIGS = Path(__file__).resolve().parents[2] / "kind-configs"
-KUBECTL = Path(sys.executable).parent / "kubectl"
 CLAIM = """
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -40,37 +36,19 @@ spec:
   - name: data
     persistentVolumeClaim: {claimName: data}
 """
-Kubectl = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("host")
-    launcher.connect(folder).create("a", yaml.safe_load((CONFIGS / "three-node.yaml").read_text()))
-    yield folder
-    launcher.shutdown(folder)
+def host(host: HostClient) -> HostClient:
+    """With a cluster of three nodes."""
+    host.create("a", topology("three-node"))
+    return host
 
 
 @pytest.fixture
-def kubectl(home: Path, tmp_path: Path) -> Kubectl:
-    """Runs kubectl; ``given`` is its standard input, ``fails`` expects a failure."""
-
-    def run(*arguments: str, given: str = "", fails: bool = False) -> str:
-        config = tmp_path / "kubeconfig"
-        config.write_text(launcher.connect(home).kubeconfig("a", "learner") or "")
-        done = subprocess.run(
-            [KUBECTL, "--kubeconfig", config, *arguments],
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            env={**os.environ, "HOME": str(tmp_path)},
-        )
-        text = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{text}"
-        return text
-
-    return run
+def kubectl(host: HostClient, home: Path, tmp_path: Path) -> Runner:
+    """On whatever host process serves the cluster by now: tests kill it."""
+    return Runner(kubectls()[0], learners(launcher.connect(home), "a", tmp_path))
 
 
 def host_pid(home: Path) -> int:
@@ -78,7 +56,7 @@ def host_pid(home: Path) -> int:
     return int(launcher.connect(home).health()["pid"])
 
 
-def test_a_claim_from_its_first_pod_to_its_end(kubectl: Kubectl, home: Path) -> None:
+def test_a_claim_from_its_first_pod_to_its_end(kubectl: Runner, home: Path) -> None:
     assert "standard (default)   rancher.io/local-path   Delete          WaitForFirstConsumer   false" in kubectl(
         "get", "storageclass"
     )
@@ -93,6 +71,7 @@ def test_a_claim_from_its_first_pod_to_its_end(kubectl: Kubectl, home: Path) -> 
     assert "Used By:       first" in kubectl("describe", "pvc", "data")
     kubectl("exec", "first", "--", "sh", "-c", "echo kept > /data/file")
     os.kill(host_pid(home), signal.SIGKILL)
+    learners(launcher.connect(home), "a", kubectl.kubeconfig.parent)
     assert kubectl("exec", "first", "--", "cat", "/data/file") == "kept\n"
     kubectl("delete", "pod", "first")
     kubectl("apply", "-f", "-", given=POD.replace("NAME", "second"))
@@ -112,7 +91,7 @@ def pod(name: str, cpu: str, **spec: object) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": whole})
 
 
-def test_a_pod_that_fits_nowhere_says_why_and_a_more_important_one_takes_its_place(kubectl: Kubectl) -> None:
+def test_a_pod_that_fits_nowhere_says_why_and_a_more_important_one_takes_its_place(kubectl: Runner) -> None:
     kubectl("create", "priorityclass", "urgent", "--value=1000")
     kubectl("apply", "-f", "-", given=pod("huge", "100"))
     kubectl("wait", "pod/huge", "--for=jsonpath={.status.conditions[0].reason}=Unschedulable", "--timeout=30s")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from simkube.host import launcher
-from tests.conformance.conftest import Kubectl, kubectls
+from simkube.host.launcher import HostClient
+from tests.conformance.conftest import Kubectl, kubectls, learners, which
 
 TOPOLOGY: dict[str, Any] = {
     "kind": "Cluster",
@@ -19,14 +19,11 @@ TOPOLOGY: dict[str, Any] = {
 SETTINGS = "apiServer: {extraArgs: {default-unreachable-toleration-seconds: '5'}}"
 
 
-@pytest.fixture(params=kubectls())
-def kubectl(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kubectl]:
-    host = launcher.connect(tmp_path / "host")
+@pytest.fixture(params=kubectls(), ids=which)
+def kubectl(request: pytest.FixtureRequest, host: HostClient, tmp_path: Path) -> Iterator[Kubectl]:
     host.create("a", {**TOPOLOGY, "kubeadmConfigPatches": [SETTINGS]})
-    config = tmp_path / "kubeconfig"
-    config.write_text(host.kubeconfig("a", "learner") or "")
-    yield Kubectl(request.param, config, "default", (1, 36))
-    launcher.shutdown(tmp_path / "host")
+    yield Kubectl(request.param, learners(host, "a", tmp_path), "default", (1, 36))
+    host.delete("a")
 
 
 def asked(kubectl: Kubectl, path: str, change: dict[str, Any] | None = None) -> dict[str, Any]:

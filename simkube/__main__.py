@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
-from simkube.host.process import main
+gc.disable()  # loading makes no garbage; the host looks for some once its clusters are back
+
+from simkube.host.process import main  # noqa: E402 - after that
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m simkube", description=__doc__)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -96,7 +97,7 @@ def _patched(patches: Iterable[str | Mapping[str, Any]]) -> Iterable[tuple[str, 
     """Every setting in kubeadm patches as ``(name, value)``."""
     for patch in patches:
         try:
-            document = yaml.safe_load(patch) if isinstance(patch, str) else patch
+            document = _parsed(patch) if isinstance(patch, str) else patch
         except yaml.YAMLError as error:
             raise HostError(f"a kubeadm patch of this topology is not YAML: {error}") from error
         if not isinstance(document, Mapping):
@@ -108,6 +109,12 @@ def _patched(patches: Iterable[str | Mapping[str, Any]]) -> Iterable[tuple[str, 
                 yield from _arguments(value.get("extraArgs") or {})
             else:
                 yield str(key), str(value)
+
+
+@lru_cache(maxsize=64)
+def _parsed(patch: str) -> Any:
+    """The document of a patch, which nobody changes: the clusters of a host share a few topologies."""
+    return yaml.safe_load(patch)
 
 
 def _arguments(given: Any) -> Iterable[tuple[str, str]]:

@@ -63,7 +63,15 @@ class SimContainer:
     ``durable`` is what its programs want to find again after the host was killed (JSON).
     """
 
-    def __init__(self, sandbox: PodSandbox, config: ContainerConfig, spec: ImageSpec, id: str) -> None:
+    def __init__(
+        self,
+        sandbox: PodSandbox,
+        config: ContainerConfig,
+        spec: ImageSpec,
+        id: str,
+        kept: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``kept`` is what :meth:`dump` gave of it, which :meth:`restore` then has to be called with."""
         self.sandbox = sandbox
         self.config = config
         self.spec = spec
@@ -94,7 +102,15 @@ class SimContainer:
         self._grace: Timer | None = None
         self.quota = Quota(ROOT_BYTES, sandbox.network.storage)
         self.root = spec.root
-        self.files = self._mount(Directory())
+        self.files = self._mount(self._private_root(kept))
+
+    def _private_root(self, kept: Mapping[str, Any] | None) -> Directory:
+        """What of its root is its own: nothing yet, or what was kept of it."""
+        root = Directory()
+        if kept is not None:
+            root.entries = restore_tree(kept["root"], self.root)
+            self.quota.charge(private_size(root))
+        return root
 
     def _mount(self, root: Directory) -> FileSystem:
         """The container's file system: a private root over the image's tree, kernel files, volumes."""
@@ -351,11 +367,10 @@ class SimContainer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`dump` gave; what ran starts from its beginning, with times and id unchanged."""
-        root = Directory()
-        root.entries = restore_tree(state["root"], self.root)
-        self.quota.charge(private_size(root) - self.quota.used)
-        self.files = self._mount(root)
+        """Take back what :meth:`dump` gave; what ran starts from its beginning, with times and id unchanged.
+
+        Its files it has had from the beginning (``kept``).
+        """
         self.log.restore(state["log"])
         self.durable = dict(state["durable"])
         self.started_at, self.finished_at = state["started_at"], state["finished_at"]

@@ -148,7 +148,7 @@ class PodSandbox:
         for kept in state["containers"]:
             mounts = [Mount(volumes[number], path, ro, sub) for number, path, ro, sub in kept["mounts"]]
             config = ContainerConfig(**kept["config"], mounts=mounts)
-            container = SimContainer(self, config, self._image(config.image), kept["id"])
+            container = SimContainer(self, config, self._image(config.image), kept["id"], kept)
             self.containers.append(container)
             container.restore(kept)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from labs.clusters.provider import Provider
 from tests.conformance.conftest import Kubectl
 
 WEB = "kindling/web:1.0"
@@ -310,5 +311,6 @@ def test_replace_edit_and_diff(web: Kubectl) -> None:
     assert "+  replicas: 2" in done.stdout
 
 
-def test_top_says_why_it_cannot(kubectl: Kubectl) -> None:
-    assert "Metrics API not available" in kubectl.refused("top pods")
+def test_top_needs_metrics(kubectl: Kubectl, provider: Provider) -> None:
+    words = 'pods "ghost" not found' if provider.capabilities().metrics else "Metrics API not available"
+    assert words in kubectl.refused("top pod ghost")

@@ -222,7 +222,7 @@ class Requests:
 
     def _value(self, wanted: Type, depth: int) -> Any:
         if self._now_and_then() or not depth:
-            return self.random.choice(ODD)
+            return copy.deepcopy(self.random.choice(ODD))
         if wanted.shape == "struct":
             few = self.random.sample(sorted(wanted.fields), min(len(wanted.fields), self.random.randint(1, 3)))
             required = [name for name, field in wanted.fields.items() if field.required]

@@ -2,8 +2,8 @@
 
 ``fields/*.yaml`` name the fields of the API that do less than their documentation says, as ``Definition.field:
 "state: why"``; whatever a learner may send and is not named there must be read by a component
-(:func:`unread` finds what is not). ``commands.yaml`` does the same for kubectl's commands, ``differences.yaml`` for the
-answers in which this API server is known to differ from Kubernetes 1.36.
+(:func:`unread` finds what is not). ``kinds.yaml`` does the same for whole kinds, ``commands.yaml`` for kubectl's
+commands, ``differences.yaml`` for the answers in which this API server is known to differ from Kubernetes 1.36.
 
 ``python -m simkube.coverage`` prints the page, ``docs/simulated-coverage.md``. It refuses to claim what it cannot
 know: that a field is read says that it has an effect, not that every effect is right; that is the tests'.
@@ -84,7 +84,7 @@ def fields() -> dict[str, Note]:
 
 @cache
 def data(name: str) -> dict[str, str]:
-    """``commands.yaml`` or ``differences.yaml``."""
+    """``kinds.yaml``, ``commands.yaml`` or ``differences.yaml``."""
     loaded: dict[str, str] = yaml.safe_load((HERE / name).read_text()) or {}
     return loaded
 
@@ -129,5 +129,8 @@ def read_names() -> frozenset[str]:
 
 
 def unread() -> list[Field]:
-    """Fields that are accepted, named by no component and by none of ``fields/*.yaml``: there should be none."""
+    """Fields that are accepted, named by no component and by none of ``fields/*.yaml``: there should be none.
+
+    Those of kinds that ``kinds.yaml`` names are told there.
+    """
     return [field for field in met() if field.name not in read_names() and field.key not in fields()]

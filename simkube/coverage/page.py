@@ -36,12 +36,22 @@ def _kinds() -> Iterator[str]:
     yield "|---|---|---|---|"
     touched = _touched()
     for one in sorted(ALL, key=lambda one: (one.group, one.plural, one.version)):
-        state = "answered, never stored" if one.review else f"simulated{touched.get(one.qualified, '')}"
+        state = _state(one, touched)
         parts = ", ".join(f"`{sub.name}`" for sub in sorted(one.subresources, key=lambda sub: sub.name)) or "-"
         yield f"| {one.kind} | `{one.api_version}` | {state} | {parts} |"
     yield ""
     yield "Refused, each by its name: " + ", ".join(_refused()) + "."
     yield ""
+
+
+def _state(resource: Resource, touched: dict[str, str]) -> str:
+    if resource.review:
+        return "answered, never stored"
+    said = coverage.data("kinds.yaml").get(resource.qualified)
+    if said is not None:
+        told = coverage.note(said)
+        return f"**{told.state}**: {told.why}"
+    return f"simulated{touched.get(resource.qualified, '')}"
 
 
 def _touched() -> dict[str, str]:

@@ -37,7 +37,7 @@ def _kinds() -> Iterator[str]:
     touched = _touched()
     for one in sorted(ALL, key=lambda one: (one.group, one.plural, one.version)):
         state = _state(one, touched)
-        parts = ", ".join(f"`{sub.name}`" for sub in sorted(one.subresources, key=lambda sub: sub.name)) or "-"
+        parts = ", ".join(_part(one, sub.name) for sub in sorted(one.subresources, key=lambda sub: sub.name)) or "-"
         yield f"| {one.kind} | `{one.api_version}` | {state} | {parts} |"
     yield ""
     yield "Refused, each by its name: " + ", ".join(_refused()) + "."
@@ -52,6 +52,11 @@ def _state(resource: Resource, touched: dict[str, str]) -> str:
         told = coverage.note(said)
         return f"**{told.state}**: {told.why}"
     return f"simulated{touched.get(resource.qualified, '')}"
+
+
+def _part(resource: Resource, name: str) -> str:
+    said = coverage.data("kinds.yaml").get(f"{resource.qualified}/{name}")
+    return f"`{name}`" if said is None else f"`{name}` (**{coverage.note(said).state}**: {coverage.note(said).why})"
 
 
 def _touched() -> dict[str, str]:

@@ -114,7 +114,7 @@ def _select_own_pods(job: Obj) -> None:
     labels = spec["template"]["metadata"].setdefault("labels", {})
     shared = meta.get("labels", {}) == labels
     for prefix in ("", "batch.kubernetes.io/"):
-        labels.setdefault(f"{prefix}job-name", meta["name"])
+        labels.setdefault(f"{prefix}job-name", meta.get("name", ""))
         labels.setdefault(f"{prefix}controller-uid", meta["uid"])
     if shared:
         meta["labels"] = dict(labels)

@@ -36,6 +36,10 @@ def test_a_job_marks_its_pods_with_itself(make) -> None:
     assert made["spec"]["podReplacementPolicy"] == "TerminatingOrFailed"
 
 
+def test_a_job_without_a_name_is_refused(refuse) -> None:
+    assert "name or generateName is required" in refuse("jobs.batch", job(), name="")
+
+
 def test_labels_of_its_own_are_not_its_templates(make) -> None:
     made = make("jobs.batch", job(), metadata={"labels": {"team": "a"}})
     assert made["metadata"]["labels"] == {"team": "a"}

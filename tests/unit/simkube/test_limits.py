@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simkube import pace, sharing, trace
 from simkube.apiserver import body, http, watch, watching
+from simkube.apiserver.custom import limits as definitions
 from simkube.apiserver.streams import limits as streams
 from simkube.host import controls
 from simkube.host.tenants import MOST_CLUSTERS
@@ -19,6 +20,8 @@ MIB = 2**20
 LIMITS = {
     "objects": f"{Limits().objects}",
     "bytes of objects": f"{Limits().bytes / MIB:g} MiB",
+    "definitions of kinds": f"{definitions.MOST_DEFINITIONS}",
+    "bytes of definitions": f"{definitions.MOST_BYTES / MIB:g} MiB",
     "changes a watch may begin behind": f"{WINDOW}",
     "watches at a time": f"{watching.MOST_WATCHES}",
     "changes a watch may be behind before it is ended": f"{watch.MOST_WAITING}",
@@ -29,6 +32,7 @@ LIMITS = {
     "requests that wait for their turn": f"{sharing.MOST_WAITING}",
     "exec and attach at a time": f"{streams.MOST['exec']}",
     "followed logs at a time": f"{streams.MOST['log']}",
+    "forwarded ports at a time": f"{streams.MOST['portforward']}",
     "proxied requests at a time": f"{streams.MOST['proxy']}",
     "bytes that wait for slow readers of streams": f"{streams.BUFFERS / MIB:g} MiB",
     "processes of one container": f"{MAX_PROCESSES}",

@@ -94,11 +94,14 @@ class Kubectl:
 
 @dataclass(frozen=True)
 class Runner:
-    """One kubectl, one kubeconfig (its folder is the working directory), one namespace. Called with words."""
+    """One kubectl, one kubeconfig (its folder is the working directory), one namespace or the kubeconfig's own ("").
+
+    Called with words.
+    """
 
     program: str
     kubeconfig: Path
-    namespace: str = "default"
+    namespace: str = ""
 
     def __call__(
         self, *words: str, given: str = "", fails: bool = False, config: str = "", env: dict[str, str] | None = None
@@ -109,8 +112,9 @@ class Runner:
         added to its environment.
         """
         kubeconfig = self.kubeconfig.parent / (config or self.kubeconfig.name)
+        where = ("--namespace", self.namespace) if self.namespace else ()
         done = subprocess.run(
-            [self.program, "--namespace", self.namespace, *words],
+            [self.program, *where, *words],
             env={**with_home(kubeconfig), **(env or {})},
             cwd=kubeconfig.parent,
             input=given,

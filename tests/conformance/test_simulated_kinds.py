@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from simkube.host import launcher
+from simkube.host.launcher import HostClient
+from tests.conformance.conftest import Kubectl, kubectls, learners
 
-KUBECTL = str(Path(sys.executable).parent / "kubectl")
+Said = Callable[..., str]
 POLICY = """
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
@@ -40,45 +37,20 @@ spec:
 """
 
 
-class Kubectl:
-    """One kubectl with its own home; a call answers what it printed, errors included."""
+@pytest.fixture(scope="module")
+def kubectl(host: HostClient, home: Path) -> Said:
+    """Answers all that kubectl printed, errors included, whatever came of it."""
+    host.create("kinds", {"nodes": []})
+    one = Kubectl(kubectls()[0], learners(host, "kinds", home), "default", (1, 36))
 
-    def __init__(self, config: Path) -> None:
-        self._env = {**os.environ, "KUBECONFIG": str(config), "HOME": str(config.parent)}
-        self.failed = False
-
-    def __call__(self, line: str, stdin: str = "") -> str:
-        done = subprocess.run(
-            [KUBECTL, *shlex.split(line)],
-            env=self._env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        self.failed = done.returncode != 0
+    def said(line: str, stdin: str = "") -> str:
+        done = one.run(line, stdin)
         return done.stdout + done.stderr
 
-
-@pytest.fixture(scope="module")
-def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
-    home = tmp_path_factory.mktemp("kinds")
-    client = launcher.connect(home)
-    client.create("kinds", {"nodes": []})
-    status = client.status("kinds")
-    config = home / "config"
-    made = Kubectl(config)
-    server = f"{client.url}{status['path']}"
-    made(f"config set-cluster c --server={server} --insecure-skip-tls-verify")
-    made(f"config set-credentials u --token={status['tokens']['learner']}")
-    made("config set-context x --cluster=c --user=u")
-    made("config use-context x")
-    yield made
-    launcher.shutdown(home)
+    return said
 
 
-def test_an_autoscaler_in_both_versions(kubectl: Kubectl) -> None:
+def test_an_autoscaler_in_both_versions(kubectl: Said) -> None:
     kubectl("create deployment web --image=nginx --replicas=0")
     kubectl("autoscale deployment web --min=2 --max=4 --cpu-percent=60")
     assert "cpu: <unknown>/60%" in kubectl("get hpa web")
@@ -93,10 +65,9 @@ def test_an_autoscaler_in_both_versions(kubectl: Kubectl) -> None:
     assert "must be greater than or equal to `minReplicas`" in kubectl(
         """patch hpa web --type=merge -p '{"spec":{"maxReplicas":1}}'"""
     )
-    assert kubectl.failed
 
 
-def test_jobs_and_cron_jobs(kubectl: Kubectl) -> None:
+def test_jobs_and_cron_jobs(kubectl: Said) -> None:
     kubectl("create cronjob tick --image=busybox --schedule='*/5 * * * *' -- date")
     assert "*/5 * * * *" in kubectl("get cronjobs")
     kubectl("create job once --from=cronjob/tick")
@@ -107,7 +78,7 @@ def test_jobs_and_cron_jobs(kubectl: Kubectl) -> None:
     )
 
 
-def test_what_a_pods_author_is_told(kubectl: Kubectl) -> None:
+def test_what_a_pods_author_is_told(kubectl: Said) -> None:
     said = kubectl("apply -f -", POD)
     assert 'Warning: spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os"' in said
     assert "pod/web created" in said
@@ -116,7 +87,7 @@ def test_what_a_pods_author_is_told(kubectl: Kubectl) -> None:
     assert '+ "Hostname": "other",' in said
 
 
-def test_a_policy_of_ones_own(kubectl: Kubectl) -> None:
+def test_a_policy_of_ones_own(kubectl: Said) -> None:
     kubectl("apply -f -", POLICY)
     said = kubectl("create configmap a")
     assert "ValidatingAdmissionPolicy 'owners' with binding 'owners' denied request: every config map needs" in said
@@ -124,7 +95,7 @@ def test_a_policy_of_ones_own(kubectl: Kubectl) -> None:
     assert "configmap/a created" in kubectl("create configmap a")
 
 
-def test_small_kinds_are_listed(kubectl: Kubectl) -> None:
+def test_small_kinds_are_listed(kubectl: Said) -> None:
     kubectl("create priorityclass high --value=1000")
     kubectl("create poddisruptionbudget web --selector=app=web --min-available=50%")
     assert "high" in kubectl("get priorityclasses")

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from simkube.host import launcher
+from simkube.host.launcher import HostClient
+from tests.conformance.conftest import Runner, kubectls, learners, topology
 
-CONFIGS = Path(__file__).resolve().parents[2] / "kind-configs"
-KUBECTL = Path(sys.executable).parent / "kubectl"
 SPEED = 20
 """How much faster than ours the cluster's time goes: metrics take half a minute to come."""
 LOAD = """
@@ -58,36 +53,16 @@ spec:
     command: [stress, --vm, "1", --vm-bytes, 250M, --vm-hang, "1"]
     resources: {limits: {memory: 100Mi}}
 """
-Kubectl = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("host")
-    host = launcher.connect(folder)
-    host.create("a", yaml.safe_load((CONFIGS / "single.yaml").read_text()))
+def kubectl(host: HostClient, home: Path) -> Runner:
+    host.create("a", topology("single"))
     host.control("a", "clock", {"speed": SPEED})
-    path = folder / "kubeconfig"
-    path.write_text(host.kubeconfig("a", "learner") or "")
-    yield path
-    launcher.shutdown(folder)
+    return Runner(kubectls()[0], learners(host, "a", home))
 
 
-@pytest.fixture
-def kubectl(config: Path) -> Kubectl:
-    """Runs kubectl; ``given`` is its standard input, ``fails`` expects a failure."""
-
-    def run(*arguments: str, given: str = "", fails: bool = False) -> str:
-        command = [str(KUBECTL), "--kubeconfig", str(config), *arguments]
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
-        text = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{text}"
-        return text
-
-    return run
-
-
-def until(kubectl: Kubectl, words: str, *arguments: str) -> str:
+def until(kubectl: Runner, words: str, *arguments: str) -> str:
     """What kubectl prints once ``words`` are in it."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -101,7 +76,7 @@ def until(kubectl: Kubectl, words: str, *arguments: str) -> str:
     raise AssertionError(f"kubectl {' '.join(arguments)} never printed {words!r}; last:\n{text}")
 
 
-def test_running_pods(kubectl: Kubectl, tmp_path: Path) -> None:
+def test_running_pods(kubectl: Runner, tmp_path: Path) -> None:
     kubectl("apply", "-f", "-", given=LOAD)
     kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=load", "--timeout=30s")
     _use(kubectl)
@@ -112,7 +87,7 @@ def test_running_pods(kubectl: Kubectl, tmp_path: Path) -> None:
     _inside(kubectl, tmp_path / "x")
 
 
-def _use(kubectl: Kubectl) -> None:
+def _use(kubectl: Runner) -> None:
     listed = until(kubectl, "busy", "top", "pod", "-l", "app=load", "--sort-by=cpu")
     assert listed.splitlines()[1].split()[:2] in (["busy", "500m"], ["busy", "501m"], ["busy", "499m"])
     columns = kubectl("top", "pod", "pair", "--containers")
@@ -123,13 +98,13 @@ def _use(kubectl: Kubectl) -> None:
     assert "NotFound" in kubectl("top", "pod", "nobody", fails=True)
 
 
-def _limits(kubectl: Kubectl) -> None:
+def _limits(kubectl: Runner) -> None:
     until(kubectl, "OOMKilled", "get", "pod", "greedy", "-o", "jsonpath={.status.containerStatuses[0].lastState}")
     assert "Exit Code:    137" in kubectl("describe", "pod", "greedy")
     kubectl("delete", "pod", "greedy", "--now")
 
 
-def _logs(kubectl: Kubectl) -> None:
+def _logs(kubectl: Runner) -> None:
     assert kubectl("logs", "pair", "-c", "first") == "prepared\n"
     everything = kubectl("logs", "pair", "--all-containers", "--prefix")
     assert "[pod/pair/helper] helping" in everything
@@ -139,7 +114,7 @@ def _logs(kubectl: Kubectl) -> None:
     assert "previous terminated container" in kubectl("logs", "pair", "-c", "helper", "--previous", fails=True)
 
 
-def _debug(kubectl: Kubectl) -> None:
+def _debug(kubectl: Runner) -> None:
     debugging = ("debug", "pair", "-i", "--image=busybox:1.36", "--target=web", "-c", "look", "-q")
     seen = kubectl(*debugging, "--", "sh", "-c", "ps; ls /proc/1/root/usr/share/nginx/html")
     assert "nginx" in seen
@@ -164,7 +139,7 @@ def _debug(kubectl: Kubectl) -> None:
     assert "the host PID namespace" in refused
 
 
-def _resize(kubectl: Kubectl) -> None:
+def _resize(kubectl: Runner) -> None:
     wanted = {"spec": {"containers": [{"name": "web", "resources": {"limits": {"cpu": "300m"}}}]}}
     kubectl("patch", "pod", "pair", "--subresource", "resize", "--patch", json.dumps(wanted))
     status = "jsonpath={.status.containerStatuses[0]}"
@@ -173,7 +148,7 @@ def _resize(kubectl: Kubectl) -> None:
     assert "30000 100000" in kubectl("exec", "pair", "-c", "web", "--", "cat", "/sys/fs/cgroup/cpu.max")
 
 
-def _inside(kubectl: Kubectl, copy: Path) -> None:
+def _inside(kubectl: Runner, copy: Path) -> None:
     web = ("exec", "pair", "-c", "web", "--", "sh", "-c")
     folder = "/var/run/secrets/kubernetes.io/serviceaccount"
     ask = f'curl -s --cacert {folder}/ca.crt -H "Authorization: Bearer $(cat {folder}/token)" '

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
-from simkube.host import launcher
+from simkube.host.launcher import HostClient
+from tests.conformance.conftest import REPOSITORY, Runner, kubectls, learners, topology, which, with_home
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 MANIFEST = REPOSITORY / "simkube" / "addons" / "manifests" / "ingress-nginx.yaml"
-KUBECTLS = {str(Path(sys.executable).parent / "kubectl"): "wheel", "/usr/bin/kubectl": "installed"}
-FOUND = [path for path in KUBECTLS if shutil.which(path)]
-Kubectl = Callable[..., str]
 
 OBJECTS = """
 apiVersion: apps/v1
@@ -71,36 +64,24 @@ spec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("host")
-    host = launcher.connect(folder)
-    host.create("a", yaml.safe_load((REPOSITORY / "kind-configs" / "three-node.yaml").read_text()))
-    path = folder / "kubeconfig"
-    path.write_text(host.kubeconfig("a", "learner") or "")
-    yield path
-    launcher.shutdown(folder)
+def config(host: HostClient, home: Path) -> Path:
+    host.create("a", topology("three-node"))
+    return learners(host, "a", home)
 
 
 @pytest.fixture(scope="module")
-def kubectl(config: Path) -> Kubectl:
-    """Runs kubectl; ``fails`` expects a failure and returns its message."""
-
-    def run(*arguments: str, stdin: str = "", fails: bool = False) -> str:
-        command = [FOUND[0], "--kubeconfig", str(config), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=90)
-        text = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{text}"
-        return text
-
+def kubectl(config: Path) -> Runner:
+    """With everything that the tests ask running."""
+    run = Runner(kubectls()[0], config)
     run("apply", "-f", str(MANIFEST))
-    run("apply", "-f", "-", stdin=OBJECTS)
+    run("apply", "-f", "-", given=OBJECTS)
     run("rollout", "status", "statefulset/web", "--timeout=60s")
     run("wait", "--for=condition=Ready", "pod/client", "--timeout=60s")
     run("rollout", "status", "-n", "ingress-nginx", "deployment", "--timeout=60s")
     return run
 
 
-def curl(kubectl: Kubectl, *arguments: str, fails: bool = False) -> str:
+def curl(kubectl: Runner, *arguments: str, fails: bool = False) -> str:
     """curl in the client pod, tried for a while: rules of services follow a second later."""
     deadline = time.monotonic() + 10
     while True:
@@ -115,8 +96,10 @@ def curl(kubectl: Kubectl, *arguments: str, fails: bool = False) -> str:
 @contextmanager
 def forwarded(config: Path, *arguments: str, binary: str = "") -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A forwarded port: the local one, and the process."""
-    command = [binary or FOUND[0], "--kubeconfig", str(config), "port-forward", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [binary or kubectls()[0], "--kubeconfig", str(config), "port-forward", *arguments]
+    process = subprocess.Popen(
+        command, env=with_home(config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -133,15 +116,15 @@ def get(port: int, path: str = "/", **headers: str) -> str:
         return str(answer.read().decode())
 
 
-@pytest.mark.parametrize("binary", FOUND, ids=lambda path: KUBECTLS[path])
+@pytest.mark.parametrize("binary", kubectls(), ids=which)
 @pytest.mark.parametrize("target", ["pod/web-0", "service/door", "statefulset/web"])
-def test_ports_are_forwarded(kubectl: Kubectl, config: Path, binary: str, target: str) -> None:
+def test_ports_are_forwarded(kubectl: Runner, config: Path, binary: str, target: str) -> None:
     port = "80" if target.startswith("service") else "8080"
     with forwarded(config, target, f":{port}", binary=binary) as (local, _):
         assert [get(local).split()[0] for _ in range(3)] == ["Hello"] * 3
 
 
-def test_a_port_nobody_listens_on_and_a_pod_that_goes(kubectl: Kubectl, config: Path) -> None:
+def test_a_port_nobody_listens_on_and_a_pod_that_goes(kubectl: Runner, config: Path) -> None:
     with forwarded(config, "pod/web-0", ":9999") as (local, process):
         with pytest.raises((urllib.error.URLError, OSError)):
             get(local)
@@ -159,7 +142,7 @@ def test_a_port_nobody_listens_on_and_a_pod_that_goes(kubectl: Kubectl, config: 
     kubectl("rollout", "status", "statefulset/web", "--timeout=60s")
 
 
-def test_names_node_ports_and_the_api_server(kubectl: Kubectl) -> None:
+def test_names_node_ports_and_the_api_server(kubectl: Runner) -> None:
     assert "web-0" in curl(kubectl, "http://web-0.web:8080/")
     assert "service = 0 100 8080 web-1.web.default.svc.cluster.local" in kubectl(
         "exec", "client", "--", "nslookup", "-type=srv", "_http._tcp.web.default.svc.cluster.local"
@@ -177,7 +160,7 @@ def test_names_node_ports_and_the_api_server(kubectl: Kubectl) -> None:
     assert "unable to get local issuer" in curl(kubectl, "https://kubernetes.default.svc/", fails=True)
 
 
-def test_an_ingress_routes_and_says_where_it_is(kubectl: Kubectl, config: Path) -> None:
+def test_an_ingress_routes_and_says_where_it_is(kubectl: Runner, config: Path) -> None:
     address = kubectl(
         "get", "service", "-n", "ingress-nginx", "ingress-nginx-controller", "-o", "jsonpath={.spec.clusterIP}"
     )
@@ -191,9 +174,9 @@ def test_an_ingress_routes_and_says_where_it_is(kubectl: Kubectl, config: Path) 
             get(local, Host="other.example.org")
 
 
-def test_a_policy_shuts_out_all_but_friends(kubectl: Kubectl, config: Path) -> None:
+def test_a_policy_shuts_out_all_but_friends(kubectl: Runner, config: Path) -> None:
     assert "Hello" in curl(kubectl, "http://door/")
-    kubectl("apply", "-f", "-", stdin=DENY)
+    kubectl("apply", "-f", "-", given=DENY)
     assert "timed out" in curl(kubectl, "http://door/", fails=True)
     with forwarded(config, "pod/web-0", ":8080") as (local, _):
         assert "Hello" in get(local)
@@ -202,16 +185,9 @@ def test_a_policy_shuts_out_all_but_friends(kubectl: Kubectl, config: Path) -> N
     kubectl("delete", "networkpolicy", "deny")
 
 
-def test_two_programs_talk_over_tcp(kubectl: Kubectl) -> None:
+def test_two_programs_talk_over_tcp(kubectl: Runner) -> None:
     kubectl("run", "echo", "--image=busybox:1.36", "--port=9000", "--", "nc", "-lk", "-p", "9000", "-e", "cat")
     kubectl("wait", "--for=condition=Ready", "pod/echo", "--timeout=60s")
     ip = kubectl("get", "pod", "echo", "-o", "jsonpath={.status.podIP}")
     assert kubectl("exec", "client", "--", "sh", "-c", f"echo over tcp | nc {ip} 9000") == "over tcp\n"
     assert "refused" in kubectl("exec", "client", "--", "nc", "-z", ip, "9001", fails=True)
-
-
-@pytest.fixture(autouse=True)
-def _path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """kubectl keeps its caches here."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert os.environ["HOME"] == str(tmp_path)

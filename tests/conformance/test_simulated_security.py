@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,46 +15,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from simkube.host import launcher
 from simkube.host.launcher import HostClient
-
-KUBECTLS = {str(Path(sys.executable).parent / "kubectl"): "wheel", "/usr/bin/kubectl": "installed"}
-FOUND = [path for path in KUBECTLS if shutil.which(path)]
-Kubectl = Callable[..., str]
+from tests.conformance.conftest import Runner, kubectls, learners, which
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostClient]:
-    folder = tmp_path_factory.mktemp("host")
-    client = launcher.connect(folder)
+def host(host: HostClient) -> HostClient:
+    """With two clusters."""
     for name in ("a", "b"):
-        client.create(name, {"nodes": [{"role": "control-plane"}]})
-    yield client
-    launcher.shutdown(folder)
+        host.create(name, {"nodes": [{"role": "control-plane"}]})
+    return host
 
 
-@pytest.fixture(params=FOUND, ids=lambda path: KUBECTLS[path])
-def kubectl(request: pytest.FixtureRequest, host: HostClient, tmp_path: Path) -> Kubectl:
-    """Runs kubectl in a namespace of the test's own; ``config`` replaces the administrator's kubeconfig."""
-    namespace = f"t{uuid.uuid4().hex[:12]}"
-    (tmp_path / "admin").write_text(host.kubeconfig("a", "learner") or "")
-
-    def run(*arguments: str, fails: bool = False, config: str = "admin", given: str | None = None) -> str:
-        done = subprocess.run(
-            [request.param, "--kubeconfig", str(tmp_path / config), "-n", namespace, *arguments],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            timeout=60,
-            input=given,
-            env={**os.environ, "HOME": str(tmp_path)},
-        )
-        text = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{text}"
-        return text
-
-    run("create", "namespace", namespace)
-    return run
+@pytest.fixture(params=kubectls(), ids=which)
+def kubectl(request: pytest.FixtureRequest, host: HostClient, tmp_path: Path) -> Runner:
+    """In a namespace of the test's own; other people's kubeconfigs go into ``tmp_path``."""
+    return Runner(request.param, learners(host, "a", tmp_path)).elsewhere()
 
 
 def config_of(host: HostClient, cluster: str, user: dict[str, Any]) -> str:
@@ -70,7 +41,7 @@ def config_of(host: HostClient, cluster: str, user: dict[str, Any]) -> str:
     return json.dumps(found)
 
 
-def test_roles_give_rights_and_take_them(kubectl: Kubectl) -> None:
+def test_roles_give_rights_and_take_them(kubectl: Runner) -> None:
     me = ("--as", "mia", "--as-group", "devs")
     denied = kubectl("get", "pods", *me, fails=True)
     assert 'User "mia" cannot list resource "pods" in API group ""' in denied
@@ -86,7 +57,7 @@ def test_roles_give_rights_and_take_them(kubectl: Kubectl) -> None:
     assert "Forbidden" in kubectl("get", "pods", *me, fails=True)
 
 
-def test_nobody_gives_more_than_they_have(kubectl: Kubectl) -> None:
+def test_nobody_gives_more_than_they_have(kubectl: Runner) -> None:
     kubectl("create", "rolebinding", "edit", "--clusterrole=admin", "--user=ada")
     ada = ("--as", "ada")
     kubectl("create", "role", "pods", "--verb=get", "--resource=pods", *ada)
@@ -118,7 +89,7 @@ def request_of(user: str, group: str = "devs") -> tuple[str, ec.EllipticCurvePri
     return json.dumps({**manifest, "spec": spec}), key
 
 
-def certificate_of(kubectl: Kubectl, user: str) -> dict[str, str]:
+def certificate_of(kubectl: Runner, user: str) -> dict[str, str]:
     """What a kubeconfig says of a user with a certificate that the cluster has issued."""
     manifest, key = request_of(user)
     kubectl("apply", "-f", "-", given=manifest)
@@ -133,7 +104,7 @@ def certificate_of(kubectl: Kubectl, user: str) -> dict[str, str]:
     return {"client-certificate-data": issued, "client-key-data": base64.b64encode(secret).decode()}
 
 
-def test_a_certificate_opens_its_own_cluster_only(kubectl: Kubectl, host: HostClient, tmp_path: Path) -> None:
+def test_a_certificate_opens_its_own_cluster_only(kubectl: Runner, host: HostClient, tmp_path: Path) -> None:
     user = f"jane-{uuid.uuid4().hex[:6]}"
     shown = certificate_of(kubectl, user)
     (tmp_path / "jane").write_text(config_of(host, "a", dict(shown)))
@@ -148,7 +119,7 @@ def test_a_certificate_opens_its_own_cluster_only(kubectl: Kubectl, host: HostCl
     assert "provide credentials" in other or "Unauthorized" in other
 
 
-def test_a_denied_request_is_not_signed_and_nobody_becomes_a_master(kubectl: Kubectl) -> None:
+def test_a_denied_request_is_not_signed_and_nobody_becomes_a_master(kubectl: Runner) -> None:
     user = f"eve-{uuid.uuid4().hex[:6]}"
     masters = kubectl("apply", "-f", "-", given=request_of(user, "system:masters")[0], fails=True)
     assert "system:masters group is not allowed" in masters
@@ -158,7 +129,7 @@ def test_a_denied_request_is_not_signed_and_nobody_becomes_a_master(kubectl: Kub
     assert kubectl("get", "csr", user, "-o", "jsonpath={.status.certificate}") == ""
 
 
-def test_tokens_of_service_accounts(kubectl: Kubectl, host: HostClient, tmp_path: Path) -> None:
+def test_tokens_of_service_accounts(kubectl: Runner, host: HostClient, tmp_path: Path) -> None:
     kubectl("create", "serviceaccount", "app")
     namespace = kubectl("get", "sa", "app", "-o", "jsonpath={.metadata.namespace}")
     token = kubectl("create", "token", "app", "--duration=20m").strip()
@@ -172,7 +143,7 @@ def test_tokens_of_service_accounts(kubectl: Kubectl, host: HostClient, tmp_path
     kubectl("get", "pods", config="nobody", fails=True)
 
 
-def test_quotas_ranges_and_pod_security(kubectl: Kubectl) -> None:
+def test_quotas_ranges_and_pod_security(kubectl: Runner) -> None:
     kubectl("create", "quota", "small", "--hard=pods=1,count/configmaps=5")
     kubectl("wait", "quota", "small", "--for=jsonpath={.status.used.pods}=0", "--timeout=10s")
     kubectl("run", "one", "--image=nginx")
@@ -194,7 +165,7 @@ def test_quotas_ranges_and_pod_security(kubectl: Kubectl) -> None:
     assert re.search(r"Container +cpu +- +1 +200m +200m", kubectl("describe", "limitrange", "sizes"))
 
 
-def test_the_host_knows_who_did_what(kubectl: Kubectl, host: HostClient) -> None:
+def test_the_host_knows_who_did_what(kubectl: Runner, host: HostClient) -> None:
     before = host.audit("a", most=100_000)["last"]
     kubectl("create", "configmap", "kept", "--from-literal=a=b", "--as=zoe", fails=True)
     kubectl("create", "configmap", "kept", "--from-literal=a=b")

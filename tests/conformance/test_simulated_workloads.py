@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from simkube.host import launcher
-from tests.conformance.conftest import kubectls
+from simkube.host.launcher import HostClient
+from tests.conformance.conftest import Runner, kubectls, learners, topology, which
 
-CONFIGS = Path(__file__).resolve().parents[2] / "kind-configs"
 SETS = """
 apiVersion: apps/v1
 kind: StatefulSet
@@ -81,49 +76,28 @@ spec:
   - metadata: {name: data}
     spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 """
-Kubectl = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("host")
-    host = launcher.connect(folder)
-    host.create("a", yaml.safe_load((CONFIGS / "three-node.yaml").read_text()))
-    path = folder / "kubeconfig"
-    path.write_text(host.kubeconfig("a", "learner") or "")
-    yield path
-    launcher.shutdown(folder)
+def config(host: HostClient, home: Path) -> Path:
+    host.create("a", topology("three-node"))
+    return learners(host, "a", home)
 
 
-@pytest.fixture(params=kubectls(), ids=str)
-def kubectl(request: pytest.FixtureRequest, config: Path, tmp_path: Path) -> Iterator[Kubectl]:
-    """Runs kubectl in a namespace of the test's own; ``fails`` expects a failure and returns its message."""
-    namespace = f"t{uuid.uuid4().hex[:12]}"
-
-    def run(*arguments: str, given: str = "", fails: bool = False) -> str:
-        done = subprocess.run(
-            [request.param, "--kubeconfig", str(config), "-n", namespace, *arguments],
-            capture_output=True,
-            text=True,
-            input=given,
-            timeout=90,
-            env={**os.environ, "HOME": str(tmp_path)},
-        )
-        text = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{text}"
-        return text
-
-    run("create", "namespace", namespace)
+@pytest.fixture(params=kubectls(), ids=which)
+def kubectl(request: pytest.FixtureRequest, config: Path) -> Iterator[Runner]:
+    """In a namespace of the test's own."""
+    run = Runner(request.param, config).elsewhere()
     yield run
-    run("delete", "namespace", namespace, "--wait=false")
+    run("delete", "namespace", run.namespace, "--wait=false")
 
 
-def image_of(kubectl: Kubectl, what: str) -> str:
+def image_of(kubectl: Runner, what: str) -> str:
     return kubectl("get", what, "-o", "jsonpath={.spec.template.spec.containers[0].image}")
 
 
 @pytest.mark.parametrize("kind", ["sts/db", "ds/agent"])
-def test_rollouts_of_sets(kubectl: Kubectl, kind: str) -> None:
+def test_rollouts_of_sets(kubectl: Runner, kind: str) -> None:
     kubectl("apply", "-f", "-", given=SETS)
     kubectl("rollout", "status", kind, "--timeout=60s")
     kubectl("set", "image", kind, "web=nginx:1.28")
@@ -145,7 +119,7 @@ def test_rollouts_of_sets(kubectl: Kubectl, kind: str) -> None:
     assert set(images.split()) == {"nginx:1.28"}
 
 
-def test_names_and_order_of_a_stateful_set(kubectl: Kubectl) -> None:
+def test_names_and_order_of_a_stateful_set(kubectl: Runner) -> None:
     kubectl("apply", "-f", "-", given=SETS)
     kubectl("rollout", "status", "sts/db", "--timeout=60s")
     assert kubectl("get", "pods", "-l", "app=db", "-o", "name").split() == ["pod/db-0", "pod/db-1", "pod/db-2"]
@@ -159,7 +133,7 @@ def test_names_and_order_of_a_stateful_set(kubectl: Kubectl) -> None:
     assert "Delete Pod db-2 in StatefulSet db successful" in kubectl("describe", "sts", "db")
 
 
-def test_storage_of_a_stateful_set(kubectl: Kubectl) -> None:
+def test_storage_of_a_stateful_set(kubectl: Runner) -> None:
     kubectl("apply", "-f", "-", given=VOLUMES)
     kubectl("rollout", "status", "sts/kv", "--timeout=60s")
     kubectl("delete", "pod", "kv-0")
@@ -172,7 +146,7 @@ def test_storage_of_a_stateful_set(kubectl: Kubectl) -> None:
     kubectl("wait", "--for=delete", "pvc", "--all", "--timeout=60s")
 
 
-def test_jobs(kubectl: Kubectl) -> None:
+def test_jobs(kubectl: Runner) -> None:
     kubectl("create", "job", "hello", "--image=busybox:1.36", "--", "echo", "hello")
     kubectl("wait", "--for=condition=complete", "job/hello", "--timeout=60s")
     assert kubectl("logs", "job/hello") == "hello\n"
@@ -186,7 +160,7 @@ def test_jobs(kubectl: Kubectl) -> None:
     kubectl("wait", "--for=delete", "pods", "--all", "--timeout=60s")
 
 
-def test_cron_jobs(kubectl: Kubectl) -> None:
+def test_cron_jobs(kubectl: Runner) -> None:
     kubectl("create", "cronjob", "tick", "--image=busybox:1.36", "--schedule=0 0 1 1 *", "--", "date")
     assert re.search(r"tick +0 0 1 1 \* +<none> +False +0 +<none>", kubectl("get", "cronjobs"))
     kubectl("create", "job", "now", "--from=cronjob/tick")
@@ -199,7 +173,7 @@ def test_cron_jobs(kubectl: Kubectl) -> None:
     kubectl("wait", "--for=delete", "jobs", "--all", "--timeout=60s")
 
 
-def test_draining_asks_the_budget(kubectl: Kubectl) -> None:
+def test_draining_asks_the_budget(kubectl: Runner) -> None:
     kubectl("apply", "-f", "-", given=SETS)
     kubectl("create", "deployment", "web", "--image=nginx:1.27", "--replicas=2")
     kubectl("create", "pdb", "web", "--selector=app=web", "--min-available=2")
@@ -217,7 +191,7 @@ def test_draining_asks_the_budget(kubectl: Kubectl) -> None:
         kubectl("uncordon", node)
 
 
-def test_autoscaling(kubectl: Kubectl) -> None:
+def test_autoscaling(kubectl: Runner) -> None:
     kubectl("create", "deployment", "web", "--image=nginx:1.27")
     kubectl("autoscale", "deployment", "web", "--min=2", "--max=4", "--cpu-percent=50")
     assert re.search(r"web +Deployment/web +cpu: <unknown>/50% +2 +4 ", kubectl("get", "hpa"))

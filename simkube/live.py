@@ -1,8 +1,8 @@
 """A cluster in real time: its work and its timers, run by an asyncio loop in small slices.
 
 Many clusters share one loop; a slice lasts about :data:`SLICE` seconds and then the others have their turn. What it
-takes is charged to the cluster's share, which also says how long a cluster that floods the loop has to wait: that is
-what bounds a clock that runs a thousand times as fast. A cluster that has nothing to do has nothing scheduled.
+takes is charged to the cluster's share, which also says how long a cluster that floods the loop has to wait: a clock
+that runs a thousand times as fast rests between its slices while anybody else wants the loop. A cluster that has nothing to do has nothing scheduled.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class LiveDriver:
         self._next: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._told: list[Callable[[], None]] = []
+        self._rests_until = 0.0
         self.slices = 0
 
     def start(self) -> None:
@@ -74,6 +75,9 @@ class LiveDriver:
         """The clock was told to run otherwise."""
         if not self._clock.stepping:
             self._tell()
+        if not self._clock.fast:
+            self._share.rested()
+            self._rests_until = 0.0
         self._wake()
 
     def when_arrived(self, call: Callable[[], None]) -> None:
@@ -90,8 +94,8 @@ class LiveDriver:
 
     def _wake(self) -> None:
         if self._next is None:
-            delay = self._share.delay()
-            self._next = self._aio.call_later(delay, self._run) if delay else self._aio.call_soon(self._run)
+            delay = max(self._share.delay(), self._rests_until - self._aio.time())
+            self._next = self._aio.call_later(delay, self._run) if delay > 0 else self._aio.call_soon(self._run)
 
     def _wake_in(self, seconds: float | None) -> None:
         if self._timer is not None:
@@ -105,7 +109,9 @@ class LiveDriver:
         self.slices += 1
         began = time.perf_counter()
         waits = run_slice(self._clock, self._work)
-        self._share.charge(time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self._share.charge(took)
+        self._rests_until = self._aio.time() + self._share.rest(took) if self._clock.fast else 0.0
         if waits:
             self._wake()
         elif self._clock.arrived():

@@ -86,6 +86,11 @@ class PacedClock(Clock):
         return self._goal is not None
 
     @property
+    def fast(self) -> bool:
+        """Whether it gains on the wall clock, as long as nobody stops it."""
+        return self.speed > 1.0 and not self.paused and not self._pinned
+
+    @property
     def _follows(self) -> bool:
         return self._pinned or bool(self.speed == 1.0 and not self.paused)
 

@@ -3,8 +3,8 @@
 Each cluster has an account of the time for which it keeps the loop (of the wall clock, because nobody else can be
 served meanwhile): requests, watches, the slices of its controllers. The account drains as time passes. While others
 want the loop too, a cluster whose account is over :data:`BURST` is a debtor, and waits before its next piece of work
-as long as draining takes; alone, it may have the whole loop. Work is neither refused nor reordered within a cluster;
-only absurd queues are answered with 429.
+as long as draining takes; alone, it may have the whole loop. A fast clock always has more to do: it has no such burst, and
+rests after each slice. Work is neither refused nor reordered within a cluster; only absurd queues are answered with 429.
 
 It refuses to interrupt work that has begun: long work has to come in pieces, with a :meth:`Share.pause` between them.
 """
@@ -42,6 +42,8 @@ class Shares:
         self.active: dict[Share, float] = {}
         """When each cluster last asked for something, the longest ago first."""
         self.debtors: set[Share] = set()
+        self.restless: set[Share] = set()
+        """Whose work has no end of itself (a fast clock's)."""
 
     def open(self) -> Share:
         """An account for one more cluster."""
@@ -81,6 +83,18 @@ class Share:
         """The cluster ends; nobody waits because of it any more."""
         self._shares.active.pop(self, None)
         self._shares.debtors.discard(self)
+        self.rested()
+
+    def rest(self, seconds: float) -> float:
+        """Seconds to wait after so many of work that has no end of itself: no burst is meant for that."""
+        self._shares.restless.add(self)
+        if not self._shares.quiet_neighbours(self):
+            return 0.0
+        return min(MOST_DELAY, seconds * (len(self._shares.restless | self._shares.debtors) / DEBTORS - 1))
+
+    def rested(self) -> None:
+        """There is no such work any more; a no-op when there was none."""
+        self._shares.restless.discard(self)
 
     def charge(self, seconds: float) -> None:
         """Note loop time that was used."""

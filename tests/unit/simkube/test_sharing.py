@@ -12,8 +12,11 @@ from simkube import sharing
 from simkube.client import WorkLoop
 from simkube.clock import Clock
 from simkube.errors import StatusError
+from simkube.journal import Journal
 from simkube.live import LiveDriver
+from simkube.pace import PacedClock
 from simkube.sharing import Share, Shares
+from simkube.store import Side
 
 
 class Now:
@@ -197,6 +200,9 @@ class Loop(asyncio.SelectorEventLoop):
         super().__init__()
         self.later: list[float] = []
 
+    def time(self) -> float:
+        return 1000.0
+
     def call_later(self, delay: float, *_: Any, **__: Any) -> Any:  # type: ignore[override]  # only what the driver calls
         self.later.append(delay)
         return asyncio.TimerHandle(0, lambda: None, [], self)
@@ -211,6 +217,45 @@ def test_the_controllers_of_a_flooding_cluster_wait_as_well(shares: Shares) -> N
         driver.start()
         work.add(None, "something")  # type: ignore[arg-type]  # it is never run
         assert loop.later == [pytest.approx(noisy.delay())]
+        driver.stop()
+    finally:
+        loop.close()
+
+
+def test_a_fast_clock_has_no_burst_but_a_small_part_of_the_loop_while_anybody_else_wants_it(shares: Shares) -> None:
+    fast, another = shares.open(), shares.open()
+    assert fast.rest(0.002) == 0.0  # alone, the whole loop
+    quiet(shares)
+    assert fast.rest(0.002) == pytest.approx(0.018)  # a tenth, from the first piece on
+    assert fast.delay() == 0.0  # what its learner asks for is not held up
+    assert another.rest(0.002) == pytest.approx(0.038)  # a tenth for both
+    fast.rested()
+    assert another.rest(0.002) == pytest.approx(0.018)
+    assert another.rest(100.0) == sharing.MOST_DELAY
+
+
+def test_the_driver_of_a_fast_clock_rests_between_slices_until_the_clock_is_slow_again(shares: Shares) -> None:
+    loop = Loop()
+    try:
+        quiet(shares)
+        clock = PacedClock(Side(Journal(), "test"))
+        clock.run_at(1000.0)
+        share, work = shares.open(), WorkLoop(clock)
+        driver = LiveDriver(loop, clock, work, share)
+        clock.call_later(0.0, lambda: None)
+        driver.start()
+        driver._run()
+        loop.later.clear()
+        driver._next = None
+        driver._wake()
+        assert len(loop.later) == 1
+        assert 0.0 < loop.later[0] <= sharing.MOST_DELAY
+        clock.run_at(1.0)
+        driver._next = None
+        loop.later.clear()
+        driver.changed()
+        assert loop.later == []  # at once
+        assert share not in shares.restless
         driver.stop()
     finally:
         loop.close()

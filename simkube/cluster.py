@@ -24,7 +24,7 @@ from simkube.apiserver.flowcontrol import FlowSchemaStatus
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.settings import Settings
 from simkube.bootstrap import bootstrap
-from simkube.client import Caller, Client, Component, Informers, Obj, WorkLoop
+from simkube.client import Caller, Client, Informers, Obj
 from simkube.clock import Clock
 from simkube.controllers.manager import ControllerManager
 from simkube.errors import StatusError
@@ -44,6 +44,7 @@ from simkube.runtime.engine import Engine
 from simkube.scheduler.scheduler import Scheduler
 from simkube.sharing import Share
 from simkube.store import Store
+from simkube.workloop import Component, WorkLoop
 
 API_ADDRESS = "172.18.0.2"
 

@@ -20,9 +20,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Generic, Literal, TypeVar
 
-from simkube.client import Client, Component, Event, Key, Obj, key_of
+from simkube.client import Client, Event, Key, Obj, key_of
 from simkube.clock import Clock
 from simkube.errors import StatusError
+from simkube.workloop import Component
 
 log = logging.getLogger(__name__)
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from simkube.client import Component
 from simkube.controllers.names import official
 from simkube.errors import HostError, StatusError
 from simkube.outage import Gate, apiserver_down, cut_off, etcd_down
+from simkube.workloop import Component
 
 if TYPE_CHECKING:
-    from simkube.client import WorkLoop
     from simkube.controllers.manager import ControllerManager
     from simkube.kubelet.kubelet import Kubelet
     from simkube.proxy.network import Network
     from simkube.store import Store
+    from simkube.workloop import WorkLoop
 
 MANAGER = "kube-controller-manager"
 CONTROL_PLANE = ("kube-scheduler", MANAGER, "kube-apiserver", "etcd")

@@ -2,7 +2,8 @@
 
 Many clusters share one loop; a slice lasts about :data:`SLICE` seconds and then the others have their turn. What it
 takes is charged to the cluster's share, which also says how long a cluster that floods the loop has to wait: a clock
-that runs a thousand times as fast rests between its slices while anybody else wants the loop. A cluster that has nothing to do has nothing scheduled.
+that runs a thousand times as fast rests between its slices while anybody else wants the loop. A cluster that has
+nothing to do has nothing scheduled.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from simkube.client import WorkLoop
 from simkube.pace import PacedClock
 from simkube.sharing import Share
+from simkube.workloop import WorkLoop
 
 SLICE = 0.002
 """Wall seconds of work before everybody else gets a turn."""

@@ -1,8 +1,8 @@
 """Who changed what in answer to what: one small tuple for every change of a cluster, the latest :data:`MOST` of them.
 
-A change that is told to watchers becomes the cause of the reconciles they queue (:class:`simkube.client.WorkLoop`) and
-of the timers set by those, so that each write inside knows the change it answers to: one ``kubectl apply`` is the root
-of everything that follows from it. What a component does beside writing (kube-proxy's rules) is noted by itself.
+A change that is told to watchers becomes the cause of the reconciles they queue (:class:`simkube.workloop.WorkLoop`)
+and of the timers set by those, so that each write inside knows the change it answers to: one ``kubectl apply`` is the
+root of everything that follows from it. What a component does beside writing (kube-proxy's rules) is noted by itself.
 
 Reads and refused requests are no changes: they are in the audit log. After a restart the trace begins anew.
 """
@@ -27,13 +27,13 @@ Obj = dict[str, Any]
 
 
 class Worker(Protocol):
-    """Who works: a component of :mod:`simkube.client`."""
+    """Who works: a component of :mod:`simkube.workloop`."""
 
     name: str
 
 
 class Work(Protocol):
-    """The queue that changes are told to (:class:`simkube.client.WorkLoop`)."""
+    """The queue that changes are told to (:class:`simkube.workloop.WorkLoop`)."""
 
     @property
     def running(self) -> Worker | None: ...

@@ -1,1 +1,1 @@
-"""What runs on top of a cluster and belongs to it all the same: DNS."""
+"""What runs on top of a cluster and belongs to it all the same: DNS, volumes on nodes' disks, metrics."""

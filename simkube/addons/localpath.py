@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Protocol
 
-from simkube.client import Component, Event, Informers, Obj, Server, WorkLoop, key_of
+from simkube.client import Event, Informers, Obj, Server, key_of
 from simkube.events import Recorder
 from simkube.volumebinding import (
     CLAIMS,
@@ -24,6 +24,7 @@ from simkube.volumebinding import (
     notes,
     reference,
 )
+from simkube.workloop import Component, WorkLoop
 
 PROVISIONER = "rancher.io/local-path"
 FOLDER = "/var/local-path-provisioner"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from simkube.apiserver import admission
+from simkube.apiserver.admission import objects as admission
 from simkube.apiserver.custom import definition
 from simkube.apiserver.kinds import strategy_of
 from simkube.apiserver.registry import DEFINITIONS

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from simkube.apiserver import discovery, openapi
+from simkube.apiserver import discovery
 from simkube.apiserver.answers import document, text
+from simkube.apiserver.openapi import documents as openapi
 from simkube.apiserver.registry import BUILT_IN, Registry
 from simkube.apiserver.resources import Resource
 from simkube.errors import StatusError

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from simkube.client import Component, Event, Obj
+from simkube.client import Event, Obj
+from simkube.workloop import Component
 
 API = "flowcontrol.apiserver.k8s.io/v1"
 SCHEMAS = "flowschemas.flowcontrol.apiserver.k8s.io"

@@ -2,8 +2,8 @@
 
 Everything that needs a field's type, merge key or list keys (strict decoding, patches, apply, field ownership) asks
 here, so that no such table is typed by hand. The definitions are read once per process, when first asked for, and
-kept without their descriptions; :mod:`simkube.apiserver.openapi` reads the descriptions when somebody explains a
-field.
+kept without their descriptions; :mod:`simkube.apiserver.openapi.documents` reads the descriptions when somebody
+explains a field.
 
 The package leaves out ``default``; the two facts needed of it (the default of a list key, and the fields that Go always
 serializes) are in :data:`KEY_DEFAULTS` and :data:`ALWAYS_PRESENT`.

@@ -6,31 +6,34 @@ refuse; nothing is visible before the last one, the commit.
 
 from __future__ import annotations
 
-from simkube.apiserver import (
-    admission,
+from simkube.apiserver import naming, ownership
+from simkube.apiserver.addresses import Addresses
+from simkube.apiserver.admission import (
     claims,
     ingress_class,
     label_keys,
-    naming,
-    network_warnings,
-    ownership,
-    pod_warnings,
+    limits,
+    pod_security,
+    quota,
     signing_requests,
+    validating,
+    webhooks,
 )
-from simkube.apiserver.addresses import Addresses
+from simkube.apiserver.admission import objects as admission
 from simkube.apiserver.allocators import Allocators
 from simkube.apiserver.authorization import escalation
 from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.custom.limits import confirm as confirm_definitions
 from simkube.apiserver.field import Errors, invalid
 from simkube.apiserver.kinds import Kind, strategy_of
-from simkube.apiserver.policy import limits, pod_security, quota, validating, webhooks
 from simkube.apiserver.preparation import prepare_create, prepare_update
 from simkube.apiserver.registry import DEFINITIONS
 from simkube.apiserver.request import Options, Request
 from simkube.apiserver.resources import RESOURCES
 from simkube.apiserver.settings import Settings
 from simkube.apiserver.validation import core, metadata
+from simkube.apiserver.warnings import network as network_warnings
+from simkube.apiserver.warnings import pods as pod_warnings
 from simkube.client import Caller, Obj
 from simkube.clock import Clock
 from simkube.errors import STALE, StatusError, StoreError, already_exists, bad_request, conflict

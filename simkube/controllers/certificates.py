@@ -11,9 +11,10 @@ from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any
 
-from simkube.apiserver.signing_requests import CLIENT, STORAGE
-from simkube.client import Event, Informers, Obj, Server, WorkLoop
+from simkube.apiserver.admission.signing_requests import CLIENT, STORAGE
+from simkube.client import Event, Informers, Obj, Server
 from simkube.controllers.controller import Controller
+from simkube.workloop import WorkLoop
 
 Sign = Callable[[Any, list[str], int], str]
 """From a request as read, usages and seconds to a certificate in PEM."""

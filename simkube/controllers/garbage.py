@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
-from simkube.client import Event, Informers, Obj, Server, WorkLoop
+from simkube.client import Event, Informers, Obj, Server
 from simkube.controllers.controller import Controller
 from simkube.controllers.definitions import DEFINITIONS, defined
+from simkube.workloop import WorkLoop
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -38,7 +39,8 @@ class GarbageCollector(Controller):
         self, server: Server, loop: WorkLoop, informers: Informers | None = None, kinds: Kinds | None = None
     ) -> None:
         super().__init__(server, loop, informers)
-        self._built_in = {of: kind for of, kind in (kinds or {}).items() if kind.resource != "events"}  # nobody owns them
+        owned = {of: kind for of, kind in (kinds or {}).items() if kind.resource != "events"}  # nobody owns events
+        self._built_in = owned
 
     def watch(self) -> None:
         """Every kind."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 from simkube import quantity
-from simkube.apiserver.policy import usage
-from simkube.client import Event, Informers, Obj, Server, WorkLoop
+from simkube.apiserver.admission import usage
+from simkube.client import Event, Informers, Obj, Server
 from simkube.controllers.controller import Controller
 from simkube.controllers.definitions import DEFINITIONS, defined
+from simkube.workloop import WorkLoop
 
 _COUNT = "count/"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 
-from simkube.client import Client, Component, Event, Informers, Obj, Server, WorkLoop
+from simkube.client import Client, Event, Informers, Obj, Server
 from simkube.events import Recorder
 from simkube.kubelet.actions import Network
 from simkube.kubelet.admitting import rejection
@@ -30,6 +30,7 @@ from simkube.kubelet.worker import PROPAGATION, PodWorker
 from simkube.runtime.cri import Container, Sandbox
 from simkube.runtime.nodes import FileError
 from simkube.runtime.usage import Sample
+from simkube.workloop import Component, WorkLoop
 
 _NODE = "node"
 _EVICTION = "eviction"

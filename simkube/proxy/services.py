@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from simkube.client import Component, Event, Informers, Obj, Server, WorkLoop
+from simkube.client import Event, Informers, Obj, Server
 from simkube.proxy.network import Network, Rule, Target
+from simkube.workloop import Component, WorkLoop
 
 SLICES = "endpointslices.discovery.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"

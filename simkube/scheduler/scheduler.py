@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable
 
-from simkube.client import Component, Event, Informers, Key, Obj, Server, WorkLoop, key_of
+from simkube.client import Event, Informers, Key, Obj, Server, key_of
 from simkube.controllers import pods as podstate
 from simkube.controllers.claimusers import by_claim
 from simkube.events import SeriesRecorder
@@ -23,6 +23,7 @@ from simkube.scheduler.queue import WITH_POD, WITHOUT_POD, Active, Waiting, node
 from simkube.scheduler.scoring import best
 from simkube.scheduler.volumes import PLUGINS as VOLUME_PLUGINS
 from simkube.scheduler.volumes import PodVolumes, Storage, volumes_of
+from simkube.workloop import Component, WorkLoop
 
 PROFILE = "default-scheduler"
 FEW = 10

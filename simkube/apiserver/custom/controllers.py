@@ -10,7 +10,8 @@ from typing import Any
 
 from simkube.apiserver.custom.definition import FINALIZER, with_condition
 from simkube.apiserver.registry import DEFINITIONS, established
-from simkube.client import Component, Event, Obj, copy_of
+from simkube.client import Event, Obj, copy_of
+from simkube.workloop import Component
 
 _NAMES = (
     ("plural", "PluralConflict"),

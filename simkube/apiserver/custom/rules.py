@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from simkube.apiserver.custom.cel import types as t
-from simkube.apiserver.custom.cel.checking import check
-from simkube.apiserver.custom.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate, value_of
-from simkube.apiserver.custom.cel.syntax import CelError, Node, NotSimulated, parse
-from simkube.apiserver.custom.cel.types import Types
+from simkube.apiserver.cel import types as t
+from simkube.apiserver.cel.checking import check
+from simkube.apiserver.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate, value_of
+from simkube.apiserver.cel.syntax import CelError, Node, NotSimulated, parse
+from simkube.apiserver.cel.types import Types
 from simkube.apiserver.custom.values import ABSENT, NIL, blocking, correlated
 from simkube.apiserver.field import INVALID, Errors, shown
 from simkube.client import Obj

@@ -12,8 +12,8 @@ from typing import Any
 
 from simkube.apiserver import strict
 from simkube.apiserver.canonical import of_type
+from simkube.apiserver.cel.syntax import CelError, NotSimulated
 from simkube.apiserver.custom import values
-from simkube.apiserver.custom.cel.syntax import CelError, NotSimulated
 from simkube.apiserver.custom.patterns import PatternError, compiled
 from simkube.apiserver.custom.pruning import EMBEDDED, PRESERVE, prune
 from simkube.apiserver.custom.rules import RULES, compile_rule

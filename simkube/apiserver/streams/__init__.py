@@ -1,4 +1,4 @@
-"""The subresources that are not objects: log, exec, attach and proxy of pods, proxy of services.
+"""The subresources that are not objects: log, exec, attach, ports and proxy of pods, proxy of services.
 
 In a real cluster the API server connects these to the kubelet of the pod's node, or to the pod itself; here it asks the
 kubelet's runtime and the pod network directly, with the same answers. exec and attach speak the WebSocket protocols

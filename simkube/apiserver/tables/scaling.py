@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.apiserver.autoscaler_versions import to_v2
+from simkube.apiserver.conversion.autoscalers import to_v2
 from simkube.apiserver.tables.cells import NONE, age_of, name_of
 from simkube.apiserver.tables.columns import AGE, NAME, Cells, Column, Layout
 

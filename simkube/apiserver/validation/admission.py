@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from simkube.apiserver.custom.cel import types as t
+from simkube.apiserver.admission.expressions import compiled
+from simkube.apiserver.cel import types as t
 from simkube.apiserver.field import Errors
-from simkube.apiserver.policy.expressions import compiled
 from simkube.apiserver.validation.metadata import qualified_name, subdomain
 from simkube.apiserver.validation.selector import label_selector
 from simkube.client import Obj

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from simkube.client import Client, Component, Event, Obj, key_of
+from simkube.client import Client, Event, Obj, key_of
 from simkube.clock import Clock
 from simkube.cluster import Cluster
 from simkube.controllers.pods import condition, is_ready
 from simkube.journal import Journal
 from simkube.store import Store
+from simkube.workloop import Component
 
 START = 1_800_000_000.0
 

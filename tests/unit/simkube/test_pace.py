@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Component, WorkLoop
 from simkube.clock import spawn
 from simkube.errors import HostError, StoreError
 from simkube.journal import Journal
@@ -17,6 +16,7 @@ from simkube.pace import FURTHEST, LONGEST_STEP, PacedClock
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.programs.requester import request
 from simkube.store import Side
+from simkube.workloop import Component, WorkLoop
 
 START = 1_800_000_000.0
 

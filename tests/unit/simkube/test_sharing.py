@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from simkube import sharing
-from simkube.client import WorkLoop
 from simkube.clock import Clock
 from simkube.errors import StatusError
 from simkube.journal import Journal
@@ -17,6 +16,7 @@ from simkube.live import LiveDriver
 from simkube.pace import PacedClock
 from simkube.sharing import Share, Shares
 from simkube.store import Side
+from simkube.workloop import WorkLoop
 
 
 class Now:

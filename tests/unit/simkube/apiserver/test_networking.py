@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simkube.apiserver.network_warnings import warnings_of
+from simkube.apiserver.warnings.network import warnings_of
 from simkube.errors import StatusError
 from tests.unit.simkube.doubles import Plane
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkube import quantity
-from simkube.apiserver.policy import pod_security, usage
-from simkube.apiserver.policy.pod_security import Level, policy_of
+from simkube.apiserver.admission import pod_security, usage
+from simkube.apiserver.admission.pod_security import Level, policy_of
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.resources import RESOURCES
 from simkube.apiserver.server import APIServer

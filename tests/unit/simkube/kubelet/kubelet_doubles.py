@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from simkube.client import Caller, Event, Handler, Obj, Patch, PatchType, WorkLoop
+from simkube.client import Caller, Event, Handler, Obj, Patch, PatchType
 from simkube.clock import Clock, Future
 from simkube.errors import already_exists, conflict, not_found
 from simkube.kubelet.kubelet import Kubelet
@@ -31,6 +31,7 @@ from simkube.runtime.cri import (
 )
 from simkube.runtime.disk import Disk
 from simkube.runtime.usage import Machine
+from simkube.workloop import WorkLoop
 
 START = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from simkube.apiserver import discovery, openapi
+from simkube.apiserver import discovery
 from simkube.apiserver.custom import limits
+from simkube.apiserver.openapi import documents as openapi
 from simkube.apiserver.paths import PageNotFound, parse
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from simkube.apiserver.custom.cel.checking import check
-from simkube.apiserver.custom.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate
-from simkube.apiserver.custom.cel.syntax import CelError, NotSimulated, parse
-from simkube.apiserver.custom.cel.types import Types
+from simkube.apiserver.cel.checking import check
+from simkube.apiserver.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate
+from simkube.apiserver.cel.syntax import CelError, NotSimulated, parse
+from simkube.apiserver.cel.types import Types
 from simkube.apiserver.custom.rules import Rules
 from simkube.apiserver.custom.values import ABSENT, validate
 from simkube.apiserver.field import Errors

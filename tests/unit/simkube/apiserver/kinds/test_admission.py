@@ -6,9 +6,10 @@ import pytest
 
 from simkube.apiserver.flowcontrol import LEVELS, SCHEMAS, FlowSchemaStatus
 from simkube.apiserver.request import Request, options_of
-from simkube.client import Informers, WorkLoop
+from simkube.client import Informers
 from simkube.clock import Clock
 from simkube.errors import StatusError
+from simkube.workloop import WorkLoop
 from tests.unit.simkube.apiserver.kinds.conftest import ME
 
 GROUP = "admissionregistration.k8s.io"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from simkube.apiserver import autoscaler_versions
+from simkube.apiserver.conversion import autoscalers as autoscaler_versions
 from simkube.errors import StatusError
 from tests.unit.simkube.apiserver.kinds.conftest import ME
 

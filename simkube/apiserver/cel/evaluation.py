@@ -10,10 +10,10 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
-from simkube.apiserver.custom.cel.functions import FUNCTIONS, AssociativeList, EvaluationError
-from simkube.apiserver.custom.cel.syntax import Node
-from simkube.apiserver.custom.cel.times import Duration, duration, timestamp
-from simkube.apiserver.custom.cel.types import Kind, escaped
+from simkube.apiserver.cel.functions import FUNCTIONS, AssociativeList, EvaluationError
+from simkube.apiserver.cel.syntax import Node
+from simkube.apiserver.cel.times import Duration, duration, timestamp
+from simkube.apiserver.cel.types import Kind, escaped
 from simkube.client import Obj
 
 MOST_STEPS = 100_000

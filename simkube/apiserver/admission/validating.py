@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.apiserver.custom.cel.evaluation import Budget
-from simkube.apiserver.policy import expressions
-from simkube.apiserver.policy.matching import concerns
+from simkube.apiserver.admission import expressions
+from simkube.apiserver.admission.matching import concerns
+from simkube.apiserver.cel.evaluation import Budget
 from simkube.apiserver.request import Request
 from simkube.apiserver.resources import by_kind
 from simkube.client import Obj

@@ -1,13 +1,13 @@
 """Kinds that are shown in more than one version: events under their two names, autoscalers old and new.
 
 ``events.k8s.io/v1`` is a view of the core events that are stored (``pkg/apis/events/v1/conversion.go``); autoscalers
-are the work of :mod:`~simkube.apiserver.autoscaler_versions`. It refuses every other conversion: all other kinds have
-one version.
+are the work of :mod:`~simkube.apiserver.conversion.autoscalers`. It refuses every other conversion: all other kinds
+have one version.
 """
 
 from __future__ import annotations
 
-from simkube.apiserver import autoscaler_versions
+from simkube.apiserver.conversion import autoscalers as autoscaler_versions
 from simkube.apiserver.resources import Resource
 from simkube.client import Obj
 

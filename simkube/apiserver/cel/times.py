@@ -19,7 +19,7 @@ class Duration(int):
 
 
 def _error(message: str) -> Exception:
-    from simkube.apiserver.custom.cel.functions import EvaluationError  # functions are made of these
+    from simkube.apiserver.cel.functions import EvaluationError  # functions are made of these
 
     return EvaluationError(message)
 

@@ -12,10 +12,10 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from simkube.apiserver.custom.cel import times
-from simkube.apiserver.custom.cel import types as t
-from simkube.apiserver.custom.cel.syntax import UInt
-from simkube.apiserver.custom.cel.types import Kind, list_of, map_of
+from simkube.apiserver.cel import times
+from simkube.apiserver.cel import types as t
+from simkube.apiserver.cel.syntax import UInt
+from simkube.apiserver.cel.types import Kind, list_of, map_of
 from simkube.apiserver.custom.patterns import PatternError, compiled, found_in
 
 A, B = Kind("A"), Kind("B")

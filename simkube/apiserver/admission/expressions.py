@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from simkube.apiserver.custom.cel import types as t
-from simkube.apiserver.custom.cel.checking import check
-from simkube.apiserver.custom.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate
-from simkube.apiserver.custom.cel.syntax import CelError, Node, NotSimulated, parse
-from simkube.apiserver.custom.cel.types import Kind, Types
+from simkube.apiserver.admission.matching import operation_of
+from simkube.apiserver.cel import types as t
+from simkube.apiserver.cel.checking import check
+from simkube.apiserver.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate
+from simkube.apiserver.cel.syntax import CelError, Node, NotSimulated, parse
+from simkube.apiserver.cel.types import Kind, Types
 from simkube.apiserver.field import Errors
-from simkube.apiserver.policy.matching import operation_of
 from simkube.apiserver.request import Request
 from simkube.client import Obj
 from simkube.errors import not_simulated

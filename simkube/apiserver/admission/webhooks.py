@@ -7,9 +7,9 @@ TLS, and nothing outside the cluster can be reached.
 
 from __future__ import annotations
 
-from simkube.apiserver.custom.cel.evaluation import Budget
-from simkube.apiserver.policy import expressions
-from simkube.apiserver.policy.matching import concerns
+from simkube.apiserver.admission import expressions
+from simkube.apiserver.admission.matching import concerns
+from simkube.apiserver.cel.evaluation import Budget
 from simkube.apiserver.request import Request
 from simkube.client import Obj
 from simkube.errors import StatusError, bad_request

@@ -1,7 +1,7 @@
 """The OpenAPI v2 document in the binary form that kubectl asks for.
 
 The message numbers are those of gnostic's ``openapiv2/OpenAPIv2.proto``. Only what
-:mod:`simkube.apiserver.openapi` puts into a document is written.
+:mod:`simkube.apiserver.openapi.documents` puts into a document is written.
 """
 
 from __future__ import annotations

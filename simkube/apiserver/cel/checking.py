@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simkube.apiserver.custom.cel import types as t
-from simkube.apiserver.custom.cel.functions import ELSEWHERE, OVERLOADS, A, B
-from simkube.apiserver.custom.cel.syntax import CelError, Node, NotSimulated, UInt
-from simkube.apiserver.custom.cel.types import Kind, Types
+from simkube.apiserver.cel import types as t
+from simkube.apiserver.cel.functions import ELSEWHERE, OVERLOADS, A, B
+from simkube.apiserver.cel.syntax import CelError, Node, NotSimulated, UInt
+from simkube.apiserver.cel.types import Kind, Types
 
 _NUMBERS = frozenset({"int", "uint", "double"})
 _ORDERED = ("_<_", "_<=_", "_>_", "_>=_")

@@ -6,11 +6,11 @@ TaintNodesByCondition. It refuses (403) as they do, and changes new objects in p
 
 from __future__ import annotations
 
+from simkube.apiserver.admission import limits
 from simkube.apiserver.naming import suffix
-from simkube.apiserver.pod_warnings import template_of
-from simkube.apiserver.policy import limits
 from simkube.apiserver.request import Request
 from simkube.apiserver.settings import Settings
+from simkube.apiserver.warnings.pods import template_of
 from simkube.client import Obj
 from simkube.errors import StatusError, forbidden, not_found, not_simulated
 from simkube.kubelet.refusals import refusals

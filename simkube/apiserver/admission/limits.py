@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from simkube import quantity
-from simkube.apiserver.policy.usage import pod_resources
+from simkube.apiserver.admission.usage import pod_resources
 from simkube.apiserver.request import Request
 from simkube.client import Obj
 from simkube.errors import forbidden

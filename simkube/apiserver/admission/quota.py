@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from simkube import quantity
-from simkube.apiserver.policy import usage
-from simkube.apiserver.policy.usage import Amounts
+from simkube.apiserver.admission import usage
+from simkube.apiserver.admission.usage import Amounts
 from simkube.apiserver.request import Request
 from simkube.client import Obj
 from simkube.errors import StatusError, forbidden

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from simkube.apiserver.admission.pod_security_checks import BASELINE, RESTRICTED, Check, Found
 from simkube.apiserver.field import Errors
-from simkube.apiserver.policy.pod_security_checks import BASELINE, RESTRICTED, Check, Found
 from simkube.apiserver.request import Request
 from simkube.client import Obj
 from simkube.errors import forbidden

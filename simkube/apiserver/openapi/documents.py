@@ -17,10 +17,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from simkube.apiserver import openapi_paths, openapi_protobuf
 from simkube.apiserver.custom import openapi as custom_openapi
 from simkube.apiserver.discovery import VERSION, Extra
-from simkube.apiserver.openapi_paths import META
+from simkube.apiserver.openapi import paths as openapi_paths
+from simkube.apiserver.openapi import protobuf as openapi_protobuf
+from simkube.apiserver.openapi.paths import META
 from simkube.apiserver.resources import ALL, GROUPS, Resource
 from simkube.apiserver.schema import raw_definitions
 

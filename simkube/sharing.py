@@ -3,8 +3,9 @@
 Each cluster has an account of the time for which it keeps the loop (of the wall clock, because nobody else can be
 served meanwhile): requests, watches, the slices of its controllers. The account drains as time passes. While others
 want the loop too, a cluster whose account is over :data:`BURST` is a debtor, and waits before its next piece of work
-as long as draining takes; alone, it may have the whole loop. A fast clock always has more to do: it has no such burst, and
-rests after each slice. Work is neither refused nor reordered within a cluster; only absurd queues are answered with 429.
+as long as draining takes; alone, it may have the whole loop. A fast clock always has more to do: it has no such burst,
+and rests after each slice. Work is neither refused nor reordered within a cluster; only absurd queues are answered
+with 429.
 
 It refuses to interrupt work that has begun: long work has to come in pieces, with a :meth:`Share.pause` between them.
 """

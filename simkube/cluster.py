@@ -93,22 +93,7 @@ class Cluster:
             certify=signer.of(lambda: client_certificates.serial(self.apiserver.credentials)) if signer else None,
         )
         metrics = MetricsServer(self.gate, self.work, self.kubelets, self.informers)
-        self._programs: dict[str, list[Component]] = {
-            "kube-scheduler": [Scheduler(self.gate, self.work, self.informers, self._control_plane())],
-            "kube-controller-manager": list(self.manager.controllers),
-            "kube-proxy": [KubeProxy(self.gate, self.work, self.network, self.informers)],
-            "coredns": [CoreDNS(self.gate, self.work, self.network, self.informers)],
-            "kindnet": [NetworkPolicies(self.gate, self.work, self.network, self.informers)],
-            "metrics-server": [metrics],
-            "event-expiry": [
-                EventExpiry(self.gate, self.work, self.informers),
-                FlowSchemaStatus(self.gate, self.work, self.informers),
-                DefinitionController(self.gate, self.work, self.informers),
-            ],
-        }
-        if self.kubelets:  # volumes are made on nodes
-            provisioner = LocalPathProvisioner(self.gate, self.work, self.kubelets, self.informers)
-            self._programs["local-path-provisioner"] = [provisioner]
+        self._programs = self._parts(metrics)
         self._static_pods = self._mirrored()
         if self._static_pods is not None:
             self._programs["static-pods"] = [self._static_pods]
@@ -129,6 +114,26 @@ class Cluster:
         if self.kubelets:  # without nodes there is nowhere for a metrics server to run
             self.apiserver.computed |= {PODS: metrics.pods, NODES: metrics.nodes}
         self._driver: LiveDriver | None = None
+
+    def _parts(self, metrics: MetricsServer) -> dict[str, list[Component]]:
+        """The programs of the cluster by name, each with the loops it runs."""
+        parts: dict[str, list[Component]] = {
+            "kube-scheduler": [Scheduler(self.gate, self.work, self.informers, self._control_plane())],
+            "kube-controller-manager": list(self.manager.controllers),
+            "kube-proxy": [KubeProxy(self.gate, self.work, self.network, self.informers)],
+            "coredns": [CoreDNS(self.gate, self.work, self.network, self.informers)],
+            "kindnet": [NetworkPolicies(self.gate, self.work, self.network, self.informers)],
+            "metrics-server": [metrics],
+            "event-expiry": [
+                EventExpiry(self.gate, self.work, self.informers),
+                FlowSchemaStatus(self.gate, self.work, self.informers),
+                DefinitionController(self.gate, self.work, self.informers),
+            ],
+        }
+        if self.kubelets:  # volumes are made on nodes
+            provisioner = LocalPathProvisioner(self.gate, self.work, self.kubelets, self.informers)
+            parts["local-path-provisioner"] = [provisioner]
+        return parts
 
     def _allow(
         self, caller: Caller, verb: str, group: str, resource: str, subresource: str = "", namespace: str = ""

@@ -52,7 +52,7 @@ HOSTILE = [
     "case " + "a" * 3000 + " in " + "*a" * 50 + "b) echo no;; esac",
     "x=" + "a" * 3000 + "; echo ${x%%" + "*a" * 30 + "b}",
     "set -- */*/*/*/*/*; cd /proc/self/cwd/proc/1/root; cat /proc/../../etc/passwd",
-    "cat ../../../../../../../../work/main/pyproject.toml /home/*/.ssh/*",
+    f"cat ../../../../../../../..{__file__} /home/*/.ssh/*",
     "tar cf /tmp/t.tar / ; tar xf /tmp/t.tar -C /proc; tar xf /bin/sh",
     ": > /tmp/f; while read l; do echo $l$l >> /tmp/f; done < /tmp/f",
     "kill -9 -1; kill -STOP $$",

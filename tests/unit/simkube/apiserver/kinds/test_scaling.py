@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from simkube.apiserver.conversion import autoscalers as autoscaler_versions
+from simkube.apiserver.conversion import autoscalers
 from simkube.errors import StatusError
 from tests.unit.simkube.apiserver.kinds.conftest import ME
 
@@ -56,9 +56,9 @@ def v1(**parts):
 
 def test_the_old_version_and_back() -> None:
     old = v1(targetCPUUtilizationPercentage=60, minReplicas=2)
-    new = autoscaler_versions.to_v2(old)
+    new = autoscalers.to_v2(old)
     assert new["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 60
-    assert autoscaler_versions.to_v1(new) == {**old, "status": {"currentReplicas": 0, "desiredReplicas": 0}}
+    assert autoscalers.to_v1(new) == {**old, "status": {"currentReplicas": 0, "desiredReplicas": 0}}
 
 
 def test_what_the_old_version_cannot_say_travels_in_annotations() -> None:
@@ -83,13 +83,13 @@ def test_what_the_old_version_cannot_say_travels_in_annotations() -> None:
     ]
     behavior = {"scaleDown": {"selectPolicy": "Disabled"}}
     new = {"metadata": {"name": "web"}, "spec": scaler(metrics=metrics, behavior=behavior)}
-    old = autoscaler_versions.to_v1(new)
+    old = autoscalers.to_v1(new)
     assert "metrics" not in old["spec"]
     assert json.loads(old["metadata"]["annotations"][f"{PREFIX}metrics"])[0] == {
         "type": "Resource",
         "resource": {"name": "memory", "targetAverageValue": "200Mi"},
     }
-    again = autoscaler_versions.to_v2(old)
+    again = autoscalers.to_v2(old)
     assert again["spec"]["metrics"] == metrics
     assert again["spec"]["behavior"] == behavior
     assert "annotations" not in again["metadata"]
@@ -100,7 +100,7 @@ def test_what_the_old_version_cannot_say_travels_in_annotations() -> None:
 )
 def test_annotations_that_do_not_hold_what_they_should(text) -> None:
     with pytest.raises(StatusError) as caught:
-        autoscaler_versions.to_v2(v1(metadata={"annotations": {f"{PREFIX}metrics": text}}))
+        autoscalers.to_v2(v1(metadata={"annotations": {f"{PREFIX}metrics": text}}))
     assert caught.value.code == 400
 
 

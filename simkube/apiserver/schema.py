@@ -126,11 +126,6 @@ class Type:
     def __repr__(self) -> str:
         return f"Type({self.shape}, {self.go})"
 
-    @property
-    def preserves_unknown(self) -> bool:
-        """Whether fields that are not declared are kept."""
-        return self.shape == "any"
-
 
 class Field:
     """A struct's field: its type and how a strategic merge patch treats it.

@@ -181,6 +181,7 @@ class _Apply:
         raise conflict_error(conflicts)
 
     def _applied_before(self) -> FieldSet:
+        """Fields of the last client-side apply that nobody has changed since (``lastappliedmanager.go``)."""
         text = _last_applied(self._live)
         if not text:
             return {}
@@ -189,7 +190,8 @@ class _Apply:
             validate(before, self._type)
         except (ValueError, TypedError):
             return {}
-        return field_set(before, self._type)
+        since = changed(before, self._live, self._type, self._ignored)
+        return difference(field_set(before, self._type), union(union(since.modified, since.added), since.removed))
 
 
 def _conflicts(managers: Managers, changes: FieldSet) -> Conflicts:

@@ -137,6 +137,15 @@ def test_server_side_apply_keeps_account_of_owners(kubectl: Kubectl) -> None:
     assert kubectl.json("get configmap c")["data"] == {"a": "2"}
 
 
+def test_what_was_patched_after_an_apply_is_not_taken_over(kubectl: Kubectl) -> None:
+    kubectl("apply -f -", DEPLOYMENT.replace("replicas: 2", "replicas: 0"))
+    kubectl("""patch deployment web -p '{"spec":{"paused":true,"replicas":1}}'""")
+    conflict = kubectl.refused("apply --server-side -f -", DEPLOYMENT.replace("replicas: 2", "replicas: 0"))
+    assert 'conflict with "kubectl-patch" using apps/v1: .spec.replicas' in conflict
+    kubectl("apply --server-side --force-conflicts -f -", DEPLOYMENT.replace("replicas: 2", "replicas: 0"))
+    assert kubectl.json("get deployment web")["spec"]["replicas"] == 0
+
+
 def test_labels_annotations_and_selectors(web: Kubectl) -> None:
     pod = web("get pods -o name").split()[0]
     assert web(f"label {pod} tier=front") == f"{pod} labeled\n"

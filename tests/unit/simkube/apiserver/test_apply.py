@@ -258,6 +258,9 @@ def test_kubectl_does_not_take_over_what_was_changed_since() -> None:
     edited = managed_fields.update(live, {**live, "data": {**live["data"], "n": "1"}}, CONFIG_MAP, "ed", time=NOW)
     error = refused(edited, config({"color": "red", "n": "2"}), "kubectl")
     assert error.message == 'Apply failed with 1 conflict: conflict with "ed" using v1: .data.n'
+    repainted = managed_fields.update(live, {**live, "data": {"color": "green"}}, CONFIG_MAP, "ed", time=NOW)
+    error = refused(repainted, config({"color": "red"}), "kubectl")
+    assert error.message == 'Apply failed with 1 conflict: conflict with "ed" using v1: .data.color'
 
 
 DATA = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["1", "2"]), max_size=4)

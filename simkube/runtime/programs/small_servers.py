@@ -11,6 +11,7 @@ from simkube.runtime.applets.options import seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
+from simkube.runtime.programs.flags import flags
 from simkube.runtime.programs.serving import listen, stop_request
 
 
@@ -21,21 +22,10 @@ async def pause(process: Process) -> int:
     return 0
 
 
-def _options(arguments: list[str]) -> dict[str, str]:
-    options: dict[str, str] = {}
-    pending = list(arguments)
-    while pending:
-        name, equals, value = pending.pop(0).lstrip("-").partition("=")
-        if not equals and pending and not pending[0].startswith("-"):
-            value = pending.pop(0)
-        options[name] = value
-    return options
-
-
 async def agnhost(process: Process) -> int:
     """``agnhost connect | netexec | serve-hostname | pause``; other subcommands are refused by name."""
     arguments = process.argv[1:] or ["pause"]
-    command, options = arguments[0], _options(arguments[1:])
+    command, options = arguments[0], flags(arguments[1:])
     if command == "pause":
         return await _agnhost_pause(process)
     if command == "connect":
@@ -153,7 +143,7 @@ class _NetExec:
 
 async def http_echo(process: Process) -> int:
     """hashicorp/http-echo: answers every request with ``-text``."""
-    options = _options(process.argv[1:])
+    options = flags(process.argv[1:])
     text = options.get("text", process.env.get("ECHO_TEXT", "hello-world"))
     address = options.get("listen", ":5678")
     body = f"{text}\n"

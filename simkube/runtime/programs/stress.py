@@ -11,6 +11,7 @@ import re
 from simkube.clock import Future
 from simkube.quantity import milli
 from simkube.runtime.process import Process
+from simkube.runtime.programs.flags import flags
 from simkube.runtime.programs.serving import stop_request
 from simkube.runtime.usage import EVER
 
@@ -102,7 +103,7 @@ async def _fill(process: Process, size: int, hang: str | None) -> int:
 
 async def consumer(process: Process) -> int:
     """``vish/stress -cpus N -mem-total SIZE -mem-alloc-size SIZE -mem-alloc-sleep TIME``."""
-    given = _pairs(process.argv[1:])
+    given = flags(process.argv[1:])
     try:
         total, step = _quantity(given.pop("mem-total", "0")), _quantity(given.pop("mem-alloc-size", "4Ki"))
         pause, cpus = _seconds(given.pop("mem-alloc-sleep", "1ms")), _number(given.pop("cpus", "0"))
@@ -151,17 +152,6 @@ def _parse(words: list[str]) -> dict[str, str]:
         else:
             raise Unknown(f"unrecognized option: {word}")
     return options
-
-
-def _pairs(words: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    left = list(words)
-    while left:
-        name, equals, value = left.pop(0).lstrip("-").partition("=")
-        if not equals and left and not left[0].startswith("-"):
-            value = left.pop(0)
-        found[name] = value
-    return found
 
 
 def _number(text: str) -> int:

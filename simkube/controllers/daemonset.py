@@ -128,17 +128,8 @@ class DaemonSetController(Controller):
         return {ds["metadata"]["uid"] for ds in self.sets.list()}
 
     def _claimed(self, ds: Obj) -> list[Obj]:
-        meta, selector = ds["metadata"], ds["spec"].get("selector")
-        claim = Claim(
-            self.client,
-            "pods",
-            ds,
-            daemonpods.reference(ds),
-            lambda pod: matches(selector, pod["metadata"].get("labels")),
-        )
-        orphans = self.pods.indexed("controller", ("orphan", meta["namespace"]))
-        found = claim.of([*self.pods.indexed("controller", meta["uid"]), *orphans])
-        return [pod for pod in found if not _is_over(pod)]
+        claim = Claim(self.client, self.pods, ds, daemonpods.reference(ds), ds["spec"].get("selector"))
+        return [pod for pod in claim.objects() if not _is_over(pod)]
 
     def _history(self, ds: Obj) -> History:
         annotations = ds["metadata"].get("annotations") or {}

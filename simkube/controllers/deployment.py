@@ -82,16 +82,8 @@ class DeploymentController(Controller):
             self._recreate(deployment, sets)
 
     def _claimed(self, deployment: Obj) -> list[Obj]:
-        meta, selector = deployment["metadata"], deployment["spec"].get("selector")
-        claim = Claim(
-            self.client,
-            REPLICASETS,
-            deployment,
-            controller_reference(deployment, "apps/v1", "Deployment"),
-            lambda rs: matches(selector, rs["metadata"].get("labels")),
-        )
-        orphans = self.sets.indexed("controller", ("orphan", meta["namespace"]))
-        return claim.of([*self.sets.indexed("controller", meta["uid"]), *orphans])
+        reference = controller_reference(deployment, "apps/v1", "Deployment")
+        return Claim(self.client, self.sets, deployment, reference, deployment["spec"].get("selector")).objects()
 
     # What a reconcile does, one method a case.
 

@@ -15,7 +15,6 @@ from simkube.client import Client, Informer, Obj, copy_of
 from simkube.controllers.owners import Claim, controller_of
 from simkube.controllers.revisions import without_vowels
 from simkube.errors import StatusError
-from simkube.labels import matches
 
 REVISIONS = "controllerrevisions.apps"
 POD_LABEL = "controller-revision-hash"
@@ -70,17 +69,8 @@ class History:
 
     def revisions(self) -> list[Obj]:
         """Those of the owner, and orphans that match its selector and are now adopted; oldest first."""
-        meta = self.owner["metadata"]
         selector = self.owner["spec"].get("selector")
-        claim = Claim(
-            self.client,
-            REVISIONS,
-            self.owner,
-            self.reference,
-            lambda revision: matches(selector, revision["metadata"].get("labels")),
-        )
-        orphans = self.informer.indexed("controller", ("orphan", meta["namespace"]))
-        return by_number(claim.of([*self.informer.indexed("controller", meta["uid"]), *orphans]))
+        return by_number(Claim(self.client, self.informer, self.owner, self.reference, selector).objects())
 
     def settle(self, revisions: Sequence[Obj], collisions: int) -> tuple[Obj, int]:
         """The revision of the owner's template, found, brought forward or made; and the collisions there were."""

@@ -145,16 +145,7 @@ class JobController(Controller):
     # What there is.
 
     def _claimed(self, job: Obj) -> list[Obj]:
-        meta, selector = job["metadata"], job["spec"].get("selector")
-        claim = Claim(
-            self.client,
-            "pods",
-            job,
-            jobpods.reference(job),
-            lambda pod: matches(selector, pod["metadata"].get("labels")),
-        )
-        orphans = self.pods.indexed("controller", ("orphan", meta["namespace"]))
-        return claim.of([*self.pods.indexed("controller", meta["uid"]), *orphans])
+        return Claim(self.client, self.pods, job, jobpods.reference(job), job["spec"].get("selector")).objects()
 
     def _look(self, job: Obj) -> _Sync:
         status = copy_of(job.get("status") or {})

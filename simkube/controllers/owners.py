@@ -5,11 +5,12 @@ Source: ``pkg/controller/controller_ref_manager.go``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from simkube.client import Client, Obj
+from simkube.client import Client, Informer, Obj
 from simkube.errors import StatusError
+from simkube.labels import matches
 
 
 def controller_of(obj: Obj) -> Obj | None:
@@ -34,34 +35,49 @@ def controller_reference(owner: Obj, api_version: str, kind: str) -> Obj:
     }
 
 
+def _always(_: Obj) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a controller claims: objects of ``resource`` in ``owner``'s namespace that ``matches``."""
+    """What a controller claims: objects of ``informer`` in ``owner``'s namespace that the ``selector`` selects.
+
+    The informer is indexed :func:`~simkube.controllers.controller.by_controller`. Of those selected, only what ``fits``
+    is claimed, and of orphans only what it ``adopts``.
+    """
 
     client: Client
-    resource: str
+    informer: Informer
     owner: Obj
     reference: Obj
-    matches: Callable[[Obj], bool]
+    selector: Obj | None
+    fits: Callable[[Obj], bool] = _always
+    adopts: Callable[[Obj], bool] = _always
 
-    def of(self, candidates: Iterable[Obj]) -> list[Obj]:
+    def objects(self) -> list[Obj]:
         """Adopt orphans that match, release own objects that no longer do, and return what is the owner's now."""
         mine: list[Obj] = []
-        dying = "deletionTimestamp" in self.owner["metadata"]
-        for obj in candidates:
+        meta = self.owner["metadata"]
+        dying = "deletionTimestamp" in meta
+        orphans = filter(self.adopts, self.informer.indexed("controller", ("orphan", meta["namespace"])))
+        for obj in [*self.informer.indexed("controller", meta["uid"]), *orphans]:
             ref = controller_of(obj)
             if ref is not None:
                 if ref["uid"] != self.reference["uid"]:
                     continue
-                if self.matches(obj):
+                if self._matches(obj):
                     mine.append(obj)
                 elif not dying:
                     self._release(obj)
-            elif not dying and "deletionTimestamp" not in obj["metadata"] and self.matches(obj):
+            elif not dying and "deletionTimestamp" not in obj["metadata"] and self._matches(obj):
                 adopted = self._patch(obj, {"ownerReferences": [self.reference], "uid": obj["metadata"]["uid"]})
                 if adopted is not None:
                     mine.append(adopted)
         return mine
+
+    def _matches(self, obj: Obj) -> bool:
+        return self.fits(obj) and matches(self.selector, obj["metadata"].get("labels"))
 
     def _release(self, obj: Obj) -> None:
         gone = {"$patch": "delete", "uid": self.reference["uid"]}
@@ -71,7 +87,7 @@ class Claim:
         meta = obj["metadata"]
         try:
             return self.client.patch(
-                self.resource, meta["name"], {"metadata": metadata}, meta["namespace"], type="strategic"
+                self.informer.resource, meta["name"], {"metadata": metadata}, meta["namespace"], type="strategic"
             )
         except StatusError as error:
             if error.reason in ("NotFound", "Invalid", "Conflict"):  # gone, or no longer the object that was seen

@@ -99,18 +99,8 @@ class ReplicaSetController(Controller):
             raise StatusError(failure["code"], failure["cause"], failure["message"])
 
     def _claimed(self, rs: Obj) -> list[Obj]:
-        meta, selector = rs["metadata"], self.selector(rs)
-        claim = Claim(
-            self.client,
-            "pods",
-            rs,
-            self._reference(rs),
-            lambda pod: matches(selector, pod["metadata"].get("labels")),
-        )
-        orphans = [
-            pod for pod in self.pods.indexed("controller", ("orphan", meta["namespace"])) if podstate.is_active(pod)
-        ]
-        return claim.of([*self.pods.indexed("controller", meta["uid"]), *orphans])
+        reference, selector = self._reference(rs), self.selector(rs)
+        return Claim(self.client, self.pods, rs, reference, selector, adopts=podstate.is_active).objects()
 
     def _must_wait(self, rs: Obj, mine: Sequence[Obj], active: Sequence[Obj]) -> bool:
         """Whether pods are missing because they fail, and it is too early to make more."""

@@ -119,15 +119,13 @@ class StatefulSetController(Controller):
             raise failure
 
     def _claimed(self, sts: Obj) -> list[Obj]:
-        meta, selector = sts["metadata"], sts["spec"].get("selector")
+        name: str = sts["metadata"]["name"]
 
-        def is_member(pod: Obj) -> bool:
-            named = statefulpods.parent_and_ordinal(pod)[0] == meta["name"]
-            return named and matches(selector, pod["metadata"].get("labels"))
+        def is_named_for_it(pod: Obj) -> bool:
+            return statefulpods.parent_and_ordinal(pod)[0] == name
 
-        orphans = self.pods.indexed("controller", ("orphan", meta["namespace"]))
-        claim = Claim(self.client, "pods", sts, statefulpods.reference(sts), is_member)
-        return claim.of([*self.pods.indexed("controller", meta["uid"]), *orphans])
+        reference, selector = statefulpods.reference(sts), sts["spec"].get("selector")
+        return Claim(self.client, self.pods, sts, reference, selector, fits=is_named_for_it).objects()
 
     def _history(self, sts: Obj) -> History:
         annotations = sts["metadata"].get("annotations") or {}

@@ -72,7 +72,7 @@ def until(kubectl: Runner, words: str, *arguments: str) -> str:
             text = str(error)
         if words in text:
             return text
-        time.sleep(0.2)
+        time.sleep(0.2)  # between two looks at a cluster that other processes change
     raise AssertionError(f"kubectl {' '.join(arguments)} never printed {words!r}; last:\n{text}")
 
 

@@ -45,15 +45,29 @@ def shell(lab: str | None, learner: str | None) -> int:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def kubectl(lab: str, arguments: Sequence[str], learner: str | None) -> None:
     """Run one kubectl command in LAB: kindling kubectl LAB -- get pods."""
+    learner, words = _own_options(arguments, learner)
     with kindling() as services:
         name = learner_name(services, learner)
         session = session_of(services, name, lab)
         config = write_kubeconfig(services, session)
         services.sessions.active(name, session.lab, "kubectl")
         settings = services.settings
-    words = list(arguments[1:] if arguments[:1] == ("--",) else arguments)
     program = _kubectl(settings)
     os.execve(program, ["kubectl", *words], working_environment(settings, config))  # noqa: S606 -- kubectl itself
+
+
+def _own_options(arguments: Sequence[str], learner: str | None) -> tuple[str | None, list[str]]:
+    """Our option where it follows the lab's name, as with every other command; all that comes behind is kubectl's.
+
+    kubectl has no ``--learner``. What begins with the first other word, or behind ``--``, is left alone.
+    """
+    words = list(arguments)
+    while words and words[0].partition("=")[0] == "--learner":
+        _, given, value = words.pop(0).partition("=")
+        if not given and not words:
+            raise click.BadOptionUsage("learner", "Option '--learner' requires an argument.")
+        learner = value if given else words.pop(0)
+    return learner, words[1:] if words[:1] == ["--"] else words
 
 
 def write_kubeconfig(services: Kindling, session: SessionView) -> Path:

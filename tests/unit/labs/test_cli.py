@@ -9,11 +9,12 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from grader.protocol import Outcome
 from labs import grading
-from labs.cli.main import COMMANDS, run
+from labs.cli.main import COMMANDS, cli, run
 from labs.cli.output import clean, span, table
 from labs.clusters import registry
 from tests.unit.labs.conftest import LAB_YAML, write_lab
@@ -358,6 +359,39 @@ class TestWork:
         kindling("start", "first")
         kindling("kubectl", "first", "get", "pods", "-A")
         assert executed[0][1] == ["kubectl", "get", "pods", "-A"]
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            ("--learner", "ada", "first", "--", "get", "pods"),
+            ("first", "--learner", "ada", "--", "get", "pods"),
+            ("first", "--learner=ada", "get", "pods"),
+        ],
+    )
+    def test_whose_lab_it_is_may_be_said_on_either_side_of_its_name(
+        self, kindling: Command, executed: list[tuple[str, list[str], dict[str, str]]], given: tuple[str, ...]
+    ) -> None:
+        kindling("start", "first", "--learner", "ada")
+        assert kindling("kubectl", *given) == 0
+        assert executed[0][1] == ["kubectl", "get", "pods"]
+        assert Path(executed[0][2]["KUBECONFIG"]).read_text().startswith("# learner of")
+
+    def test_a_learner_who_is_not_named(self, kindling: Command) -> None:
+        kindling("start", "first")
+        assert kindling("kubectl", "first", "--learner") != 0
+        assert "--learner" in kindling.err
+
+    def test_every_other_command_takes_its_options_behind_its_arguments(self) -> None:
+        def walk(name: str, command: click.Command) -> list[str]:
+            inner = command.commands if isinstance(command, click.Group) else {}
+            below = [each for key, one in inner.items() for each in walk(f"{name} {key}", one)]
+            takes = any(isinstance(each, click.Argument) for each in command.params)
+            interspersed = command.context_settings.get("allow_interspersed_args", command.allow_interspersed_args)
+            return [*below, *([name] if takes and not interspersed else [])]
+
+        commands = {name: cli.get_command(click.Context(cli), name) for name in COMMANDS}
+        found = [each for name, one in commands.items() if one is not None for each in walk(name, one)]
+        assert found == ["kubectl"]
 
     @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh", "/no/such/shell"])
     def test_the_shell_has_kubeconfig_and_a_prompt(

@@ -69,7 +69,10 @@ def parse(text: str, name: Path | str) -> list[Document]:
         return [_document(node, name) for node in nodes if node is not None and node.tag != "tag:yaml.org,2002:null"]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise Malformed(name, mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}") from error
+        line, problem = mark.line + 1 if mark else 1, str(error.problem or error.context)
+        if "nesting" in problem:  # libyaml reads ahead, and since 0.2.6 has a limit of its own, far beyond ours
+            raise _too_deep(name, line) from error
+        raise Malformed(name, line, f"not YAML: {problem}") from error
     except yaml.YAMLError as error:
         raise Malformed(name, 1, f"not YAML: {str(error).splitlines()[0]}") from error
 
@@ -81,10 +84,13 @@ def _check_depth(text: str, name: Path | str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEPTH_LIMIT:
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise Malformed(name, line, f"expected at most {DEPTH_LIMIT} levels of nesting")
+                raise _too_deep(name, event.start_mark.line + 1 if event.start_mark else 1)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+
+
+def _too_deep(name: Path | str, line: int) -> Malformed:
+    return Malformed(name, line, f"expected at most {DEPTH_LIMIT} levels of nesting")
 
 
 def _document(node: yaml.Node, name: Path | str) -> Document:

@@ -19,6 +19,7 @@ MOST_BYTES = 3 * 1024 * 1024
 MOST_YAML_BYTES = 1024 * 1024
 MOST_VALUES = 50_000
 MOST_DEPTH = 200
+TOO_DEEP = "yaml: exceeded max depth"
 
 _CONTEXTS = (
     ("Expecting ':' delimiter", "after object key"),
@@ -152,6 +153,8 @@ def _yaml(raw: bytes) -> tuple[Any, list[str]]:
 def _yaml_error(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
+    if "nesting" in problem:  # libyaml reads ahead, and since 0.2.6 has a limit of its own, far beyond ours
+        return TOO_DEEP
     ahead = isinstance(error, yaml.scanner.ScannerError)  # go-yaml counts lines from 1 for these, for others from 0
     where = f"line {mark.line + ahead}: " if mark is not None else ""
     return f"yaml: {where}{problem}"
@@ -180,7 +183,7 @@ def _check_events(raw: bytes) -> None:
         if values > MOST_VALUES:
             raise ValueError("yaml: document contains excessive aliasing" if sizes else "yaml: too many values")
         if depth > MOST_DEPTH:
-            raise ValueError("yaml: exceeded max depth")
+            raise ValueError(TOO_DEEP)
 
 
 def _many(raw: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from labs import yamlfile
 from labs.errors import Malformed
@@ -43,6 +44,7 @@ def test_several_documents_empty_ones_left_out() -> None:
         ("a: 2026-99-99\n", 1, "not YAML"),
         ("\n" + "[" * 100 + "]" * 100, 2, "at most 64 levels"),
         ("{" * 100_000, 1, "at most 64 levels"),
+        ("- " * 10_000, 1, "at most 64 levels"),
         ("a: \x00\n", 1, "not YAML"),
         ("x: '" + "y" * yamlfile.SIZE_LIMIT + "'", 1, "at most 1024 KiB"),
     ],
@@ -52,6 +54,12 @@ def test_refused_with_its_line(text: str, line: int, said: str) -> None:
     assert said in error.expected
     assert error.line == line
     assert str(error).startswith(f"x.yaml, line {line}: ")
+
+
+def test_a_parser_with_a_limit_of_its_own_changes_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    for loader in (yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        monkeypatch.setattr(yamlfile, "_Loader", loader)
+        assert "at most 64 levels" in refused("[" * 2_000).expected
 
 
 def test_an_alias_bomb_is_refused_before_it_grows() -> None:

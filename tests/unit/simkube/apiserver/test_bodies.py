@@ -61,6 +61,13 @@ def test_yaml_bombs_are_refused_quickly(raw: bytes) -> None:
     assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize("levels", [300, 3_000])
+@pytest.mark.parametrize("opening", ["[", "- "])
+def test_deep_yaml_is_refused_in_one_way_whoever_meets_it_first(levels: int, opening: str) -> None:
+    with pytest.raises(ValueError, match="yaml: exceeded max depth"):
+        body.parse((opening * levels).encode(), "yaml")
+
+
 @pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"a":' * 100_000, b"[" + b"1," * 100_000 + b"1]"])
 def test_json_bombs_are_refused(raw: bytes) -> None:
     with pytest.raises((ValueError, StatusError)):

@@ -219,6 +219,7 @@ class Cluster:
             for component in components:
                 component.stop()
         self.informers.close()
+        self.store.unsubscribe_all()
 
     def run_live(self, aio: asyncio.AbstractEventLoop, share: Share) -> None:
         """Have ``aio`` run this cluster in real time until :meth:`stop`, at the cost of ``share``.

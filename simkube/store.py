@@ -216,6 +216,10 @@ class Store:
         for handler in tuple(self._subscribers.get(resource, ())):
             handler(event)
 
+    def unsubscribe_all(self) -> None:
+        """Forget every subscriber: the cluster around this store has stopped, and another may be made on it."""
+        self._subscribers.clear()
+
     def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
         """Call ``handler`` after each change of the resource from now on; returns a call that ends it."""
         handlers = self._subscribers.setdefault(resource, [])

@@ -39,6 +39,12 @@ log = logging.getLogger(__name__)
 COMPACT_SECONDS = 300.0
 COLLECT = (20_000, 20, 100)
 """When Python looks for garbage: seldom, because objects that refer to each other in circles are rare here."""
+COLLECT_SECONDS = 5.0
+"""How long after a cluster was closed its garbage is looked for, so that several are looked for at once."""
+COLLECT_WAIT = 30
+"""Seconds for which it waits at most until nobody asks for anything."""
+COLLECT_SHARE = 0.01
+"""The most of the loop's time that this may take."""
 SWITCH_SECONDS = 0.0005
 """How long the loop waits for a thread that parses or compresses something large."""
 _CLUSTERS = "/clusters/"
@@ -120,10 +126,11 @@ class Host:
         finally:
             gc.set_threshold(*COLLECT)
             gc.enable()
-        compaction = asyncio.ensure_future(self._compact())
+        chores = [asyncio.ensure_future(self._compact()), asyncio.ensure_future(self._collect())]
         await self._stopping.wait()
         log.info("stopping")
-        compaction.cancel()
+        for chore in chores:
+            chore.cancel()
         self._tenants.stop()
         await asyncio.wait_for(runner.cleanup(), 5)
         self._journal.close()
@@ -132,6 +139,24 @@ class Host:
         while True:
             await asyncio.sleep(COMPACT_SECONDS)
             self._tenants.compact()
+
+    async def _collect(self) -> None:
+        """Give back what closed clusters leave: their objects refer to each other in circles, and are old by then.
+
+        Python itself would look at the old ones once in an hour of work, when their memory has long been scattered.
+        """
+        pause = COLLECT_SECONDS
+        while True:
+            await self._tenants.closed.wait()
+            await asyncio.sleep(pause)
+            waited = 0
+            while self._tenants.anybody() and waited < COLLECT_WAIT:  # a quiet moment would be better
+                await asyncio.sleep(1)
+                waited += 1
+            self._tenants.closed.clear()
+            began = time.perf_counter()
+            gc.collect()
+            pause = max(COLLECT_SECONDS, (time.perf_counter() - began) / COLLECT_SHARE)
 
     async def _handle(self, http: Any) -> web.StreamResponse:
         path = http.path

@@ -100,10 +100,16 @@ class Tenants:
         self._meta: dict[str, dict[str, Any]] = journal.clusters()
         self._running: dict[str, Tenant] = {}
         self._shares = Shares()
+        self.closed = asyncio.Event()
+        """Set when a cluster has been closed; whoever tidies up behind it clears it."""
 
     def ids(self) -> list[str]:
         """Every cluster there is."""
         return list(self._meta)
+
+    def anybody(self) -> bool:
+        """Whether any cluster is asked for something these days."""
+        return self._shares.anybody()
 
     async def resume(self) -> None:
         """Bring back every cluster that is not running yet; whoever asks for one meanwhile gets it first.
@@ -180,6 +186,7 @@ class Tenants:
                 tenant.door.close()
             tenant.cluster.stop()
             tenant.frontend.share.close()
+            self.closed.set()
 
     def delete(self, cluster_id: str) -> None:
         """Remove a cluster and everything in it; a no-op when there is none."""

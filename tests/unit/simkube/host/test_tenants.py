@@ -1,0 +1,44 @@
+"""What is left of a cluster when it is gone: nothing that anybody holds."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from simkube.apiserver.answers import Answers
+from simkube.apiserver.encoding import Encoder
+from simkube.client import Client
+from simkube.host.tenants import Tenants
+from simkube.journal import Journal
+from tests.unit.simkube.host.test_controls import deployment
+
+TOPOLOGY = yaml.safe_load((Path(__file__).parents[4] / "kind-configs" / "single.yaml").read_text())
+
+
+@pytest.mark.parametrize("end", ["delete", "restore"])
+def test_nobody_holds_a_cluster_that_was_closed(end: str) -> None:
+    async def live() -> None:
+        tenants = Tenants(Journal(), Answers(Encoder()), address="127.0.0.1:1", ca="")
+        tenant = tenants.create("a", TOPOLOGY, {})
+        tenants.snapshot("a")
+        cluster: Any = tenant.cluster
+        client = Client(cluster.apiserver, "kubectl", cluster.clock)
+        client.create("deployments.apps", deployment("web"), "default")
+        await asyncio.sleep(0.2)
+        assert not tenants.closed.is_set()
+        getattr(tenants, end)("a")
+        assert tenants.closed.is_set()
+        gone = weakref.ref(cluster)
+        del cluster, client, tenant
+        await asyncio.sleep(0)
+        gc.collect()
+        assert gone() is None, [type(each) for each in gc.get_referrers(gone())]
+        tenants.stop()
+
+    asyncio.run(live())

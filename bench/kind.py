@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.simulated import Silent
 from bench.table import heading, measured, row
 from labs import settings
-from labs.clusters.objects import Objects
+from labs.clusters.dynamic_client import DynamicClient
 from labs.clusters.provider import ClusterError, ClusterSpec, Provider
 from labs.clusters.registry import Providers
 
@@ -61,7 +61,7 @@ def plain_kind(chosen: settings.Settings, *, wait: bool) -> float:
 
 def make_a_mess(provider: Provider) -> None:
     """What a busy learner leaves behind: a namespace, deployments, config maps, roles."""
-    with Objects(provider.credentials({"name": "kindling-bench"}, "learner")) as objects:
+    with DynamicClient(provider.credentials({"name": "kindling-bench"}, "learner")) as objects:
         objects.request("POST", "/api/v1/namespaces", {"metadata": {"name": "mess"}})
         for number in range(10):
             meta = {"name": f"mess-{number}"}

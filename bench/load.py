@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from bench import wire
+from bench import throughput
 from bench.simulated import Silent, cpu_seconds, host_pid, resident
 from bench.table import heading, measured, repeated, row
 from labs import settings
@@ -109,22 +109,22 @@ def kubectl(host: HostClient, single: dict[str, Any], kind: str | None, home: Pa
 
 
 async def _twenty_pods(kubeconfig: str) -> None:
-    async with wire.session() as session:
-        await wire.deploy(wire.Api(session, kubeconfig), "twenty", 20)
+    async with throughput.session() as session:
+        await throughput.deploy(throughput.Api(session, kubeconfig), "twenty", 20)
 
 
 async def pods(host: HostClient, kind: str | None) -> None:
     """A deployment until every pod is ready."""
     host.create("pods", {"nodes": [{"role": "control-plane"}, *[NODE] * WORKERS]})
-    async with wire.session() as session:
-        api = wire.Api(session, host.kubeconfig("pods", "learner") or "")
-        few = await wire.deploy(api, "few", FEW_PODS)
+    async with throughput.session() as session:
+        api = throughput.Api(session, host.kubeconfig("pods", "learner") or "")
+        few = await throughput.deploy(api, "few", FEW_PODS)
         beside = ""
         if kind:
-            theirs = await wire.deploy(wire.Api(session, kind), "few", FEW_PODS)
+            theirs = await throughput.deploy(throughput.Api(session, kind), "few", FEW_PODS)
             beside = f"{theirs:.1f} s; ratio {few / theirs:.3f}"
         row(f"a deployment of {FEW_PODS} pods, all ready", f"{few:.2f} s", "", beside)
-        many = await wire.deploy(api, "many", PODS)
+        many = await throughput.deploy(api, "many", PODS)
         row(f"a deployment of {PODS} pods on {WORKERS} nodes, all ready", f"{many:.2f} s", "5 s")
     host.delete("pods")
 
@@ -132,11 +132,13 @@ async def pods(host: HostClient, kind: str | None) -> None:
 async def watchers(host: HostClient, single: dict[str, Any], kind: str | None) -> None:
     """From the acknowledgement of a change to its last watcher."""
     host.create("watched", single)
-    async with wire.session() as session:
-        ours = await wire.watched(wire.Api(session, host.kubeconfig("watched", "learner") or ""), WATCHERS, CHANGES)
+    async with throughput.session() as session:
+        ours = await throughput.watched(
+            throughput.Api(session, host.kubeconfig("watched", "learner") or ""), WATCHERS, CHANGES
+        )
         beside = ""
         if kind:
-            theirs = await wire.watched(wire.Api(session, kind), WATCHERS, CHANGES)
+            theirs = await throughput.watched(throughput.Api(session, kind), WATCHERS, CHANGES)
             beside = f"{median(theirs):.3f} {max(theirs):.3f} s"
     shown = f"{median(ours):.3f} {max(ours):.3f} s"
     row(f"a change at all of {WATCHERS} watchers (median, worst of {CHANGES})", shown, "0.200 s", beside)
@@ -148,11 +150,11 @@ async def active(host: HostClient, single: dict[str, Any]) -> None:
     names = [f"active-{number}" for number in range(ACTIVE)]
     for name in names:
         host.create(name, single)
-    async with wire.session() as session:
-        apis = [wire.Api(session, host.kubeconfig(name, "learner") or "") for name in names]
+    async with throughput.session() as session:
+        apis = [throughput.Api(session, host.kubeconfig(name, "learner") or "") for name in names]
         for api in apis:
-            await wire.deploy(api, "web", 2)
-        taken = await wire.steady(apis, RATE, SECONDS)
+            await throughput.deploy(api, "web", 2)
+        taken = await throughput.steady(apis, RATE, SECONDS)
     cuts = quantiles(taken, n=100)
     what = f"{RATE:.0f} requests a second to {ACTIVE} clusters (p50, p99, worst)"
     row(what, f"{cuts[49] * 1000:.1f} {cuts[98] * 1000:.1f} {max(taken) * 1000:.0f} ms", "p99 50 ms")
@@ -184,8 +186,8 @@ def back(host: HostClient, folder: Path) -> None:
 
 
 async def _back(configs: list[str], folder: Path) -> None:
-    async with wire.session() as session:
-        apis = [wire.Api(session, config) for config in configs]
+    async with throughput.session() as session:
+        apis = [throughput.Api(session, config) for config in configs]
         os.kill(host_pid(folder), signal.SIGKILL)
         own = time.process_time()
         with measured() as watch:

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.neighbours import neighbours
+from bench.noisy_neighbour import neighbours
 from bench.table import heading, measured, repeated, row
 from labs import settings
 from labs.bootstrap import bootstrap

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from labs.bootstrap import Kindling, bootstrap
 from labs.cli.logfile import open_log
-from labs.cli.output import clean, complain, outcome, say
+from labs.cli.output import clean, echo, outcome, print_error
 from labs.cli.report import show
 from labs.definition import Lab, State
 from labs.errors import KindlingError
@@ -44,10 +44,10 @@ def main() -> int:
     try:
         return _run(services, settings)
     except KindlingError as error:
-        complain(str(error), error.fix)
+        print_error(str(error), error.fix)
         return 1
     except KeyboardInterrupt:
-        complain("Interrupted.")
+        print_error("Interrupted.")
         return 130
     finally:
         services.close()
@@ -57,7 +57,7 @@ def _run(services: Kindling, settings: Settings) -> int:
     began = time.monotonic()
     class_id = _enrol(services)
     labs = services.labs.all()
-    say(f"{len(LEARNERS)} learners, {len(labs)} labs: {', '.join(lab.name for lab in labs)}")
+    echo(f"{len(LEARNERS)} learners, {len(labs)} labs: {', '.join(lab.name for lab in labs)}")
     ungradable = _Count()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         turns = [
@@ -67,12 +67,12 @@ def _run(services: Kindling, settings: Settings) -> int:
         ]
         for turn in turns:
             turn.result()
-    say(f"\nDone in {time.monotonic() - began:.0f} s. What their instructor sees:\n")
+    echo(f"\nDone in {time.monotonic() - began:.0f} s. What their instructor sees:\n")
     show(services.reports.class_report(INSTRUCTOR, class_id))
     for lab in labs:
-        say()
+        echo()
         show(services.reports.lab_report(INSTRUCTOR, lab.name, class_id))
-    say(f"\nThe same as pages: KINDLING_HOME={settings.home} kindling up")
+    echo(f"\nThe same as pages: KINDLING_HOME={settings.home} kindling up")
     return 1 if ungradable.value else 0
 
 
@@ -115,7 +115,7 @@ def _learn(services: Kindling, settings: Settings, name: str, number: int, lab: 
             attempt = sessions.follow(sessions.check(session.id, name).id, name)
             ungradable.add(attempt.outcome == "ungradable")
             score = f"{attempt.score:g} of {attempt.max_score:g}, {attempt.seconds:.1f} s"
-            say(f"{name:5} {lab.name:13} {clean(state.name):32} {outcome(attempt.outcome)}  {score}")
+            echo(f"{name:5} {lab.name:13} {clean(state.name):32} {outcome(attempt.outcome)}  {score}")
     finally:
         sessions.wait(sessions.stop(session.id, name).id)
 

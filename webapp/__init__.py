@@ -11,10 +11,10 @@ from flask_wtf import CSRFProtect
 
 from labs.bootstrap import Kindling, bootstrap
 from labs.settings import Settings, load
-from webapp import account, admin, formats, health, lab, lessons, security, teach, trouble
+from webapp import account, admin, error_pages, formats, health, lab, lessons, security, teach
 from webapp.content import Library
-from webapp.offers import Offers
 from webapp.progress import Progress
+from webapp.provider_choices import ProviderChoices
 from webapp.site import Site, install
 from webapp.streams import Streams
 
@@ -48,11 +48,14 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, streams:
         RATELIMIT_HEADERS_ENABLED=True,
     )
     progress = Progress(kindling.records, kindling.sessions.now)
-    install(app, Site(kindling, Library(settings.courses), progress, streams or Streams(), Offers(kindling.providers)))
+    install(
+        app,
+        Site(kindling, Library(settings.courses), progress, streams or Streams(), ProviderChoices(kindling.providers)),
+    )
     CSRFProtect(app)
     security.protect(app, settings)
     formats.register(app)
-    trouble.register(app)
+    error_pages.register(app)
     for area in (account, admin, health, lab, lessons, teach):
         area.register(app)
     return app

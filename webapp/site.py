@@ -11,8 +11,8 @@ from flask_login import current_user
 from labs.accounts import Account
 from labs.bootstrap import Kindling
 from webapp.content import Library
-from webapp.offers import Offers
 from webapp.progress import Progress
+from webapp.provider_choices import ProviderChoices
 from webapp.streams import Streams
 
 
@@ -24,7 +24,7 @@ class Site:
     courses: Library
     progress: Progress
     streams: Streams
-    offers: Offers
+    provider_choices: ProviderChoices
 
 
 def install(app: Flask, site: Site) -> None:
@@ -42,11 +42,11 @@ def kindling() -> Kindling:
     return site().kindling
 
 
-def me() -> Account:
+def current_account() -> Account:
     """Who is signed in; only behind ``login_required``."""
     return cast(Account, current_user.account)
 
 
-def me_or_none() -> Account | None:
+def current_account_or_none() -> Account | None:
     """Who is signed in, if anybody."""
     return cast(Account, current_user.account) if current_user.is_authenticated else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from labs.cli.context import kindling, learner_name, learner_option
-from labs.cli.output import clean, complain, live, number, say, style, table
+from labs.cli.output import clean, echo, live, number, print_error, style, table
 from labs.definition import Lab
 from labs.parameters import seed_of
 
@@ -28,20 +28,20 @@ def labs(lab: str | None, learner: str | None) -> None:
             best = "" if session is None or session.best_score is None else number(session.best_score)
             score = f"{best or '-'}/{number(one.points)}"
             rows.append((one.name, one.level, f"{one.minutes} min", one.needs.nodes, score, state, one.title))
-        say(table(("lab", "level", "time", "nodes", "best", "state", "title"), rows))
+        echo(table(("lab", "level", "time", "nodes", "best", "state", "title"), rows))
         for problem in services.labs.problems():
-            complain(f"{problem.lab} cannot be loaded: {problem}", f"kindling lint {problem.lab}")
+            print_error(f"{problem.lab} cannot be loaded: {problem}", f"kindling lint {problem.lab}")
 
 
 def _show(lab: Lab, learner: str) -> None:
     text = clean(lab.instructions(lab.parameters_for(seed_of(learner, lab.name))))
     if not live():
-        say(f"{clean(lab.title)}\n{clean(lab.goal)}\n\n{text}")
+        echo(f"{clean(lab.title)}\n{clean(lab.goal)}\n\n{text}")
         return
     from rich.markdown import Markdown
 
     from labs.cli.output import console
 
-    say(style(clean(lab.title), bold=True))
-    say(clean(lab.goal) + "\n")
+    echo(style(clean(lab.title), bold=True))
+    echo(clean(lab.goal) + "\n")
     console().print(Markdown(text))

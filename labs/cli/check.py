@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labs.cli.context import kindling, learner_name, learner_option, session_of
-from labs.cli.output import clean, number, outcome, say, style
+from labs.cli.output import clean, echo, number, outcome, style
 
 if TYPE_CHECKING:
     from labs.session import AttemptView, CheckView
@@ -49,7 +49,7 @@ def check(lab: str | None, as_json: bool, shape: str, learner: str | None) -> in
     if watcher is not None:
         watcher.summary(attempt)
     else:
-        say(json.dumps(gradescope(attempt) if shape == "gradescope" else plain(attempt), indent=2))
+        echo(json.dumps(gradescope(attempt) if shape == "gradescope" else plain(attempt), indent=2))
     return EXIT.get(attempt.outcome or "", 3)
 
 
@@ -131,17 +131,17 @@ class _Watcher:
         word = outcome(attempt.outcome)
         score = f"{number(attempt.score)} of {number(attempt.max_score)} points"
         if attempt.outcome == "ungradable":
-            say(f"{word}: {clean(attempt.detail)}")
+            echo(f"{word}: {clean(attempt.detail)}")
             return
-        say(f"{word}: {score}, attempt {attempt.number}, {attempt.seconds:.1f} s")
+        echo(f"{word}: {score}, attempt {attempt.number}, {attempt.seconds:.1f} s")
         if attempt.outcome == "failed":
-            say(f"  a hint: kindling hint {attempt.lab}")
+            echo(f"  a hint: kindling hint {attempt.lab}")
 
     def _line(self, one: CheckView) -> None:
         points = f"{number(one.points)}/{number(one.max_points)}"
-        say(f"{outcome(one.outcome)}  {clean(one.title)}  ({points}, {one.seconds:.1f} s)")
+        echo(f"{outcome(one.outcome)}  {clean(one.title)}  ({points}, {one.seconds:.1f} s)")
         for line in clean(one.message).splitlines():
-            say(f"    {line}")
+            echo(f"    {line}")
 
     def _erase(self) -> None:
         if self._running:

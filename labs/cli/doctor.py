@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from labs.cli.context import settings
-from labs.cli.output import clean, say, style
+from labs.cli.output import clean, echo, style
 
 
 @click.command()
@@ -18,12 +18,12 @@ def doctor() -> int:
     findings = examine(found, Providers(found))
     for finding in findings:
         sign = style("✓", fg="green") if finding.fine else style("✗", fg="red")
-        say(f"{sign} {finding.area}: {finding.what}: {clean(finding.detail)}")
+        echo(f"{sign} {finding.area}: {finding.what}: {clean(finding.detail)}")
         if finding.fix:
-            say(f"    {clean(finding.fix)}")
+            echo(f"    {clean(finding.fix)}")
     usable = [one.area for one in findings if one.what == "provider" and one.fine]
     needed = [one for one in findings if one.what in ("state", "database", "kubectl")]
     if usable and all(one.fine for one in needed):
-        say(f"Labs can start on: {', '.join(usable)}.")
+        echo(f"Labs can start on: {', '.join(usable)}.")
         return 0
     return 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from labs.cli.context import kindling, learner_name, learner_option, session_of
-from labs.cli.output import clean, complain, number, say, span, style, table
+from labs.cli.output import clean, echo, number, print_error, span, style, table
 from labs.cli.progress import watching
 from labs.session import SessionView
 
@@ -23,12 +23,12 @@ def start(lab: str, provider: str | None, learner: str | None) -> int:
         with watching(f"{lab} on {session.provider}") as show:
             session = services.sessions.wait(session.id, show)
         services.sessions.reconcile()  # such as one that this took the place of
-        if not _arrived(session, "ready"):
+        if not _reached(session, "ready"):
             return 1
-        say(style(f"{lab} is ready on {session.provider}", fg="green") + f", for {span(session.seconds_left)}.")
-        say(f"  what to do:      kindling labs {lab}")
-        say(f"  work in it:      kindling shell {lab}")
-        say(f"  hand in:         kindling check {lab}")
+        echo(style(f"{lab} is ready on {session.provider}", fg="green") + f", for {span(session.seconds_left)}.")
+        echo(f"  what to do:      kindling labs {lab}")
+        echo(f"  work in it:      kindling shell {lab}")
+        echo(f"  hand in:         kindling check {lab}")
         return 0
 
 
@@ -44,14 +44,14 @@ def status(learner: str | None) -> None:
                 services.sessions.observe(session.id, name)
         live = [session for session in services.sessions.all(name) if session.live]
         if not live:
-            say("No lab has been started. kindling labs lists what there is.")
+            echo("No lab has been started. kindling labs lists what there is.")
             return
-        say(table(("lab", "provider", "state", "left", "best", "attempts"), [_status_row(one) for one in live]))
+        echo(table(("lab", "provider", "state", "left", "best", "attempts"), [_status_row(one) for one in live]))
         for session in live:
             if session.detail:
-                complain(f"{session.lab}: {session.detail}", session.fix)
+                print_error(f"{session.lab}: {session.detail}", session.fix)
             elif session.state in ("provisioning", "resetting") and not session.working:
-                complain(f"{session.lab}: nobody is working on it", f"kindling start {session.lab}")
+                print_error(f"{session.lab}: nobody is working on it", f"kindling start {session.lab}")
 
 
 @click.command()
@@ -63,8 +63,8 @@ def hint(lab: str | None, check: str | None, learner: str | None) -> None:
     with kindling() as services:
         name = learner_name(services, learner)
         shown = services.sessions.hint(session_of(services, name, lab).id, name, check)
-        say(style(clean(shown.title), bold=True) + f" (hint {shown.number} of {shown.of})")
-        say(clean(shown.text))
+        echo(style(clean(shown.title), bold=True) + f" (hint {shown.number} of {shown.of})")
+        echo(clean(shown.text))
 
 
 @click.command()
@@ -77,9 +77,9 @@ def reset(lab: str | None, learner: str | None) -> int:
         session = services.sessions.reset(session_of(services, name, lab).id, name)
         with watching(f"{session.lab} back to its start") as show:
             session = services.sessions.wait(session.id, show)
-        if not _arrived(session, "ready"):
+        if not _reached(session, "ready"):
             return 1
-        say(f"{session.lab} is as it was at the start.")
+        echo(f"{session.lab} is as it was at the start.")
         return 0
 
 
@@ -93,9 +93,9 @@ def stop(lab: str | None, learner: str | None) -> int:
         session = services.sessions.stop(session_of(services, name, lab).id, name)
         session = services.sessions.wait(session.id)
         if session.state not in ("stopped", "expired"):
-            complain(f"{session.lab}: {session.detail}", session.fix)
+            print_error(f"{session.lab}: {session.detail}", session.fix)
             return 1
-        say(f"{session.lab} is stopped.")
+        echo(f"{session.lab} is stopped.")
         return 0
 
 
@@ -107,13 +107,13 @@ def extend(lab: str | None, learner: str | None) -> None:
     with kindling() as services:
         name = learner_name(services, learner)
         session = services.sessions.extend(session_of(services, name, lab).id, name)
-        say(f"{session.lab} stays for {span(session.seconds_left)}.")
+        echo(f"{session.lab} stays for {span(session.seconds_left)}.")
 
 
-def _arrived(session: SessionView, where: str) -> bool:
+def _reached(session: SessionView, where: str) -> bool:
     if session.state == where:
         return True
-    complain(f"{session.lab} is {session.state}: {session.detail or 'it was stopped'}", session.fix)
+    print_error(f"{session.lab} is {session.state}: {session.detail or 'it was stopped'}", session.fix)
     return False
 
 

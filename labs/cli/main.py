@@ -17,15 +17,15 @@ from typing import Any, NoReturn
 
 import click
 
-from labs.cli.output import complain
+from labs.cli.output import print_error
 from labs.errors import KindlingError
 
 COMMANDS = {
     "labs": ("labs.cli.catalog:labs", "List the labs, or show one with its instructions."),
     "start": ("labs.cli.lab:start", "Start a lab on a cluster of your own."),
     "status": ("labs.cli.lab:status", "Show your labs and how they stand."),
-    "shell": ("labs.cli.work:shell", "Open your shell with kubectl set up for a lab."),
-    "kubectl": ("labs.cli.work:kubectl", "Run one kubectl command in a lab."),
+    "shell": ("labs.cli.shell:shell", "Open your shell with kubectl set up for a lab."),
+    "kubectl": ("labs.cli.shell:kubectl", "Run one kubectl command in a lab."),
     "check": ("labs.cli.check:check", "Hand in: grade how your cluster behaves."),
     "hint": ("labs.cli.lab:hint", "Show the next hint."),
     "reset": ("labs.cli.lab:reset", "Put a lab back to its starting state."),
@@ -37,8 +37,8 @@ COMMANDS = {
     "report": ("labs.cli.report:report", "What an instructor sees: a class, a learner, a lab."),
     "up": ("labs.cli.site:up", "Start the site on this machine and print a link that signs you in."),
     "doctor": ("labs.cli.doctor:doctor", "Say what is missing, and the command that installs it."),
-    "lint": ("labs.cli.author:lint", "Check labs for mistakes without a cluster."),
-    "replay": ("labs.cli.author:replay", "Prove a lab: every state against its expected outcomes."),
+    "lint": ("labs.cli.authoring:lint", "Check labs for mistakes without a cluster."),
+    "replay": ("labs.cli.authoring:replay", "Prove a lab: every state against its expected outcomes."),
 }
 
 
@@ -76,10 +76,10 @@ def main() -> NoReturn:
     """Run the command and leave with its exit code."""
     gc.set_threshold(50_000)  # importing makes many objects and no garbage: do not look for it hundreds of times
     signal.signal(signal.SIGTERM, _terminated)
-    _leave(run(sys.argv[1:]))
+    _exit(run(sys.argv[1:]))
 
 
-def _leave(code: int) -> NoReturn:
+def _exit(code: int) -> NoReturn:
     """End now: everything has been given back, and taking the interpreter apart would cost a tenth of a second."""
     try:
         sys.stdout.flush()
@@ -104,10 +104,10 @@ def run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        complain("Interrupted.")
+        print_error("Interrupted.")
         return 130
     except KindlingError as error:
-        complain(str(error), error.fix)
+        print_error(str(error), error.fix)
         return 2 if arguments[:1] == ["check"] else 1
     except BrokenPipeError:  # such as `kindling labs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -115,7 +115,7 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             return _unforeseen(error, trouble)
-        complain("the disk is full; free some space and do that again")
+        print_error("the disk is full; free some space and do that again")
         return trouble
     except Exception as error:  # noqa: BLE001 -- the one place where a fault of ours becomes a sentence
         return _unforeseen(error, trouble)
@@ -125,7 +125,7 @@ def _unforeseen(error: Exception, code: int) -> int:
     from labs.cli.logfile import log_file
 
     logging.getLogger("kindling").error("unforeseen trouble", exc_info=error)
-    complain(f"Something went wrong that should not have ({type(error).__name__}); the details are in {log_file()}")
+    print_error(f"Something went wrong that should not have ({type(error).__name__}); the details are in {log_file()}")
     return code
 
 

@@ -39,12 +39,12 @@ def colours() -> bool:
     return live() and not os.environ.get("NO_COLOR")
 
 
-def say(text: str = "") -> None:
+def echo(text: str = "") -> None:
     """A line of ours; what it quotes must have been cleaned."""
     click.echo(text, color=colours())
 
 
-def complain(message: str, fix: str = "") -> None:
+def print_error(message: str, fix: str = "") -> None:
     """One sentence on standard error, and the command that mends it."""
     click.echo(f"kindling: {clean(message)}", err=True)
     if fix:

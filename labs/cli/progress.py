@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from labs.cli.output import clean, console, live, say
+from labs.cli.output import clean, console, echo, live
 from labs.session import SessionView
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _Lines:
         for step in view.steps:
             if step.state == "done" and step.name not in self._said and view.state in ("provisioning", "resetting"):
                 self._said.add(step.name)
-                say(f"{clean(self._title)}: {clean(step.name)} ({step.seconds:.1f} s)")
+                echo(f"{clean(self._title)}: {clean(step.name)} ({step.seconds:.1f} s)")
 
 
 class _Moving:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from labs.cli.context import kindling
-from labs.cli.output import clean, number, outcome, say, span, style, table
+from labs.cli.output import clean, echo, number, outcome, span, style, table
 from labs.errors import KindlingError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def report(shape: str, class_name: str | None, learner: str | None, lab: str | N
         else:
             made = services.reports.class_report(viewer, class_id)
     if shape == "json":
-        say(json.dumps(dataclasses.asdict(made), indent=2, default=str))
+        echo(json.dumps(dataclasses.asdict(made), indent=2, default=str))
     elif shape == "csv":
         click.echo(reports.csv_of(made), nl=False)
     else:
@@ -70,7 +70,7 @@ def show(made: ClassReport | LearnerReport | LabReport) -> None:
 
 
 def _print_class(made: ClassReport) -> None:
-    say(style(clean(made.name), bold=True))
+    echo(style(clean(made.name), bold=True))
     header = ["learner", *(name for name, _, _ in made.labs), "score", "attempts", "time", "last activity"]
     rows = []
     for row in made.rows:
@@ -79,11 +79,11 @@ def _print_class(made: ClassReport) -> None:
         last = row.last_activity.astimezone().strftime("%Y-%m-%d %H:%M") if row.last_activity else "-"
         total = f"{number(row.score)}/{number(row.max_score)}"
         rows.append((row.learner, *cells, total, attempts, span(row.seconds), last))
-    say(table(header, rows))
+    echo(table(header, rows))
 
 
 def _print_learner(made: LearnerReport) -> None:
-    say(style(clean(f"{made.display_name} ({made.learner})"), bold=True))
+    echo(style(clean(f"{made.display_name} ({made.learner})"), bold=True))
     header = ("lab", "best", "attempts", "ungradable", "hints", "time")
     cells = [
         (
@@ -96,27 +96,27 @@ def _print_learner(made: LearnerReport) -> None:
         )
         for cell in made.cells
     ]
-    say(table(header, cells))
+    echo(table(header, cells))
     for attempt in made.attempts:
         at = attempt.wanted_at.astimezone().strftime("%Y-%m-%d %H:%M")
         score = f"{number(attempt.score)}/{number(attempt.max_score)}"
-        say(
+        echo(
             f"\n{attempt.lab}, attempt {attempt.number} on {attempt.provider}, {at}: "
             + f"{outcome(attempt.outcome)}, {score}"
         )
         if attempt.cause:
-            say(f"    cause: {clean(attempt.cause)}")
+            echo(f"    cause: {clean(attempt.cause)}")
         for one in attempt.checks:
-            say(f"  {outcome(one.outcome)}  {clean(one.title)}")
+            echo(f"  {outcome(one.outcome)}  {clean(one.title)}")
             for line in clean(one.message or one.cause).splitlines():
-                say(f"      {line}")
+                echo(f"      {line}")
             for evidence in one.evidence:
-                say(f"      - {clean(json.dumps(evidence, default=str))[:300]}")
+                echo(f"      - {clean(json.dumps(evidence, default=str))[:300]}")
 
 
 def _print_lab(made: LabReport) -> None:
-    say(style(clean(f"{made.title} ({made.lab})"), bold=True))
-    say(f"{made.learners} learners, {made.attempts} attempts, {made.ungradable} ungradable")
+    echo(style(clean(f"{made.title} ({made.lab})"), bold=True))
+    echo(f"{made.learners} learners, {made.attempts} attempts, {made.ungradable} ungradable")
     header = ("check", "passed", "failed", "rate", "most frequent failure")
     rows = [
         (
@@ -126,7 +126,7 @@ def _print_lab(made: LabReport) -> None:
         )
         for one in made.checks
     ]
-    say(table(header, rows))
+    echo(table(header, rows))
 
 
 def _score(best: float | None, most: float) -> str:

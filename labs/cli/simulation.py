@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labs.cli.context import kindling, learner_name, learner_option, session_of
-from labs.cli.output import clean, number, say, style, table
+from labs.cli.output import clean, echo, number, style, table
 from labs.clusters.provider import CannotChange, ClusterError
 from labs.errors import KindlingError, NotNow
 
@@ -90,20 +90,20 @@ def _show_clock(stand: dict[str, Any]) -> None:
         how = "on its way to the end of a step"
     if stand["checked"]:
         how += ", while the lab is checked"
-    say(f"{stand['time']}  {style(how, bold=True)}")
+    echo(f"{stand['time']}  {style(how, bold=True)}")
     done = stand.get("reconciled")
     if done:
-        say(f"{done['component']} looked at {clean(done['key'])}" + ("" if stand["changes"] else ": nothing to do"))
+        echo(f"{done['component']} looked at {clean(done['key'])}" + ("" if stand["changes"] else ": nothing to do"))
     elif "changes" in stand and not stand["changes"] and not stand["stepping"]:
-        say("Nothing happened.")
+        echo("Nothing happened.")
     for entry in stand.get("changes", ()):
-        say(f"  {clean(entry['text'])}")
+        echo(f"  {clean(entry['text'])}")
     for each in stand["next"][:MOST_WAITING] if stand["paused"] else ():
-        say(f"next: {each['component']} looks at {clean(each['key'])}" + _because(each["because"]))
+        echo(f"next: {each['component']} looks at {clean(each['key'])}" + _because(each["because"]))
     if stand["paused"] and stand["waiting"] > MOST_WAITING:
-        say(f"... and {stand['waiting'] - MOST_WAITING} more")
+        echo(f"... and {stand['waiting'] - MOST_WAITING} more")
     if stand["paused"] and not stand["waiting"] and stand["timer"] is not None:
-        say(f"Nobody has anything to do now; the next timer is due in {number(stand['timer'])} s.")
+        echo(f"Nobody has anything to do now; the next timer is due in {number(stand['timer'])} s.")
 
 
 def _because(text: str) -> str:
@@ -123,26 +123,26 @@ def trace(lab: str | None, follow: bool, since: int | None, root: int | None, le
     with _controls(lab, learner, "trace") as controls:
         depths: dict[int, int] = {}
         if root is not None:
-            _tell(controls.trace(of=root), depths)
+            _print_entries(controls.trace(of=root), depths)
             return
         start = since or 0 if not follow or since is not None else int(controls.trace()["last"])
         found = controls.trace(start)
-        _tell(found, depths)
+        _print_entries(found, depths)
         while follow or int(found["next"]) < int(found["last"]):
             found = controls.trace(int(found["next"]), wait=FOLLOW_SECONDS if follow else 0)
-            _tell(found, depths)
+            _print_entries(found, depths)
 
 
-def _tell(found: dict[str, Any], depths: dict[int, int]) -> None:
+def _print_entries(found: dict[str, Any], depths: dict[int, int]) -> None:
     """Entries, each indented below what it answers to."""
     for entry in found["entries"]:
         depth = depths.get(entry["cause"], -1) + 1
         depths[entry["id"]] = depth
         indent = "  " * min(depth, 10)
         text = clean(entry["statement" if depth else "text"])  # its cause is above it
-        say(f"{entry['time'][11:23]} {style(str(entry['id']).rjust(5), dim=True)} {indent}{text}")
+        echo(f"{entry['time'][11:23]} {style(str(entry['id']).rjust(5), dim=True)} {indent}{text}")
         for step in entry["journey"]:
-            say(style(f"{' ' * 19}{indent}  - {clean(step)}", dim=True))
+            echo(style(f"{' ' * 19}{indent}  - {clean(step)}", dim=True))
 
 
 @click.command()
@@ -162,4 +162,4 @@ def components(lab: str | None, learner: str | None, **wishes: str | None) -> No
         found = controls.components(changes or None)
     rows = [(name, "runs" if runs else "stopped") for name, runs in found["components"].items()]
     rows += [(f"node/{name}", ", ".join(wrong) or "runs") for name, wrong in found["nodes"].items()]
-    say(table(("component", "state"), rows))
+    echo(table(("component", "state"), rows))

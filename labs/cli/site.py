@@ -17,7 +17,7 @@ import click
 
 from labs.bootstrap import Kindling, bootstrap
 from labs.cli.context import settings
-from labs.cli.output import say, style
+from labs.cli.output import echo, style
 from labs.errors import KindlingError
 from labs.settings import Settings
 
@@ -44,13 +44,13 @@ def up(host: str | None, port: int | None) -> None:
         services.close()
     shown = f"[{found.host}]" if ":" in found.host else found.host
     address = f"http://{shown}:{bound.getsockname()[1]}"
-    say(f"Kindling is at {style(address, bold=True)}")
-    say(f"Sign in, once:  {style(f'{address}/login/{token}', fg='green')}")
-    say("Ctrl-C ends the site; labs keep running.")
+    echo(f"Kindling is at {style(address, bold=True)}")
+    echo(f"Sign in, once:  {style(f'{address}/login/{token}', fg='green')}")
+    echo("Ctrl-C ends the site; labs keep running.")
     _serve(found, bound)
 
 
-def keep_in_line(services: Kindling, ending: threading.Event) -> None:
+def reconcile_until_ended(services: Kindling, ending: threading.Event) -> None:
     """The site's loop: every few seconds, see to sessions that need it. Trouble is logged, and tried again."""
     while not ending.is_set():
         try:
@@ -92,7 +92,7 @@ def _serve(found: Settings, bound: socket.socket) -> None:
 
     def begin(worker: Any) -> None:
         del worker
-        threading.Thread(target=keep_in_line, args=(opened[0], ending), name="sessions", daemon=True).start()
+        threading.Thread(target=reconcile_until_ended, args=(opened[0], ending), name="sessions", daemon=True).start()
 
     def end(server: Any, worker: Any) -> None:
         del server, worker

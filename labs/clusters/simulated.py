@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from labs.clusters.objects import Objects
+from labs.clusters.dynamic_client import DynamicClient
 from labs.clusters.provider import (
     CannotChange,
     Capabilities,
@@ -33,7 +33,7 @@ from labs.clusters.provider import (
     Who,
     topology_file,
 )
-from labs.clusters.starting import add_setup, folder_of, wait_for_nodes
+from labs.clusters.setup import add_setup, folder_of, wait_for_nodes
 from simkube.errors import HostError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class SimulatedProvider:
         with _translated(), _step(progress, CLUSTER):
             host.delete(spec.name)
             host.create(spec.name, topology, dict(spec.labels))
-        with _translated(), Objects(self.credentials(handle, "grader")) as objects:
+        with _translated(), DynamicClient(self.credentials(handle, "grader")) as objects:
             with _step(progress, NODES):
                 wait_for_nodes(objects, spec.name, NODES_SECONDS)
             host.snapshot(spec.name)
@@ -134,7 +134,7 @@ class SimulatedProvider:
             with _step(progress, CLEANING):
                 host.heal(spec.name)
                 host.restore(spec.name)
-            with Objects(self.credentials(handle, "grader")) as objects, _step(progress, STARTING_STATE):
+            with DynamicClient(self.credentials(handle, "grader")) as objects, _step(progress, STARTING_STATE):
                 wait_for_nodes(objects, spec.name, NODES_SECONDS)
                 add_setup(objects, spec, SETTLE_SECONDS)
 

@@ -5,10 +5,10 @@ Only attempts that count enter scores and rates. Nobody sees a learner whom they
 
 from __future__ import annotations
 
+from labs.report.csv_export import class_csv, csv_of, lab_csv, learner_csv
 from labs.report.data import Cell, CheckStatistics, ClassReport, LabReport, LearnerReport, LearnerRow
-from labs.report.sheets import class_csv, csv_of, lab_csv, learner_csv
+from labs.report.service import Reports
 from labs.report.statistics import normalise, time_spent
-from labs.report.views import Reports
 
 __all__ = [
     "Cell",

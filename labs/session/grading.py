@@ -59,16 +59,16 @@ class Grading:
         self._records, self._labs, self._providers = records, labs, providers
         self._grader, self._now = grader, now
 
-    def run(self, attempt: str, told: Callable[[], None], cancelled: Callable[[], bool], limit: float) -> None:
+    def run(self, attempt: str, notify: Callable[[], None], cancelled: Callable[[], bool], limit: float) -> None:
         """Grade a wanted attempt to its end. ``limit``: the longest it may take, in seconds."""
         row = self._begin(attempt)
-        told()
+        notify()
         verdict, detail = Verdict(Outcome.UNGRADABLE, 0.0, row.max_score, 0.0, [], cause="interrupted"), STOPPED
         try:
-            verdict, detail = self._verdict(row, told, cancelled, limit)
+            verdict, detail = self._verdict(row, notify, cancelled, limit)
         finally:  # Ctrl-C included: the attempt gets its end
             self._finish(attempt, verdict, detail)
-            told()
+            notify()
 
     def close(self, attempt: str, cause: str) -> None:
         """End an attempt whose grading process is gone, undoing what it broke and left behind."""
@@ -86,7 +86,7 @@ class Grading:
         return row
 
     def _verdict(
-        self, row: Attempt, told: Callable[[], None], cancelled: Callable[[], bool], limit: float
+        self, row: Attempt, notify: Callable[[], None], cancelled: Callable[[], bool], limit: float
     ) -> tuple[Verdict, str]:
         try:
             request, faults = self._request(row, limit)
@@ -95,7 +95,7 @@ class Grading:
 
         def on_event(event: Event) -> None:
             self._record(row.id, event)
-            told()
+            notify()
 
         try:
             with self._at_usual_speed(row, request.seconds):

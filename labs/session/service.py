@@ -23,12 +23,13 @@ from labs.parameters import seed_of
 from labs.records.database import Database
 from labs.records.models import Attempt, HintTaken, Session
 from labs.session.background import POLL, Background
-from labs.session.drive import Driver
+from labs.session.change_notifier import ChangeNotifier
+from labs.session.creation import give_up, new_attempt, new_session
 from labs.session.grading import Grader, Grading
 from labs.session.kubeconfig import in_namespace
 from labs.session.locks import Locks
-from labs.session.making import give_up, new_attempt, new_session
-from labs.session.rows import (
+from labs.session.presenters import attempt_view, session_view
+from labs.session.queries import (
     best,
     due,
     hints_taken,
@@ -41,8 +42,7 @@ from labs.session.rows import (
     passed_checks,
     user_of,
 )
-from labs.session.show import attempt_view, session_view
-from labs.session.told import Told
+from labs.session.reconciler import Reconciler
 from labs.session.views import AttemptView, HintView, SessionView
 from labs.settings import Settings
 
@@ -76,8 +76,10 @@ class SessionService:
         self._locks = Locks(self.settings.locks)
         self._looked = self.now() - LOOK_EVERY
         grading = Grading(self.records, self.labs, self.providers, self.grader, self.now)
-        self._background = Background(lambda session: self._driver.work(session, _nothing, grade=True), self.pause)
-        self._driver = Driver(
+        self._background = Background(
+            lambda session: self._reconciler.reconcile(session, _nothing, grade=True), self.pause
+        )
+        self._reconciler = Reconciler(
             self.records,
             self.labs,
             self.providers,
@@ -95,7 +97,7 @@ class SessionService:
         """Ask for a lab; the session that is already there, if any. ``NotFound``, ``NotPossible``, ``NotNow``."""
         current = self.current(learner, lab)
         if current is not None and current.state == "ready":
-            self._driver.observe(current.id)
+            self._reconciler.observe(current.id)
             current = self.view(current.id, learner)
         if current is not None and current.live and not self._given_up(current, provider):
             return self._again(current)
@@ -136,7 +138,7 @@ class SessionService:
     def observe(self, session: str, learner: str) -> SessionView:
         """Look whether a ready session's cluster is still there, and say so when it is not."""
         self.view(session, learner)
-        self._driver.observe(session)
+        self._reconciler.observe(session)
         return self.view(session, learner)
 
     def last(self, learner: str, lab: str) -> SessionView | None:
@@ -266,11 +268,11 @@ class SessionService:
     def follow(self, attempt: str, learner: str, on_change: Callable[[AttemptView], None] | None = None) -> AttemptView:
         """Grade an attempt, or follow whoever does, to its end."""
         view = self.attempt(attempt, learner)
-        told = Told(on_change, lambda: self.attempt(attempt, learner))
+        notify = ChangeNotifier(on_change, lambda: self.attempt(attempt, learner))
         while view.state != "done":
-            if not self._driver.work(view.session, told, grade=True):
+            if not self._reconciler.reconcile(view.session, notify, grade=True):
                 self.pause(POLL)
-            told()
+            notify()
             view = self.attempt(attempt, learner)
         return view
 
@@ -299,11 +301,11 @@ class SessionService:
 
     def wait(self, session: str, on_change: Callable[[SessionView], None] | None = None) -> SessionView:
         """Drive a session to what is wanted of it, or follow whoever does; returns when nothing more is under way."""
-        told = Told(on_change, lambda: self._any(session))
-        told()
+        notify = ChangeNotifier(on_change, lambda: self._any(session))
+        notify()
         while True:
-            worked = self._driver.work(session, told, grade=False)
-            told()
+            worked = self._reconciler.reconcile(session, notify, grade=False)
+            notify()
             view = self._any(session)
             if worked or view.settled:
                 return view
@@ -327,13 +329,13 @@ class SessionService:
             if background:
                 self.wake(session)
             elif quick:
-                self._driver.work(session, _nothing, grade=False)
+                self._reconciler.reconcile(session, _nothing, grade=False)
         if background and self.now() - self._looked >= LOOK_EVERY:
             self._looked = self.now()
             with self.records.read() as tx:
                 ready = list(tx.scalars(select(Session.id).where(Session.ended_at.is_(None), Session.state == "ready")))
             for session in ready:
-                self._driver.observe(session)
+                self._reconciler.observe(session)
 
     def close(self) -> None:
         """This process is about to end: let threads finish what they hold, grading included (as interrupted)."""

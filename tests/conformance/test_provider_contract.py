@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from labs.clusters.objects import Objects
+from labs.clusters.dynamic_client import DynamicClient
 from labs.clusters.provider import (
     ClusterGone,
     ClusterSpec,
@@ -63,8 +63,8 @@ def handle(shared: tuple[Handle, ClusterSpec, Watched]) -> Handle:
 
 
 @pytest.fixture
-def learner(provider: Provider, handle: Handle) -> Iterator[Objects]:
-    with Objects(provider.credentials(handle, "learner")) as objects:
+def learner(provider: Provider, handle: Handle) -> Iterator[DynamicClient]:
+    with DynamicClient(provider.credentials(handle, "learner")) as objects:
         yield objects
 
 
@@ -77,7 +77,7 @@ def until(what: str, seconds: float = 60) -> Iterator[None]:
     pytest.fail(f"not within {seconds:g} s: {what}")
 
 
-def running_pod(objects: Objects) -> dict[str, object]:
+def running_pod(objects: DynamicClient) -> dict[str, object]:
     for _ in until("a running pod of the deployment"):
         for pod in objects.request("GET", PODS + "?labelSelector=app%3Dweb")["items"]:
             statuses = pod["status"].get("containerStatuses", [])
@@ -97,7 +97,7 @@ def test_a_created_cluster_is_ready_and_told_its_steps(
 
 
 def test_creating_again_returns_the_same_cluster(
-    provider: Provider, shared: tuple[Handle, ClusterSpec, Watched], learner: Objects
+    provider: Provider, shared: tuple[Handle, ClusterSpec, Watched], learner: DynamicClient
 ) -> None:
     handle, spec, _ = shared
     before = learner.request("GET", "/api/v1/namespaces/default")["metadata"]["uid"]
@@ -107,7 +107,7 @@ def test_creating_again_returns_the_same_cluster(
 
 def test_learner_and_grader_are_told_apart(provider: Provider, handle: Handle) -> None:
     for who in ("learner", "grader"):
-        with Objects(provider.credentials(handle, who)) as objects:  # type: ignore[arg-type] - both are a Who
+        with DynamicClient(provider.credentials(handle, who)) as objects:  # type: ignore[arg-type] - both are a Who
             name = f"made-by-{who}"
             objects.request(
                 "POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": name}, "data": {"a": "b"}}
@@ -117,7 +117,7 @@ def test_learner_and_grader_are_told_apart(provider: Provider, handle: Handle) -
 
 
 def test_reset_undoes_what_the_learner_did(
-    provider: Provider, shared: tuple[Handle, ClusterSpec, Watched], learner: Objects
+    provider: Provider, shared: tuple[Handle, ClusterSpec, Watched], learner: DynamicClient
 ) -> None:
     handle, spec, _ = shared
     old = running_pod(learner)["metadata"]["uid"]  # type: ignore[index] - a pod has metadata
@@ -130,7 +130,7 @@ def test_reset_undoes_what_the_learner_did(
 
     assert provider.reset(handle, spec, Watched()) == handle
 
-    with Objects(provider.credentials(handle, "learner")) as objects:
+    with DynamicClient(provider.credentials(handle, "learner")) as objects:
         assert [n["metadata"]["name"] for n in objects.request("GET", "/api/v1/namespaces")["items"]].count(
             "extra"
         ) == 0
@@ -140,7 +140,7 @@ def test_reset_undoes_what_the_learner_did(
         assert running_pod(objects)["metadata"]["uid"] != old  # type: ignore[index] - a pod has metadata
 
 
-def test_a_killed_container_is_restarted(provider: Provider, handle: Handle, learner: Objects) -> None:
+def test_a_killed_container_is_restarted(provider: Provider, handle: Handle, learner: DynamicClient) -> None:
     pod = running_pod(learner)
     name = pod["metadata"]["name"]  # type: ignore[index] - a pod has metadata
     count = pod["status"]["containerStatuses"][0]["restartCount"]  # type: ignore[index] - it runs
@@ -153,7 +153,7 @@ def test_a_killed_container_is_restarted(provider: Provider, handle: Handle, lea
 
 
 def test_without_a_scheduler_pods_stay_pending_until_it_is_back(
-    provider: Provider, handle: Handle, learner: Objects
+    provider: Provider, handle: Handle, learner: DynamicClient
 ) -> None:
     faults = provider.faults(handle)
     faults.inject(Fault.STOP_COMPONENT, "kube-scheduler")

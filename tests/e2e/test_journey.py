@@ -13,7 +13,7 @@ from labs import settings
 from labs.library import Library
 from labs.parameters import seed_of
 from labs.replay import carry_out, choose
-from tests.e2e import looks
+from tests.e2e import accessibility
 from tests.e2e.conftest import OpenPage, RunningSite
 
 pytestmark = pytest.mark.browser
@@ -142,7 +142,7 @@ def see_report(page: Page, site: RunningSite, pictures: Path) -> None:
     row = page.get_by_role("row").filter(has_text="Ada Tester")
     expect(row.locator(".cell.heat-5")).to_have_count(1)
     expect(row).to_contain_text("2 tries")
-    assert looks.wrong(page) == []
+    assert accessibility.wrong(page) == []
     page.screenshot(path=pictures / "class.png", full_page=True)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download CSV").click()
@@ -155,13 +155,13 @@ def see_report(page: Page, site: RunningSite, pictures: Path) -> None:
     second.locator("summary").first.click()
     second.get_by_text("Evidence").first.click()
     expect(second.locator(".evidence pre").first).to_be_visible()
-    assert looks.wrong(page) == []
+    assert accessibility.wrong(page) == []
     page.screenshot(path=pictures / "learner.png", full_page=True)
     page.go_back()
     page.get_by_role("link", name="Pods", exact=True).click()
     expect(page.locator(".rates > li")).to_have_count(4)
     expect(page.locator(".rate").first).to_contain_text("50 %")
-    assert looks.wrong(page) == []
+    assert accessibility.wrong(page) == []
     page.screenshot(path=pictures / "lab-report.png", full_page=True)
 
 
@@ -258,7 +258,7 @@ def test_every_page_fits_and_can_be_read(
     wrong: dict[str, list[str]] = {}
     for path in PAGES:
         page.goto(site.url + path)
-        found = looks.wrong(page)
+        found = accessibility.wrong(page)
         if found:
             wrong[path] = found
         name = path.strip("/").replace("/", "-") or "course"
@@ -274,7 +274,7 @@ def test_visitor_can_read_and_sign_in(site: RunningSite, open_page: OpenPage, wi
     page = open_page(width=width)
     for path in ("/sign-in", "/register", "/", "/courses/kubernetes-architecture/pods/", "/login/not-a-token"):
         page.goto(site.url + path)
-        assert looks.wrong(page) == [], path
+        assert accessibility.wrong(page) == [], path
 
 
 def test_theme_is_kept(site: RunningSite, open_page: OpenPage) -> None:
@@ -284,7 +284,7 @@ def test_theme_is_kept(site: RunningSite, open_page: OpenPage) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    assert looks.contrast(page) == []
+    assert accessibility.contrast(page) == []
 
 
 def test_copy_takes_the_commands_only(site: RunningSite, open_page: OpenPage) -> None:

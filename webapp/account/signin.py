@@ -11,8 +11,8 @@ from flask_login import LoginManager, UserMixin, current_user, login_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from labs.accounts import Account
+from webapp.error_pages import error_response, wants_json
 from webapp.site import kindling
-from webapp.trouble import answer, wants_json
 
 SIGN_IN_LIMIT = "10 per minute; 60 per hour"  # for one name from one address
 ADDRESS_LIMIT = "120 per minute; 1000 per hour"  # a whole class comes from one address, all at once
@@ -47,7 +47,7 @@ def _load(user_id: str) -> SignedIn | None:
 
 def _unauthorized() -> BaseResponse | Response:
     if wants_json():
-        return answer(401, "You are signed out. Load the page again and sign in.")
+        return error_response(401, "You are signed out. Load the page again and sign in.")
     flash("Sign in to go on.", "note")
     target = request.full_path.rstrip("?") if request.method == "GET" else ""
     return redirect(url_for("account.sign_in", next=target) if target else url_for("account.sign_in"))

@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response
 
 from labs.errors import Refused
 from webapp.account.signin import ADDRESS_LIMIT, SIGN_IN_LIMIT, enter, limiter, own_name, safe_next, tried_name
-from webapp.guard import signed_in
-from webapp.site import kindling, me
+from webapp.login import login_required
+from webapp.site import current_account, kindling
 
 blueprint = Blueprint("account", __name__)
 THEMES = ("light", "dark", "auto")
@@ -85,19 +85,19 @@ def enrol() -> Response | str | tuple[str, int]:
 
 
 @blueprint.get("/profile")
-@signed_in
+@login_required
 def profile() -> str:
     """One's own account and classes."""
-    account = me()
+    account = current_account()
     return render_template("account/profile.html", joined=kindling().accounts.joined(account.name), problem="")
 
 
 @blueprint.post("/profile/password")
-@signed_in
+@login_required
 @limiter.limit(SIGN_IN_LIMIT, key_func=own_name)
 def password() -> Response | tuple[str, int]:
     """A new password; the old one is asked for when there is one."""
-    account, accounts = me(), kindling().accounts
+    account, accounts = current_account(), kindling().accounts
     try:
         if account.has_password:
             accounts.sign_in(account.name, request.form.get("old", ""))
@@ -112,12 +112,12 @@ def password() -> Response | tuple[str, int]:
 
 
 @blueprint.post("/join")
-@signed_in
+@login_required
 @limiter.limit("20 per minute", key_func=own_name)
 def join() -> Response:
     """Enter a class with its code."""
     try:
-        joined = kindling().accounts.join(request.form.get("code", "").strip(), me().name)
+        joined = kindling().accounts.join(request.form.get("code", "").strip(), current_account().name)
     except Refused as error:
         flash(str(error), "bad")
     else:
@@ -126,10 +126,10 @@ def join() -> Response:
 
 
 @blueprint.post("/classes/<class_id>/leave")
-@signed_in
+@login_required
 def leave(class_id: str) -> Response:
     """Leave a class; what was handed in stays."""
-    kindling().accounts.leave(class_id, me().name)
+    kindling().accounts.leave(class_id, current_account().name)
     flash("You have left the class. What you handed in stays.", "note")
     return redirect(url_for("account.profile"))
 

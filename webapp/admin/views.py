@@ -9,17 +9,17 @@ from werkzeug.wrappers import Response
 
 from labs.accounts import Role
 from labs.errors import KindlingError
-from webapp.guard import signed_in
-from webapp.site import kindling, me
+from webapp.login import login_required
+from webapp.site import current_account, kindling
 
 blueprint = Blueprint("admin", __name__, url_prefix="/accounts")
 ROLES = ("learner", "instructor", "admin")
 
 
 @blueprint.before_request
-@signed_in
+@login_required
 def _only_admins() -> None:
-    if me().role != "admin":
+    if current_account().role != "admin":
         abort(404)
 
 
@@ -53,7 +53,7 @@ def role(name: str) -> Response:
     wanted = request.form.get("role", "")
     if wanted not in ROLES:
         abort(400)
-    if name == me().name:
+    if name == current_account().name:
         flash("Your own role stays; ask another admin to change it.", "bad")
     else:
         kindling().accounts.set_role(name, cast(Role, wanted))

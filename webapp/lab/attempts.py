@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from webapp.guard import signed_in
 from webapp.lessons.outline import find_lab
-from webapp.site import kindling, me
+from webapp.login import login_required
+from webapp.site import current_account, kindling
 
 blueprint = Blueprint("attempts", __name__)
 
 
 @blueprint.get("/labs/<lab>/attempts/")
-@signed_in
+@login_required
 def history(lab: str) -> str:
     """Every attempt, newest first."""
     found = kindling().labs.get(lab)
-    attempts = kindling().sessions.attempts(me().name, lab)
+    attempts = kindling().sessions.attempts(current_account().name, lab)
     return render_template("lab/attempts.html", lab=found, attempts=attempts)
 
 
 @blueprint.get("/attempts/<attempt>/")
-@signed_in
+@login_required
 def one(attempt: str) -> str:
     """One attempt; somebody else's is not found."""
-    seen = kindling().sessions.attempt(attempt, me().name)
+    seen = kindling().sessions.attempt(attempt, current_account().name)
     lab = find_lab(kindling(), seen.lab)
     return render_template("lab/attempt.html", attempt=seen, lab=lab, title=lab.title if lab else seen.lab)

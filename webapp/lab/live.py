@@ -8,28 +8,28 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, stream_with_context
 from werkzeug.exceptions import ServiceUnavailable
 
-from webapp.guard import signed_in
-from webapp.lab.desk import change, desk, version
-from webapp.site import kindling, me, site
+from webapp.lab.view_model import change, version, view_model
+from webapp.login import login_required
+from webapp.site import current_account, kindling, site
 
 blueprint = Blueprint("live", __name__)
 
 
 @blueprint.get("/labs/<lab>/state")
-@signed_in
+@login_required
 def state(lab: str) -> Response:
     """The lab as it is now."""
-    return jsonify(change(desk(me(), kindling().labs.get(lab))))
+    return jsonify(change(view_model(current_account(), kindling().labs.get(lab))))
 
 
 @blueprint.get("/labs/<lab>/events")
-@signed_in
+@login_required
 def events(lab: str) -> Response:
     """Server-sent events: a ``change`` at once, then whenever something differs. 503: ask for ``state`` instead."""
-    account, found = me(), kindling().labs.get(lab)
+    account, found = current_account(), kindling().labs.get(lab)
 
     def look() -> tuple[str, bool, Callable[[], dict[str, Any]]]:
-        seen = desk(account, found)
+        seen = view_model(account, found)
         return version(seen), seen.busy, lambda: change(seen)
 
     stream = site().streams.open(look)

@@ -11,10 +11,10 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.content import Course, Lesson
 from webapp.content.render import headings, page
+from webapp.error_pages import wants_json
 from webapp.lessons.outline import outline
 from webapp.progress import Answered
-from webapp.site import kindling, me_or_none, site
-from webapp.trouble import wants_json
+from webapp.site import current_account_or_none, kindling, site
 
 blueprint = Blueprint("lessons", __name__)
 KEPT_FOR_VISITORS = 60
@@ -48,7 +48,7 @@ def lesson(course: str, lesson: str) -> str:
         body=body,
         headings=headings(body),
         answers=_answers(found, read),
-        outline=outline(found, kindling(), site().progress, me_or_none()),
+        outline=outline(found, kindling(), site().progress, current_account_or_none()),
         before=before,
         after=after,
     )
@@ -76,7 +76,7 @@ def answer(course: str, lesson: str, question: str) -> BaseResponse | Response:
 
 
 def _course_page(found: Course) -> str:
-    seen = outline(found, kindling(), site().progress, me_or_none())
+    seen = outline(found, kindling(), site().progress, current_account_or_none())
     return render_template("lessons/course.html", course=found, outline=seen, problems=site().courses.problems)
 
 
@@ -112,7 +112,7 @@ def _page(body: str, course: str, known: tuple[str, ...], folder: Path, _drawing
 
 
 def _answers(course: Course, read: Lesson) -> dict[str, Answered]:
-    account = me_or_none()
+    account = current_account_or_none()
     if account is not None:
         return site().progress.answers(account.id, course.slug).get(read.slug, {})
     kept: dict[str, Any] = session.get("answers", {})
@@ -124,7 +124,7 @@ def _answers(course: Course, read: Lesson) -> dict[str, Answered]:
 
 
 def _keep(course: Course, read: Lesson, question: str, answered: Answered) -> None:
-    account = me_or_none()
+    account = current_account_or_none()
     place = f"{course.slug}/{read.slug}"
     if account is not None:
         site().progress.record(account.id, place, question, answered.chosen, correct=answered.correct)

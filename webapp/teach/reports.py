@@ -8,20 +8,20 @@ from flask import Blueprint, Response, render_template
 
 from labs.errors import Malformed, NotFound
 from labs.report import class_csv, lab_csv, learner_csv
-from webapp.site import kindling, me
+from webapp.site import current_account, kindling
 from webapp.teach import charts, overview
-from webapp.teach.door import class_or_everybody, report_id, teaching
+from webapp.teach.permissions import class_or_everybody, instructors_only, report_id
 
 blueprint = Blueprint("reports", __name__, url_prefix="/classes/<class_id>")
 
 
 @blueprint.get("/")
-@teaching
+@instructors_only
 def of_class(class_id: str) -> str:
     """Learners x labs."""
     found = class_or_everybody(class_id)
-    report = kindling().reports.class_report(me().name, report_id(found))
-    members = kindling().accounts.members(found.id, me().name) if found else []
+    report = kindling().reports.class_report(current_account().name, report_id(found))
+    members = kindling().accounts.members(found.id, current_account().name) if found else []
     waiting = {account.name for account in members if not account.has_password and account.role == "learner"}
     return render_template(
         "teach/class.html",
@@ -35,19 +35,21 @@ def of_class(class_id: str) -> str:
 
 
 @blueprint.get("/report.csv")
-@teaching
+@instructors_only
 def class_as_csv(class_id: str) -> Response:
     """The same for a spreadsheet."""
     found = class_or_everybody(class_id)
-    return _csv(class_csv(kindling().reports.class_report(me().name, report_id(found))), f"class-{class_id}")
+    return _csv(
+        class_csv(kindling().reports.class_report(current_account().name, report_id(found))), f"class-{class_id}"
+    )
 
 
 @blueprint.get("/learners/<learner>/")
-@teaching
+@instructors_only
 def of_learner(class_id: str, learner: str) -> str:
     """One learner's attempts with every check's evidence."""
     found = class_or_everybody(class_id)
-    report = kindling().reports.learner_report(me().name, learner)
+    report = kindling().reports.learner_report(current_account().name, learner)
     titles = {lab.name: lab.title for lab in kindling().labs.all()}
     histories = [
         (cell, titles.get(cell.lab, cell.lab), [one for one in report.attempts if one.lab == cell.lab])
@@ -65,20 +67,20 @@ def of_learner(class_id: str, learner: str) -> str:
 
 
 @blueprint.get("/learners/<learner>/report.csv")
-@teaching
+@instructors_only
 def learner_as_csv(class_id: str, learner: str) -> Response:
     """One line per check of each attempt."""
     class_or_everybody(class_id)
-    return _csv(learner_csv(kindling().reports.learner_report(me().name, learner)), "learner")
+    return _csv(learner_csv(kindling().reports.learner_report(current_account().name, learner)), "learner")
 
 
 @blueprint.get("/labs/<lab>/")
-@teaching
+@instructors_only
 def of_lab(class_id: str, lab: str) -> str:
     """One lab's checks: pass rates and the most frequent failure."""
     found = class_or_everybody(class_id)
     try:
-        report = kindling().reports.lab_report(me().name, lab, report_id(found))
+        report = kindling().reports.lab_report(current_account().name, lab, report_id(found))
     except Malformed as error:
         raise NotFound(f"the lab {lab} cannot be loaded: {error}", "kindling lint") from error
     return render_template(
@@ -87,21 +89,21 @@ def of_lab(class_id: str, lab: str) -> str:
 
 
 @blueprint.get("/labs/<lab>/report.csv")
-@teaching
+@instructors_only
 def lab_as_csv(class_id: str, lab: str) -> Response:
     """One line per check."""
     found = class_or_everybody(class_id)
-    return _csv(lab_csv(kindling().reports.lab_report(me().name, lab, report_id(found))), f"lab-{lab}")
+    return _csv(lab_csv(kindling().reports.lab_report(current_account().name, lab, report_id(found))), f"lab-{lab}")
 
 
 @blueprint.get("/attempts/<attempt>/")
-@teaching
+@instructors_only
 def of_attempt(class_id: str, attempt: str) -> str:
     """One attempt with evidence and what the cluster looked like."""
     found = class_or_everybody(class_id)
     reports = kindling().reports
-    seen = reports.attempt(me().name, attempt)
-    snapshot = json.dumps(reports.snapshot(me().name, attempt), indent=2, default=str)
+    seen = reports.attempt(current_account().name, attempt)
+    snapshot = json.dumps(reports.snapshot(current_account().name, attempt), indent=2, default=str)
     titles = {lab.name: lab.title for lab in kindling().labs.all()}
     return render_template(
         "teach/attempt.html",

@@ -5,26 +5,26 @@ from __future__ import annotations
 from flask import Blueprint, render_template, request
 
 from labs.errors import Malformed
-from webapp.site import kindling, me
-from webapp.teach.door import teaching
+from webapp.site import current_account, kindling
+from webapp.teach.permissions import instructors_only
 
 blueprint = Blueprint("roster", __name__, url_prefix="/classes/<class_id>/roster")
 
 
 @blueprint.get("")
-@teaching
+@instructors_only
 def form(class_id: str) -> str:
     """Where to send it."""
-    found = kindling().accounts.class_of(class_id, me().name)
+    found = kindling().accounts.class_of(class_id, current_account().name)
     return render_template("teach/roster.html", found=found, lines=None, problem="", text="")
 
 
 @blueprint.post("")
-@teaching
+@instructors_only
 def read(class_id: str) -> str | tuple[str, int]:
     """Read it; lines that cannot be used are named, the others are entered."""
     accounts = kindling().accounts
-    found = accounts.class_of(class_id, me().name)
+    found = accounts.class_of(class_id, current_account().name)
     text = request.form.get("text", "")
     sent = request.files.get("file")
     given: dict[str, object] = {"found": found, "lines": None, "problem": "", "text": text}
@@ -34,7 +34,7 @@ def read(class_id: str) -> str | tuple[str, int]:
         if not text.strip():
             given["problem"] = "Choose a file or paste the lines of one."
             return render_template("teach/roster.html", **given), 422
-        lines = accounts.import_roster(class_id, me().name, text)
+        lines = accounts.import_roster(class_id, current_account().name, text)
     except UnicodeDecodeError:
         given["problem"] = "The file is not text in UTF-8. Save it as 'CSV UTF-8' in the spreadsheet and send it again."
         return render_template("teach/roster.html", **given), 422

@@ -6,41 +6,45 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from labs.errors import NotFound, Refused
-from webapp.site import kindling, me
-from webapp.teach.door import teaching
+from webapp.site import current_account, kindling
+from webapp.teach.permissions import instructors_only
 
 blueprint = Blueprint("teach", __name__, url_prefix="/classes")
 LINK_MINUTES = 24 * 60.0
 
 
 @blueprint.get("/")
-@teaching
+@instructors_only
 def classes() -> str:
     """Every class one teaches."""
-    return render_template("teach/classes.html", classes=kindling().accounts.classes(me().name), problem="")
+    return render_template(
+        "teach/classes.html", classes=kindling().accounts.classes(current_account().name), problem=""
+    )
 
 
 @blueprint.post("/")
-@teaching
+@instructors_only
 def create() -> Response | tuple[str, int]:
     """Open a class."""
     accounts = kindling().accounts
     try:
-        made = accounts.create_class(request.form.get("name", "").strip()[:200], me().name)
+        made = accounts.create_class(request.form.get("name", "").strip()[:200], current_account().name)
     except Refused as error:
-        page = render_template("teach/classes.html", classes=accounts.classes(me().name), problem=str(error))
+        page = render_template(
+            "teach/classes.html", classes=accounts.classes(current_account().name), problem=str(error)
+        )
         return page, 422
     flash(f"{made.name} is open. Its join code is {made.join_code}.", "good")
     return redirect(url_for("reports.of_class", class_id=made.id))
 
 
 @blueprint.post("/<class_id>/learners/<learner>/link")
-@teaching
+@instructors_only
 def link(class_id: str, learner: str) -> str:
     """A one-time link for a learner of this class who has no password yet."""
     accounts = kindling().accounts
-    found = accounts.class_of(class_id, me().name)
-    account = next((one for one in accounts.members(class_id, me().name) if one.name == learner), None)
+    found = accounts.class_of(class_id, current_account().name)
+    account = next((one for one in accounts.members(class_id, current_account().name) if one.name == learner), None)
     if account is None:
         raise NotFound("there is no such learner in this class")
     if account.role != "learner" or account.has_password:

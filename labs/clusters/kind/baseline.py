@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from labs.clusters.objects import APIError, Key, Obj, Objects, Resource, key_of
+from labs.clusters.dynamic_client import APIError, DynamicClient, Key, Obj, Resource, key_of
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 
@@ -66,7 +66,7 @@ _VOLATILE_ANNOTATIONS = (
 class _Index:
     """The objects of a cluster that count, by key, with the resource each is served under."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: DynamicClient) -> None:
         self.resources: dict[str, Resource] = {}
         self.found: dict[Key, Obj] = {}
         self.derived: list[tuple[Resource, Obj]] = []
@@ -85,12 +85,12 @@ class _Index:
         return {obj["metadata"]["uid"] for obj in [*self.found.values(), *(obj for _, obj in self.derived)]}
 
 
-def take(objects: Objects) -> list[Obj]:
+def take(objects: DynamicClient) -> list[Obj]:
     """The baseline of the cluster as it is now: JSON objects without what the API server sets."""
     return [_clean(obj) for obj in _Index(objects).found.values()]
 
 
-def restore(objects: Objects, baseline: Iterable[Obj], seconds: float) -> list[str]:
+def restore(objects: DynamicClient, baseline: Iterable[Obj], seconds: float) -> list[str]:
     """Bring the cluster back to ``baseline``; [] when proven, else what still differs after ``seconds``."""
     wanted = {key_of(obj): obj for obj in baseline}
     deadline = time.monotonic() + seconds
@@ -102,7 +102,7 @@ def restore(objects: Objects, baseline: Iterable[Obj], seconds: float) -> list[s
         time.sleep(0.25)  # the control plane needs a moment to finish deletions
 
 
-def _undo(objects: Objects, wanted: dict[Key, Obj], before: set[str]) -> Iterator[str]:
+def _undo(objects: DynamicClient, wanted: dict[Key, Obj], before: set[str]) -> Iterator[str]:
     """One pass: name each difference, and have it undone."""
     now = _Index(objects)
     order = sorted(now.found.items(), key=lambda item: (item[0][0].rpartition("/")[2] not in _FIRST, item[0]))
@@ -129,7 +129,7 @@ def _undo(objects: Objects, wanted: dict[Key, Obj], before: set[str]) -> Iterato
             _remove(objects, resource, obj)
 
 
-def _remove(objects: Objects, resource: Resource, obj: Obj) -> None:
+def _remove(objects: DynamicClient, resource: Resource, obj: Obj) -> None:
     meta = obj["metadata"]
     namespace = meta.get("namespace", "")
     if meta.get("finalizers"):
@@ -140,7 +140,7 @@ def _remove(objects: Objects, resource: Resource, obj: Obj) -> None:
         _attempt(objects.delete, resource, namespace, meta["name"], now=resource.kind == "Pod")
 
 
-def _put_back(objects: Objects, resource: Resource, live: Obj, wanted: Obj) -> None:
+def _put_back(objects: DynamicClient, resource: Resource, live: Obj, wanted: Obj) -> None:
     """Replace; where a field cannot be changed, delete (the next pass creates it again)."""
     meta = {**wanted["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
     body: Obj = {**wanted, "metadata": meta}

@@ -21,10 +21,10 @@ from pathlib import Path
 import docker.errors
 from requests.exceptions import RequestException
 
-from labs.clusters.kind import baseline, identity, images
+from labs.clusters.dynamic_client import APIError, DynamicClient
+from labs.clusters.kind import baseline, credentials, images
 from labs.clusters.kind.command import Kind
 from labs.clusters.kind.nodes import Nodes, clusters, connect
-from labs.clusters.objects import APIError, Objects
 from labs.clusters.provider import (
     Capabilities,
     ClusterError,
@@ -40,7 +40,7 @@ from labs.clusters.provider import (
     Who,
     topology_file,
 )
-from labs.clusters.starting import add_setup, folder_of, wait_for_nodes
+from labs.clusters.setup import add_setup, folder_of, wait_for_nodes
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class KindProvider:
         if nodes[0].name in down:
             return ClusterStatus(ClusterState.PARTIAL, "its control plane is stopped")
         try:
-            with Objects(self.credentials(handle, "grader")) as objects:
+            with DynamicClient(self.credentials(handle, "grader")) as objects:
                 objects.request("GET", "/api/v1/namespaces/default")
         except APIError as error:
             return ClusterStatus(ClusterState.PARTIAL, f"its API server does not answer: {error}")
@@ -219,10 +219,10 @@ class KindProvider:
         folder = self._folder(spec.name)
         admin = (folder / "admin.kubeconfig").read_text()
         ca_key = self._nodes(spec.name).read("/etc/kubernetes/pki/ca.key")
-        for who in identity.USERS:
-            _write_private(folder / f"{who}.kubeconfig", identity.kubeconfig(who, admin, ca_key).encode())
+        for who in credentials.USERS:
+            _write_private(folder / f"{who}.kubeconfig", credentials.kubeconfig(who, admin, ca_key).encode())
         (folder / "admin.kubeconfig").unlink()
-        with Objects(self.credentials({"name": spec.name}, "grader")) as objects:
+        with DynamicClient(self.credentials({"name": spec.name}, "grader")) as objects:
             wait_for_nodes(objects, spec.name, 120)
             kept = json.dumps(baseline.take(objects)).encode()
             _write_private(folder / "baseline.json.gz", gzip.compress(kept))
@@ -232,7 +232,7 @@ class KindProvider:
         """Undo everything, then add the lab's own objects; what could not be undone, in words."""
         self.faults(handle).heal()
         kept = json.loads(gzip.decompress((self._folder(handle["name"]) / "baseline.json.gz").read_bytes()))
-        with Objects(self.credentials(handle, "grader")) as objects:
+        with DynamicClient(self.credentials(handle, "grader")) as objects:
             left = baseline.restore(objects, kept, self.RESET_SECONDS)
             if not left:
                 self._kind.load(spec.name, spec.images)
@@ -247,7 +247,7 @@ class KindProvider:
             return False
         try:
             self.faults(handle).heal()
-            with Objects(self.credentials(handle, "grader")) as objects:
+            with DynamicClient(self.credentials(handle, "grader")) as objects:
                 wait_for_nodes(objects, name, 60)
         except ClusterError:
             return False
@@ -283,7 +283,7 @@ class _KindFaults:
 
     def _container_id(self, target: str) -> tuple[str, str]:
         namespace, pod, container = target.split("/")
-        with Objects(self._provider.credentials(self._handle, "grader")) as objects:
+        with DynamicClient(self._provider.credentials(self._handle, "grader")) as objects:
             try:
                 found = objects.request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}")
             except APIError as error:

@@ -397,7 +397,7 @@ class TestWork:
     def test_the_shell_has_kubeconfig_and_a_prompt(
         self, kindling: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shell: str
     ) -> None:
-        from labs.cli import work
+        from labs.cli import shell as shell_command
 
         seen: dict[str, Any] = {}
 
@@ -407,7 +407,7 @@ class TestWork:
             return 7
 
         monkeypatch.setenv("SHELL", shell)
-        monkeypatch.setattr(work, "_run", watch)
+        monkeypatch.setattr(shell_command, "_run", watch)
         kindling("start", "first")
         assert kindling("shell") == 7
         assert seen["command"][0] == (shell if Path(shell).exists() else "/bin/sh")
@@ -418,7 +418,7 @@ class TestWork:
     def test_kubectl_of_the_wheel_when_the_system_has_none(
         self, kindling: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        from labs.cli.work import working_environment
+        from labs.cli.shell import working_environment
         from labs.settings import load
 
         (tmp_path / "bin").mkdir()

@@ -2,8 +2,8 @@
 
 import { addCopyButtons, makeScrollable, post, say } from "./site.js";
 
-const desk = document.querySelector("[data-lab]");
-let version = desk.dataset.version;
+const page = document.querySelector("[data-lab]");
+let version = page.dataset.version;
 let busy = false;
 let sending = false;
 let timer = 0;
@@ -48,7 +48,7 @@ function show(change) {
   if (change.version === version) return;
   version = change.version;
   for (const [name, html] of Object.entries(change.html)) {
-    const place = desk.querySelector(`[data-fragment="${name}"]`);
+    const place = page.querySelector(`[data-fragment="${name}"]`);
     if (place.dataset.shown === html) continue;
     place.dataset.shown = html;
     const focused = place.contains(document.activeElement) ? keyOf(document.activeElement) : null;
@@ -71,7 +71,7 @@ function show(change) {
 async function ask() {
   clearTimeout(timer);
   try {
-    const answer = await fetch(desk.dataset.stateUrl, { headers: { Accept: "application/json" } });
+    const answer = await fetch(page.dataset.stateUrl, { headers: { Accept: "application/json" } });
     if (answer.status === 401) return location.reload();
     if (answer.ok) show(await answer.json());
   } catch {
@@ -82,7 +82,7 @@ async function ask() {
 
 function listen() {
   if (!("EventSource" in window)) return ask();
-  const events = new EventSource(desk.dataset.eventsUrl);
+  const events = new EventSource(page.dataset.eventsUrl);
   events.addEventListener("change", (event) => {
     clearTimeout(timer);
     timer = 0;
@@ -101,7 +101,7 @@ function complain(form, error) {
   const section = form.closest("[data-fragment]");
   section.querySelector(".just-now")?.remove();
   const note = document.createElement("div");
-  note.className = "trouble-note just-now";
+  note.className = "error-note just-now";
   note.setAttribute("role", "alert");
   const text = document.createElement("p");
   text.textContent = error.message;
@@ -132,7 +132,7 @@ document.addEventListener("submit", async (event) => {
   button.setAttribute("aria-busy", "true");
   try {
     show(await post(form, button));
-    desk.querySelector(`#${section}`).scrollIntoView({ block: "nearest" });
+    page.querySelector(`#${section}`).scrollIntoView({ block: "nearest" });
   } catch (error) {
     complain(form, error);
   } finally {
@@ -141,6 +141,6 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
-startClocks(desk);
+startClocks(page);
 setInterval(tick, 250);
 listen();

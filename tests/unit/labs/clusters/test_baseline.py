@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from labs.clusters.dynamic_client import APIError, Resource, key_of
 from labs.clusters.kind import baseline
-from labs.clusters.objects import APIError, Resource, key_of
 
 VERBS = frozenset({"list", "delete", "create"})
 KINDS = {

@@ -18,7 +18,7 @@ from labs.records.database import Database
 from labs.records.models import Activity, Attempt, CheckRecord, HintTaken, Membership, Session, User
 from labs.report.data import Cell, ClassReport, LabReport, LearnerReport, LearnerRow
 from labs.report.statistics import cell_of, statistics_of
-from labs.session.show import attempt_view
+from labs.session.presenters import attempt_view
 from labs.session.views import AttemptView
 
 

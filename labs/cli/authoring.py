@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from labs.cli.context import settings
-from labs.cli.output import clean, complain, outcome, say, style, table
+from labs.cli.output import clean, echo, outcome, print_error, style, table
 from labs.errors import KindlingError
 from labs.library import Library
 
@@ -29,11 +29,11 @@ def lint(lab: str | None) -> int:
 
         findings += [(str(problem.path), str(problem)) for problem in Courses(settings().courses).problems]
     for _, said in findings:
-        say(clean(said))
+        echo(clean(said))
     if findings:
-        complain(f"{len(findings)} to mend in {len({file for file, _ in findings})} files")
+        print_error(f"{len(findings)} to mend in {len({file for file, _ in findings})} files")
         return 1
-    say(
+    echo(
         f"{len(folders)} {'lab is' if len(folders) == 1 else 'labs are'} fine: {', '.join(one.name for one in folders)}"
     )
     return 0
@@ -61,19 +61,19 @@ def replay(lab: str | None, provider: str | None, state: str | None, jobs: int |
         one = load_lab(folder)
         states = choose(one, state)
         providers.fit(name, one.needs, one.name)
-        say(style(f"{one.name} on {name}", bold=True))
+        echo(style(f"{one.name} on {name}", bold=True))
         runner = Replay(
             providers.get(name), ProcessGrader, found.kubectl, notes, jobs or (2 if name == "simulated" else 1)
         )
-        done = runner.run(one, states, _told)
+        done = runner.run(one, states, _print_result)
         results += done
         order = [one_state.name for one_state in states]
         _matrix(sorted(done, key=lambda result: order.index(result.state)))
     wrong = [result for result in results if not result.proven]
     if wrong:
-        complain(f"{len(wrong)} of {len(results)} states did not come out as expected")
+        print_error(f"{len(wrong)} of {len(results)} states did not come out as expected")
         return 1
-    say(f"All {len(results)} states came out as expected.")
+    echo(f"All {len(results)} states came out as expected.")
     return 0
 
 
@@ -92,11 +92,11 @@ def _folders(lab: str | None) -> list[Path]:
     return named
 
 
-def _told(result: Replayed) -> None:
+def _print_result(result: Replayed) -> None:
     """One finished state; what was wrong with it in full."""
-    say(f"  {outcome('passed' if result.proven else 'failed')}  {result.state}  ({result.seconds:.1f} s)")
+    echo(f"  {outcome('passed' if result.proven else 'failed')}  {result.state}  ({result.seconds:.1f} s)")
     for line in [*result.differences, *([result.trouble] if result.trouble else [])]:
-        say("      " + clean(line).replace("\n", "\n      "))
+        echo("      " + clean(line).replace("\n", "\n      "))
 
 
 def _matrix(results: list[Replayed]) -> None:
@@ -109,4 +109,4 @@ def _matrix(results: list[Replayed]) -> None:
             got = result.outcomes.get(name, "-")
             cells.append(got if got == result.expected.get(name) else f"{got} (!)")
         rows.append((result.state, *cells, "yes" if result.proven else "NO"))
-    say(table(("state", *names, "as expected"), rows))
+    echo(table(("state", *names, "as expected"), rows))

@@ -59,7 +59,7 @@ class Resource:
         return f"{self.prefix}{where}/{self.plural}" + (f"/{name}" if name else "")
 
 
-class Objects:
+class DynamicClient:
     """The objects of one cluster, as seen with one kubeconfig (YAML). Close it, or use it in a ``with`` statement."""
 
     TIMEOUT = 15.0
@@ -70,7 +70,7 @@ class Objects:
         self._headers = {"Accept": "application/json", **headers}
         self._pool = urllib3.PoolManager(maxsize=4, ssl_context=context, retries=False, timeout=self.TIMEOUT)
 
-    def __enter__(self) -> Objects:
+    def __enter__(self) -> DynamicClient:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""Tells whoever watches of each change, once."""
+"""Calls whoever watches a session or an attempt with each change of it, once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from labs.session.views import AttemptView, SessionView
 
 
-class Told:
-    """Tells somebody of each change of a view; passing time alone is no change."""
+class ChangeNotifier:
+    """Calls ``on_change`` with a view that differs from the last one; passing time alone is no change."""
 
     def __init__(self, on_change: Callable[[Any], None] | None, look: Callable[[], Any]) -> None:
         self._on_change, self._look, self._last = on_change, look, None

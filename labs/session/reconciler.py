@@ -1,4 +1,4 @@
-"""Does what is wanted of one session, under its lock.
+"""Brings one session to its desired state, under its lock.
 
 Level-triggered: what to do next is read from the rows every time, so that it does not matter who began it.
 """
@@ -31,7 +31,7 @@ KILLED = "the process that graded it ended before it had a verdict"
 
 
 @dataclass
-class Driver:
+class Reconciler:
     """Brings sessions where they are wanted. ``closing`` is asked whether this process is about to end.
 
     ``kubeconfigs``: a folder per session, removed with its cluster.
@@ -47,12 +47,12 @@ class Driver:
     attempt_seconds: float
     kubeconfigs: Path
 
-    def work(self, session: str, told: Callable[[], None], *, grade: bool) -> bool:
+    def reconcile(self, session: str, notify: Callable[[], None], *, grade: bool) -> bool:
         """Do all that is wanted now; False when somebody else is at it. Attempts are graded only with ``grade``."""
         with self.locks.hold(session) as held:
             if not held:
                 return False
-            while not self.closing() and self._next(session, told, grade=grade):
+            while not self.closing() and self._next(session, notify, grade=grade):
                 pass
             return True
 
@@ -80,27 +80,27 @@ class Driver:
         if (row.detail, row.fix) != (detail, fix):
             self._set(session, detail=detail, fix=fix)
 
-    def _next(self, session: str, told: Callable[[], None], *, grade: bool) -> bool:
+    def _next(self, session: str, notify: Callable[[], None], *, grade: bool) -> bool:
         """Do one thing; False when there is nothing left that can be done."""
         row, attempt = self._row(session), self._undone(session)
         gone = row.ended_at is not None
         if attempt is not None and (attempt.state == "running" or gone or row.state not in ("ready", "provisioning")):
             self.grading.close(attempt.id, KILLED if attempt.state == "running" else "the lab's cluster was gone")
-            told()
+            notify()
             return True
         if gone:  # perhaps given up for a new one, and still to be removed
-            return row.state == "stopping" and self._remove(row, told)
+            return row.state == "stopping" and self._remove(row, notify)
         if row.desired == "ready" and row.expires_at <= self.now() and attempt is None:
             self._set(session, desired="expired", state="stopping", detail="Its time is over.", fix="")
             return True
         if row.desired != "ready":
-            return self._remove(row, told)
+            return self._remove(row, notify)
         if row.state == "provisioning":
-            self._bring(row, told, reset=False)
+            self._bring(row, notify, reset=False)
         elif row.reset_wanted > row.reset_done and row.state != "failed":
-            self._bring(row, told, reset=True)
+            self._bring(row, notify, reset=True)
         elif attempt is not None and grade:
-            self.grading.run(attempt.id, told, lambda: self._unwanted(session), self.attempt_seconds)
+            self.grading.run(attempt.id, notify, lambda: self._unwanted(session), self.attempt_seconds)
         else:
             return False
         return True
@@ -108,9 +108,9 @@ class Driver:
     def _unwanted(self, session: str) -> bool:
         return self.closing() or self._row(session).desired != "ready"
 
-    def _bring(self, row: Session, told: Callable[[], None], *, reset: bool) -> None:
+    def _bring(self, row: Session, notify: Callable[[], None], *, reset: bool) -> None:
         """Create, or return to, the starting state."""
-        progress = Recorder(self.records, row.id, self.now, told)
+        progress = Recorder(self.records, row.id, self.now, notify)
         try:
             provider, spec = self.providers.get(row.provider), self._spec(row)
             handle = provider.reset(row.handle, spec, progress) if reset else provider.create(spec, progress)
@@ -125,7 +125,7 @@ class Driver:
             self._set(row.id, state="failed", detail=f"Unexpected trouble: {error}", fix=f"kindling start {row.lab}")
         else:
             self._ready(row, handle)
-        told()
+        notify()
 
     def _with_offer(self, row: Session, error: Exception) -> str:
         """What went wrong, and where else the lab could run when its provider lacks something on this machine."""
@@ -148,9 +148,9 @@ class Driver:
         labels = {"session": row.id, "learner": row.user.name, "lab": row.lab}
         return self.labs.get(row.lab).spec(row.cluster, row.parameters, labels)
 
-    def _remove(self, row: Session, told: Callable[[], None]) -> bool:
+    def _remove(self, row: Session, notify: Callable[[], None]) -> bool:
         self._set(row.id, state="stopping")
-        told()
+        notify()
         try:
             self.providers.get(row.provider).delete(row.handle)
         except Exception as error:  # whatever is in the way: said, logged and tried again later
@@ -158,13 +158,13 @@ class Driver:
             detail = f"Its cluster could not be removed: {error}. This is tried again."
             state = "failed" if row.ended_at is None else "stopping"
             self._set(row.id, state=state, detail=detail, fix=getattr(error, "fix", ""))
-            told()
+            notify()
             return False
         end = "expired" if row.desired == "expired" else "stopped"
         self._set(row.id, state=end, ended_at=row.ended_at or self.now())
         shutil.rmtree(self.kubeconfigs / row.id, ignore_errors=True)
         self.locks.forget(row.id)
-        told()
+        notify()
         return True
 
     def _row(self, session: str) -> Session:

@@ -6,7 +6,7 @@ import re
 import time
 from pathlib import Path
 
-from labs.clusters.objects import APIError, Objects
+from labs.clusters.dynamic_client import APIError, DynamicClient
 from labs.clusters.provider import ClusterError, ClusterSpec
 
 LOOK_EVERY = 0.05
@@ -20,7 +20,7 @@ def folder_of(home: Path, name: str) -> Path:
     return home / name
 
 
-def wait_for_nodes(objects: Objects, name: str, seconds: float) -> None:
+def wait_for_nodes(objects: DynamicClient, name: str, seconds: float) -> None:
     """Until every node is Ready and pods can be created; an API server that does not answer yet is waited for."""
     deadline = time.monotonic() + seconds
     while waiting := _not_ready(objects):
@@ -29,7 +29,7 @@ def wait_for_nodes(objects: Objects, name: str, seconds: float) -> None:
         time.sleep(LOOK_EVERY)
 
 
-def add_setup(objects: Objects, spec: ClusterSpec, seconds: float) -> None:
+def add_setup(objects: DynamicClient, spec: ClusterSpec, seconds: float) -> None:
     """Create the lab's own objects and wait until the controllers have seen them."""
     made = objects.create_all(spec.setup)
     deadline = time.monotonic() + seconds
@@ -39,7 +39,7 @@ def add_setup(objects: Objects, spec: ClusterSpec, seconds: float) -> None:
         time.sleep(LOOK_EVERY)
 
 
-def _not_ready(objects: Objects) -> str:
+def _not_ready(objects: DynamicClient) -> str:
     """What is still missing, as a phrase, or ""."""
     try:
         nodes = objects.request("GET", "/api/v1/nodes").get("items", [])

@@ -1,4 +1,4 @@
-"""Trouble, as pages that say what to do next. No traceback reaches a browser; what was unexpected goes to the log."""
+"""Errors, as pages that say what to do next. No traceback reaches a browser; what was unexpected goes to the log."""
 
 from __future__ import annotations
 
@@ -58,30 +58,32 @@ def wants_json() -> bool:
     return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
 
 
-def answer(status: int, message: str = "", fix: str = "") -> Response:
-    """The page, or the JSON, for one piece of trouble."""
+def error_response(status: int, message: str = "", fix: str = "") -> Response:
+    """The page, or the JSON, for one error."""
     title, advice = _SAID.get(status, _SAID[500])
     if wants_json():
         return make_response(jsonify(error=message or title, advice=advice, fix=fix), status)
-    page = render_template("errors/trouble.html", status=status, title=title, advice=advice, message=message, fix=fix)
+    page = render_template("errors/error.html", status=status, title=title, advice=advice, message=message, fix=fix)
     return make_response(page, status)
 
 
 def _kindling_error(error: KindlingError) -> Response:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 409)
-    return answer(status, str(error), error.fix)
+    return error_response(status, str(error), error.fix)
 
 
 def _csrf_error(error: CSRFError) -> Response:
     _log.info("%s refused: %s", request.path, error.description)
-    return answer(400, "The page you sent this from is too old or was not ours. Load it again and repeat what you did.")
+    return error_response(
+        400, "The page you sent this from is too old or was not ours. Load it again and repeat what you did."
+    )
 
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if error.response is not None or 300 <= status < 400:
         return make_response(error.get_response())
-    made = answer(status, error.description if status in (413, 421) and error.description else "")
+    made = error_response(status, error.description if status in (413, 421) and error.description else "")
     if error.code == 405 and getattr(error, "valid_methods", None):
         made.headers["Allow"] = ", ".join(error.valid_methods)  # type: ignore[attr-defined]  # only 405 has it
     return made
@@ -89,4 +91,4 @@ def _http_error(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     _log.error("%s %s failed", request.method, request.path, exc_info=error)
-    return answer(500)
+    return error_response(500)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from labs.cli.context import kindling, learner_name, learner_option, session_of
-from labs.cli.output import say
+from labs.cli.output import echo
 from labs.errors import KindlingError
 from labs.settings import Settings
 
@@ -34,7 +34,7 @@ def shell(lab: str | None, learner: str | None) -> int:
         config = write_kubeconfig(services, session)
         services.sessions.active(name, session.lab, "shell")
         environment = working_environment(services.settings, config)
-    say(f"kubectl now works in {session.lab}. kindling check {session.lab} hands in; exit leaves.")
+    echo(f"kubectl now works in {session.lab}. kindling check {session.lab} hands in; exit leaves.")
     with _prompt(session.lab, environment) as command:
         return _run(command, environment)
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import undefer
 
 from labs.records.models import Attempt, CheckRecord, HintTaken, Session, SessionStep
-from labs.session.rows import best
+from labs.session.queries import best
 from labs.session.views import AttemptView, CheckView, SessionView, StepView
 
 

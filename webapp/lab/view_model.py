@@ -24,7 +24,7 @@ _AT_WORK = ("provisioning", "resetting", "stopping")
 
 
 @dataclass(frozen=True)
-class Desk:
+class LabViewModel:
     """One learner in one lab, now."""
 
     account: Account
@@ -51,23 +51,23 @@ class Desk:
         return dict(self.lab.parameters_for(seed_of(self.account.name, self.lab.name)))
 
 
-def desk(account: Account, lab: Lab) -> Desk:
+def view_model(account: Account, lab: Lab) -> LabViewModel:
     """Look at the records."""
     sessions = kindling().sessions
     current = sessions.last(account.name, lab.name)
     latest = next(iter(sessions.attempts(account.name, lab.name, most=1)), None)
     best = current.best_score if current is not None else sessions.best(account.name, lab.name)
-    return Desk(account, lab, current, latest, best, taken(lab, current) if current is not None else [])
+    return LabViewModel(account, lab, current, latest, best, taken(lab, current) if current is not None else [])
 
 
-def fragments(seen: Desk) -> dict[str, str]:
+def fragments(seen: LabViewModel) -> dict[str, str]:
     """The changing parts of the page, by the id of the element they fill."""
     idle = seen.session is None or not seen.session.live
-    given = {"desk": seen, "lab": seen.lab, "offers": site().offers.of(seen.lab) if idle else []}
+    given = {"view": seen, "lab": seen.lab, "choices": site().provider_choices.of(seen.lab) if idle else []}
     return {name: render_template(f"lab/_{name}.html", **given) for name in FRAGMENTS}
 
 
-def version(seen: Desk) -> str:
+def version(seen: LabViewModel) -> str:
     """Differs whenever the fragments do, but for the clocks in them, which run by themselves in the browser."""
     now = seen.session
     parts: list[Any] = [[(hint.name, len(hint.texts)) for hint in seen.hints]]
@@ -81,12 +81,12 @@ def version(seen: Desk) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def change(seen: Desk) -> dict[str, Any]:
+def change(seen: LabViewModel) -> dict[str, Any]:
     """What a live page is told: fragments, a version that differs when they do, and what to say aloud."""
     return {"version": version(seen), "html": fragments(seen), "say": spoken(seen), "busy": seen.busy}
 
 
-def spoken(seen: Desk) -> str:
+def spoken(seen: LabViewModel) -> str:
     """One sentence for a screen reader; the page speaks it when it differs from the one before."""
     grading, session_now = seen.grading, seen.session
     if grading is not None:

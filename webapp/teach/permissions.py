@@ -9,31 +9,31 @@ from typing import ParamSpec, TypeVar
 from flask import abort
 
 from labs.accounts import ClassInfo
-from webapp.guard import signed_in
-from webapp.site import kindling, me
+from webapp.login import login_required
+from webapp.site import current_account, kindling
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 EVERYBODY = "all"
 
 
-def teaching(view: Callable[Given, Result]) -> Callable[Given, Result]:
+def instructors_only(view: Callable[Given, Result]) -> Callable[Given, Result]:
     """Only for instructors and admins."""
 
     @wraps(view)
     def inner(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        if me().role not in ("instructor", "admin"):
+        if current_account().role not in ("instructor", "admin"):
             abort(404)
         return view(*args, **kwargs)
 
-    return signed_in(inner)
+    return login_required(inner)
 
 
 def class_or_everybody(class_id: str) -> ClassInfo | None:
     """The class, for who teaches it; None for everybody, which admins alone may ask for."""
     if class_id != EVERYBODY:
-        return kindling().accounts.class_of(class_id, me().name)
-    if me().role != "admin":
+        return kindling().accounts.class_of(class_id, current_account().name)
+    if current_account().role != "admin":
         abort(404)
     return None
 

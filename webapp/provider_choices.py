@@ -21,7 +21,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Offer:
+class ProviderChoice:
     """One provider for one lab. ``reason`` and ``fix`` say why not when it is not ``available``."""
 
     name: str
@@ -33,15 +33,15 @@ class Offer:
     fix: str = ""
 
 
-class Offers:
+class ProviderChoices:
     """Asks the providers, and remembers for a few seconds what they said: asking Docker takes a moment."""
 
     def __init__(self, providers: Providers) -> None:
         self._providers = providers
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[float, list[Offer]]] = {}
+        self._kept: dict[str, tuple[float, list[ProviderChoice]]] = {}
 
-    def of(self, lab: Lab) -> list[Offer]:
+    def of(self, lab: Lab) -> list[ProviderChoice]:
         """Every provider of this installation, the one that is chosen by default marked."""
         with self._lock:
             kept = self._kept.get(lab.name)
@@ -50,16 +50,16 @@ class Offers:
                 self._kept[lab.name] = kept
             return kept[1]
 
-    def _ask(self, lab: Lab) -> list[Offer]:
+    def _ask(self, lab: Lab) -> list[ProviderChoice]:
         wanted = self._providers.settings.provider
         answers = {name: self._refusal(name, lab) for name in self._providers.names()}
         able = [name for name, refusal in answers.items() if refusal is None]
         default = wanted if wanted in able else (able[0] if able else "")
-        made: list[Offer] = []
+        made: list[ProviderChoice] = []
         for name, refusal in answers.items():
             title, summary = TITLES.get(name, (name, ""))
             reason, fix = (str(refusal), refusal.fix) if refusal else ("", "")
-            made.append(Offer(name, title, summary, refusal is None, name == default, reason, fix))
+            made.append(ProviderChoice(name, title, summary, refusal is None, name == default, reason, fix))
         return made
 
     def _refusal(self, name: str, lab: Lab) -> KindlingError | None:

@@ -167,7 +167,7 @@ def neighbours(provider: Provider, make: Callable[[str], Handle]) -> None:
 
 def beside(name: str, kubeconfig: str, quiet: Api) -> tuple[list[float], list[float]]:
     """Reads while a flood is held and while it goes on, in turns, so that both meet the same machine."""
-    command = [sys.executable, "-c", "from bench.neighbours import flood; flood()"]
+    command = [sys.executable, "-c", "from bench.noisy_neighbour import flood; flood()"]
     environment = {**os.environ, "FLOOD": name}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True) as child:

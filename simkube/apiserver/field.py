@@ -64,9 +64,9 @@ class Errors:
         """A field may not be set, or not be changed."""
         self._add(FORBIDDEN, path, "Forbidden", detail)
 
-    def not_found(self, path: str, value: Any) -> None:
+    def not_found(self, path: str, value: Any, detail: str = "") -> None:
         """A value names something that is not there."""
-        self._add(NOT_FOUND, path, f"Not found: {shown(value)}")
+        self._add(NOT_FOUND, path, f"Not found: {shown(value)}", detail)
 
     def refused(self, path: str, detail: str) -> None:
         """A value is not allowed, and is not shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from simkube.apiserver.admission.expressions import compiled
@@ -108,7 +109,12 @@ def _rule(rule: Obj, path: str, errors: Errors) -> None:
         values = rule.get(name, ())
         if not values:
             errors.required(f"{path}.{name}")
-        if len(values) > 1 and "*" in values:
+        for at, value in enumerate(values if name in ("apiVersions", "resources") else ()):
+            if not value:
+                errors.required(f"{path}.{name}[{at}]")
+        if name == "resources":
+            _resources(values, f"{path}.{name}", errors)
+        elif len(values) > 1 and "*" in values:
             errors.invalid(f"{path}.{name}", list(values), "if '*' is present, must not specify other " + _OTHERS[name])
     for index, operation in enumerate(rule.get("operations", ())):
         if operation not in _OPERATIONS:
@@ -117,12 +123,32 @@ def _rule(rule: Obj, path: str, errors: Errors) -> None:
         errors.not_supported(f"{path}.scope", rule.get("scope", ""), _SCOPES)
 
 
-_OTHERS = {
-    "operations": "operations",
-    "apiGroups": "API groups",
-    "apiVersions": "API versions",
-    "resources": "resources",
-}
+_OTHERS = {"operations": "operations", "apiGroups": "API groups", "apiVersions": "API versions"}
+
+
+def _resources(values: Sequence[str], path: str, errors: Errors) -> None:
+    """Resources and subresources: none that another one says already (``validateResources``)."""
+    of_resource: set[str] = set()
+    of_subresource: set[str] = set()
+    plain = False
+    for index, value in enumerate(values):
+        resource, slash, part = value.partition("/")
+        if not slash:
+            plain = value != "*" if value else plain  # the last one counts, as in the server
+            continue
+        if resource in of_resource:
+            errors.invalid(f"{path}[{index}]", value, f"if '{resource}/*' is present, must not specify {value}")
+        if part in of_subresource:
+            errors.invalid(f"{path}[{index}]", value, f"if '*/{part}' is present, must not specify {value}")
+        if part == "*":
+            of_resource.add(resource)
+        if resource == "*":
+            of_subresource.add(part)
+    if len(values) > 1 and "*/*" in values:
+        errors.invalid(path, list(values), "if '*/*' is present, must not specify other resources")
+    if "*" in values and plain:
+        detail = "if '*' is present, must not specify other resources without subresources"
+        errors.invalid(path, list(values), detail)
 
 
 def _conditions(given: list[Obj], path: str, errors: Errors) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.security_context import descending
+from simkube.apiserver.validation.paths import descending
 from simkube.client import Obj
 
 _PROPAGATION = ("Bidirectional", "HostToContainer", "None")
@@ -32,6 +32,9 @@ def volume_mounts(container: Obj, path: str, volumes: Mapping[str, Obj], errors:
             errors.invalid(f"{where}.name", name, "must not already exist in volumeDevices")
         if place in devices.values():
             errors.invalid(f"{where}.mountPath", place, "must not already exist as a path in volumeDevices")
+        for part in ("subPath", "subPathExpr") if "image" in volumes.get(name, ()) else ():
+            if mount.get(part):
+                errors.invalid(f"{where}.{part}", mount[part], "not allowed in image volume sources")
         _parts(mount, f"{path}.volumeMounts", where, errors)
         _kinds(mount, container, f"{path}.volumeMounts", where, errors)
 

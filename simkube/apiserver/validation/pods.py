@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.containers import containers, field_reference, resources
+from simkube.apiserver.validation import amounts
+from simkube.apiserver.validation.containers import containers
 from simkube.apiserver.validation.metadata import dns_label, labels, subdomain
 from simkube.apiserver.validation.placement import gates, placement, spread, tolerations
 from simkube.apiserver.validation.pod_changes import pod_update, status_update
 from simkube.apiserver.validation.pod_network import dns_config, host_aliases, host_network
+from simkube.apiserver.validation.projections import tokens_without_account
 from simkube.apiserver.validation.security_context import pod_security_context
+from simkube.apiserver.validation.volumes import volumes
 from simkube.client import Obj
 
 _RESTART = ("Always", "OnFailure", "Never")
@@ -24,17 +27,20 @@ _CLASS_NAMES: _Names = (("priorityClassName", subdomain), ("runtimeClassName", s
 
 def pod(obj: Obj, errors: Errors) -> None:
     """A pod: its spec, at ``spec``."""
-    pod_spec(obj["spec"], "spec", errors, is_pod=True)
+    pod_spec(obj["spec"], "spec", errors, pod=obj["metadata"].get("name", ""))
+    tokens_without_account(obj["spec"], "spec", errors)
     for index, each in enumerate(obj["spec"].get("ephemeralContainers", ())):
         detail = "cannot be set on create"
         if index == 0 and not obj["metadata"].get("resourceVersion") and each:
             errors.forbidden("spec.ephemeralContainers", detail)
 
 
-def pod_spec(spec: Obj, path: str, errors: Errors, *, is_pod: bool = False) -> None:
-    """The spec of a pod or of a template."""
-    _volumes(spec.get("volumes", ()), f"{path}.volumes", errors)
-    containers(spec, path, errors, is_pod=is_pod)
+def pod_spec(spec: Obj, path: str, errors: Errors, *, pod: str = "") -> None:
+    """The spec of a pod of that name, or of a template."""
+    is_pod = bool(pod)
+    found = volumes(spec.get("volumes", ()), f"{path}.volumes", errors, pod=pod)
+    containers(spec, path, errors, found, is_pod=is_pod)
+    amounts.of_pod(spec, f"{path}.resources", errors)
     host_network(spec, path, errors, is_pod=is_pod)
     _one_of(spec, "restartPolicy", _RESTART, path, errors)
     _one_of(spec, "dnsPolicy", _DNS, path, errors)
@@ -55,7 +61,7 @@ def pod_spec(spec: Obj, path: str, errors: Errors, *, is_pod: bool = False) -> N
     policy = spec.get("preemptionPolicy")
     if policy is not None and policy not in _PREEMPTION:
         errors.not_supported(f"{path}.preemptionPolicy", policy, _PREEMPTION)
-    resources({"limits": spec.get("overhead", {})}, f"{path}.overhead", errors)
+    amounts.resources({"limits": spec.get("overhead", {})}, f"{path}.overhead", errors)
     system = spec.get("os")
     if system is not None and system.get("name") not in ("linux", "windows"):
         if not system.get("name"):
@@ -77,69 +83,6 @@ def _one_of(spec: Obj, name: str, values: tuple[str, ...], path: str, errors: Er
         errors.required(f"{path}.{name}")
     elif value not in values:
         errors.not_supported(f"{path}.{name}", value, values)
-
-
-def _volumes(volumes: list[Obj], path: str, errors: Errors) -> None:
-    names: set[str] = set()
-    for index, volume in enumerate(volumes):
-        where = f"{path}[{index}]"
-        name = volume.get("name", "")
-        if not name:
-            errors.required(f"{where}.name")
-        else:
-            for problem in dns_label(name):
-                errors.invalid(f"{where}.name", name, problem)
-            if name in names:
-                errors.duplicate(f"{where}.name", name)
-        names.add(name)
-        sources = [source for source in _order(volume) if source != "name"]
-        if not sources:
-            errors.required(where, "must specify a volume type")
-        for source in sources[1:]:
-            errors.forbidden(f"{where}.{source}", "may not specify more than 1 volume type")
-        _source(volume, where, errors)
-
-
-def _order(volume: Obj) -> list[str]:
-    """Sources in the order in which the API server looks at them."""
-    first = ("emptyDir", "hostPath", "gitRepo", "secret", "nfs", "iscsi", "persistentVolumeClaim", "downwardAPI")
-    return [*(each for each in first if each in volume), *sorted(set(volume) - set(first))]
-
-
-def _source(volume: Obj, path: str, errors: Errors) -> None:
-    if "secret" in volume and not volume["secret"].get("secretName"):
-        errors.required(f"{path}.secret.secretName")
-    if "configMap" in volume and not volume["configMap"].get("name"):
-        errors.required(f"{path}.configMap.name")
-    if "hostPath" in volume and not volume["hostPath"].get("path"):
-        errors.required(f"{path}.hostPath.path")
-    if "persistentVolumeClaim" in volume and not volume["persistentVolumeClaim"].get("claimName"):
-        errors.required(f"{path}.persistentVolumeClaim.claimName")
-    for source in ("secret", "configMap", "downwardAPI", "projected"):
-        found = volume.get(source)
-        if found is None:
-            continue
-        _items(found, f"{path}.{source}", errors)
-        mode = found.get("defaultMode", 0)
-        if not 0 <= mode <= 0o777:
-            detail = "must be a number between 0 and 0777 (octal), both inclusive"
-            errors.invalid(f"{path}.{source}.defaultMode", mode, detail)
-
-
-def _items(source: Obj, path: str, errors: Errors) -> None:
-    for index, item in enumerate(source.get("items", ())):
-        where = f"{path}.items[{index}]"
-        if "fieldRef" in item:
-            field_reference(item["fieldRef"], f"{where}.fieldRef", errors)
-        elif "resourceFieldRef" not in item and not item.get("key"):
-            errors.required(f"{where}.key")
-        target = item.get("path", "")
-        if not target:
-            errors.required(f"{where}.path")
-        elif target.startswith("/"):
-            errors.invalid(f"{where}.path", target, "must be a relative path")
-        elif ".." in target.split("/"):
-            errors.invalid(f"{where}.path", target, "must not contain '..'")
 
 
 __all__ = ["pod", "pod_spec", "pod_update", "status_update"]

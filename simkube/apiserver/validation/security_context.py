@@ -6,6 +6,7 @@ import re
 
 from simkube.apiserver.field import Errors
 from simkube.apiserver.internal_types import printed
+from simkube.apiserver.validation.paths import descending
 from simkube.client import Obj
 
 _HIGHEST_ID = 2**31 - 1
@@ -76,14 +77,6 @@ def profiles(context: Obj, path: str, errors: Errors) -> None:
         elif local is not None:
             shown = printed(profile, "Profile") if word == "seccomp" else local
             errors.invalid(f"{where}.localhostProfile", shown, f"can only be set when {word} type is Localhost")
-
-
-def descending(value: str, path: str, errors: Errors) -> None:
-    """A path below another one: relative, without steps back."""
-    if value.startswith("/"):
-        errors.invalid(path, value, "must be a relative path")
-    if ".." in value.split("/"):
-        errors.invalid(path, value, "must not contain '..'")
 
 
 def security_context(context: Obj, path: str, errors: Errors) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from simkube import quantity
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.metadata import qualified_name, subdomain
+from simkube.apiserver.validation.metadata import dns_label, qualified_name, subdomain
 from simkube.apiserver.validation.selector import label_selector, requirement
+from simkube.apiserver.validation.volume_sources import driver_name, source
 from simkube.client import Obj
 
 MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
@@ -39,33 +40,7 @@ _SOURCES = (
     "storageos",
     "csi",
 )
-_NEEDED = {
-    "hostPath": ("path",),
-    "local": ("path",),
-    "nfs": ("server", "path"),
-    "csi": ("driver", "volumeHandle"),
-    "iscsi": ("targetPortal", "iqn"),
-    "rbd": ("monitors", "image"),
-    "cephfs": ("monitors",),
-    "glusterfs": ("endpoints", "path"),
-    "awsElasticBlockStore": ("volumeID",),
-    "gcePersistentDisk": ("pdName",),
-    "vsphereVolume": ("volumePath",),
-    "azureFile": ("secretName", "shareName"),
-    "azureDisk": ("diskName", "diskURI"),
-    "cinder": ("volumeID",),
-    "flexVolume": ("driver",),
-}
-_HOST_PATH_TYPES = (
-    "",
-    "BlockDevice",
-    "CharDevice",
-    "Directory",
-    "DirectoryOrCreate",
-    "File",
-    "FileOrCreate",
-    "Socket",
-)
+_NAMESPACED = {"cinder": ("secretRef",), "storageos": ("secretRef",)}
 _CLAIM_FROZEN = (
     "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 )
@@ -92,8 +67,13 @@ def persistent_volume(obj: Obj, errors: Errors) -> None:
         errors.forbidden("spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'")
     _class_name(spec, "spec", errors)
     _volume_mode(spec, "spec", errors)
-    if spec.get("volumeAttributesClassName") == "":
+    attributes = spec.get("volumeAttributesClassName")
+    if attributes == "":
         errors.required("spec.volumeAttributesClassName", "an empty string is disallowed")
+    for problem in subdomain(attributes) if attributes else ():
+        errors.invalid("spec.volumeAttributesClassName", attributes, problem)
+    if attributes is not None and spec.get("csi") is None:
+        errors.required("spec.csi", "has to be specified when using volumeAttributesClassName")
 
 
 def _access_modes(spec: Obj, path: str, errors: Errors) -> None:
@@ -123,28 +103,41 @@ def _positive(amount: Any, path: str, errors: Errors) -> None:
 
 
 def _one_source(spec: Obj, errors: Errors) -> None:
-    sources = [source for source in _SOURCES if source in spec]
-    for source in sources[1:]:
-        errors.forbidden(f"spec.{source}", "may not specify more than 1 volume type")
+    sources = [kind for kind in _SOURCES if spec.get(kind) is not None]
+    for kind in sources[1:]:
+        errors.forbidden(f"spec.{kind}", "may not specify more than 1 volume type")
     if not sources:
         errors.required("spec", "must specify a volume type")
         return
-    _source(spec[sources[0]], sources[0], "spec", errors)
+    _source(spec[sources[0]], sources[0], errors)
     if sources[0] == "local" and not spec.get("nodeAffinity"):
         errors.required("spec.nodeAffinity", "Local volume requires node affinity")
 
 
-def _source(source: Obj, kind: str, path: str, errors: Errors) -> None:
-    for field in _NEEDED.get(kind, ()):
-        if not source.get(field):
-            errors.required(f"{path}.{kind}.{field}")
-    given = str(source.get("path", ""))
-    if kind in ("hostPath", "local") and ".." in given.split("/"):
-        errors.invalid(f"{path}.{kind}.path", given, "must not contain '..'")
-    if kind == "nfs" and given and not given.startswith("/"):
-        errors.invalid(f"{path}.nfs.path", given, "must be an absolute path")
-    if kind == "hostPath" and source.get("type", "") not in _HOST_PATH_TYPES:
-        errors.not_supported(f"{path}.hostPath.type", source["type"], sorted(_HOST_PATH_TYPES))
+def _source(given: Obj, kind: str, errors: Errors) -> None:
+    source(kind, given, "spec", errors)
+    for name in _NAMESPACED.get(kind, ()):
+        if given.get(name) is not None and not given[name].get("namespace"):
+            errors.required(f"spec.{kind}.{name}.namespace")
+    if kind == "azureFile" and given.get("secretNamespace") == "":
+        errors.required("spec.azureFile.secretNamespace")
+    if kind == "csi":
+        _csi(given, "spec.csi", errors)
+
+
+def _csi(given: Obj, path: str, errors: Errors) -> None:
+    driver_name(given.get("driver", ""), f"{path}.driver", errors)
+    if not given.get("volumeHandle"):
+        errors.required(f"{path}.volumeHandle")
+    for kind in ("controllerPublish", "controllerExpand", "nodePublish", "nodeExpand"):
+        secret, where = given.get(f"{kind}SecretRef"), f"{path}.{kind}SecretRef"
+        if secret is None:
+            continue
+        for name, wrong in (("name", subdomain), ("namespace", dns_label)):
+            if not secret.get(name):
+                errors.required(f"{where}.{name}")
+            for problem in wrong(secret[name]) if secret.get(name) else ():
+                errors.invalid(f"{where}.{name}", secret[name], problem)
 
 
 def _node_affinity(spec: Obj, errors: Errors) -> None:
@@ -191,7 +184,7 @@ def persistent_volume_update(new: Obj, old: Obj, errors: Errors) -> None:
 
 
 def _sources(spec: Obj) -> Obj:
-    return {source: spec[source] for source in _SOURCES if source in spec}
+    return {kind: spec[kind] for kind in _SOURCES if kind in spec}
 
 
 def persistent_volume_status(new: Obj, _: Obj, errors: Errors) -> None:
@@ -228,20 +221,28 @@ def claim_spec(spec: Obj, path: str, errors: Errors) -> None:
 
 def _data_source(spec: Obj, path: str, errors: Errors) -> None:
     for field in ("dataSource", "dataSourceRef"):
-        source = spec.get(field)
-        if source is None:
-            continue
-        if not source.get("name"):
-            errors.required(f"{path}.{field}.name")
-        if not source.get("kind"):
-            errors.required(f"{path}.{field}.kind")
-        if not source.get("apiGroup") and source.get("kind") != "PersistentVolumeClaim":
-            detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
-            errors.invalid(f"{path}.{field}", source.get("kind", ""), detail)
-    if {"dataSource", "dataSourceRef"} <= spec.keys():
-        plain = {key: value for key, value in spec["dataSourceRef"].items() if key != "namespace"}
-        if plain != spec["dataSource"]:
-            errors.invalid(path, plain, "must match dataSourceRef")
+        if spec.get(field) is not None:
+            _reference(spec[field], f"{path}.{field}", errors)
+    one, other = spec.get("dataSource"), spec.get("dataSourceRef")
+    namespace = (other or {}).get("namespace")
+    for problem in dns_label(namespace) if namespace else ():
+        errors.invalid(f"{path}.dataSourceRef.namespace", namespace, problem)
+    if one is not None and namespace:
+        errors.invalid(path, f"{path}.dataSource", "may not be specified when dataSourceRef.namespace is specified")
+    elif one is not None and other is not None and one != {key: other[key] for key in other if key != "namespace"}:
+        errors.invalid(path, f"{path}.dataSource", "must match dataSourceRef")
+
+
+def _reference(source: Obj, path: str, errors: Errors) -> None:
+    for name in ("name", "kind"):
+        if not source.get(name):
+            errors.required(f"{path}.{name}")
+    group = source.get("apiGroup") or ""
+    if not group and source.get("kind") != "PersistentVolumeClaim":
+        detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+        errors.invalid(path, source.get("kind", ""), detail)
+    for problem in subdomain(group) if group else ():
+        errors.invalid(f"{path}.apiGroup", group, problem)
 
 
 def claim_update(new: Obj, old: Obj, errors: Errors) -> None:

@@ -57,6 +57,8 @@ class Run:
     started: bool = False
     ready: bool = False
     held: bool = False
+    again: bool = False
+    """Its definition changed while it ran: it is started once more whatever its restart policy says."""
     backoff: Backoff = field(default_factory=Backoff)
     pulls: Backoff = field(default_factory=Backoff)
     retry_at: float = 0.0
@@ -90,6 +92,17 @@ class Run:
     def exit_code(self) -> int | None:
         """Of the ended container."""
         return None if self.ended is None else int(self.ended["exitCode"])
+
+    @property
+    def unreported(self) -> bool:
+        """Whether the kubelet is busy with starting it anew, and reports the pod as it was until that is done."""
+        return (self.again and self.done) or (self.hooking and self.restarts > 0)
+
+    def hold(self, reason: str, message: str, until: float) -> None:
+        """It could not be started: why it waits, and when that is worth another try (cluster seconds)."""
+        self.waiting = (reason, message)
+        self.held, self.again = True, False
+        self.retry_at = until
 
     def stop_probing(self) -> None:
         """No probe of it runs any more."""

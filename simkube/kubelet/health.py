@@ -94,15 +94,19 @@ class Health:
             self.begin(run)
             self._pod.changed()
 
-    def _kill(self, run: Run, kind: Kind) -> None:
+    def end(self, run: Run, message: str, grace: float) -> None:
+        """End a running container, which is not probed meanwhile; a no-op while it ends already."""
         run.stop_probing()
+        if run.name not in self._kills:
+            task = self._kills[run.name] = spawn(kill(self._pod, run, message, grace))
+            task.when_done(lambda _: self._killed(run))
+
+    def _kill(self, run: Run, kind: Kind) -> None:
         probe = run.spec[_FIELDS[kind]]
         asked = probe.get("terminationGracePeriodSeconds")
         grace = self._pod.grace() if asked is None else float(asked)
-        message = f"Container {run.name} failed {kind} probe, will be restarted"
-        task = spawn(kill(self._pod, run, message, grace))
-        self._kills[run.name] = task
-        task.when_done(lambda _: self._killed(run))
+        more = "" if self._pod.restart_policy(run) == "Never" else ", will be restarted"
+        self.end(run, f"Container {run.name} failed {kind} probe{more}", grace)
 
     def _killed(self, run: Run) -> None:
         self._kills.pop(run.name, None)

@@ -394,6 +394,13 @@ class Kubelet(Component):
             return None
         return run.previous if previous else run.container
 
+    def container_of(self, uid: str, identity: str) -> Container | None:
+        """The container of a pod on this node with that ``containerID``, whether it runs or not."""
+        worker = self.workers.get(uid)
+        runs = [] if worker is None else list(worker.pod.runs.values())
+        found = (one for run in runs for one in (run.container, run.previous) if one is not None)
+        return next((one for one in found if f"containerd://{one.id}" == identity), None)
+
     def sandbox(self, uid: str) -> Sandbox | None:
         """The sandbox of a pod on this node; None when it has none any more."""
         worker = self.workers.get(uid)

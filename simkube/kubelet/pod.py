@@ -25,6 +25,10 @@ def _ignored(_: Pod) -> None:
     return None
 
 
+def _unheard(run: Run, why: str) -> None:
+    """No worker yet."""
+
+
 @dataclass
 class NodeServices:
     """What the pods of one node share."""
@@ -69,6 +73,8 @@ class Pod:
     over: bool = False
     lost: bool = False
     """Its sandbox is gone and was not made again yet."""
+    rejected: bool = False
+    """The node did not take it: nothing of it was ever there."""
     failure: tuple[str, str] | None = None
     """``(reason, message)`` of the pod's status when the kubelet itself failed it."""
     disruption: tuple[str, str] | None = None
@@ -76,6 +82,8 @@ class Pod:
     resize: tuple[str, str] | None = None
     """``(reason, message)`` while the node does not grant the resources that its spec wants."""
     _asked: tuple[Obj, dict[str, int]] | None = None
+    replace: Callable[[Run, str], None] = _unheard
+    """End a running container with an event that says why, and start it anew whatever its restart policy."""
     publish: Callable[[], None] = lambda: None
     """Write its status now if it differs."""
     changed: Callable[[], None] = lambda: None
@@ -134,7 +142,7 @@ class Pod:
 
     def restarts(self, run: Run) -> bool:
         """Whether a container that has ended is to be started again."""
-        if run.ended is None:
+        if run.ended is None or run.again:
             return True
         if run.role == "ephemeral":
             return False

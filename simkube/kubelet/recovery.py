@@ -91,6 +91,7 @@ def _adopt(pod: Pod, run: Run) -> None:
         return
     if container.state == "running":
         run.ended, run.held = None, False
+        run.spec = {**run.spec, "image": container.config.image}  # another one in the pod's spec is a change
         run.started = run.started or bool(run.ready)
     specs = mounts(run.spec, pod.obj, _Names(), dict(container.config.env))  # type: ignore[arg-type]  # names stand in for volumes
     by_path = {mount.path: mount.volume for mount in container.config.mounts}
@@ -120,8 +121,9 @@ def lose(pod: Pod) -> None:
         if running or recalled:
             container_id = run.container.id if run.container is not None else ""
             run.ended_without_container(LOST_CODE, LOST_REASON, "", now, container_id)
-        run.held = False
-        run.hooking = False
+        if run.role == "init" and run.ended is not None and pod.restart_policy(run) != "Never":
+            run.last, run.ended, run.restarts = run.ended, None, run.restarts + 1  # they run again before the others
+        run.held = run.hooking = run.again = False
         run.retry_at = 0.0
     if pod.sandbox is not None:
         pod.sandbox.remove()

@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from simkube.client import Obj
-from simkube.clock import spawn
 from simkube.kubelet.containers import Run
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.resources import UNIT, amount, cores_of, memory_of
-from simkube.kubelet.stopping import kill
 from simkube.quantity import milli
 
 
@@ -76,7 +74,7 @@ def _apply(pod: Pod, run: Run, wanted: Obj) -> None:
         return
     run.spec = after
     if any(_differs(before, after, one["resourceName"]) for one in _restarting(after)):
-        spawn(kill(pod, run, f"Container {run.name} resize requires restart", pod.grace()))
+        pod.replace(run, f"Container {run.name} resize requires restart")
         return
     container.limit(cores_of(after), limit)
     run.held_resources = after["resources"]

@@ -109,9 +109,7 @@ def _back_off(pod: Pod, run: Run, name: str) -> None:
 
 
 def _wait(pod: Pod, run: Run, reason: str, message: str, seconds: float) -> None:
-    run.waiting = (reason, message)
-    run.held = True
-    run.retry_at = pod.node.clock.now() + seconds
+    run.hold(reason, message, pod.node.clock.now() + seconds)
 
 
 async def start(pod: Pod, run: Run) -> None:
@@ -152,7 +150,7 @@ def _begin(pod: Pod, run: Run) -> None:
             pod.sandbox.forget(run.previous)
         run.previous = run.container
     run.ended = None
-    run.held = False
+    run.held = run.again = False
     run.waiting = ("ContainerCreating", "")
     run.retry_at = 0.0
     run.started = run.ready = False
@@ -163,9 +161,7 @@ def _start_failed(pod: Pod, run: Run, error: StartError) -> None:
     pod.event("Warning", "Failed", f"Error: {message}", run)
     container_id = run.container.id if run.container is not None else ""
     run.ended_without_container(error.exit_code, error.reason, message, pod.node.clock.now(), container_id)
-    run.waiting = ("RunContainerError", message)
-    run.held = True
-    run.retry_at = pod.node.clock.now() + SETTLE
+    _wait(pod, run, "RunContainerError", message, SETTLE)
 
 
 def _config(pod: Pod, run: Run) -> ContainerConfig:
@@ -245,6 +241,4 @@ async def _post_start(pod: Pod, run: Run) -> None:
     if container.state == "running":
         await kill(pod, run, "FailedPostStartHook", pod.grace())
     run.observe_exit()
-    run.waiting = ("PostStartHookError", outcome.text)
-    run.held = True
-    run.retry_at = pod.node.clock.now() + SETTLE
+    _wait(pod, run, "PostStartHookError", outcome.text, SETTLE)

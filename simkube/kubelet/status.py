@@ -13,15 +13,39 @@ from simkube.kubelet.containers import Run, stamp
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.resizing import held_resources
 
+UNKNOWN = {
+    "exitCode": 137,
+    "reason": "ContainerStatusUnknown",
+    "message": "The container could not be located when the pod was terminated",
+    "startedAt": None,
+    "finishedAt": None,
+}
+"""How a container of a pod that is over ended when it waited (``TerminatePod`` in ``status/status_manager.go``)."""
 
-def _state(run: Run) -> dict[str, Any]:
+
+def _held_back(pod: Pod, run: Run) -> bool:
+    """Whether a container that ended shows why it is not started again instead of how it ended."""
+    return run.held and pod.restarts(run) and not pod.terminating
+
+
+def _state(pod: Pod, run: Run) -> dict[str, Any]:
     if run.hooking:
         return {"waiting": _waiting(run)}
     if run.running and run.container is not None:
         return {"running": {"startedAt": stamp(run.container.started_at)}}
-    if run.ended is not None and not run.held:
+    if run.ended is not None and not _held_back(pod, run):
         return {"terminated": run.ended}
+    if pod.over and _had_its_turn(pod, run):
+        return {"terminated": UNKNOWN}
     return {"waiting": _waiting(run)}
+
+
+def _had_its_turn(pod: Pod, run: Run) -> bool:
+    """Whether a container that waits would have been started by now, init containers running one after another."""
+    inits = pod.role("init", "sidecar")
+    if run in inits:
+        return any(one.container is not None or one.done for one in inits[inits.index(run) :]) or run is inits[0]
+    return not inits or pod.initialized or any(one.container is not None for one in pod.role("app"))
 
 
 def _waiting(run: Run) -> dict[str, str]:
@@ -29,10 +53,10 @@ def _waiting(run: Run) -> dict[str, str]:
     return {"reason": reason, "message": message} if message else {"reason": reason}
 
 
-def container_status(run: Run) -> dict[str, Any]:
+def container_status(pod: Pod, run: Run) -> dict[str, Any]:
     """One entry of ``containerStatuses``. A container held back after its end shows why, and the end as lastState."""
-    state = _state(run)
-    last = run.ended if run.held and run.ended is not None else run.last
+    state = _state(pod, run)
+    last = run.ended if run.ended is not None and _held_back(pod, run) else run.last
     running = "running" in state
     status: dict[str, Any] = {
         "name": run.name,
@@ -67,7 +91,12 @@ def _mount(mount: Obj) -> dict[str, Any]:
 
 
 def phase(pod: Pod) -> str:
-    """Pending, Running, Succeeded or Failed."""
+    """Pending, Running, Succeeded or Failed; one of the last two for a pod that is over."""
+    found = _phase(pod)
+    return "Failed" if pod.over and found in ("Pending", "Running") else found
+
+
+def _phase(pod: Pod) -> str:
     if pod.failure is not None:
         return "Failed"
     if pod.sandbox is None and not pod.over:
@@ -113,6 +142,7 @@ def _conditions(pod: Pod, reached: str) -> list[dict[str, Any]]:
     return [_condition("PodReadyToStartContainers", made), initialized, *ready]
 
 
+_OF_CONTAINERS = ("PodReadyToStartContainers", "Initialized")
 _RESIZING = ("PodResizePending", "PodResizeInProgress")
 
 
@@ -188,14 +218,17 @@ def pod_status(pod: Pod, now: str) -> dict[str, Any]:
         status["observedGeneration"] = generation
     if pod.failure is not None:
         status["reason"], status["message"] = pod.failure
+    if pod.rejected:  # nobody looked at its containers
+        status["conditions"] = [one for one in conditions if one["type"] not in _OF_CONTAINERS]
+        return {key: value for key, value in status.items() if key not in ("hostIP", "hostIPs")}
     if pod.address:
         status["podIP"] = pod.address
         status["podIPs"] = [{"ip": pod.address}]
-    inits = [container_status(run) for run in pod.role("init", "sidecar")]
+    inits = [container_status(pod, run) for run in pod.role("init", "sidecar")]
     if inits:
         status["initContainerStatuses"] = inits
-    status["containerStatuses"] = [container_status(run) for run in pod.role("app")]
-    ephemeral = [container_status(run) for run in pod.role("ephemeral")]
+    status["containerStatuses"] = [container_status(pod, run) for run in pod.role("app")]
+    ephemeral = [container_status(pod, run) for run in pod.role("ephemeral")]
     if ephemeral:
         status["ephemeralContainerStatuses"] = ephemeral
     return status

@@ -34,6 +34,8 @@ PROPAGATION = 30.0
 """Seconds until a changed config map or secret is in the volumes: half of the real kubelet's sync period."""
 FORCED_GRACE = 1.0
 """Seconds the containers of a pod have that was deleted from the API by force."""
+EVICTION_GRACE = 1.0
+"""Seconds the containers of a pod have that is evicted (``immediateEvictionGracePeriodSeconds``)."""
 SANDBOX_RETRY = 12.0
 """Seconds until a sandbox that could not be made is tried again."""
 TROUBLE = 5.0
@@ -63,6 +65,7 @@ class PodWorker:
         self.pod = Pod(node, obj)
         self.pod.publish = self.publish
         self.pod.changed = lambda: wake(0.0)
+        self.pod.replace = self._replace
         self.health = Health(self.pod)
         self.volumes = PodVolumes(self.pod)
         self.gone = False
@@ -107,23 +110,29 @@ class PodWorker:
             run.hooking = False
 
     def _adopt_images(self) -> None:
-        """Take over an image that was changed in the pod's spec, the one field of a container that may be.
+        """Take over an image that was changed in the pod's spec, the one field of a container that counts.
 
-        After ``computePodActions`` of the real kubelet: a running container ends and starts anew with its new image;
-        one that waits for its old image pulls the new one at once, whose back-off is its own.
+        After ``computePodActions`` and ``HashContainer`` of the real kubelet: a running container ends and starts anew
+        with its new image, whatever its restart policy says; one that waits (for its old image, or in a back-off) tries
+        the new one at once, whose back-offs are its own. An init container that runs goes on as it is.
         """
         spec = self.pod.obj["spec"]
         for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
             run = self.pod.runs.get(container["name"])
-            if run is None or run.spec["image"] == container["image"]:
+            if run is None or (run.spec["image"] == container["image"] and not run.again):
                 continue
-            run.spec = container
+            run.spec = {**run.spec, "image": container["image"]}
             run.pulls.reset()
-            if run.running:
-                message = f"Container {run.name} definition changed, will be restarted"
-                spawn(kill(self.pod, run, message, self.pod.grace()))
-            elif not run.done:
+            run.backoff.reset()
+            if not run.running:
                 run.retry_at = 0.0
+            elif run.role != "init":
+                self._replace(run, f"Container {run.name} definition changed, will be restarted")
+
+    def _replace(self, run: Run, message: str) -> None:
+        """End a running container to start it anew, whatever its restart policy."""
+        run.again = True
+        self.health.end(run, message, self.pod.grace())
 
     def _adopt_ephemeral(self) -> None:
         """Take over containers that were added to the pod while it runs."""
@@ -145,7 +154,7 @@ class PodWorker:
                 run.observe_exit()
                 run.held = False
                 run.waiting = ("", "")
-                run.retry_at = self._node.clock.now() + RESTART_DELAY
+                run.retry_at = self._node.clock.now() + (0.0 if run.again else RESTART_DELAY)
 
     def _synced(self, task: Future[None]) -> None:
         self._task = None
@@ -168,6 +177,9 @@ class PodWorker:
         pod = self.pod
         if self._rejected() or self._refused() or await self._deadline_passed() or not self._mounted():
             return
+        if pod.lost and self._ends_with_sandbox():
+            await self._finish()
+            return
         if pod.sandbox is None and not self._make_sandbox():
             return
         await self._start_ephemeral()
@@ -182,6 +194,11 @@ class PodWorker:
             await self._ensure(run)
         if phase(pod) in ("Succeeded", "Failed"):
             await self._finish()
+
+    def _ends_with_sandbox(self) -> bool:
+        """Whether a pod that lost its sandbox has nothing to start anew: it never restarts what was there once."""
+        never = self.pod.spec.get("restartPolicy") == "Never"
+        return never and any(run.done for run in self.pod.role("init", "app"))
 
     def _make_sandbox(self) -> bool:
         pod = self.pod
@@ -263,7 +280,7 @@ class PodWorker:
         if run.retry_at > now:
             self._wakes.append(run.retry_at - now)
             return
-        if run.done and run.waiting[0] not in _PULLING and self._crash_looping(run, now):
+        if run.done and not run.again and run.waiting[0] not in _PULLING and self._crash_looping(run, now):
             return
         await start(self.pod, run)
         self._observe()
@@ -320,7 +337,7 @@ class PodWorker:
         task.when_done(self._synced)
 
     async def _fail(self) -> None:
-        await kill_all(self.pod, 0.0)
+        await kill_all(self.pod, EVICTION_GRACE)
         await self._finish()
 
     def _rejected(self) -> bool:
@@ -334,7 +351,7 @@ class PodWorker:
         reason, message = found
         pod.event("Warning", reason, message)
         pod.failure = (reason, message if reason == "Evicted" else f"Pod was rejected: {message}")
-        pod.over = True
+        pod.over = pod.rejected = True
         return True
 
     # -- down --------------------------------------------------------------------------------------------------------
@@ -405,7 +422,8 @@ class PodWorker:
     def publish(self) -> None:
         """Write the pod's status if it differs from what the API has; try again later when that fails."""
         pod = self.pod
-        if self.gone:
+        ending = pod.over or pod.terminating or pod.failure is not None
+        if self.gone or (not ending and any(run.unreported for run in pod.runs.values())):
             return
         status = pod_status(pod, self._node.clock.timestamp())
         if _bare(status) == _bare(pod.obj.get("status")):

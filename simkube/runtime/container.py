@@ -150,8 +150,6 @@ class SimContainer:
 
     def _run_first(self) -> None:
         argv = self.command()
-        if not argv:
-            raise StartError("failed to generate container spec: no command specified")
         cwd = self.config.working_dir or self.spec.working_dir
         try:
             if not self.files.is_directory(cwd):

@@ -13,7 +13,15 @@ from simkube.proxy.network import Connection, Network, NodeNet
 from simkube.proxy.ports import PortTable
 from simkube.runtime import signals
 from simkube.runtime.container import PidSpace, SimContainer
-from simkube.runtime.cri import ContainerConfig, HTTPRequest, HTTPResponse, Mount, NetworkError, SandboxConfig
+from simkube.runtime.cri import (
+    ContainerConfig,
+    HTTPRequest,
+    HTTPResponse,
+    ImageError,
+    Mount,
+    NetworkError,
+    SandboxConfig,
+)
 from simkube.runtime.process import Process
 from simkube.runtime.registry import ImageSpec
 from simkube.runtime.usage import Machine
@@ -87,6 +95,9 @@ class PodSandbox:
     def create(self, config: ContainerConfig) -> SimContainer:
         """A new container, not yet started; ImageError when this node does not have its image."""
         container = SimContainer(self, config, self._image(config.image), secrets.token_hex(32))
+        if not container.command():
+            what = f'failed to generate container "{container.id}" spec: failed to generate spec: no command specified'
+            raise ImageError("CreateContainerError", what)
         self.containers.append(container)
         self.touch()
         return container

@@ -21,6 +21,7 @@ from simkube.errors import StatusError, bad_request
 from simkube.runtime.cri import Container, LogLine
 
 _TRUE = {"true", "1", "t", "True", "TRUE", "T"}
+_STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 _WAITING = {
     "ErrImagePull": "image can't be pulled",
     "ImagePullBackOff": "trying and failing to pull image",
@@ -106,19 +107,41 @@ def find_container(cluster: StreamCluster, pod: Obj, options: Options) -> Contai
         return None
     meta = pod["metadata"]
     kubelet = kubelet_of(cluster, pod, f"/containerLogs/{meta['namespace']}/{meta['name']}/{name}")
-    container = kubelet.container(meta["uid"], name, previous=options.previous)
-    if container is not None and (container.state != "created" or options.previous):
-        return container
-    if options.previous:
-        raise bad_request(f'previous terminated container "{name}" in pod "{meta["name"]}" not found')
-    status = pod.get("status") or {}
-    fields = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-    for one in (each for field in fields for each in status.get(field) or []):
-        reason = ((one.get("state") or {}).get("waiting") or {}).get("reason")
-        if one["name"] == name and reason:
-            why = _WAITING.get(reason, reason)
-            raise bad_request(f'container "{name}" in pod "{meta["name"]}" is waiting to start: {why}')
-    raise bad_request(f'container "{name}" in pod "{meta["name"]}" is not available')
+    identity = _identity(pod, name, previous=options.previous)
+    container = kubelet.container_of(meta["uid"], identity)
+    if container is None:
+        raise bad_request(f"unable to retrieve container logs for {identity}")
+    return container
+
+
+def _identity(pod: Obj, name: str, *, previous: bool) -> str:
+    """The ``containerID`` whose log is meant, by the pod's status; StatusError 400 when there is none.
+
+    After ``validateContainerLogStatus`` (``pkg/kubelet/kubelet_pods.go``): what ran last when nothing runs, so that
+    ``previous`` is the same run while a container is in its back-off.
+    """
+    status, where = pod.get("status") or {}, f'container "{name}" in pod "{pod["metadata"]["name"]}"'
+    found = [one for field in _STATUSES for one in status.get(field) or [] if one["name"] == name]
+    if not found:
+        raise bad_request(f"{where} is not available")
+    state = found[0].get("state") or {}
+    last = (found[0].get("lastState") or {}).get("terminated")
+    if previous:
+        if last is None or not last.get("containerID"):
+            raise bad_request(f"previous terminated {where} not found")
+        return str(last["containerID"])
+    if "running" in state:
+        return str(found[0].get("containerID", ""))
+    ends = [one for one in (state.get("terminated"), last) if one is not None]
+    if ends:
+        identities = [str(one["containerID"]) for one in ends if one.get("containerID")]
+        if not identities:
+            raise bad_request(f"{where} is terminated")
+        return identities[0]
+    reason = (state.get("waiting") or {}).get("reason")
+    if not reason:
+        raise bad_request(f"{where} is waiting to start - no logs yet")
+    raise bad_request(f"{where} is waiting to start: {_WAITING.get(reason, reason)}")
 
 
 def _text(line: LogLine, options: Options) -> bytes:

@@ -52,7 +52,7 @@ def test_too_little_memory_costs_the_pod_furthest_beyond_its_requests(lab: Lab) 
     assert "request is 0, has larger consumption of memory. " in status["message"]
     target = conditions({"status": status})["DisruptionTarget"]
     assert (target["status"], target["reason"]) == ("True", "TerminationByKubelet")
-    assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
+    assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 143
     assert events(lab, "Evicted") == [status["message"]]
     assert events(lab, "EvictionThresholdMet") == ["Attempting to reclaim memory"]
 

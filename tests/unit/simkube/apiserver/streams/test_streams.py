@@ -149,6 +149,9 @@ class Kubelet:
     def container(self, uid: str, name: str, *, previous: bool = False) -> Container | None:
         return self.containers[previous]
 
+    def container_of(self, uid: str, identity: str) -> Container | None:
+        return self.containers[identity == "containerd://old"]
+
 
 class Network:
     """Answers every request with what it was asked, or fails."""
@@ -167,12 +170,15 @@ class Network:
         return HTTPResponse(202, headers, request.method.encode() + b" " + request.body)
 
 
+RUNNING = {"name": "web", "state": {"running": {}}, "containerID": "containerd://abc"}
+
+
 def _pod(**spec: Any) -> dict[str, Any]:
     containers = [{"name": "web", "ports": [{"name": "http", "containerPort": 8080}]}]
     return {
         "metadata": {"name": "web", "namespace": "default", "uid": "u"},
         "spec": {"nodeName": "n1", "containers": containers, **spec},
-        "status": {"podIP": "10.244.0.2"},
+        "status": {"podIP": "10.244.0.2", "containerStatuses": [RUNNING]},
     }
 
 
@@ -233,9 +239,14 @@ class TestLog:
         assert response.content_type == "text/plain"
 
     def test_the_previous_container(self) -> None:
-        cluster = Cluster(Container("new"))
+        pod = _pod()
+        cluster = Cluster(Container("new"), pod=pod)
         error = _refused(cluster, "/log?previous=true", "log")
         assert (error.code, error.message) == (400, 'previous terminated container "web" in pod "web" not found')
+        last = {"terminated": {"containerID": "containerd://old"}}
+        pod["status"]["containerStatuses"] = [{**RUNNING, "lastState": last}]
+        error = _refused(cluster, "/log?previous=true", "log")
+        assert error.message == "unable to retrieve container logs for containerd://old"
         cluster.kubelet.containers[True] = Container("old", state="exited")
         assert _ask(cluster, "/log?previous=true", "log").text == "old\n"
 

@@ -7,7 +7,7 @@ Source: ``pkg/scheduler/framework/types.go`` (NodeInfo).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from simkube.client import Key, Obj, key_of
 from simkube.controllers.owners import controller_of
@@ -22,15 +22,18 @@ DEFAULT_MEMORY = 200 * 1024 * 1024 * 1000
 
 
 def requests(pod: Obj) -> dict[str, int]:
-    """What a pod asks for, in thousandths of each resource's unit; init containers count where they ask for more."""
-    spec = pod["spec"]
+    """What a pod asks for, in thousandths of each resource's unit; init containers count where they ask for more.
+
+    A container that was given another size than it asks for now counts for the larger one, until the node has agreed.
+    """
+    spec, held = pod["spec"], _held(pod)
     wanted: Counter[str] = Counter()
     for container in spec.get("containers") or ():
-        wanted.update(_requests(container))
+        wanted.update(_requests(container, held))
     sidecars: Counter[str] = Counter()
     peak: dict[str, int] = {}
     for container in spec.get("initContainers") or ():
-        asked = _requests(container)
+        asked = _requests(container, held)
         if container.get("restartPolicy") == "Always":
             sidecars.update(asked)
             asked = dict(sidecars)
@@ -40,14 +43,28 @@ def requests(pod: Obj) -> dict[str, int]:
             peak[name] = max(peak.get(name, 0), amount)
     wanted.update(sidecars)
     total = {name: max(wanted[name], peak.get(name, 0)) for name in {*wanted, *peak}}
-    total |= _requests(spec)
+    total |= _requests(spec, {})
     for name, amount in _quantities(spec.get("overhead")).items():
         total[name] = total.get(name, 0) + amount
     return {name: amount for name, amount in total.items() if amount}
 
 
-def _requests(container: Obj) -> dict[str, int]:
-    return _quantities((container.get("resources") or {}).get("requests"))
+def _requests(container: Obj, held: Mapping[str, Obj]) -> dict[str, int]:
+    asked = _quantities((container.get("resources") or {}).get("requests"))
+    for name, amount in _quantities(held.get(container.get("name", ""))).items():
+        asked[name] = max(asked.get(name, 0), amount)
+    return asked
+
+
+def _held(pod: Obj) -> dict[str, Obj]:
+    """What the node has given each container, by its name."""
+    status = pod.get("status") or {}
+    return {
+        each["name"]: each["allocatedResources"]
+        for part in ("containerStatuses", "initContainerStatuses")
+        for each in status.get(part) or ()
+        if each.get("allocatedResources")
+    }
 
 
 def _quantities(amounts: Obj | None) -> dict[str, int]:
@@ -206,6 +223,8 @@ class Nodes:
                 self._claims.pop((key[0], name), None)
         if node is not None:
             self._infos[node].remove(key)
+            if self._infos[node].node is None and not self._infos[node].pods:
+                del self._infos[node]
 
     def bound(self, key: Key) -> bool:
         """Whether the pod counts on a node, bound there or about to be."""

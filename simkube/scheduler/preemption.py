@@ -7,10 +7,10 @@ of these as few as possible. Source: ``pkg/scheduler/framework/preemption``, ``p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from simkube.client import Obj, key_of
+from simkube.client import Key, Obj, key_of
 from simkube.controllers import pods as podstate
 from simkube.labels import matches
 from simkube.scheduler.filters import Placement, Refusal
@@ -40,12 +40,14 @@ def priority(pod: Obj) -> int:
     return int(pod["spec"].get("priority") or 0)
 
 
-def not_eligible(pod: Obj, nodes: Nodes) -> str:
-    """Why this pod may not preempt at all; "" when it may."""
+def not_eligible(pod: Obj, nodes: Nodes, refusals: Mapping[str, Refusal]) -> str:
+    """Why this pod may not preempt at all; "" when it may. ``refusals`` say why it fits on no node now."""
     if pod["spec"].get("preemptionPolicy") == "Never":
         return "not eligible due to preemptionPolicy=Never."
     nominated = nodes.get((pod.get("status") or {}).get("nominatedNodeName") or "")
-    if nominated is not None and any(_is_going(each) for each in _lower(pod, nominated)):
+    if nominated is None or (nominated.name in refusals and refusals[nominated.name].final):
+        return ""  # the room that is being made there would be of no use
+    if any(_is_going(each) for each in _lower(pod, nominated)):
         return "not eligible due to a terminating pod on the nominated node."
     return ""
 
@@ -57,16 +59,28 @@ def _is_going(pod: Obj) -> bool:
 
 
 class Search:
-    """Where one pod could make itself room; ``budgets`` are the disruption budgets of all namespaces."""
+    """Where one pod could make itself room; ``budgets`` are the disruption budgets of all namespaces.
 
-    def __init__(self, pod: Obj, nodes: Nodes, budgets: Sequence[Obj] = (), volumes: PodVolumes | None = None) -> None:
+    ``coming`` names the pods at least as important that were promised a place on a node: they count as if they were
+    there, or two pods would make room for themselves with the same victim.
+    """
+
+    def __init__(
+        self,
+        pod: Obj,
+        nodes: Nodes,
+        coming: Callable[[str], list[Obj]],
+        budgets: Sequence[Obj] = (),
+        volumes: PodVolumes | None = None,
+    ) -> None:
         self._pod = pod
         self._nodes = nodes
+        self._coming = coming
         self._budgets = budgets
         self._volumes = volumes
         self._wide = Placement(pod, nodes).wide
 
-    def best(self, refusals: dict[str, Refusal]) -> Preemption | None:
+    def best(self, refusals: Mapping[str, Refusal]) -> Preemption | None:
         """The least costly preemption, or None when there is none that helps."""
         found: list[tuple[tuple[int, int, int, int, float, str], Preemption]] = []
         for name, refused in refusals.items():
@@ -111,8 +125,14 @@ class Search:
         return broken, kept
 
     def _fits(self, info: NodeInfo, without: list[Obj]) -> bool:
-        rest = self._nodes.without(info.name, {key_of(each) for each in without})
-        there = rest.get(info.name)
+        """Whether the pod fits without some, both beside those that were promised a place and, as they may never
+        come and a pod may need them near, without them."""
+        keys, coming = {key_of(each) for each in without}, self._coming(info.name)
+        return all(self._runs_on(info.name, keys, more) for more in ([coming, []] if coming else [[]]))
+
+    def _runs_on(self, node: str, without: set[Key], more: Sequence[Obj]) -> bool:
+        rest = self._nodes.without(node, without, more)
+        there = rest.get(node)
         return there is not None and Placement(self._pod, rest, self._volumes).refusal(there) is None
 
 
@@ -136,7 +156,7 @@ def _started(pod: Obj) -> float:
     return podstate.seconds_of((pod.get("status") or {}).get("startTime"))
 
 
-def outcomes(refusals: dict[str, Refusal]) -> Counter[str]:
+def outcomes(refusals: Mapping[str, Refusal]) -> Counter[str]:
     """Per reason, on how many nodes preemption does not help."""
     return Counter(HELPLESS if refused.final else NO_VICTIMS for refused in refusals.values())
 

@@ -11,17 +11,12 @@ from typing import Any
 from simkube.apiserver.custom import structural
 from simkube.apiserver.custom.jsonpath import PathError, compiled
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.metadata import dns_label, subdomain
+from simkube.apiserver.validation.metadata import dns_1035_label, subdomain
 from simkube.client import Obj
 from simkube.errors import not_simulated
 
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 APPROVED = "api-approved.kubernetes.io"
-_LABEL = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
 _MIXED = "may have mixed case, but should otherwise match: "
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _IMMUTABLE = "field is immutable"
@@ -165,24 +160,18 @@ def _group(group: str, errors: Errors) -> None:
         errors.invalid("spec.group", group, "should be a domain with at least one dot")
 
 
-def _label(value: str) -> list[str]:
-    problems = ["must be no more than 63 characters"] if len(value) > 63 else []
-    wrong = dns_label(value[:63] or "-") or not value[:1].isalpha()
-    return [*problems, _LABEL] if wrong else problems
-
-
 def _names(names: Obj, path: str, errors: Errors, *, whole: bool) -> None:
     for name in ("plural", "singular", "kind", "listKind"):
         value = names.get(name) or ""
         if not value:
             if whole:
                 errors.required(f"{path}.{name}")
-        elif problems := _label(value.lower() if name in ("kind", "listKind") else value):
+        elif problems := dns_1035_label(value.lower() if name in ("kind", "listKind") else value):
             mixed = _MIXED if name in ("kind", "listKind") else ""
             errors.invalid(f"{path}.{name}", value, mixed + ",".join(problems))
     for name in ("shortNames", "categories"):
         for at, value in enumerate(names.get(name) or ()):
-            if problems := _label(value):
+            if problems := dns_1035_label(value):
                 errors.invalid(f"{path}.{name}[{at}]", value, ",".join(problems))
     if names.get("kind") and names["kind"] == names.get("listKind"):
         errors.invalid(f"{path}.listKind", names["listKind"], "kind and listKind may not be the same")
@@ -191,7 +180,7 @@ def _names(names: Obj, path: str, errors: Errors, *, whole: bool) -> None:
 def _versions(spec: Obj, errors: Errors) -> None:
     versions = spec.get("versions") or []
     for at, version in enumerate(versions):
-        if problems := _label(version.get("name", "")):
+        if problems := dns_1035_label(version.get("name", "")):
             errors.invalid(f"spec.versions[{at}].name", version.get("name", ""), ",".join(problems))
         if version.get("deprecationWarning") and not version.get("deprecated"):
             path = f"spec.versions[{at}].deprecationWarning"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from simkube.apiserver.admission.expressions import compiled
 from simkube.apiserver.cel import types as t
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.metadata import qualified_name, subdomain
+from simkube.apiserver.validation.metadata import dns_1035_label, qualified_name, subdomain
 from simkube.apiserver.validation.selector import label_selector
 from simkube.client import Obj
 from simkube.errors import not_simulated
 
+_IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*", re.ASCII)
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _SCOPES = ("*", "Cluster", "Namespaced")
 _FAILURE = ("Fail", "Ignore")
@@ -27,10 +29,8 @@ def policy(obj: Obj, errors: Errors) -> None:
     spec = obj["spec"]
     if spec.get("failurePolicy") not in _FAILURE:
         errors.not_supported("spec.failurePolicy", spec.get("failurePolicy", ""), _FAILURE)
-    kind = spec.get("paramKind")
-    for name in ("apiVersion", "kind") if kind is not None else ():
-        if not kind.get(name):
-            errors.required(f"spec.paramKind.{name}")
+    if spec.get("paramKind") is not None:
+        _param_kind(spec["paramKind"], "spec.paramKind", errors)
     match = spec.get("matchConstraints")
     if match is None:
         errors.required("spec.matchConstraints")
@@ -42,11 +42,37 @@ def policy(obj: Obj, errors: Errors) -> None:
     _said(spec, errors)
 
 
+def _param_kind(given: Obj, path: str, errors: Errors) -> None:
+    version, kind = given.get("apiVersion", ""), given.get("kind", "")
+    group, _, name = version.rpartition("/")
+    if not version:
+        errors.required(f"{path}.apiVersion")
+    elif version.count("/") > 1:
+        errors.invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}")
+    else:
+        if group and (problems := subdomain(group)):
+            errors.invalid(f"{path}.apiVersion", group, ",".join(problems))
+        if not name:
+            errors.invalid(f"{path}.apiVersion", name, "version must be specified")
+        elif problems := dns_1035_label(name):
+            errors.invalid(f"{path}.apiVersion", name, ",".join(problems))
+    if not kind:
+        errors.required(f"{path}.kind")
+    elif problems := dns_1035_label(kind.lower()):
+        detail = f"may have mixed case, but should otherwise match: {','.join(problems)}"
+        errors.invalid(f"{path}.kind", kind, detail)
+
+
 def _said(spec: Obj, errors: Errors) -> None:
     """Variables, validations, audit annotations: expressions that can be compiled."""
     for index, each in enumerate(spec.get("variables", ())):
-        if not each.get("name"):
+        name = each.get("name", "")
+        if not name:
             errors.required(f"spec.variables[{index}].name", "name is not specified")
+        elif not _IDENTIFIER.fullmatch(name):
+            errors.invalid(f"spec.variables[{index}].name", name, "name is not a valid CEL identifier")
+        elif name in {before.get("name") for before in spec["variables"][:index]}:
+            errors.duplicate(f"spec.variables[{index}].name", name)
         compiled(each.get("expression", ""), f"spec.variables[{index}].expression", errors, None)
     if not spec.get("validations") and not spec.get("auditAnnotations"):
         detail = "validations or auditAnnotations must be non-empty; at least one of them must be provided"
@@ -56,6 +82,8 @@ def _said(spec: Obj, errors: Errors) -> None:
         compiled(each.get("expression", ""), f"{path}.expression", errors)
         if each.get("messageExpression"):
             compiled(each["messageExpression"], f"{path}.messageExpression", errors, t.STRING)
+        if "\n" in each.get("message", "").strip():
+            errors.invalid(f"{path}.message", each["message"].strip(), "message must not contain line breaks")
         if each.get("reason") and each["reason"] not in _REASONS:
             errors.not_supported(f"{path}.reason", each["reason"], _REASONS)
     for index, each in enumerate(spec.get("auditAnnotations", ())):
@@ -75,6 +103,8 @@ def binding(obj: Obj, errors: Errors) -> None:
     given = spec.get("paramRef")
     if given is not None and bool(given.get("name")) == (given.get("selector") is not None):
         errors.forbidden("spec.paramRef.name", "name and selector are mutually exclusive")
+    if given is not None and given.get("selector") is not None:
+        label_selector(given["selector"], "spec.paramRef.selector", errors)
     if given is not None and given.get("parameterNotFoundAction") not in ("Allow", "Deny"):
         errors.required("spec.paramRef.parameterNotFoundAction", "parameterNotFoundAction is required")
     if spec.get("matchResources") is not None:
@@ -116,6 +146,9 @@ def _rule(rule: Obj, path: str, errors: Errors) -> None:
             _resources(values, f"{path}.{name}", errors)
         elif len(values) > 1 and "*" in values:
             errors.invalid(f"{path}.{name}", list(values), "if '*' is present, must not specify other " + _OTHERS[name])
+    for index, name in enumerate(rule.get("resourceNames", ())):
+        if name in rule["resourceNames"][:index]:
+            errors.duplicate(f"{path}.resourceNames[{index}]", name)
     for index, operation in enumerate(rule.get("operations", ())):
         if operation not in _OPERATIONS:
             errors.not_supported(f"{path}.operations[{index}]", operation, _OPERATIONS)
@@ -157,6 +190,8 @@ def _conditions(given: list[Obj], path: str, errors: Errors) -> None:
         name = each.get("name", "")
         if not name:
             errors.required(f"{path}[{index}].name")
+        for problem in qualified_name(name) if name else ():
+            errors.invalid(f"{path}[{index}].name", name, problem)
         if name in names:
             errors.duplicate(f"{path}[{index}].name", name)
         names.add(name)
@@ -194,6 +229,9 @@ def _choices(hook: Obj, path: str, errors: Errors) -> None:
     for field, values in (("failurePolicy", _FAILURE), ("matchPolicy", _MATCH)):
         if hook.get(field) not in values:
             errors.not_supported(f"{path}.{field}", hook.get(field, ""), values)
+    again = hook.get("reinvocationPolicy")
+    if again is not None and again not in ("IfNeeded", "Never"):
+        errors.not_supported(f"{path}.reinvocationPolicy", again, ("IfNeeded", "Never"))
     effects = hook.get("sideEffects", "")
     if not effects:
         errors.required(f"{path}.sideEffects", "must specify one of None, NoneOnDryRun")
@@ -219,6 +257,21 @@ def _client(config: Obj, path: str, errors: Errors) -> None:
         for name in ("name", "namespace"):
             if not service.get(name):
                 errors.required(f"{path}.service.{name}", f"service {name} is required")
+        _url_path(service.get("path") or "", f"{path}.service.path", errors)
         if not 1 <= service.get("port", 443) <= 65535:
             detail = "port is not valid: must be between 1 and 65535, inclusive"
             errors.invalid(f"{path}.service.port", service["port"], detail)
+
+
+def _url_path(given: str, path: str, errors: Errors) -> None:
+    """A path of segments, each of which could be a subdomain."""
+    if given in ("", "/"):
+        return
+    if not given.startswith("/"):
+        errors.invalid(path, given, "must start with a '/'")
+    for index, segment in enumerate(given.removeprefix("/").removesuffix("/").split("/")):
+        if not segment:
+            errors.invalid(path, given, f"segment[{index}] may not be empty")
+            continue
+        for problem in subdomain(segment):
+            errors.invalid(path, given, f"segment[{index}]: {problem}")

@@ -33,7 +33,10 @@ def autoscaler(obj: Obj, errors: Errors) -> None:
         errors.invalid("spec.maxReplicas", most, "must be greater than 0")
     if most < least:
         errors.invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`")
-    _reference(spec.get("scaleTargetRef", {}), "spec.scaleTargetRef", errors)
+    target = spec.get("scaleTargetRef", {})
+    _reference(target, "spec.scaleTargetRef", errors)
+    core = target.get("kind") == "ReplicationController"
+    _version(target.get("apiVersion", ""), "spec.scaleTargetRef.apiVersion", errors, core=core)
     for index, metric in enumerate(spec.get("metrics", ())):
         _metric(metric, f"spec.metrics[{index}]", errors)
     if least == 0 and not any(each.get("type") in ("Object", "External") for each in spec.get("metrics", ())):
@@ -68,6 +71,14 @@ def _reference(reference: Obj, path: str, errors: Errors) -> None:
     _segment(reference.get("name", ""), f"{path}.name", errors)
 
 
+def _version(version: str, path: str, errors: Errors, *, core: bool) -> None:
+    """An API version, of a group where it may not be of the ``core``."""
+    if version.count("/") > 1:
+        errors.invalid(path, version, f"unexpected GroupVersion string: {version}")
+    elif not core and not version.rpartition("/")[0]:
+        errors.invalid(path, version, "apiVersion must specify API group")
+
+
 def _metric(metric: Obj, path: str, errors: Errors) -> None:
     kind = metric.get("type", "")
     if not kind:
@@ -89,7 +100,9 @@ def _metric(metric: Obj, path: str, errors: Errors) -> None:
 
 def _source(name: str, source: Obj, path: str, errors: Errors) -> None:
     if name == "object":
-        _reference(source.get("describedObject", {}), f"{path}.describedObject", errors)
+        described = source.get("describedObject", {})
+        _reference(described, f"{path}.describedObject", errors)
+        _version(described.get("apiVersion", ""), f"{path}.describedObject.apiVersion", errors, core=True)
     if name in ("object", "external", "pods"):
         _segment(source.get("metric", {}).get("name", ""), f"{path}.metric.name", errors, "must specify a metric name")
     elif not source.get("name"):

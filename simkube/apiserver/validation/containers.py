@@ -19,6 +19,8 @@ _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _PORT = "must be between 1 and 65535, inclusive"
 _MESSAGES = ("File", "FallbackToLogsOnError")
 _RESTART = ("Always", "Never", "OnFailure")
+_POINTERS = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
+"""Those of them that count even when they say nothing."""
 _ACTIONS = ("Restart", "RestartAllContainers")
 _MOST_RULES, _MOST_CODES = 20, 255
 _KEPT = ("containers", "initContainers")
@@ -128,7 +130,7 @@ def _ephemeral(container: Obj, path: str, scope: _Scope, errors: Errors) -> None
     if target and target not in scope.targets:
         errors.not_found(f"{path}.targetContainerName", target)
     for name in _NOT_EPHEMERAL:
-        if container.get(name):
+        if container.get(name) or (name in _POINTERS and container.get(name) is not None):
             errors.forbidden(f"{path}.{name}", "cannot be set for an Ephemeral Container")
     for index, mount in enumerate(container.get("volumeMounts", ())):
         for name in ("subPath", "subPathExpr"):

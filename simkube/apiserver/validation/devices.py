@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.metadata import dns_label, subdomain
+from simkube.apiserver.validation.amounts import resources
+from simkube.apiserver.validation.metadata import dns_label, labels, subdomain
 from simkube.apiserver.validation.numbers import immutable
 from simkube.apiserver.validation.placement import tolerations
 from simkube.client import Obj
@@ -17,6 +18,8 @@ def runtime_class(obj: Obj, errors: Errors) -> None:
     handler = obj.get("handler", "")
     for problem in dns_label(handler):
         errors.invalid("handler", handler, problem)
+    resources({"limits": obj.get("overhead", {}).get("podFixed", {})}, "overhead", errors)
+    labels(obj.get("scheduling", {}).get("nodeSelector", {}), "scheduling.nodeSelector", errors)
     tolerations(obj.get("scheduling", {}).get("tolerations", ()), "scheduling.tolerations", errors)
 
 

@@ -45,6 +45,17 @@ _BAD_CONFIG_KEY = (
     f"'key-name', regex used for validation is '{_CONFIG_KEY}')"
 )
 _PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
+_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
+_BAD_1035 = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    f"and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '{_1035}')"
+)
+_UNDERSCORED = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
+_BAD_UNDERSCORED = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
+    "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    f"'{_UNDERSCORED}')"
+)
 _ANNOTATIONS = 256 * 1024
 _STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 
@@ -59,6 +70,12 @@ def subdomain(value: str) -> list[str]:
     return found if _matches(_SUBDOMAIN, value) else [*found, BAD_SUBDOMAIN]
 
 
+def underscored_subdomain(value: str) -> list[str]:
+    """What is wrong with a domain in which underscores are let pass (searches of DNS)."""
+    found = [] if len(value) <= 253 else ["must be no more than 253 characters"]
+    return found if _matches(_UNDERSCORED, value) else [*found, _BAD_UNDERSCORED]
+
+
 def label(value: str) -> list[str]:
     """What is wrong with a DNS label (names of namespaces and services)."""
     return dns_label(value)
@@ -70,6 +87,12 @@ def dns_label(value: str) -> list[str]:
     if _matches(_LABEL, value):
         return found
     return [*found, "must not contain dots" if _matches(_SUBDOMAIN, value) else BAD_LABEL]
+
+
+def dns_1035_label(value: str) -> list[str]:
+    """What is wrong with a label that begins with a letter (names of kinds and versions)."""
+    found = [] if len(value) <= 63 else ["must be no more than 63 characters"]
+    return found if _matches(_1035, value) else [*found, _BAD_1035]
 
 
 def label_value(value: str) -> list[str]:

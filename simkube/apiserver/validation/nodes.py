@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simkube.apiserver.field import Errors
+from simkube.apiserver.validation.addresses import BAD_CIDR, network_of
 from simkube.apiserver.validation.metadata import label_value, qualified_name
 from simkube.client import Obj
 
@@ -10,7 +11,23 @@ _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 def node(obj: Obj, errors: Errors) -> None:
-    """Taints: key, value, effect, none twice."""
+    """Taints: key, value, effect, none twice. Ranges for pods: one of each family."""
+    _taints(obj, errors)
+    spec = obj.get("spec", {})
+    ranges = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
+    found = [network_of(each) for each in ranges]
+    for index, each in enumerate(ranges):
+        if found[index] is None:
+            errors.invalid(f"spec.podCIDRs[{index}]", each, BAD_CIDR)
+    families = [each.version for each in found if each is not None]
+    if len(ranges) > 1 and sorted(families) != [4, 6]:
+        errors.invalid("spec.podCIDRs", ranges, "may specify no more than one CIDR for each IP family")
+    for index, each in enumerate(ranges):
+        if each in ranges[:index]:
+            errors.duplicate(f"spec.podCIDRs[{index}]", each)
+
+
+def _taints(obj: Obj, errors: Errors) -> None:
     seen = set()
     for index, taint in enumerate(obj.get("spec", {}).get("taints", ())):
         path = f"metadata.taints[{index}]"  # so the API server says, too

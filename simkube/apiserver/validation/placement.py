@@ -51,16 +51,23 @@ def node_selector(selector: Obj, path: str, errors: Errors) -> None:
     if not terms:
         errors.required(f"{path}.nodeSelectorTerms", "must have at least one node selector term")
     for index, term in enumerate(terms):
-        node_term(term, f"{path}.nodeSelectorTerms[{index}]", errors)
+        where = f"{path}.nodeSelectorTerms[{index}]"
+        node_term(term, where, errors, values=True)
 
 
-def node_term(term: Obj, path: str, errors: Errors) -> None:
-    """A ``NodeSelectorTerm``: what each operator needs, of labels and of the name."""
+def node_term(term: Obj, path: str, errors: Errors, *, values: bool = False) -> None:
+    """A ``NodeSelectorTerm``: what each operator needs, of labels and of the name.
+
+    Whether values can be those of labels is looked at where they are required, not where they are preferred.
+    """
     for index, each in enumerate(term.get("matchExpressions", ())):
         where = f"{path}.matchExpressions[{index}]"
         requirement(each, where, errors, of_nodes=True)
         for problem in qualified_name(each.get("key", "")):
             errors.invalid(f"{where}.key", each.get("key", ""), problem)
+        for at, value in enumerate(each.get("values", ()) if values else ()):
+            for problem in label_value(value):
+                errors.invalid(f"{where}.values[{at}]", value, problem)
     for index, each in enumerate(term.get("matchFields", ())):
         _field(each, f"{path}.matchFields[{index}]", errors)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.metadata import subdomain
+from simkube.apiserver.validation.metadata import subdomain, underscored_subdomain
 from simkube.client import Obj
 
 _MOST_SERVERS = 3
@@ -45,7 +45,7 @@ def _searches(searches: list[str], path: str, errors: Errors) -> None:
         errors.invalid(path, searches, detail)
     for index, search in enumerate(searches):
         name = search.removesuffix(".")
-        for problem in subdomain(name) if name else ():
+        for problem in underscored_subdomain(name) if search != "." else ():
             errors.invalid(f"{path}[{index}]", name, problem)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simkube.apiserver.field import Errors
 from simkube.apiserver.validation.metadata import subdomain
-from simkube.apiserver.validation.selector import requirement
+from simkube.apiserver.validation.selector import label_selector
 from simkube.client import Obj
 
 _GROUP = "rbac.authorization.k8s.io"
@@ -38,12 +38,7 @@ def cluster_role(obj: Obj, errors: Errors) -> None:
             "at least one clusterRoleSelector required if aggregationRule is non-nil",
         )
     for index, selector in enumerate(selectors):
-        _selector(selector, f"aggregationRule.clusterRoleSelectors[{index}]", errors)
-
-
-def _selector(selector: Obj, path: str, errors: Errors) -> None:
-    for index, each in enumerate(selector.get("matchExpressions") or ()):
-        requirement(each, f"{path}.matchExpressions[{index}]", errors)
+        label_selector(selector, f"aggregationRule.clusterRoleSelectors[{index}]", errors)
 
 
 def _rule(rule: Obj, namespaced: bool, path: str, errors: Errors) -> None:

@@ -1,4 +1,4 @@
-"""Services, endpoints, endpoint slices (``ValidateService``, ``ValidateEndpoints``, ``ValidateEndpointSlice``)."""
+"""Services: type, ports, addresses (``ValidateService``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from simkube.apiserver.field import Errors
 from simkube.apiserver.validation import traffic
-from simkube.apiserver.validation.metadata import dns_label, labels, subdomain
+from simkube.apiserver.validation.addresses import not_special
+from simkube.apiserver.validation.metadata import dns_label, labels, qualified_name, subdomain
 from simkube.client import Obj
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -54,6 +55,7 @@ def service(obj: Obj, errors: Errors) -> None:
         _external_name(spec, errors)
     for index, address in enumerate(spec.get("externalIPs", ())):
         _address(address, f"spec.externalIPs[{index}]", errors)
+        not_special(address, f"spec.externalIPs[{index}]", errors)
     traffic.service(spec, errors)
     policy = spec.get("internalTrafficPolicy")
     if policy not in (None, "Cluster", "Local"):
@@ -109,10 +111,18 @@ def _ports(ports: Any, errors: Errors) -> None:
         if port.get("protocol") not in _PROTOCOLS:
             errors.not_supported(f"{path}.protocol", port.get("protocol", ""), _PROTOCOLS)
         _target(port.get("targetPort"), f"{path}.targetPort", errors)
+        app_protocol(port, path, errors)
         key = (port.get("port"), port.get("protocol"))
         if key in served:
             errors.duplicate(path, {"protocol": port.get("protocol"), "port": port.get("port")})
         served.add(key)
+
+
+def app_protocol(port: Obj, path: str, errors: Errors) -> None:
+    """What is spoken at a port, where that is said: a qualified name."""
+    protocol = port.get("appProtocol")
+    for problem in qualified_name(protocol) if protocol is not None else ():
+        errors.invalid(f"{path}.appProtocol", protocol, problem)
 
 
 def _target(target: Any, path: str, errors: Errors) -> None:
@@ -142,57 +152,3 @@ def service_update(new: Obj, old: Obj, errors: Errors) -> None:
         if had and has and had != has:
             value = has if isinstance(has, list) else [has]
             errors.invalid(f"spec.clusterIPs{index or '[0]'}", value, "may not change once set")
-
-
-def endpoints(obj: Obj, errors: Errors) -> None:
-    """Each subset has addresses and valid ports."""
-    for index, subset in enumerate(obj.get("subsets", ())):
-        path = f"subsets[{index}]"
-        if not subset.get("addresses") and not subset.get("notReadyAddresses"):
-            errors.required(path, "must specify `addresses` or `notReadyAddresses`")
-        for name in ("addresses", "notReadyAddresses"):
-            for at, address in enumerate(subset.get(name, ())):
-                _address(address.get("ip", ""), f"{path}.{name}[{at}].ip", errors)
-        for at, port in enumerate(subset.get("ports", ())):
-            if not port.get("name") and len(subset["ports"]) > 1:
-                errors.required(f"{path}.ports[{at}].name")
-            if not is_port(port.get("port", 0)):
-                errors.invalid(f"{path}.ports[{at}].port", port.get("port", 0), _PORT)
-            if port.get("protocol") not in _PROTOCOLS:
-                errors.not_supported(f"{path}.ports[{at}].protocol", port.get("protocol", ""), _PROTOCOLS)
-
-
-_FAMILIES = ("FQDN", "IPv4", "IPv6")
-
-
-def endpoint_slice(obj: Obj, errors: Errors) -> None:
-    """Address type, endpoints with addresses, named ports."""
-    family = obj.get("addressType", "")
-    if not family:
-        errors.required("addressType")
-    elif family not in _FAMILIES:
-        errors.not_supported("addressType", family, _FAMILIES)
-    for index, endpoint in enumerate(obj.get("endpoints") or ()):
-        path = f"endpoints[{index}].addresses"
-        addresses = endpoint.get("addresses", ())
-        if not addresses:
-            errors.required(path, "must contain at least 1 address")
-        for at, address in enumerate(addresses):
-            if family in ("IPv4", "IPv6"):
-                _address(address, f"{path}[{at}]", errors)
-    names: set[str] = set()
-    for index, port in enumerate(obj.get("ports") or ()):
-        name = port.get("name", "")
-        if name in names:
-            errors.duplicate(f"ports[{index}].name", name)
-        names.add(name)
-        if port.get("protocol") not in _PROTOCOLS:
-            errors.not_supported(f"ports[{index}].protocol", port.get("protocol", ""), _PROTOCOLS)
-        if port.get("port") is not None and not is_port(port["port"]):
-            errors.invalid(f"ports[{index}].port", port["port"], _PORT)
-
-
-def endpoint_slice_update(new: Obj, old: Obj, errors: Errors) -> None:
-    """The address type never changes."""
-    if new.get("addressType") != old.get("addressType"):
-        errors.invalid("addressType", new.get("addressType", ""), "field is immutable")

@@ -8,8 +8,9 @@ from typing import Any
 
 from simkube import quantity
 from simkube.apiserver.field import Errors
-from simkube.apiserver.validation.metadata import dns_label, qualified_name, subdomain
-from simkube.apiserver.validation.selector import label_selector, requirement
+from simkube.apiserver.validation.metadata import dns_label, subdomain
+from simkube.apiserver.validation.placement import node_selector
+from simkube.apiserver.validation.selector import label_selector
 from simkube.apiserver.validation.volume_sources import driver_name, source
 from simkube.client import Obj
 
@@ -148,15 +149,7 @@ def _node_affinity(spec: Obj, errors: Errors) -> None:
     if required is None:
         errors.required(path, "must specify required node constraints")
         return
-    terms = required.get("nodeSelectorTerms", ())
-    if not terms:
-        errors.required(f"{path}.nodeSelectorTerms", "must have at least one node selector term")
-    for index, term in enumerate(terms):
-        for at, each in enumerate(term.get("matchExpressions", ())):
-            where = f"{path}.nodeSelectorTerms[{index}].matchExpressions[{at}]"
-            for problem in qualified_name(each.get("key", "")):
-                errors.invalid(f"{where}.key", each.get("key", ""), problem)
-            requirement(each, where, errors, of_nodes=True)
+    node_selector(required, path, errors)
 
 
 def _class_name(spec: Obj, path: str, errors: Errors) -> None:

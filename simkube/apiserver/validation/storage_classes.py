@@ -119,6 +119,9 @@ def csi_driver(obj: Obj, errors: Errors) -> None:
         if each.get("expirationSeconds") is not None and each["expirationSeconds"] < 600:
             detail = "may not specify a duration less than 10 minutes"
             errors.invalid(f"{where}.expirationSeconds", each["expirationSeconds"], detail)
+        elif each.get("expirationSeconds", 0) > 2**32:
+            detail = "may not specify a duration larger than 2^32 seconds"
+            errors.invalid(f"{where}.expirationSeconds", each["expirationSeconds"], detail)
 
 
 def csi_driver_update(new: Obj, old: Obj, errors: Errors) -> None:

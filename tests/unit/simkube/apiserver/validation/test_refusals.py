@@ -1,0 +1,68 @@
+"""Unions, nested lists and references within objects: which field is told to be wrong, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from simkube.errors import StatusError
+from tests.unit.simkube.apiserver.kinds.conftest import ME, Make, make, server
+
+__all__ = ["make", "server"]
+
+CASES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("refusals.yaml").read_text())
+
+
+def body_of(case: dict[str, Any]) -> dict[str, Any]:
+    if "body" in case:
+        return dict(case["body"])
+    container = {"name": "web", "image": "nginx:1", **case.get("container", {})}
+    volumes = [{"name": "v", **case["volume"]}] if "volume" in case else []
+    return {"spec": {"containers": [container], "volumes": volumes, **case.get("pod", {})}}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["why"])
+def test_an_object_is_refused_field_by_field(make: Make, case: dict[str, Any]) -> None:
+    with pytest.raises(StatusError) as caught:
+        make(case.get("resource", "pods"), **body_of(case))
+    assert caught.value.code == 422
+    found = [f"{each['field']}: {each['message']}" for each in (caught.value.details or {})["causes"]]
+    wanted = case["errors"]
+    shown = [
+        text[: len(want) - 3] + "..." if want.endswith("...") else text
+        for text, want in zip(found, wanted, strict=False)
+    ]
+    assert shown + found[len(wanted) :] == wanted
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        {},
+        {"projected": {"sources": [{}]}},
+        {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}, {"downwardAPI": {}}]}},
+        {"downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
+        {"ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {
+            "requests": {"storage": "1Gi"}}}}}},
+        {"secret": {"secretName": "a", "items": [{"key": "a", "path": "a..b/c"}]}},
+    ],
+)  # fmt: skip
+def test_what_a_real_server_takes_is_taken(make: Make, volume: dict[str, Any]) -> None:
+    assert make("pods", {"containers": [{"name": "web", "image": "nginx:1"}], "volumes": [{"name": "v", **volume}]})
+
+
+def test_a_webhook_may_ask_for_everything_and_a_subresource(server: Any) -> None:
+    rule = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*", "pods/exec", "*/scale"]}
+    hook = {
+        "name": "a.example.com",
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "clientConfig": {"url": "https://example.com/"},
+        "rules": [rule],
+    }
+    name = "validatingwebhookconfigurations.admissionregistration.k8s.io"
+    made = server.create(ME, name, {"metadata": {"name": "a"}, "webhooks": [hook]})
+    assert made["webhooks"][0]["rules"][0]["resources"] == rule["resources"]

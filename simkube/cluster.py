@@ -56,7 +56,10 @@ class Signer(Protocol):
 
 
 class Cluster:
-    """See the module. ``topology`` is a parsed kind configuration, ``ca`` the certificate (PEM) of the host's API."""
+    """See the module. ``topology`` is a parsed kind configuration, ``ca`` the certificate (PEM) of the host's API.
+
+    With ``stand_ins`` public images that are not simulated run all the same, as stand-ins that do nothing.
+    """
 
     def __init__(
         self,
@@ -67,8 +70,10 @@ class Cluster:
         *,
         ca: str = "",
         signer: Signer | None = None,
+        stand_ins: bool = False,
     ) -> None:
         self.id = cluster_id
+        self._stand_ins = stand_ins
         self.store = store
         self.clock = clock
         self.topology = topologies.read(topology, cluster_id)
@@ -148,7 +153,7 @@ class Cluster:
         )
 
     def _kubelet(self, node: topologies.Node) -> Kubelet:
-        runtime = Engine(self.clock, self.network, node.name)
+        runtime = Engine(self.clock, self.network, node.name, stand_ins=self._stand_ins)
         settings = NodeSettings(labels=node.labels, taints=node.taints)
         return Kubelet(
             node.name,

@@ -29,6 +29,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 Handle = dict[str, Any]
 Who = Literal["learner", "grader"]
+UnknownImages = Literal["strict", "stand-ins"]
 
 
 class ClusterError(Exception):
@@ -112,7 +113,10 @@ class ClusterSpec:
     ``name``: unique on this machine, a DNS label of at most 40 characters. ``topology``: stem of a file in
     ``kind-configs/`` (``single``, ``three-node``). ``images``: every image that must be on each node before the learner
     starts. ``setup``: manifests (parsed YAML documents) of the lab's starting state, applied before it is ready.
-    ``labels``: what to record on everything that is made (session, learner, lab).
+    ``labels``: what to record on everything that is made (session, learner, lab). ``unknown_images``: what becomes of a
+    pod whose image only a real registry has, where a cluster has images of its own: ``strict`` refuses it as a
+    registry does, ``stand-ins`` runs something that does nothing in its place. Where images are real ones it is of no
+    account.
     """
 
     name: str
@@ -120,6 +124,7 @@ class ClusterSpec:
     images: Sequence[str] = ()
     setup: Sequence[Mapping[str, Any]] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    unknown_images: UnknownImages = "strict"
 
 
 class Progress(Protocol):

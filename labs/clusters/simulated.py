@@ -78,7 +78,7 @@ class SimulatedProvider:
             host = self.host()
         with _translated(), _step(progress, CLUSTER):
             host.delete(spec.name)
-            host.create(spec.name, topology, dict(spec.labels))
+            host.create(spec.name, topology, dict(spec.labels), images=spec.unknown_images)
         with _translated(), DynamicClient(self.credentials(handle, "grader")) as objects:
             with _step(progress, NODES):
                 wait_for_nodes(objects, spec.name, NODES_SECONDS)

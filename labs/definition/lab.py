@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from labs import yamlfile
-from labs.clusters.provider import ClusterSpec, Fault, Needs
+from labs.clusters.provider import ClusterSpec, Fault, Needs, UnknownImages
 from labs.definition.checks import CheckInfo, read_checks
 from labs.definition.states import State, StateFile
 from labs.errors import Malformed
@@ -31,6 +31,7 @@ class NeedsFile(BaseModel):
     faults: list[Fault] = []
     metrics: bool = False
     kubernetes: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,2}$")] = "1.20"
+    images: UnknownImages = "strict"
 
 
 class LabFile(BaseModel):
@@ -171,7 +172,8 @@ class Lab:
 
     def spec(self, cluster: str, parameters: Mapping[str, Any], labels: Mapping[str, str]) -> ClusterSpec:
         """The cluster that a session of this lab wants."""
-        return ClusterSpec(cluster, self.topology, tuple(self.file.images), self.setup(parameters), dict(labels))
+        setup, unknown = self.setup(parameters), self.file.needs.images
+        return ClusterSpec(cluster, self.topology, tuple(self.file.images), setup, dict(labels), unknown)
 
 
 def _state_file(path: Path) -> StateFile:

@@ -66,7 +66,7 @@ class Admin:
             case ("GET", ["clusters"]):
                 return {"clusters": self._tenants.ids()}
             case ("POST", ["clusters"]):
-                return _shown(self._tenants.create(body["id"], body.get("topology") or {}, body.get("labels") or {}))
+                return _shown(self._create(body))
             case ("GET", ["clusters", cluster]):
                 return _shown(self._tenants.get(cluster))
             case ("DELETE", ["clusters", cluster]):
@@ -88,6 +88,12 @@ class Admin:
                 self._tenants.heal(cluster)
                 return {}
         raise HostError(f"there is no {method} /host/{'/'.join(parts)}")
+
+    def _create(self, body: dict[str, Any]) -> Tenant:
+        topology, labels, images = body.get("topology") or {}, body.get("labels") or {}, body.get("images", "strict")
+        if images not in ("strict", "stand-ins"):
+            raise HostError(f"images is strict or stand-ins, not {images!r}")
+        return self._tenants.create(body["id"], topology, labels, stand_ins=images == "stand-ins")
 
 
 def _audit(tenant: Tenant, query: Mapping[str, str]) -> dict[str, Any]:

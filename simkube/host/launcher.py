@@ -66,9 +66,12 @@ class HostClient:
         found: list[str] = self._ask("GET", "/clusters")["clusters"]
         return found
 
-    def create(self, id: str, topology: dict[str, Any], labels: dict[str, str] | None = None) -> dict[str, Any]:
-        """Make a cluster, or return the one of that id."""
-        body = {"id": id, "topology": topology, "labels": labels or {}}
+    def create(
+        self, id: str, topology: dict[str, Any], labels: dict[str, str] | None = None, *, images: str = "strict"
+    ) -> dict[str, Any]:
+        """Make a cluster, or return the one of that id. ``images``: ``strict``, or ``stand-ins`` where public images
+        that are not simulated run all the same, as stand-ins."""
+        body = {"id": id, "topology": topology, "labels": labels or {}, "images": images}
         made: dict[str, Any] = self._ask("POST", "/clusters", body)
         return made
 

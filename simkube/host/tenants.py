@@ -145,7 +145,9 @@ class Tenants:
                 return cluster_id
         return None
 
-    def create(self, cluster_id: str, topology: Mapping[str, Any], labels: Mapping[str, str]) -> Tenant:
+    def create(
+        self, cluster_id: str, topology: Mapping[str, Any], labels: Mapping[str, str], *, stand_ins: bool = False
+    ) -> Tenant:
         """A cluster of that id; the one there is, when there is one."""
         if not _ID.fullmatch(cluster_id):
             raise HostError(f"a cluster's id is a DNS label, not {cluster_id!r}")
@@ -154,7 +156,7 @@ class Tenants:
         if len(self._meta) >= MOST_CLUSTERS:
             raise HostError(f"this host holds {MOST_CLUSTERS} clusters, which is all it may; delete some first")
         tokens = {who: secrets.token_urlsafe(32) for who in _USERS}
-        meta = {"topology": dict(topology), "labels": dict(labels), "tokens": tokens}
+        meta = {"topology": dict(topology), "labels": dict(labels), "tokens": tokens, "stand_ins": stand_ins}
         self._journal.delete_cluster(cluster_id)
         tenant = self._run(cluster_id, meta, Store(self._journal, cluster_id))
         try:
@@ -166,7 +168,15 @@ class Tenants:
         return tenant
 
     def _run(self, cluster_id: str, meta: dict[str, Any], store: Store) -> Tenant:
-        cluster = Cluster(cluster_id, store, PacedClock(store.side), meta["topology"], ca=self._ca, signer=self._signer)
+        cluster = Cluster(
+            cluster_id,
+            store,
+            PacedClock(store.side),
+            meta["topology"],
+            ca=self._ca,
+            signer=self._signer,
+            stand_ins=bool(meta.get("stand_ins")),
+        )
         users = {meta["tokens"][who]: (user, _MASTERS) for who, user in _USERS.items()}
         share = self._shares.open()
         frontend = Frontend(cluster.apiserver, cluster, Authenticator(users), self._answers, self._address, share)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from simkube.clock import Clock
+from simkube.kubelet import expectations
 from simkube.kubelet.actions import act
 from simkube.kubelet.containers import Run
 from simkube.kubelet.env import ConfigError, environment, expand
@@ -125,6 +126,10 @@ async def start(pod: Pod, run: Run) -> None:
         reason = "CreateContainerError" if isinstance(error, ImageError) else "CreateContainerConfigError"
         _wait(pod, run, reason, str(error), CONFIG_RETRY)
         return
+    if image.stand_in:
+        pod.event(
+            "Normal", "StandIn", f'Image "{run.spec["image"]}" is not simulated: a stand-in runs in its place', run
+        )
     _begin(pod, run)
     run.container, run.image_id = container, image.id
     if watches_storage(pod):
@@ -195,6 +200,8 @@ def _config(pod: Pod, run: Run) -> ContainerConfig:
         cores=cores_of(run.spec) or cores_of(pod.spec),
         memory=memory_of(run.spec) or memory_of(pod.spec),
         oom_score_adj=oom_score_adj(pod.obj, run.spec, pod.node.allocatable),
+        expected_ports=expectations.ports(run.spec),
+        expected_to_end=expectations.ends(pod.spec, run.spec, run.role),
     )
 
 

@@ -17,11 +17,11 @@ from simkube.runtime.cpu import CPU
 from simkube.runtime.cri import ContainerConfig, Image, ImageError, StartError
 from simkube.runtime.executables import load, which
 from simkube.runtime.files import FileSystem
+from simkube.runtime.images import ImageSpec
 from simkube.runtime.log import ContainerLog
 from simkube.runtime.nodes import Directory, FileError, Quota
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import mount_kernel_files
-from simkube.runtime.registry import ImageSpec
 from simkube.runtime.session import Attached, Session
 from simkube.runtime.stdin import MOST_WAITING, Keyboard, PipeInput
 from simkube.runtime.streams import NullStream, OutputStream, Pipe, Stream
@@ -78,7 +78,7 @@ class SimContainer:
         self.id = id
         self.clock = sandbox.clock
         self.queue = sandbox.network.queue
-        self.image = Image(spec.reference, spec.id, spec.pull_seconds)
+        self.image = Image(spec.reference, spec.id, spec.pull_seconds, spec.stand_in)
         self.state = "created"
         self.started_at = 0.0
         self.finished_at = 0.0
@@ -154,7 +154,7 @@ class SimContainer:
         try:
             if not self.files.is_directory(cwd):
                 self.files.make_directories(cwd)
-            program, arguments = load(self.files, which(self.files, argv[0], self.env, cwd), argv, self.env)
+            program, arguments = load(self.files, self._executable(argv[0], cwd), argv, self.env)
         except FileError as error:
             raise start_error(argv[0], error, _SHIM) from None
         self.sandbox.share(self)
@@ -164,6 +164,15 @@ class SimContainer:
         process.exited.when_done(lambda future: self._ended(future.result()))
         process.run(program)
         self.hold(self.spec.memory)
+
+    def _executable(self, name: str, cwd: str) -> str:
+        """Where the first process's program is; what a stand-in does not have it stands in for as well."""
+        try:
+            return which(self.files, name, self.env, cwd)
+        except FileError:
+            if not self.spec.stand_in:
+                raise
+            return self.spec.entrypoint[0]
 
     def _home(self) -> dict[str, str]:
         return {} if "HOME" in self.env else {"HOME": "/root" if self.uid == 0 else "/"}
@@ -352,6 +361,8 @@ class SimContainer:
                 "cores": config.cores,
                 "memory": config.memory,
                 "oom_score_adj": config.oom_score_adj,
+                "expected_ports": [list(one) for one in config.expected_ports],
+                "expected_to_end": config.expected_to_end,
             },
             "mounts": [[volumes[id(m.volume)], m.path, m.read_only, m.sub_path] for m in config.mounts],
             "state": self.state,

@@ -46,6 +46,13 @@ class NetworkError(SimkubeError):
         self.kind = kind
 
 
+class PlainServer(NetworkError):
+    """A server that does not speak TLS was asked over TLS."""
+
+    def __init__(self) -> None:
+        super().__init__("tls", "http: server gave HTTP response to HTTPS client")
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Who pulls, for a registry: a host, or a host with the beginning of a path."""
@@ -62,6 +69,8 @@ class Image:
     reference: str
     id: str
     pull_seconds: float
+    stand_in: bool = False
+    """Whether it stands in for an image that is not simulated."""
 
 
 class Volume(Protocol):
@@ -126,7 +135,8 @@ class ContainerConfig:
     ``groups`` are further gids (``fsGroup``, ``supplementalGroups``). ``pid_of`` names a running container of the pod
     whose processes it shares. ``stop_signal`` ("SIGUSR1") is instead of the image's. ``cores`` and ``memory`` (bytes)
     are limits, None means what the node has; the node's own memory used up, the kernel kills where ``oom_score_adj`` is
-    highest.
+    highest. What the pod lets expect of the container is for stand-ins alone: ports, each with ``http``, ``https``,
+    ``grpc`` or ``tcp``, and whether it comes to an end by itself.
     """
 
     name: str
@@ -147,6 +157,8 @@ class ContainerConfig:
     cores: float | None = None
     memory: int | None = None
     oom_score_adj: int = 1000
+    expected_ports: Sequence[tuple[int, str]] = ()
+    expected_to_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,8 +333,9 @@ class Sandbox(Protocol):
     def forget(self, container: Any) -> None:
         """Drop an exited container: nobody will ask for its log any more."""
 
-    async def http(self, port: int, request: HTTPRequest) -> HTTPResponse:
-        """Ask a server listening in this pod; :class:`NetworkError` when nobody answers. Never times out by itself."""
+    async def http(self, port: int, request: HTTPRequest, *, secure: bool = False) -> HTTPResponse:
+        """Ask a server listening in this pod, over TLS with any certificate when ``secure``; :class:`NetworkError` when
+        nobody answers, :class:`PlainServer`. Never times out by itself."""
 
     async def connect(self, port: int) -> None:
         """Open and close a TCP connection to this pod; :class:`NetworkError` when nobody listens."""

@@ -1,6 +1,7 @@
 """The container runtime of one node: images it has, volumes, sandboxes (:class:`~simkube.runtime.cri.Runtime`).
 
-It refuses every image that the simulated registry does not have, with containerd's words.
+It refuses every image that the simulated registry does not have, with containerd's words; where the cluster allows
+stand-ins, those that no public registry has either.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from simkube.proxy.network import Network, NodeNet
 from simkube.runtime import reference, registry
 from simkube.runtime.cri import Credentials, Image, ImageError, SandboxConfig
 from simkube.runtime.disk import Disk
+from simkube.runtime.images import ImageSpec
 from simkube.runtime.sandbox import PodSandbox
 from simkube.runtime.usage import SYSTEM_BYTES, SYSTEM_CORES, Machine, Processors, Sample
 from simkube.runtime.volume import MemoryVolume
@@ -23,16 +25,17 @@ LEFT = 50 << 20
 
 class Engine:
     """Keeps :class:`~simkube.runtime.cri.Runtime`. ``node`` names the node; its place on the network is made when
-    missing.
+    missing. With ``stand_ins`` public images that are not simulated are stood in for.
     """
 
-    def __init__(self, clock: Clock, network: Network, node: str) -> None:
+    def __init__(self, clock: Clock, network: Network, node: str, *, stand_ins: bool = False) -> None:
+        self.stand_ins = stand_ins
         self.clock = clock
         self.network = network
         self.node: NodeNet = network.node(node)
         self.machine = Machine(clock.now())
         self.machine.memory.exhausted = self._kill_worst
-        self._images: dict[str, registry.ImageSpec] = {}
+        self._images: dict[str, ImageSpec] = {}
         self._sandboxes: list[PodSandbox] = []
         self.disk = Disk(clock.now, parent=network.storage)
 
@@ -42,36 +45,34 @@ class Engine:
         """Fetch an image; the caller waits ``pull_seconds``. ImageError ``ErrImagePull``, ``InvalidImageName``."""
         wanted = reference.parse(image)
         registry.authorize(wanted, credentials)
-        spec = registry.find(wanted)
+        spec = registry.find(wanted, stand_ins=self.stand_ins)
         self._images[spec.reference] = spec
-        return Image(spec.reference, spec.id, spec.pull_seconds)
+        return _image(spec, spec.pull_seconds)
 
     def preload(self, image: str) -> Image:
         """Have an image from the beginning, as with ``kind load``; its pull takes no time."""
-        spec = registry.find(reference.parse(image))
+        spec = registry.find(reference.parse(image), stand_ins=self.stand_ins)
         self._images[spec.reference] = spec
-        return Image(spec.reference, spec.id, 0.0)
+        return _image(spec)
 
     def image(self, image: str) -> Image | None:
         """The image when this node already has it; ImageError ``InvalidImageName``."""
         spec = self._have(image)
-        return None if spec is None else Image(spec.reference, spec.id, 0.0)
+        return None if spec is None else _image(spec)
 
     def images(self) -> list[Image]:
         """Every image this node has."""
-        return [Image(spec.reference, spec.id, 0.0) for spec in self._images.values()]
+        return [_image(spec) for spec in self._images.values()]
 
-    def _have(self, image: str) -> registry.ImageSpec | None:
+    def _have(self, image: str) -> ImageSpec | None:
         wanted = reference.parse(image)
         for spec in self._images.values():
-            if (
-                spec.reference == f"{wanted.repository}:{wanted.tag}"
-                or spec.id == f"{wanted.repository}@{wanted.digest}"
-            ):
+            digest = spec.id.removeprefix(registry.SCHEME)
+            if spec.reference == wanted.local or digest == f"{wanted.repository}@{wanted.digest}":
                 return spec
         return None
 
-    def _present(self, image: str) -> registry.ImageSpec:
+    def _present(self, image: str) -> ImageSpec:
         spec = self._have(image)
         if spec is None:
             raise ImageError(
@@ -170,3 +171,7 @@ class Engine:
         for sandbox in self.sandboxes():
             for container in sandbox.containers:
                 container.freeze(False)
+
+
+def _image(spec: ImageSpec, pull_seconds: float = 0.0) -> Image:
+    return Image(spec.reference, spec.id, pull_seconds, spec.stand_in)

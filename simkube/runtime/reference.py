@@ -32,6 +32,11 @@ class Reference:
         return f"{text}@{self.digest}" if self.digest else text
 
     @property
+    def local(self) -> str:
+        """What a node knows the image by once it has it: the tag where there is one, else the digest."""
+        return f"{self.repository}:{self.tag}" if self.tag else f"{self.repository}@{self.digest}"
+
+    @property
     def familiar(self) -> str:
         """The repository as people write it: without ``docker.io/library/``."""
         return self.repository.removeprefix("docker.io/").removeprefix("library/")
@@ -48,8 +53,10 @@ def parse(image: str) -> Reference:
     host, slash, path = head.partition("/")
     if not slash or not ("." in host or ":" in host or host == "localhost"):
         host, path = "docker.io", head
-        if not slash:
-            path = f"library/{head}"
+    if host in ("docker.io", "index.docker.io"):
+        host = "docker.io"
+        if "/" not in path:
+            path = f"library/{path}"
     bad = (digest or "@" in image) and not _DIGEST.match(digest)
     if (
         bad

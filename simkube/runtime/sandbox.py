@@ -20,10 +20,11 @@ from simkube.runtime.cri import (
     ImageError,
     Mount,
     NetworkError,
+    PlainServer,
     SandboxConfig,
 )
+from simkube.runtime.images import ImageSpec
 from simkube.runtime.process import Process
-from simkube.runtime.registry import ImageSpec
 from simkube.runtime.usage import Machine
 from simkube.runtime.volume import MemoryVolume
 
@@ -109,11 +110,13 @@ class PodSandbox:
             container.quota.close()
             self.touch()
 
-    async def http(self, port: int, request: HTTPRequest) -> HTTPResponse:
+    async def http(self, port: int, request: HTTPRequest, *, secure: bool = False) -> HTTPResponse:
         """Ask a server in this pod, from its node; NetworkError when nobody answers. Never times out by itself."""
         connection = await self._open(port)
         try:
-            return await connection.exchange(request)
+            if secure and connection.listener.tls is None:
+                raise PlainServer
+            return await connection.exchange(request, secure=secure)
         finally:
             connection.close()
 

@@ -1,11 +1,11 @@
-"""What simulated servers share: waiting for the signal that stops them."""
+"""What simulated servers share: listening, and waiting for the signal that stops them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from simkube.clock import Future
-from simkube.proxy.ports import Listener, Serve
+from simkube.proxy.ports import Certificate, Identify, Listener, Serve
 from simkube.runtime import signals
 from simkube.runtime.process import Process
 
@@ -18,6 +18,20 @@ def stop_request(process: Process, numbers: Iterable[int] = (signals.TERM, signa
     return asked
 
 
-def listen(process: Process, port: int, serve: Serve, address: str = "0.0.0.0") -> Listener:  # noqa: S104 - simulated
+def listen(
+    process: Process,
+    port: int,
+    serve: Serve,
+    address: str = "0.0.0.0",  # noqa: S104 - simulated
+    *,
+    tls: Identify | None = None,
+) -> Listener:
     """Listen in the process's pod; FileError EADDRINUSE."""
-    return process.container.sandbox.ports.listen(process, port, serve, address)
+    return process.container.sandbox.ports.listen(process, port, serve, address, tls=tls)
+
+
+def own_certificate(process: Process) -> Identify:
+    """A certificate that the server has made itself: for its pod's name and address, and trusted by nobody."""
+    sandbox = process.container.sandbox
+    certificate = Certificate((sandbox.config.hostname, sandbox.ip), "")
+    return lambda _: certificate

@@ -26,6 +26,7 @@ from simkube.runtime.cri import (
     LogLine,
     Mount,
     NetworkError,
+    PlainServer,
     SandboxConfig,
     StartError,
 )
@@ -337,7 +338,9 @@ class ScriptedSandbox:
                 return container
         raise NetworkError("refused", "Connection refused")
 
-    async def http(self, port: int, request: HTTPRequest) -> HTTPResponse:
+    async def http(self, port: int, request: HTTPRequest, *, secure: bool = False) -> HTTPResponse:
+        if secure:
+            raise PlainServer
         answer = self._listening(port).script.answer()
         if answer is None:
             await Future[None]()

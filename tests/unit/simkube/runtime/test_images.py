@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simkube.runtime import reference, registry
+from simkube.runtime import catalogue, reference, registry
 from simkube.runtime.cri import ImageError, StartError
 from tests.unit.simkube.runtime.bench import Bench
 
@@ -15,7 +15,8 @@ from tests.unit.simkube.runtime.bench import Bench
         ("nginx", "docker.io/library/nginx:latest"),
         ("nginx:1.25", "docker.io/library/nginx:1.25"),
         ("kindling/web:1.0", "docker.io/kindling/web:1.0"),
-        ("docker.io/nginx", "docker.io/nginx:latest"),
+        ("docker.io/nginx", "docker.io/library/nginx:latest"),
+        ("index.docker.io/nginx", "docker.io/library/nginx:latest"),
         ("registry.k8s.io/pause:3.9", "registry.k8s.io/pause:3.9"),
         ("localhost:5000/a/b:c", "localhost:5000/a/b:c"),
         ("localhost/x", "localhost/x:latest"),
@@ -38,13 +39,51 @@ def test_an_unknown_tag_is_refused_in_containerds_words() -> None:
     name = "docker.io/library/nginx:1.99"
     assert caught.value.reason == "ErrImagePull"
     assert str(caught.value) == (
-        f'failed to pull and unpack image "{name}": failed to resolve reference "{name}": {name}: not found'
+        f'failed to pull and unpack image "{name}": failed to resolve reference "{name}": {name}: not found '
+        "(nearest: nginx:1.29, nginx:1.29.0, nginx:1.29.1)"
     )
 
 
-def test_an_unknown_repository_says_what_there_is() -> None:
-    with pytest.raises(ImageError, match=r"pull access denied.*the simulated registry has .*busybox.*nginx"):
-        Bench().engine.pull("postgres")
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("ngnix", r"pull access denied, .* \(the simulated registry does not have it; nearest: nginx\)"),
+        ("nobody/nginx", r"pull access denied, .* nearest: nginx\)"),
+        ("docker.io/zzzz/qqqq", r"pull access denied, .* nor anything with a name like it\)"),
+        ("registry.k8s.io/agnhost:2.40", r"not found \(.*nearest: registry.k8s.io/e2e-test-images/agnhost\)"),
+        ("nginx:latset", r"not found \(nearest: nginx:latest\)"),
+        ("nginx:1.25.3-alpin", r"not found \(nearest: nginx:1.25.3-alpine"),
+        ("busybox:1.27.9", r"not found \(nearest: busybox:1.27.2, busybox:1.27.1"),
+        ("registry.example.com/x:1", "dial tcp: lookup registry.example.com: no such host"),
+        (f"nginx@sha256:{'0' * 64}", r"not found \(the simulated registry has digests of its own; nginx:latest is"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_there_is(wanted: str, words: str) -> None:
+    with pytest.raises(ImageError, match=words) as caught:
+        registry.find(reference.parse(wanted))
+    assert caught.value.reason == "ErrImagePull"
+
+
+@pytest.mark.parametrize("wanted", ["ngnix", "nginx:latset", "busybox:1.27.9", "registry.example.com/x", "localhost/x"])
+def test_nothing_stands_in_for_what_no_public_registry_has(wanted: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        registry.find(reference.parse(wanted), stand_ins=True)
+    assert caught.value.reason == "ErrImagePull"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("k8s.gcr.io/pause:3.9", "registry.k8s.io/pause:3.9"),
+        ("public.ecr.aws/docker/library/nginx:1.27", "nginx:1.27"),
+        ("nginx:1.27", "nginx:1.27.5"),
+        ("nginx:alpine", "nginx:1.29.4-alpine"),
+        (f"nginx:1.27@sha256:{'1' * 64}", "nginx:1.27"),
+    ],
+)
+def test_names_of_the_same_image(one: str, other: str) -> None:
+    digests = [registry.find(reference.parse(name)).id.partition("@")[2] for name in (one, other)]
+    assert digests[0] == digests[1]
 
 
 def test_pulling_takes_time_and_what_is_there_does_not() -> None:
@@ -66,7 +105,16 @@ def test_a_container_needs_its_image_on_the_node() -> None:
         bench.sandbox().create(ContainerConfig("x", "nginx"))
 
 
-@pytest.mark.parametrize("name", [f"{image}:{tag}" for image, tags in registry.known_images().items() for tag in tags])
+def _builds() -> list[str]:
+    """One tag of each repository for each different thing that is said of its tags."""
+    found: dict[tuple[str, str], str] = {}
+    for name, one in catalogue.repositories().items():
+        for tag, (build, entry) in one.tags.items():
+            found[name, repr((build.more, sorted(entry)))] = f"{name}:{tag}"
+    return sorted(found.values())
+
+
+@pytest.mark.parametrize("name", _builds())
 def test_every_image_can_be_built_and_its_programs_exist(name: str) -> None:
     from simkube.runtime.files import FileSystem
     from simkube.runtime.nodes import File, Quota

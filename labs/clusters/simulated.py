@@ -34,7 +34,7 @@ from labs.clusters.provider import (
     topology_file,
 )
 from labs.clusters.setup import add_setup, folder_of, wait_for_nodes
-from simkube.errors import HostError
+from simkube.apimachinery.errors import HostError
 
 if TYPE_CHECKING:
     from simkube.host.launcher import HostClient

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-from simkube.client import Informers, Obj, Server
+from simkube.client.client import Informers, Obj, Server
+from simkube.client.workqueue import Component, WorkLoop
 from simkube.proxy.network import Network, Place
 from simkube.proxy.services import SLICES, service_of
 from simkube.runtime.cri import NetworkError
-from simkube.workloop import Component, WorkLoop
 
 DOMAIN = "cluster.local"
 NDOTS = 5

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Protocol
 
-from simkube.client import Event, Informers, Obj, Server, key_of
-from simkube.events import Recorder
-from simkube.volumebinding import (
+from simkube.client.client import Event, Informers, Obj, Server, key_of
+from simkube.client.events import Recorder
+from simkube.client.workqueue import Component, WorkLoop
+from simkube.component_helpers.volumebinding import (
     CLAIMS,
     CLASSES,
     PROVISIONED_BY,
@@ -24,7 +25,6 @@ from simkube.volumebinding import (
     notes,
     reference,
 )
-from simkube.workloop import Component, WorkLoop
 
 PROVISIONER = "rancher.io/local-path"
 FOLDER = "/var/local-path-provisioner"

@@ -15,10 +15,10 @@ from collections.abc import Hashable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
-from simkube.client import Informers, Obj, Server, key_of
-from simkube.errors import StatusError, not_found
+from simkube.apimachinery.errors import StatusError, not_found
+from simkube.client.client import Informers, Obj, Server, key_of
+from simkube.client.workqueue import Component, WorkLoop
 from simkube.runtime.usage import WINDOW, Sample
-from simkube.workloop import Component, WorkLoop
 
 GROUP = "metrics.k8s.io"
 PODS, NODES = f"pods.{GROUP}", f"nodes.{GROUP}"

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from simkube.apiserver.field import FORBIDDEN, INVALID, NOT_SUPPORTED, invalid_option, shown
-from simkube.apiserver.resources import Resource
-from simkube.client import Caller
-from simkube.errors import StatusError, bad_request
+from simkube.apimachinery.errors import StatusError, bad_request
+from simkube.apiserver.registry.resources import Resource
+from simkube.apiserver.validation.field import FORBIDDEN, INVALID, NOT_SUPPORTED, invalid_option, shown
+from simkube.client.client import Caller
 
 _KINDS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 _PROPAGATION = ("Foreground", "Background", "Orphan")

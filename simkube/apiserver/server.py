@@ -1,9 +1,9 @@
 """The API server of one cluster, as components call it in-process and as HTTP does: one request, one synchronous call.
 
 Because one thread runs everything, a request is atomic by construction. The steps of a write are in
-:mod:`~simkube.apiserver.writing`, of a delete in :mod:`~simkube.apiserver.deletion`, subresources in
-:mod:`~simkube.apiserver.subresources`. It refuses kinds and subresources that :mod:`~simkube.apiserver.resources` does
-not list.
+:mod:`~simkube.apiserver.registry.writing`, of a delete in :mod:`~simkube.apiserver.registry.deletion`, subresources in
+:mod:`~simkube.apiserver.registry.subresources`. It refuses kinds and subresources that
+:mod:`~simkube.apiserver.registry.kinds` does not list.
 """
 
 from __future__ import annotations
@@ -11,32 +11,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from simkube.apiserver import apply, conversion, decoding, reviews, selectors
-from simkube.apiserver.audit import Audit
-from simkube.apiserver.authorization import bootstrap
+from simkube.apimachinery.errors import StatusError, bad_request, not_found, not_simulated
+from simkube.apiserver.audit.log import Audit
+from simkube.apiserver.authentication.tokens import Credentials
+from simkube.apiserver.authorization import bootstrap, reviews
 from simkube.apiserver.authorization.rbac import Authorizer
-from simkube.apiserver.custom.requests import no_strategic_merge, refuse_terminating
-from simkube.apiserver.deletion import Deleter
-from simkube.apiserver.kinds import strategy_of
-from simkube.apiserver.paging import Page, check_version, page
-from simkube.apiserver.registry import Registry
+from simkube.apiserver.fields import apply
+from simkube.apiserver.http.paging import Page, check_version, page
+from simkube.apiserver.registry import conversion, decoding, selectors
+from simkube.apiserver.registry.apiextensions.requests import no_strategic_merge, refuse_terminating
+from simkube.apiserver.registry.deletion import Deleter
+from simkube.apiserver.registry.kinds import strategy_of
+from simkube.apiserver.registry.resources import Resource
+from simkube.apiserver.registry.served import Registry
+from simkube.apiserver.registry.subresources import Subresources
+from simkube.apiserver.registry.writing import Writer
 from simkube.apiserver.request import Request, options_of
-from simkube.apiserver.resources import Resource
 from simkube.apiserver.settings import Settings
-from simkube.apiserver.subresources import Subresources
-from simkube.apiserver.tokens import Credentials
-from simkube.apiserver.writing import Writer
-from simkube.client import Caller, Event, Handler, Obj, Patch, PatchType
-from simkube.clock import Clock
-from simkube.errors import StatusError, bad_request, not_found, not_simulated
-from simkube.store import Store
+from simkube.client.client import Caller, Event, Handler, Obj, Patch, PatchType
+from simkube.clock.clock import Clock
+from simkube.etcd.store import Store
 
 _OF_OBJECT = ("approval", "status", "ephemeralcontainers", "resize")
 """Subresources that are read and written as the object itself."""
 
 
 class APIServer:
-    """Keeps :class:`simkube.client.Server`. ``do_*`` take a :class:`Request`, for callers that need its warnings."""
+    """Keeps :class:`simkube.client.client.Server`. ``do_*`` take a :class:`Request`, for callers that need its
+    warnings.
+    """
 
     def __init__(self, store: Store, clock: Clock, settings: Settings | None = None) -> None:
         self.store = store
@@ -76,7 +79,7 @@ class APIServer:
     # the protocol of components
 
     def get(self, caller: Caller, resource: str, name: str, namespace: str = "", *, subresource: str = "") -> Obj:
-        """The object now; see :class:`simkube.client.Server`."""
+        """The object now; see :class:`simkube.client.client.Server`."""
         return self.do_get(Request(caller, "get", self._resource(resource), namespace, name, subresource))
 
     def list(
@@ -88,7 +91,7 @@ class APIServer:
         label_selector: str = "",
         field_selector: str = "",
     ) -> list[Obj]:
-        """All objects that match; see :class:`simkube.client.Server`."""
+        """All objects that match; see :class:`simkube.client.client.Server`."""
         found = self._resource(resource)
         return list(self._select(found, namespace, label_selector, field_selector))
 
@@ -103,7 +106,7 @@ class APIServer:
         subresource: str = "",
         options: Mapping[str, Any] | None = None,
     ) -> Obj:
-        """Create an object, or POST to a subresource; see :class:`simkube.client.Server`."""
+        """Create an object, or POST to a subresource; see :class:`simkube.client.client.Server`."""
         found = self._resource(resource)
         where = (namespace or obj.get("metadata", {}).get("namespace", "")) if found.namespaced else ""
         chosen = options_of("create", options)
@@ -119,7 +122,7 @@ class APIServer:
         subresource: str = "",
         options: Mapping[str, Any] | None = None,
     ) -> Obj:
-        """Replace an object; see :class:`simkube.client.Server`."""
+        """Replace an object; see :class:`simkube.client.client.Server`."""
         meta = obj["metadata"]
         where, name = meta.get("namespace", ""), meta["name"]
         chosen = options_of("update", options)
@@ -138,7 +141,7 @@ class APIServer:
         subresource: str = "",
         options: Mapping[str, Any] | None = None,
     ) -> Obj:
-        """Patch an object; see :class:`simkube.client.Server`."""
+        """Patch an object; see :class:`simkube.client.client.Server`."""
         chosen = options_of("patch", options)
         request = Request(caller, "patch", self._resource(resource), namespace, name, subresource, chosen)
         return self._audited(request, lambda: self.do_patch(request, patch, type))
@@ -146,7 +149,7 @@ class APIServer:
     def delete(
         self, caller: Caller, resource: str, name: str, namespace: str = "", *, options: Mapping[str, Any] | None = None
     ) -> Obj:
-        """Delete an object; see :class:`simkube.client.Server`."""
+        """Delete an object; see :class:`simkube.client.client.Server`."""
         chosen = options_of("delete", options)
         request = Request(caller, "delete", self._resource(resource), namespace, name, options=chosen)
         return self._audited(request, lambda: self.do_delete(request))
@@ -163,7 +166,7 @@ class APIServer:
             self.audit.write(self.clock.wall(), request, code, reason)
 
     def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
-        """Watch a resource; see :class:`simkube.client.Server`."""
+        """Watch a resource; see :class:`simkube.client.client.Server`."""
         found = self._resource(resource)
         for obj in self.store.objects(found.storage):
             handler(Event("ADDED", conversion.shown(found, obj)))

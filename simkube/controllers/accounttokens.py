@@ -10,9 +10,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Hashable
 
-from simkube.client import Event, Informers, Obj, Server, copy_of
+from simkube.client.client import Event, Informers, Obj, Server, copy_of
+from simkube.client.workqueue import WorkLoop
 from simkube.controllers.controller import Controller
-from simkube.workloop import WorkLoop
 
 TYPE = "kubernetes.io/service-account-token"
 NAME = "kubernetes.io/service-account.name"

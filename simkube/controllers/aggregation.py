@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from simkube.client import Event, Obj
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Event, Obj
 from simkube.controllers.controller import Controller
-from simkube.labels import matches
 
 RESOURCE = "clusterroles.rbac.authorization.k8s.io"
 _MANAGER = "clusterrole-aggregation-controller"

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from simkube.client import Event, Key, Obj, key_of
+from simkube.apimachinery.labels import matches_set
+from simkube.client.client import Event, Key, Obj, key_of
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller
-from simkube.labels import matches_set
 
 REST_SECONDS_PER_POD = 0.0002
 REST_FROM_PODS = 50

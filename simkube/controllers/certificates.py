@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from simkube.apiserver.admission.signing_requests import CLIENT, STORAGE
-from simkube.client import Event, Informers, Obj, Server
+from simkube.client.client import Event, Informers, Obj, Server
+from simkube.client.workqueue import WorkLoop
 from simkube.controllers.controller import Controller
-from simkube.workloop import WorkLoop
 
 Sign = Callable[[Any, list[str], int], str]
 """From a request as read, usages and seconds to a certificate in PEM."""
@@ -55,7 +55,9 @@ class SigningController(Controller):
         spec = request["spec"]
         if spec["signerName"] not in (CLIENT, KUBELET_CLIENT, KUBELET_SERVING):
             return
-        from simkube.apiserver.validation.certificates import read  # reads with a library that is slow to import
+        from simkube.apiserver.registry.certificates.validation import (
+            read,  # reads with a library that is slow to import
+        )
 
         problem = _problem(spec, read(spec["request"]))
         if problem:

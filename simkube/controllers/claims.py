@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from simkube.client import Client, Informer, Obj
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Client, Informer, Obj
+from simkube.client.events import Recorder
 from simkube.controllers import statefulpods
 from simkube.controllers.owners import controller_reference
-from simkube.errors import StatusError
-from simkube.events import Recorder
 
 CLAIMS = "persistentvolumeclaims"
 

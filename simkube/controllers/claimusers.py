@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from simkube.client import Event, Informer, Obj, copy_of, key_of
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Event, Informer, Obj, copy_of, key_of
+from simkube.component_helpers.volumebinding import CLAIMS, PROTECTION, VOLUMES, claim_names, owns
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller
-from simkube.errors import StatusError
-from simkube.volumebinding import CLAIMS, PROTECTION, VOLUMES, claim_names, owns
 
 
 def by_claim(pods: Informer) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from simkube.client import Informer, Informers, Obj, Server
+from simkube.client.client import Informer, Informers, Obj, Server
+from simkube.client.events import Recorder
+from simkube.client.workqueue import Component, WorkLoop
 from simkube.controllers.owners import controller_of
-from simkube.events import Recorder
-from simkube.workloop import Component, WorkLoop
 
 MANAGER = "kube-controller-manager"
 

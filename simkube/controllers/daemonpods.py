@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from simkube.client import Obj, copy_of
+from simkube.apimachinery.labels import matches_node, matches_set
+from simkube.client.client import Obj, copy_of
+from simkube.component_helpers.tolerations import tolerates
 from simkube.controllers.history import POD_LABEL
 from simkube.controllers.owners import controller_reference
 from simkube.controllers.podcontrol import from_template
-from simkube.labels import matches_node, matches_set
-from simkube.tolerations import tolerates
 
 API_VERSION = "apps/v1"
 KIND = "DaemonSet"

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from simkube.client import Event, Obj, key_of
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Event, Obj, key_of
 from simkube.controllers import daemonpods
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller, by_controller
@@ -19,7 +20,6 @@ from simkube.controllers.history import POD_LABEL, REVISIONS, History
 from simkube.controllers.owners import Claim, controller_of
 from simkube.controllers.podcontrol import PodControl
 from simkube.controllers.rollout import scaled_value
-from simkube.labels import matches
 
 DAEMONSETS = "daemonsets.apps"
 FIRST_WAIT = 1.0

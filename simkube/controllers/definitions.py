@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 

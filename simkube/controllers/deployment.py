@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from simkube.client import Event, Obj, copy_of, key_of
+from simkube.apimachinery.errors import StatusError
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Event, Obj, copy_of, key_of
 from simkube.controllers import pods as podstate
 from simkube.controllers import progress, revisions, rollout
 from simkube.controllers.controller import Controller, by_controller
 from simkube.controllers.owners import Claim, controller_of, controller_reference
 from simkube.controllers.replicaset import REPLICASETS
-from simkube.errors import StatusError
-from simkube.labels import matches
 
 DEPLOYMENTS = "deployments.apps"
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from simkube.apiserver.resources import RESOURCES
-from simkube.client import Event, Obj, key_of
+from simkube.apimachinery.errors import StatusError
+from simkube.apimachinery.labels import matches
+from simkube.apiserver.registry.kinds import RESOURCES
+from simkube.client.client import Event, Obj, key_of
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller
 from simkube.controllers.owners import controller_of
 from simkube.controllers.rollout import scaled_value
-from simkube.errors import StatusError
-from simkube.labels import matches
 
 BUDGETS = "poddisruptionbudgets.policy"
 PATIENCE = 120.0

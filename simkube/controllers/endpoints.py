@@ -9,7 +9,7 @@ import json
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from simkube.client import Obj, copy_of
+from simkube.client.client import Obj, copy_of
 from simkube.controllers import pods as podstate
 from simkube.controllers.backends import BackendController, ports_of, target_reference
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable, Sequence
 
-from simkube.client import Event, Obj, copy_of
+from simkube.client.client import Event, Obj, copy_of
 from simkube.controllers import pods as podstate
 from simkube.controllers.backends import BackendController, ports_of, target_reference
 from simkube.controllers.endpoints import HEADLESS, TRIGGERED

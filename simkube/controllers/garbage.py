@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
-from simkube.client import Event, Informers, Obj, Server
+from simkube.client.client import Event, Informers, Obj, Server
+from simkube.client.workqueue import WorkLoop
 from simkube.controllers.controller import Controller
 from simkube.controllers.definitions import DEFINITIONS, defined
-from simkube.workloop import WorkLoop
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"

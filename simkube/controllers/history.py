@@ -11,10 +11,10 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from simkube.client import Client, Informer, Obj, copy_of
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Client, Informer, Obj, copy_of
 from simkube.controllers.owners import Claim, controller_of
 from simkube.controllers.revisions import without_vowels
-from simkube.errors import StatusError
 
 REVISIONS = "controllerrevisions.apps"
 POD_LABEL = "controller-revision-hash"

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from simkube import quantity
-from simkube.apiserver.resources import RESOURCES
-from simkube.client import Event, Key, Obj, copy_of, key_of
+from simkube.apimachinery import quantity
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.registry.kinds import RESOURCES
+from simkube.client.client import Event, Key, Obj, copy_of, key_of
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller
 from simkube.controllers.nometrics import Failed, of_external, of_object, of_pods
 from simkube.controllers.scaling import Memory, decide
 from simkube.controllers.usage import NoMetric, Proposal, Target, propose, read
-from simkube.errors import StatusError
 
 AUTOSCALERS = "horizontalpodautoscalers.autoscaling"
 PERIOD = 15.0

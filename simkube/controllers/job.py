@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
-from simkube.client import Event, Key, Obj, copy_of, key_of
+from simkube.apimachinery.errors import StatusError
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Event, Key, Obj, copy_of, key_of
 from simkube.controllers import jobpods, jobtracking
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller, by_controller
@@ -18,8 +20,6 @@ from simkube.controllers.jobending import Ending, Facts, condition, ending
 from simkube.controllers.owners import Claim, controller_of
 from simkube.controllers.podcontrol import PodControl
 from simkube.controllers.ranking import to_delete
-from simkube.errors import StatusError
-from simkube.labels import matches
 
 JOBS = "jobs.batch"
 BATCH_SECONDS = 1.0

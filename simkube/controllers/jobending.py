@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers import jobpods
 from simkube.controllers import pods as podstate
 from simkube.controllers.indexes import Indexes

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers import pods as podstate
 from simkube.controllers.jobpolicy import judged
 from simkube.controllers.owners import controller_reference

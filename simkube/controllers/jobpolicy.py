@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers.indexes import Indexes
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers import jobpods
 from simkube.controllers import pods as podstate
 from simkube.controllers.jobending import Ending, Facts

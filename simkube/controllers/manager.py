@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from simkube.apiserver.resources import RESOURCES
-from simkube.client import Informers, Server
+from simkube.apiserver.registry.kinds import RESOURCES
+from simkube.client.client import Informers, Server
+from simkube.client.workqueue import WorkLoop
 from simkube.controllers import certificates
 from simkube.controllers.accounttokens import Sign, TokensController
 from simkube.controllers.aggregation import ClusterRoleAggregationController
@@ -38,7 +39,6 @@ from simkube.controllers.tainteviction import TaintEvictionController
 from simkube.controllers.ttl import TTLAfterFinishedController
 from simkube.controllers.volumeexpansion import VolumeExpansionController
 from simkube.controllers.volumes import PersistentVolumeController
-from simkube.workloop import WorkLoop
 
 
 class ControllerManager:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable, Sequence
 
-from simkube.client import Event, Obj, copy_of, key_of
+from simkube.client.client import Event, Obj, copy_of, key_of
 from simkube.controllers.controller import Controller
 from simkube.controllers.endpoints import TRIGGERED
 from simkube.controllers.endpointslice import MANAGED_BY, SERVICE_NAME, SLICES

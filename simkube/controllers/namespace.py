@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
-from simkube.client import Event, Informers, Obj, Server, copy_of
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Event, Informers, Obj, Server, copy_of
+from simkube.client.workqueue import WorkLoop
 from simkube.controllers.controller import Controller
 from simkube.controllers.definitions import DEFINITIONS, defined
-from simkube.errors import StatusError
-from simkube.workloop import WorkLoop
 
 FINALIZER = "kubernetes"
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime
 
-from simkube.client import Event, Informers, Obj, Server
+from simkube.client.client import Event, Informers, Obj, Server
+from simkube.client.workqueue import WorkLoop
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller, by_node
-from simkube.workloop import WorkLoop
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"

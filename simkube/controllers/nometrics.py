@@ -6,7 +6,7 @@ is simulated. Source: ``pkg/controller/podautoscaler`` (``horizontal.go``, ``rep
 
 from __future__ import annotations
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 
 _NO_CUSTOM = "unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered"
 _KIND = "LabelSelectorRequirement"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simkube.client import Client, Informer, Obj
-from simkube.errors import StatusError
-from simkube.labels import matches
+from simkube.apimachinery.errors import StatusError
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Client, Informer, Obj
 
 
 def controller_of(obj: Obj) -> Obj | None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simkube.client import Client, Obj, copy_of
-from simkube.errors import StatusError
-from simkube.events import Recorder
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Client, Obj, copy_of
+from simkube.client.events import Recorder
 
 
 def pod_prefix(name: str) -> str:

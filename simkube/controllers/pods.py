@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 
 FINISHED = ("Succeeded", "Failed")
 

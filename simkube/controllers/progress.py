@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers.pods import condition, seconds_of
 from simkube.controllers.rollout import max_unavailable, replicas, status_total, total
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers.pods import is_active, is_ready, phase, ready_since, seconds_of
 
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}

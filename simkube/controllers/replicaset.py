@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from simkube.client import Event, Obj, key_of
+from simkube.apimachinery.errors import StatusError
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Event, Obj, key_of
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller, by_controller
 from simkube.controllers.owners import Claim, controller_of, controller_reference
 from simkube.controllers.podcontrol import PodControl, from_template
 from simkube.controllers.ranking import to_delete
-from simkube.errors import StatusError
-from simkube.labels import matches
 
 REPLICASETS = "replicasets.apps"
 REPLICATION_CONTROLLERS = "replicationcontrollers"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
-from simkube import quantity
+from simkube.apimachinery import quantity
 from simkube.apiserver.admission import usage
-from simkube.client import Event, Informers, Obj, Server
+from simkube.client.client import Event, Informers, Obj, Server
+from simkube.client.workqueue import WorkLoop
 from simkube.controllers.controller import Controller
 from simkube.controllers.definitions import DEFINITIONS, defined
-from simkube.workloop import WorkLoop
 
 _COUNT = "count/"
 

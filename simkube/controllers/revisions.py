@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from simkube.client import Obj, copy_of
+from simkube.client.client import Obj, copy_of
 from simkube.controllers.rollout import DESIRED, MAXIMUM, by_age, max_surge, replicas
 
 HASH_LABEL = "pod-template-hash"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from simkube.client import Event, Informers, Server, copy_of
+from simkube.client.client import Event, Informers, Server, copy_of
+from simkube.client.workqueue import WorkLoop
 from simkube.controllers.controller import Controller
-from simkube.workloop import WorkLoop
 
 NAME = "kube-root-ca.crt"
 ANNOTATIONS = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from simkube.client import Event
+from simkube.client.client import Event
 from simkube.controllers.controller import Controller
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Hashable, Iterable
 
-from simkube.client import Event, Obj
+from simkube.client.client import Event, Obj
 from simkube.controllers.controller import Controller
 
 RANGES = "servicecidrs.networking.k8s.io"

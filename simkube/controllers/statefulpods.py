@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from simkube.client import Obj, copy_of
+from simkube.client.client import Obj, copy_of
 from simkube.controllers import pods as podstate
 from simkube.controllers.history import POD_LABEL
 from simkube.controllers.owners import controller_reference

@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from simkube.client import Event, Obj, key_of
+from simkube.apimachinery.errors import StatusError
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Event, Obj, key_of
 from simkube.controllers import pods as podstate
 from simkube.controllers import statefulpods
 from simkube.controllers.claims import CLAIMS, Claims
@@ -20,8 +22,6 @@ from simkube.controllers.controller import Controller, by_controller
 from simkube.controllers.history import REVISIONS, History, template_of
 from simkube.controllers.owners import Claim, controller_of
 from simkube.controllers.rollout import scaled_value
-from simkube.errors import StatusError
-from simkube.labels import matches
 
 STATEFULSETS = "statefulsets.apps"
 SLICE = 20

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from simkube.client import Event, Key, Obj, key_of
+from simkube.client.client import Event, Key, Obj, key_of
+from simkube.component_helpers.tolerations import tolerates
 from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller, by_node
-from simkube.tolerations import tolerates
 
 
 class TaintEvictionController(Controller):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from simkube.client import Event, key_of
+from simkube.client.client import Event, key_of
 from simkube.controllers.controller import Controller
 from simkube.controllers.job import JOBS, end_of
 from simkube.controllers.pods import seconds_of

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simkube import quantity
-from simkube.client import Obj
+from simkube.apimachinery import quantity
+from simkube.client.client import Obj
 from simkube.controllers import pods as podstate
 
 INITIALIZATION = 120.0

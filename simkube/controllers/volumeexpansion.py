@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from simkube.client import Event, Obj, key_of
+from simkube.client.client import Event, Obj, key_of
+from simkube.component_helpers.volumebinding import CLAIMS, size, wanted
 from simkube.controllers.controller import Controller
-from simkube.volumebinding import CLAIMS, size, wanted
 
 _WHY = "waiting for an external controller to expand this PVC"
 

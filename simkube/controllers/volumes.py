@@ -10,11 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 
-from simkube.client import Event, Obj, copy_of
-from simkube.controllers import pods as podstate
-from simkube.controllers.claimusers import by_claim
-from simkube.controllers.controller import Controller
-from simkube.volumebinding import (
+from simkube.client.client import Event, Obj, copy_of
+from simkube.component_helpers.volumebinding import (
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
     CLASSES,
@@ -34,6 +31,9 @@ from simkube.volumebinding import (
     reference,
     suits,
 )
+from simkube.controllers import pods as podstate
+from simkube.controllers.claimusers import by_claim
+from simkube.controllers.controller import Controller
 
 _EXTERNAL = (
     "Waiting for a volume to be created either by the external provisioner '{}' or manually by the system "

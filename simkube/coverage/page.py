@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from simkube import coverage
-from simkube.apiserver.resources import ALL, RESOURCES, Resource
-from simkube.apiserver.schema import KUBERNETES, definitions
+from simkube.apiserver.registry.kinds import ALL, RESOURCES
+from simkube.apiserver.registry.resources import Resource
+from simkube.apiserver.schema.schema import KUBERNETES, definitions
 
 HEAD = f"""# What the simulated cluster simulates
 

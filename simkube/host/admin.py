@@ -12,8 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from simkube.apiserver.http import read_body
-from simkube.errors import HostError, SimkubeError
+from simkube.apimachinery.errors import HostError, SimkubeError
+from simkube.apiserver.http.handler import read_body
 from simkube.host import controls
 from simkube.host.tenants import Tenant, Tenants, UnknownCluster
 

@@ -22,14 +22,14 @@ from typing import Any
 
 from aiohttp import web
 
-from simkube.apiserver.answers import refuse
-from simkube.apiserver.audit import MOST_REQUESTS
-from simkube.apiserver.http import read_body
-from simkube.errors import HostError, StatusError, StoreError, bad_request
+from simkube.apimachinery.errors import HostError, StatusError, StoreError, bad_request
+from simkube.apiserver.audit.log import MOST_REQUESTS
+from simkube.apiserver.http.answers import refuse
+from simkube.apiserver.http.handler import read_body
+from simkube.clock.pace import PacedClock
 from simkube.host.tenants import Tenant
-from simkube.pace import PacedClock
-from simkube.trace import MOST, NOTE, Entry, Trace
-from simkube.words import journey, sentence, statement
+from simkube.trace.sentences import journey, sentence, statement
+from simkube.trace.trace import MOST, NOTE, Entry, Trace
 
 STEP_SECONDS = 10.0
 """So many wall seconds a request waits for the end of a step; the step goes on after that."""

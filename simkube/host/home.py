@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-from simkube.errors import HostError
+from simkube.apimachinery.errors import HostError
 
 VERSION = "1"
 """Of what host and launcher say to each other, and of what is stored; a host of another version is replaced."""

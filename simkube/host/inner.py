@@ -14,14 +14,14 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 from yarl import URL
 
-from simkube.apiserver.encoding import dump
-from simkube.clock import Future
-from simkube.errors import StatusError, not_simulated
+from simkube.apimachinery.errors import StatusError, not_simulated
+from simkube.apiserver.http.encoding import dump
+from simkube.clock.clock import Future
 from simkube.proxy.ports import Certificate, Daemon
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 
 if TYPE_CHECKING:
-    from simkube.cluster import Cluster
+    from simkube.cluster.cluster import Cluster
 
 PORT = 6443
 MOST = 16

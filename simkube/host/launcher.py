@@ -18,7 +18,7 @@ from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, Literal
 
-from simkube.errors import HostError
+from simkube.apimachinery.errors import HostError
 from simkube.host.home import NO_SPACE, Home, fingerprint
 
 START_SECONDS = 20.0

@@ -22,17 +22,17 @@ from typing import Any
 
 from aiohttp import web
 
-from simkube.apiserver.answers import Answers, refuse, text
-from simkube.apiserver.encoding import Encoder
-from simkube.apiserver.schema import definitions
-from simkube.errors import HostError, StatusError, StoreDamaged, StoreError
+from simkube.apimachinery.errors import HostError, StatusError, StoreDamaged, StoreError
+from simkube.apiserver.http.answers import Answers, refuse, text
+from simkube.apiserver.http.encoding import Encoder
+from simkube.apiserver.schema.schema import definitions
+from simkube.etcd.journal import Journal
+from simkube.faults.outage import needs_etcd, unhealthy
 from simkube.host import certificates, controls
 from simkube.host.admin import Admin
 from simkube.host.home import NO_SPACE, Home, fingerprint, write_private
 from simkube.host.protocol import Server
 from simkube.host.tenants import Tenants, UnknownCluster
-from simkube.journal import Journal
-from simkube.outage import needs_etcd, unhealthy
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import logging
 from aiohttp import http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
 
-from simkube.apiserver.answers import refuse
-from simkube.errors import StatusError, method_not_allowed
+from simkube.apimachinery.errors import StatusError, method_not_allowed
+from simkube.apiserver.http.answers import refuse
 
 log = logging.getLogger(__name__)
 

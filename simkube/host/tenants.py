@@ -15,17 +15,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simkube.apiserver.answers import Answers
-from simkube.apiserver.authentication import Authenticator
-from simkube.apiserver.http import Frontend
-from simkube.cluster import Cluster
-from simkube.errors import HostError
+from simkube.apimachinery.errors import HostError
+from simkube.apiserver.authentication.authentication import Authenticator
+from simkube.apiserver.http.answers import Answers
+from simkube.apiserver.http.handler import Frontend
+from simkube.clock.pace import PacedClock
+from simkube.cluster.cluster import Cluster
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
+from simkube.eventloop.fairness import Shares
 from simkube.host.inner import InnerAPI
 from simkube.host.signer import Signer
-from simkube.journal import Journal
-from simkube.pace import PacedClock
-from simkube.sharing import Shares
-from simkube.store import Store
 
 log = logging.getLogger(__name__)
 

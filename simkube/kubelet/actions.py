@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
-from simkube.client import Obj
-from simkube.clock import Clock, TimedOut, within
+from simkube.client.client import Obj
+from simkube.clock.clock import Clock, TimedOut, within
 from simkube.runtime.cri import (
     Container,
     HTTPRequest,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from simkube.apimachinery.quantity import milli
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.resources import UNIT
-from simkube.quantity import milli
 
 CRITICAL = 2_000_000_000
 """From this priority on a pod is critical."""

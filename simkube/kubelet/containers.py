@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.kubelet.backoff import Backoff
 from simkube.kubelet.probes import Prober
 from simkube.runtime.cri import Container, Volume

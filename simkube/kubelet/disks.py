@@ -11,13 +11,13 @@ import posixpath
 from collections.abc import Callable
 from typing import Any
 
-from simkube.client import Client, Obj
+from simkube.client.client import Client, Obj
+from simkube.component_helpers.volumebinding import claim_names, is_fully_bound, owns, reaches
 from simkube.controllers import pods as podstate
 from simkube.controllers.claimusers import by_claim
 from simkube.kubelet.volumes import MountError, Part
 from simkube.runtime.cri import NodeDisk
 from simkube.runtime.nodes import FileError
-from simkube.volumebinding import claim_names, is_fully_bound, owns, reaches
 
 SAVING = (1.0, 30.0)
 """Shortest and longest pause between a write to the disk and its being stored, in seconds."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.runtime.cri import CLUSTER_DNS, NODE_DNS
 
 SERVERS, SEARCHES = 3, 32

@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any
 
-from simkube.client import Obj
-from simkube.quantity import milli
+from simkube.apimachinery.quantity import milli
+from simkube.client.client import Obj
 
 _SUBSCRIPT = re.compile(r"^metadata\.(labels|annotations)\['(.+)'\]$")
 

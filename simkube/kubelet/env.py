@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.kubelet.downward import FieldError, field_text, resource_text
 
 Lookup = Callable[[str, str], Obj | None]

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from simkube.clock import Clock
+from simkube.apimachinery.quantity import milli
+from simkube.clock.clock import Clock
 from simkube.kubelet.admitting import critical
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.resources import amount
 from simkube.kubelet.volumes import Part
-from simkube.quantity import milli
 from simkube.runtime.usage import Memory
 
 THRESHOLD = 100 << 20

@@ -6,7 +6,7 @@ and an end for what has to end before the pod can go on or be done. Nothing else
 
 from __future__ import annotations
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.kubelet.actions import ActionError, port_of
 
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simkube.clock import Task, spawn
+from simkube.clock.clock import Task, spawn
 from simkube.kubelet.actions import Outcome, act
 from simkube.kubelet.containers import Run
 from simkube.kubelet.pod import Pod

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 
-from simkube.client import Client, Event, Informers, Obj, Server
-from simkube.events import Recorder
+from simkube.client.client import Client, Event, Informers, Obj, Server
+from simkube.client.events import Recorder
+from simkube.client.workqueue import Component, WorkLoop
 from simkube.kubelet.actions import Network
 from simkube.kubelet.admitting import rejection
 from simkube.kubelet.disks import DiskKeeper
@@ -30,7 +31,6 @@ from simkube.kubelet.worker import PROPAGATION, PodWorker
 from simkube.runtime.cri import Container, Sandbox
 from simkube.runtime.nodes import FileError
 from simkube.runtime.usage import Sample
-from simkube.workloop import Component, WorkLoop
 
 _NODE = "node"
 _EVICTION = "eviction"

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from simkube.client import Client, Obj
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Client, Obj
 
 NAMESPACE = "kube-node-lease"
 RESOURCE = "leases.coordination.k8s.io"

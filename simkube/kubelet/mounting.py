@@ -5,13 +5,13 @@ A volume that cannot be set up is told in a FailedMount event and tried again, l
 
 from __future__ import annotations
 
-from simkube.client import Obj
+from simkube.apimachinery.quantity import milli
+from simkube.client.client import Obj
 from simkube.kubelet.disks import part_of
 from simkube.kubelet.eviction import watches_storage
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.refusals import volume_refusals
 from simkube.kubelet.volumes import MountError, Part, Sources, contents, fill
-from simkube.quantity import milli
 from simkube.runtime.cri import Volume
 
 DELAYS = (0.5, 122.0)

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from simkube.client import Client, Obj
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Client, Obj
 
 VERSION = "v1.36.2"
 CAPACITY: Mapping[str, str] = {

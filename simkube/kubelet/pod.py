@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from simkube.client import Client, Obj
-from simkube.clock import Clock
-from simkube.events import EventType, Recorder
+from simkube.client.client import Client, Obj
+from simkube.client.events import EventType, Recorder
+from simkube.clock.clock import Clock
 from simkube.kubelet.actions import Network, Target
 from simkube.kubelet.containers import Run, runs_of
 from simkube.kubelet.dns import aliases, full_name, lookups

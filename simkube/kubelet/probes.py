@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Literal
 
-from simkube.client import Obj
-from simkube.clock import Clock, Task, Timer, spawn
+from simkube.client.client import Obj
+from simkube.clock.clock import Clock, Task, Timer, spawn
 from simkube.kubelet.actions import Outcome
 
 Kind = Literal["startup", "readiness", "liveness"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.kubelet.backoff import after_restarts
 from simkube.kubelet.containers import Run
 from simkube.kubelet.pod import Pod

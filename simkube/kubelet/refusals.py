@@ -7,7 +7,7 @@ silently that would change how a pod behaves.
 
 from __future__ import annotations
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 
 SIMULATED_VOLUMES = frozenset(
     {

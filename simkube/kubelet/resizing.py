@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from simkube.client import Obj
+from simkube.apimachinery.quantity import milli
+from simkube.client.client import Obj
 from simkube.kubelet.containers import Run
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.resources import UNIT, amount, cores_of, memory_of
-from simkube.quantity import milli
 
 
 def held_resources(resources: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simkube.client import Obj
-from simkube.quantity import milli
+from simkube.apimachinery.quantity import milli
+from simkube.client.client import Obj
 
 GUARANTEED, BEST_EFFORT = -997, 1000
 UNIT = {"cpu": 1, "memory": 1000}

@@ -17,7 +17,7 @@ PAUSES = (30.0, 300.0)
 
 
 class SideStore(Protocol):
-    """Where a kubelet keeps what must outlive the host process (``simkube.store.Side``)."""
+    """Where a kubelet keeps what must outlive the host process (``simkube.etcd.store.Side``)."""
 
     def put(self, key: str, value: Any) -> None: ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.clock import Clock
+from simkube.clock.clock import Clock
 from simkube.kubelet import expectations
 from simkube.kubelet.actions import act
 from simkube.kubelet.containers import Run

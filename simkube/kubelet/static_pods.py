@@ -13,10 +13,10 @@ import hashlib
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
-from simkube.client import Client, Event, Informers, Obj, Server, copy_of
+from simkube.client.client import Client, Event, Informers, Obj, Server, copy_of
+from simkube.client.workqueue import Component, WorkLoop
 from simkube.controllers.pods import is_ready
 from simkube.kubelet.node import VERSION
-from simkube.workloop import Component, WorkLoop
 
 if TYPE_CHECKING:
     from simkube.kubelet.kubelet import Kubelet

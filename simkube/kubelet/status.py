@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.kubelet.containers import Run, stamp
 from simkube.kubelet.pod import Pod
 from simkube.kubelet.resizing import held_resources

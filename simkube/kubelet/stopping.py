@@ -7,7 +7,7 @@ by one in reverse order.
 
 from __future__ import annotations
 
-from simkube.clock import TimedOut, spawn, within
+from simkube.clock.clock import TimedOut, spawn, within
 from simkube.kubelet.actions import SIGKILL, act
 from simkube.kubelet.containers import Run
 from simkube.kubelet.pod import Pod

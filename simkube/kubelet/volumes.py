@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.kubelet.downward import FieldError, field_text, resource_text
 from simkube.kubelet.env import Lookup, expand, text_data
 from simkube.runtime.cri import Mount, Volume

@@ -12,9 +12,9 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from simkube.client import Obj
-from simkube.clock import Cancelled, Future, Task, spawn
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Obj
+from simkube.clock.clock import Cancelled, Future, Task, spawn
 from simkube.kubelet.containers import Run
 from simkube.kubelet.health import Health
 from simkube.kubelet.mounting import PodVolumes

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simkube.clock import Clock, Future
+from simkube.clock.clock import Clock, Future
 from simkube.proxy import wire
 from simkube.proxy.ports import Listener, PortTable
 from simkube.proxy.sockets import Socket

@@ -14,10 +14,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Hashable, Iterable, Mapping
 
-from simkube.client import Event, Informers, Obj, Server
-from simkube.labels import matches
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Event, Informers, Obj, Server
+from simkube.client.workqueue import Component, WorkLoop
 from simkube.proxy.network import Network, Place
-from simkube.workloop import Component, WorkLoop
 
 POLICIES = "networkpolicies.networking.k8s.io"
 DNS_LABELS = {"k8s-app": "kube-dns"}

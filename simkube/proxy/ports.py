@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from simkube.clock import Cancelled, Future, Task, spawn
+from simkube.clock.clock import Cancelled, Future, Task, spawn
 from simkube.proxy import wire
 from simkube.proxy.sockets import Socket, pair
 from simkube.runtime import httptext

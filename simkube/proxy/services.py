@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from simkube.client import Event, Informers, Obj, Server
+from simkube.client.client import Event, Informers, Obj, Server
+from simkube.client.workqueue import Component, WorkLoop
 from simkube.proxy.network import Network, Rule, Target
-from simkube.workloop import Component, WorkLoop
 
 SLICES = "endpointslices.discovery.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from simkube.clock import Future, Timer
+from simkube.clock.clock import Future, Timer
 from simkube.runtime import signals
 from simkube.runtime.cpu import CPU
 from simkube.runtime.cri import ContainerConfig, Image, ImageError, StartError

@@ -7,7 +7,7 @@ share another one. Whoever finds it empty waits on the clock.
 
 from __future__ import annotations
 
-from simkube.clock import Clock
+from simkube.clock.clock import Clock
 
 SLICE = 100
 """Steps done in one go before others get a turn."""

@@ -1,8 +1,8 @@
 """The contract between kubelet and container runtime, after the Container Runtime Interface.
 
 The kubelet knows pods, probes and restarts; the runtime knows images, processes and files. Neither knows the other
-beyond this file. Calls return at once; what takes cluster time is a :class:`~simkube.clock.Future` or happens on the
-clock. Nothing here touches the host: no process, file or socket of the machine is ever opened for a container.
+beyond this file. Calls return at once; what takes cluster time is a :class:`~simkube.clock.clock.Future` or happens on
+the clock. Nothing here touches the host: no process, file or socket of the machine is ever opened for a container.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from simkube.clock import Future
-from simkube.errors import SimkubeError
+from simkube.apimachinery.errors import SimkubeError
+from simkube.clock.clock import Future
 from simkube.runtime.usage import Sample
 
 CLUSTER_DNS = ""

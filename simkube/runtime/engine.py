@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from simkube.clock import Clock
+from simkube.clock.clock import Clock
 from simkube.proxy.network import Network, NodeNet
 from simkube.runtime import reference, registry
 from simkube.runtime.cri import Credentials, Image, ImageError, SandboxConfig

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simkube.quantity import milli
+from simkube.apimachinery.quantity import milli
 from simkube.runtime import catalogue
 from simkube.runtime.nodes import Device, Directory, File, Symlink, share
 

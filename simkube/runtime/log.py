@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from simkube.clock import Clock
+from simkube.clock.clock import Clock
 from simkube.runtime.cri import LogLine
 
 MAX_LINES = 10_000

@@ -9,7 +9,7 @@ import errno
 import os
 from collections.abc import Callable
 
-from simkube.errors import SimkubeError
+from simkube.apimachinery.errors import SimkubeError
 
 NODE_COST = 200
 """What an entry costs of a quota besides its content, in bytes."""

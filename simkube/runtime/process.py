@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simkube.clock import Cancelled, Future, Task
+from simkube.clock.clock import Cancelled, Future, Task
 from simkube.runtime import signals
 from simkube.runtime.accounts import primary_group
 from simkube.runtime.files import join, normal

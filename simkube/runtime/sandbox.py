@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simkube.clock import Clock, Future
+from simkube.clock.clock import Clock, Future
 from simkube.proxy.network import Connection, Network, NodeNet
 from simkube.proxy.ports import PortTable
 from simkube.runtime import signals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from simkube.clock import Future
+from simkube.clock.clock import Future
 from simkube.runtime import signals
 from simkube.runtime.process import Process
 from simkube.runtime.stdin import MOST_WAITING, Keyboard, PipeInput

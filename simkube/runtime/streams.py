@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
-from simkube.clock import Future
+from simkube.clock.clock import Future
 from simkube.runtime.nodes import Device, File, FileError, Node, Quota
 
 PIPE_SIZE = 64 * 1024

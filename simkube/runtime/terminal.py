@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from simkube.clock import Future
+from simkube.clock.clock import Future
 from simkube.runtime import signals
 from simkube.runtime.streams import CHUNK, Stream
 

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simkube.clock import Clock, Future, Timer
+from simkube.clock.clock import Clock, Future, Timer
 
 WINDOW = 15.0
 """Seconds between two looks of the metrics server (``--metric-resolution``)."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from simkube.client import Obj
-from simkube.labels import matches
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Obj
 from simkube.scheduler.nodes import NodeInfo, Nodes, required_terms
 
 Domain = tuple[str, str]

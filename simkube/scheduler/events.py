@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.scheduler.affinity import selects
 from simkube.scheduler.nodes import Nodes, requests, required_terms
 from simkube.scheduler.queue import EVERY, Change

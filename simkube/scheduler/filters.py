@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simkube.client import Obj
-from simkube.labels import matches_node, matches_set
+from simkube.apimachinery.labels import matches_node, matches_set
+from simkube.client.client import Obj
+from simkube.component_helpers.tolerations import tolerates
 from simkube.scheduler.affinity import InterPodAffinity
 from simkube.scheduler.nodes import PODS, NodeInfo, Nodes, host_ports, requests
 from simkube.scheduler.spread import TopologySpread
 from simkube.scheduler.volumes import PodVolumes
-from simkube.tolerations import tolerates
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 

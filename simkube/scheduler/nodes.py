@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from simkube.client import Key, Obj, key_of
+from simkube.apimachinery.quantity import milli
+from simkube.client.client import Key, Obj, key_of
+from simkube.component_helpers.volumebinding import claim_names
 from simkube.controllers.owners import controller_of
 from simkube.controllers.pods import FINISHED, phase
-from simkube.quantity import milli
-from simkube.volumebinding import claim_names
 
 PODS = "pods"
 DEFAULT_CPU = 100

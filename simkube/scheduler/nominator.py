@@ -5,7 +5,7 @@ Source: ``pkg/scheduler/backend/queue/nominator.go``.
 
 from __future__ import annotations
 
-from simkube.client import Key, Obj, key_of
+from simkube.client.client import Key, Obj, key_of
 from simkube.scheduler.preemption import priority
 
 

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from simkube.client import Key, Obj, key_of
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Key, Obj, key_of
 from simkube.controllers import pods as podstate
-from simkube.labels import matches
 from simkube.scheduler.filters import Placement, Refusal
 from simkube.scheduler.nodes import NodeInfo, Nodes
 from simkube.scheduler.volumes import PodVolumes

@@ -15,8 +15,8 @@ import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from simkube.client import Key, Obj, key_of
-from simkube.clock import Clock, Timer
+from simkube.client.client import Key, Obj, key_of
+from simkube.clock.clock import Clock, Timer
 
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 10.0

@@ -14,11 +14,12 @@ import functools
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
 
-from simkube.client import Event, Informers, Key, Obj, Server, key_of
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Event, Informers, Key, Obj, Server, key_of
+from simkube.client.events import SeriesRecorder
+from simkube.client.workqueue import Component, WorkLoop
 from simkube.controllers import pods as podstate
 from simkube.controllers.claimusers import by_claim
-from simkube.errors import StatusError
-from simkube.events import SeriesRecorder
 from simkube.scheduler import events, preemption
 from simkube.scheduler.filters import Placement, Refusal
 from simkube.scheduler.nodes import NodeInfo, Nodes
@@ -28,7 +29,6 @@ from simkube.scheduler.scoring import best
 from simkube.scheduler.telling import counted, fit_error, unscheduled
 from simkube.scheduler.volumes import PLUGINS as VOLUME_PLUGINS
 from simkube.scheduler.volumes import PodVolumes, Storage, volumes_of
-from simkube.workloop import Component, WorkLoop
 
 PROFILE = "default-scheduler"
 BIND_TIMEOUT = 600.0

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simkube.client import Obj
+from simkube.apimachinery.labels import matches_node_term
+from simkube.client.client import Obj
+from simkube.component_helpers.tolerations import tolerates
 from simkube.controllers.owners import controller_of
-from simkube.labels import matches_node_term
 from simkube.scheduler.filters import Placement
 from simkube.scheduler.nodes import NodeInfo, scored_requests
-from simkube.tolerations import tolerates
 
 BEST = 100.0
 

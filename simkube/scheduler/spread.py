@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from simkube.client import Obj
-from simkube.labels import matches, matches_node, matches_set
+from simkube.apimachinery.labels import matches, matches_node, matches_set
+from simkube.client.client import Obj
+from simkube.component_helpers.tolerations import tolerates
 from simkube.scheduler.nodes import NodeInfo, Nodes
-from simkube.tolerations import tolerates
 
 _MISMATCH = "node(s) didn't match pod topology spread constraints"
 

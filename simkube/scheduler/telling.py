@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers import pods as podstate
 from simkube.scheduler.filters import Refusal
 

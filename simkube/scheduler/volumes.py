@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from simkube.client import Client, Event, Key, Obj, copy_of
-from simkube.labels import matches
-from simkube.scheduler.nodes import NodeInfo, Nodes
-from simkube.volumebinding import (
+from simkube.apimachinery.labels import matches
+from simkube.client.client import Client, Event, Key, Obj, copy_of
+from simkube.component_helpers.volumebinding import (
     BOUND_BY_CONTROLLER,
     CLAIMS,
     CLASSES,
@@ -32,6 +31,7 @@ from simkube.volumebinding import (
     size,
     wanted,
 )
+from simkube.scheduler.nodes import NodeInfo, Nodes
 
 _NODE_CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
 _BIND_CONFLICT = "node(s) didn't find available persistent volumes to bind"

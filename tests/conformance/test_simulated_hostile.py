@@ -19,8 +19,9 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from simkube.apiserver.resources import ALL, Resource
-from simkube.apiserver.schema import Type, definitions
+from simkube.apiserver.registry.kinds import ALL
+from simkube.apiserver.registry.resources import Resource
+from simkube.apiserver.schema.schema import Type, definitions
 from simkube.host.launcher import HostClient
 from tests.conformance.conftest import topology
 

@@ -6,12 +6,12 @@ strategy of persistent volumes.
 
 from __future__ import annotations
 
+from simkube.apimachinery.errors import forbidden, not_simulated
+from simkube.apiserver.registry.storage.validate_volumes import milli_of
 from simkube.apiserver.request import Request
-from simkube.apiserver.validation.storage import milli_of
-from simkube.client import Obj
-from simkube.errors import forbidden, not_simulated
-from simkube.store import Store
-from simkube.volumebinding import CLAIMS, CLASSES, PROTECTION, VOLUMES, default_class, has_class
+from simkube.client.client import Obj
+from simkube.component_helpers.volumebinding import CLAIMS, CLASSES, PROTECTION, VOLUMES, default_class, has_class
+from simkube.etcd.store import Store
 
 _NO_RESIZE = (
     "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from simkube.apiserver.admission.matching import operation_of
+from simkube.apimachinery.errors import not_simulated
+from simkube.apiserver.admission.attributes import operation_of
 from simkube.apiserver.cel import types as t
 from simkube.apiserver.cel.checking import check
 from simkube.apiserver.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate
 from simkube.apiserver.cel.syntax import CelError, Node, NotSimulated, parse
 from simkube.apiserver.cel.types import Kind, Types
-from simkube.apiserver.field import Errors
 from simkube.apiserver.request import Request
-from simkube.client import Obj
-from simkube.errors import not_simulated
-from simkube.store import Store
+from simkube.apiserver.validation.field import Errors
+from simkube.client.client import Obj
+from simkube.etcd.store import Store
 
 _NAMES = ("object", "oldObject", "request", "namespaceObject", "params", "variables")
 Wrong = (EvaluationError, BudgetError)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from simkube.apiserver.validation.networking import CLASS_ANNOTATION
-from simkube.client import Obj
-from simkube.store import Store
+from simkube.apiserver.registry.networking.validation import CLASS_ANNOTATION
+from simkube.client.client import Obj
+from simkube.etcd.store import Store
 
 CLASSES = "ingressclasses.networking.k8s.io"
 DEFAULT = "ingressclass.kubernetes.io/is-default-class"

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
-from simkube import quantity
+from simkube.apimachinery import quantity
+from simkube.apimachinery.errors import forbidden
 from simkube.apiserver.admission.usage import pod_resources
 from simkube.apiserver.request import Request
-from simkube.client import Obj
-from simkube.errors import forbidden
-from simkube.store import Store
+from simkube.client.client import Obj
+from simkube.etcd.store import Store
 
 _ANNOTATION = "kubernetes.io/limit-ranger"
 

@@ -9,20 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
+from simkube.apimachinery.labels import matches as selects
+from simkube.apiserver.admission.attributes import operation_of
+from simkube.apiserver.registry.kinds import ALL
 from simkube.apiserver.request import Request
-from simkube.apiserver.resources import ALL
-from simkube.client import Obj
-from simkube.labels import matches as selects
-from simkube.store import Store
+from simkube.client.client import Obj
+from simkube.etcd.store import Store
 
 GROUP = "admissionregistration.k8s.io"
-
-
-def operation_of(new: Obj | None, old: Obj | None) -> str:
-    """``CREATE``, ``UPDATE`` or ``DELETE``, by what there is and will be."""
-    if new is None:
-        return "DELETE"
-    return "CREATE" if old is None else "UPDATE"
 
 
 def concerns(

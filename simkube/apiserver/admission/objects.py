@@ -6,15 +6,15 @@ TaintNodesByCondition. It refuses (403) as they do, and changes new objects in p
 
 from __future__ import annotations
 
+from simkube.apimachinery.errors import StatusError, forbidden, not_found, not_simulated
 from simkube.apiserver.admission import limits
-from simkube.apiserver.naming import suffix
+from simkube.apiserver.registry.naming import suffix
+from simkube.apiserver.registry.pods.warnings import template_of
 from simkube.apiserver.request import Request
 from simkube.apiserver.settings import Settings
-from simkube.apiserver.warnings.pods import template_of
-from simkube.client import Obj
-from simkube.errors import StatusError, forbidden, not_found, not_simulated
+from simkube.client.client import Obj
+from simkube.etcd.store import Store
 from simkube.kubelet.refusals import refusals
-from simkube.store import Store
 
 _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  a path, not a token
 _PROTECTED = ("default", "kube-system", "kube-public")

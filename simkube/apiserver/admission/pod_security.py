@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from simkube.apimachinery.errors import forbidden
 from simkube.apiserver.admission.pod_security_checks import BASELINE, RESTRICTED, Check, Found
-from simkube.apiserver.field import Errors
 from simkube.apiserver.request import Request
-from simkube.client import Obj
-from simkube.errors import forbidden
-from simkube.store import Store
+from simkube.apiserver.validation.field import Errors
+from simkube.client.client import Obj
+from simkube.etcd.store import Store
 
 _PREFIX = "pod-security.kubernetes.io/"
 _LEVELS = ("privileged", "baseline", "restricted")

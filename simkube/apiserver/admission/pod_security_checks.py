@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 
 Found = tuple[str, str] | None
 Check = Callable[[Mapping[str, str], Obj], Found]

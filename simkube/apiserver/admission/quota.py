@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from simkube import quantity
+from simkube.apimachinery import quantity
+from simkube.apimachinery.errors import StatusError, forbidden
 from simkube.apiserver.admission import usage
 from simkube.apiserver.admission.usage import Amounts
 from simkube.apiserver.request import Request
-from simkube.client import Obj
-from simkube.errors import StatusError, forbidden
-from simkube.store import Store
+from simkube.client.client import Obj
+from simkube.etcd.store import Store
 
 _CHANGES = frozenset({"services", "persistentvolumeclaims"})
 """Kinds whose changes are counted too."""

@@ -6,12 +6,12 @@ CertificateSubjectRestriction.
 
 from __future__ import annotations
 
+from simkube.apimachinery.errors import forbidden
 from simkube.apiserver.authorization.attributes import Attributes
 from simkube.apiserver.authorization.rbac import MASTERS, Authorizer
+from simkube.apiserver.registry.certificates.validation import read
 from simkube.apiserver.request import Request
-from simkube.apiserver.validation.certificates import read
-from simkube.client import Obj
-from simkube.errors import forbidden
+from simkube.client.client import Obj
 
 STORAGE = "certificatesigningrequests.certificates.k8s.io"
 CLIENT = "kubernetes.io/kube-apiserver-client"

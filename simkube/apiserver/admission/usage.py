@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from simkube import quantity
-from simkube.apiserver.pod_parts import qos_class
-from simkube.client import Obj
+from simkube.apimachinery import quantity
+from simkube.apiserver.registry.pods.parts import qos_class
+from simkube.client.client import Obj
 
 Amounts = dict[str, str]
 _ALIASES = frozenset({"configmaps", "secrets", "resourcequotas", "replicationcontrollers"})

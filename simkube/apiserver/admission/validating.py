@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from simkube.apimachinery.errors import StatusError, forbidden
+from simkube.apimachinery.labels import matches
 from simkube.apiserver.admission import expressions
 from simkube.apiserver.admission.matching import concerns
 from simkube.apiserver.cel.evaluation import Budget
+from simkube.apiserver.registry.kinds import by_kind
 from simkube.apiserver.request import Request
-from simkube.apiserver.resources import by_kind
-from simkube.client import Obj
-from simkube.errors import StatusError, forbidden
-from simkube.labels import matches
-from simkube.store import Store
+from simkube.client.client import Obj
+from simkube.etcd.store import Store
 
 POLICIES = "validatingadmissionpolicies.admissionregistration.k8s.io"
 BINDINGS = "validatingadmissionpolicybindings.admissionregistration.k8s.io"

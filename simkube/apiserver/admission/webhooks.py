@@ -7,13 +7,13 @@ TLS, and nothing outside the cluster can be reached.
 
 from __future__ import annotations
 
+from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.apiserver.admission import expressions
 from simkube.apiserver.admission.matching import concerns
 from simkube.apiserver.cel.evaluation import Budget
 from simkube.apiserver.request import Request
-from simkube.client import Obj
-from simkube.errors import StatusError, bad_request
-from simkube.store import Store
+from simkube.client.client import Obj
+from simkube.etcd.store import Store
 
 MUTATING = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 VALIDATING = "validatingwebhookconfigurations.admissionregistration.k8s.io"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from simkube.client import Caller
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Caller
 
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")

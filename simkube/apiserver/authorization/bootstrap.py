@@ -1,6 +1,6 @@
 """The roles and bindings that every cluster has from its beginning, made once and shared by all clusters of a process.
 
-They are put below what a store holds (:meth:`simkube.store.Store.seed`): a cluster pays for one only when somebody
+They are put below what a store holds (:meth:`simkube.etcd.store.Store.seed`): a cluster pays for one only when somebody
 changes it. As with a real API server, what was deleted is back after a restart, and a changed role gets back what it
 lacks unless its annotation ``autoupdate`` says otherwise. Their uids are the same in every cluster; the time of their
 creation is filled in when they are read (:func:`dressed`).
@@ -13,11 +13,11 @@ from functools import cache
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from simkube.apiserver import flowcontrol
+from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.authorization import roles_of_controllers, roles_of_users, rules
 from simkube.apiserver.authorization.rbac import BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, GROUP, ROLES
-from simkube.client import Obj
-from simkube.errors import StatusError
+from simkube.apiserver.registry.flowcontrol import bootstrap as flowcontrol
+from simkube.client.client import Obj
 
 Key = tuple[str, str]
 VERSION = "1"

@@ -6,13 +6,13 @@ the way around it, and members of ``system:masters`` need none.
 
 from __future__ import annotations
 
+from simkube.apimachinery.errors import forbidden, not_found
 from simkube.apiserver.authorization import rules
 from simkube.apiserver.authorization.attributes import Attributes
 from simkube.apiserver.authorization.rbac import GROUP, MASTERS, Authorizer
 from simkube.apiserver.authorization.rules import Rule
 from simkube.apiserver.request import Request
-from simkube.client import Obj
-from simkube.errors import forbidden, not_found
+from simkube.client.client import Obj
 
 _EVERYTHING: list[Rule] = [
     {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from simkube.apiserver.authorization import rules
 from simkube.apiserver.authorization.attributes import Attributes, refusal
 from simkube.apiserver.authorization.rules import Rule
-from simkube.client import Caller, Obj
-from simkube.store import Store
+from simkube.client.client import Caller, Obj
+from simkube.etcd.store import Store
 
 GROUP = "rbac.authorization.k8s.io"
 MASTERS = "system:masters"

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
+from simkube.apimachinery.errors import bad_request
 from simkube.apiserver.authorization.attributes import Attributes
-from simkube.errors import bad_request
 
 Rule = dict[str, Any]
 MOST_COMPARED = 100_000

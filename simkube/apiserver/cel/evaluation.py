@@ -14,7 +14,7 @@ from simkube.apiserver.cel.functions import FUNCTIONS, AssociativeList, Evaluati
 from simkube.apiserver.cel.syntax import Node
 from simkube.apiserver.cel.times import Duration, duration, timestamp
 from simkube.apiserver.cel.types import Kind, escaped
-from simkube.client import Obj
+from simkube.client.client import Obj
 
 MOST_STEPS = 100_000
 """Steps that the rules of one object may take in all."""

@@ -16,7 +16,7 @@ from simkube.apiserver.cel import times
 from simkube.apiserver.cel import types as t
 from simkube.apiserver.cel.syntax import UInt
 from simkube.apiserver.cel.types import Kind, list_of, map_of
-from simkube.apiserver.custom.patterns import PatternError, compiled, found_in
+from simkube.apiserver.schema.custom.patterns import PatternError, compiled, found_in
 
 A, B = Kind("A"), Kind("B")
 Overload = tuple[bool, tuple[Kind, ...], Kind]

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from simkube.apiserver.custom.pruning import EMBEDDED
-from simkube.client import Obj
+from simkube.apiserver.schema.custom.pruning import EMBEDDED
+from simkube.client.client import Obj
 
 _RESERVED = frozenset(
     (

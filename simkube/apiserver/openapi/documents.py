@@ -5,7 +5,7 @@ and no others. They are the same for every cluster of a process, are made when f
 a cluster serves beside (``extra``) is added when that cluster is asked.
 
 Schemas are those of ``kubernetes-validate``, which leaves out defaults and enumerations; the operations are made from
-:mod:`simkube.apiserver.resources`. They name what clients look for (kind, action, parameters such as
+:mod:`simkube.apiserver.registry.kinds`. They name what clients look for (kind, action, parameters such as
 ``fieldValidation``).
 """
 
@@ -17,13 +17,14 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from simkube.apiserver.custom import openapi as custom_openapi
-from simkube.apiserver.discovery import VERSION, Extra
+from simkube.apiserver.discovery.discovery import VERSION, Extra
 from simkube.apiserver.openapi import paths as openapi_paths
 from simkube.apiserver.openapi import protobuf as openapi_protobuf
 from simkube.apiserver.openapi.paths import META
-from simkube.apiserver.resources import ALL, GROUPS, Resource
-from simkube.apiserver.schema import raw_definitions
+from simkube.apiserver.registry.kinds import ALL, GROUPS
+from simkube.apiserver.registry.resources import Resource
+from simkube.apiserver.schema.custom import openapi as custom_openapi
+from simkube.apiserver.schema.schema import raw_definitions
 
 Document = dict[str, Any]
 

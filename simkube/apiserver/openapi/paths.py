@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from simkube.apiserver.custom import openapi as custom_openapi
-from simkube.apiserver.resources import ALL, Resource, Subresource
-from simkube.apiserver.schema import definitions
+from simkube.apiserver.registry.kinds import ALL
+from simkube.apiserver.registry.resources import Resource, Subresource
+from simkube.apiserver.schema.custom import openapi as custom_openapi
+from simkube.apiserver.schema.schema import definitions
 
 Document = dict[str, Any]
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from simkube.apimachinery.errors import not_simulated
 from simkube.apiserver.streams.exec import attach, execute
 from simkube.apiserver.streams.forwarding import forward
 from simkube.apiserver.streams.log import serve_log
 from simkube.apiserver.streams.proxy import proxy_pod, proxy_service
 from simkube.apiserver.streams.target import StreamCluster
-from simkube.client import Caller
-from simkube.errors import not_simulated
+from simkube.client.client import Caller
 
 HANDLED = {
     "pods": frozenset({"log", "exec", "attach", "proxy", "portforward"}),
@@ -38,7 +38,7 @@ async def handle(
 ) -> web.StreamResponse:
     """Answer one request; ``rest`` is the path behind the subresource, without its leading slash.
 
-    Raises :class:`~simkube.errors.StatusError` while nothing has been sent yet.
+    Raises :class:`~simkube.apimachinery.errors.StatusError` while nothing has been sent yet.
     """
     if resource == "services" and subresource == "proxy":
         return await proxy_service(cluster, request, namespace, name, rest)

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from simkube.apiserver.streams.limits import Budget
-from simkube.clock import Future, spawn
+from simkube.clock.clock import Future, spawn
 
 T = TypeVar("T")
 

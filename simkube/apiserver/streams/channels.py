@@ -15,8 +15,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.apiserver.streams.limits import MESSAGE, SEND_SECONDS
-from simkube.errors import StatusError, bad_request
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io")

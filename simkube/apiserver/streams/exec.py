@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from simkube.apimachinery.errors import bad_request
 from simkube.apiserver.streams.bridge import Outbox, wait
 from simkube.apiserver.streams.channels import (
     CLOSE,
@@ -31,9 +32,8 @@ from simkube.apiserver.streams.channels import (
 )
 from simkube.apiserver.streams.limits import BUFFER, Budget, buffers, slot
 from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, running_container
-from simkube.client import Caller, Obj
-from simkube.clock import Clock, Future
-from simkube.errors import bad_request
+from simkube.client.client import Caller, Obj
+from simkube.clock.clock import Clock, Future
 from simkube.runtime.cri import Container, StartError, Stdin
 
 log = logging.getLogger(__name__)

@@ -17,14 +17,14 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from simkube.apimachinery.errors import bad_request
 from simkube.apiserver.streams import spdy
 from simkube.apiserver.streams.bridge import wait
 from simkube.apiserver.streams.channels import refuse_spdy
 from simkube.apiserver.streams.limits import MESSAGE, SEND_SECONDS, slot
 from simkube.apiserver.streams.target import StreamCluster, find_pod, kubelet_of
-from simkube.client import Obj
-from simkube.clock import spawn
-from simkube.errors import bad_request
+from simkube.client.client import Obj
+from simkube.clock.clock import spawn
 from simkube.proxy.network import Connection
 from simkube.proxy.sockets import Socket
 from simkube.runtime.cri import NetworkError

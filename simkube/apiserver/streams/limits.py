@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
 
 MOST = {"exec": 32, "log": 64, "portforward": 16, "proxy": 128}
 """Streams of one kind that one cluster may have open at once."""

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.apiserver.streams.bridge import Outbox, wait
 from simkube.apiserver.streams.limits import BUFFER, SEND_SECONDS, Budget, buffers, slot
 from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, kubelet_of
-from simkube.client import Obj
-from simkube.errors import StatusError, bad_request
+from simkube.client.client import Obj
 from simkube.runtime.cri import Container, LogLine
 
 _TRUE = {"true", "1", "t", "True", "TRUE", "T"}

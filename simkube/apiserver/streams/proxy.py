@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from simkube.apimachinery.errors import StatusError, bad_request, not_simulated
 from simkube.apiserver.streams.bridge import run
 from simkube.apiserver.streams.limits import BODY, slot
 from simkube.apiserver.streams.target import ADMIN, StreamCluster, connection_words, find_pod, unavailable
-from simkube.client import Obj
-from simkube.errors import StatusError, bad_request, not_simulated
+from simkube.client.client import Obj
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 
 SECONDS = 30.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from simkube.client import Caller, Obj, Server
-from simkube.clock import Clock
-from simkube.errors import StatusError, bad_request
+from simkube.apimachinery.errors import StatusError, bad_request
+from simkube.client.client import Caller, Obj, Server
+from simkube.clock.clock import Clock
 from simkube.kubelet.actions import words
 from simkube.kubelet.kubelet import Kubelet
 from simkube.proxy.network import Connection

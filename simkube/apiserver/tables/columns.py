@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simkube.apiserver.schema import raw_definitions
+from simkube.apiserver.schema.schema import raw_definitions
 
 Obj = dict[str, Any]
 Cells = list[Any]
@@ -19,6 +19,8 @@ Printer = Callable[[Obj, float], Cells]
 """From an object and the time (seconds since the epoch) to the cells of its row, wide columns included."""
 
 _PREFIXES = {"meta": "io.k8s.apimachinery.pkg.apis.meta"}
+_FIELDS: set[str] = set()
+"""The fields that describe some column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class Column:
     format: str = ""
     wide: bool = False
     priority: int = 0
+
+    def __post_init__(self) -> None:
+        if self.field:
+            _FIELDS.add(self.field)
 
     def definition(self) -> Obj:
         """As in ``columnDefinitions``."""
@@ -57,18 +63,22 @@ class Layout:
 NAME = Column("Name", field="meta.v1.ObjectMeta.name", format="name")
 AGE = Column("Age", field="meta.v1.ObjectMeta.creationTimestamp")
 CREATED = Column("Created At", field="meta.v1.ObjectMeta.creationTimestamp", type="date")
+
+
+def _name_and_created(obj: Obj, _now: float) -> Cells:
+    return [obj["metadata"]["name"], obj["metadata"].get("creationTimestamp")]
+
+
+NAME_AND_AGE = Layout((NAME, CREATED), _name_and_created)
+"""How a kind is shown that has no layout of its own."""
 CONTAINERS = Column("Containers", "Names of each container in the template.", wide=True)
 IMAGES = Column("Images", "Images referenced by each container in the template.", wide=True)
 
 
 @functools.cache
 def _descriptions() -> dict[str, str]:
-    from simkube.apiserver.tables import LAYOUTS  # the layouts name the columns, which are defined with this module
-
-    wanted = {column.field for layout in LAYOUTS.values() for column in layout.columns if column.field}
-    wanted |= {NAME.field, AGE.field}
     raw = raw_definitions()
-    return {path: _find(raw, path) for path in wanted}
+    return {path: _find(raw, path) for path in _FIELDS}
 
 
 def _find(raw: dict[str, Any], path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from simkube.apiserver.field import Errors
+from simkube.apiserver.validation.field import Errors
 
 BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from math import ceil
 
-from simkube.apiserver.field import Errors
+from simkube.apimachinery.quantity import canonical, parse
+from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.metadata import qualified_name
 from simkube.apiserver.validation.numbers import NOT_NEGATIVE
-from simkube.client import Obj
-from simkube.quantity import canonical, parse
+from simkube.client.client import Obj
 
 _STANDARD = frozenset({"cpu", "memory", "ephemeral-storage"})
 _OF_PODS = ("cpu", "hugepages-", "memory")

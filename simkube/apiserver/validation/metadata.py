@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simkube.apiserver.field import Errors
-from simkube.client import Obj
+from simkube.apiserver.validation.field import Errors
+from simkube.client.client import Obj
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from simkube.apiserver.field import Errors
+from simkube.apiserver.validation.field import Errors
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
 _PERCENT = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simkube.apiserver.field import Errors
+from simkube.apiserver.validation.field import Errors
 
 
 def no_backsteps(value: str, path: str, errors: Errors) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from simkube.apiserver.field import Errors
+from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.metadata import label_value, labels, qualified_name
-from simkube.client import Obj
+from simkube.client.client import Obj
 
 
 def label_selector(selector: Obj, path: str, errors: Errors) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from simkube.clock import Future, TimedOut, within
+from simkube.clock.clock import Future, TimedOut, within
 from simkube.proxy.network import Connection
 from simkube.proxy.sockets import Socket, SocketStream
 from simkube.runtime.applets.fetching import address_of

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from simkube.clock import TimedOut, within
+from simkube.clock.clock import TimedOut, within
 from simkube.proxy.network import Connection
 from simkube.runtime import httptext
 from simkube.runtime.applets.options import Options, parse, seconds_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simkube.clock import Future
+from simkube.clock.clock import Future
 from simkube.runtime import signals
 from simkube.runtime.applets.listing import owner
 from simkube.runtime.applets.options import integer, name_of, parse, seconds_of

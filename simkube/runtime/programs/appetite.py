@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.quantity import QuantityError, milli
+from simkube.apimachinery.quantity import QuantityError, milli
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
 from simkube.runtime.nodes import FileError

@@ -23,7 +23,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from simkube.clock import TimedOut, within
+from simkube.clock.clock import TimedOut, within
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import FileError

@@ -11,7 +11,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from simkube.clock import Task
+from simkube.clock.clock import Task
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
 from simkube.runtime.process import Process

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from simkube.clock import TimedOut, within
+from simkube.clock.clock import TimedOut, within
 from simkube.proxy.sockets import Socket
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.nodes import FileError

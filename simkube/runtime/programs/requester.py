@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from simkube.clock import TimedOut, within
+from simkube.clock.clock import TimedOut, within
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.httptext import BadURL, parse_url
 from simkube.runtime.process import Process

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from simkube.clock import Future
+from simkube.clock.clock import Future
 from simkube.proxy.ports import Certificate, Identify, Listener, Serve
 from simkube.runtime import signals
 from simkube.runtime.process import Process

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from simkube.clock import Future, TimedOut, within
+from simkube.clock.clock import Future, TimedOut, within
 from simkube.proxy.ports import Serve
 from simkube.runtime import httptext, signals
 from simkube.runtime.applets.options import seconds_of

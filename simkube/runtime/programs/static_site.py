@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simkube.clock import Future
+from simkube.clock.clock import Future
 from simkube.runtime import httptext, signals
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
 from simkube.runtime.files import FileSystem

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from simkube.clock import Future
-from simkube.quantity import milli
+from simkube.apimachinery.quantity import milli
+from simkube.clock.clock import Future
 from simkube.runtime.process import Process
 from simkube.runtime.programs.flags import flags
 from simkube.runtime.programs.serving import stop_request

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from simkube.clock import Future, TimedOut, within
+from simkube.clock.clock import Future, TimedOut, within
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
 from simkube.runtime.files import normal

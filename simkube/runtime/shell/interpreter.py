@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from simkube.clock import Future
+from simkube.clock.clock import Future
 from simkube.runtime import signals
 from simkube.runtime.executables import load, which
 from simkube.runtime.nodes import FileError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simkube.clock import Future
+from simkube.clock.clock import Future
 from simkube.runtime.shell.interpreter import Interpreter
 
 

@@ -107,7 +107,7 @@ async def run_unset(shell: Interpreter, words: list[str]) -> int:
 
 
 async def run_read(shell: Interpreter, words: list[str]) -> int:
-    from simkube.clock import TimedOut, within
+    from simkube.clock.clock import TimedOut, within
     from simkube.runtime.shell.main import read_line
 
     arguments, raw, timeout = words[1:], False, None

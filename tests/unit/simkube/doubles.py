@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from simkube.client import Client, Event, Obj, key_of
-from simkube.clock import Clock
-from simkube.cluster import Cluster
+from simkube.client.client import Client, Event, Obj, key_of
+from simkube.client.workqueue import Component
+from simkube.clock.clock import Clock
+from simkube.cluster.cluster import Cluster
 from simkube.controllers.pods import condition, is_ready
-from simkube.journal import Journal
-from simkube.store import Store
-from simkube.workloop import Component
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
 
 START = 1_800_000_000.0
 

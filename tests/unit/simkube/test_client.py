@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkube.client import Client, Event, Informers, copy_of
-from simkube.clock import Clock
-from simkube.errors import StatusError, conflict
-from simkube.workloop import Component, WorkLoop
+from simkube.apimachinery.errors import StatusError, conflict
+from simkube.client.client import Client, Event, Informers, copy_of
+from simkube.client.workqueue import Component, WorkLoop
+from simkube.clock.clock import Clock
 from tests.unit.simkube.doubles import START, Plane
 
 

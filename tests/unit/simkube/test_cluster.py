@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-from simkube.client import Client, Obj
-from simkube.clock import Clock, spawn
-from simkube.cluster import Cluster
+from simkube.apimachinery.errors import HostError, StatusError
+from simkube.client.client import Client, Obj
+from simkube.clock.clock import Clock, spawn
+from simkube.clock.pace import PacedClock
+from simkube.cluster.cluster import Cluster
+from simkube.cluster.topology import read, seconds
 from simkube.controllers.pods import is_ready
-from simkube.errors import HostError, StatusError
-from simkube.journal import Journal
-from simkube.pace import PacedClock
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
+from simkube.eventloop.fairness import Shares
 from simkube.runtime.cri import HTTPRequest, NetworkError
-from simkube.sharing import Shares
-from simkube.store import Store
-from simkube.topology import read, seconds
 from tests.unit.simkube.doubles import START, Plane
 
 ROOT = Path(__file__).parents[3]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simkube.client import Obj
-from simkube.events import MOST_EVENTS, Recorder, SeriesRecorder
+from simkube.client.client import Obj
+from simkube.client.events import MOST_EVENTS, Recorder, SeriesRecorder
 from tests.unit.simkube.doubles import Plane
 
 

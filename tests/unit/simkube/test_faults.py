@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from simkube.clock import spawn
+from simkube.apimachinery.errors import HostError
+from simkube.clock.clock import spawn
 from simkube.controllers.pods import condition, is_ready
-from simkube.errors import HostError
 from simkube.runtime.cri import HTTPRequest
 from tests.unit.simkube.doubles import Plane
 from tests.unit.simkube.test_cluster import killed, ready, topology, web

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from simkube import pace, sharing, trace
-from simkube.apiserver import body, http, watch, watching
-from simkube.apiserver.custom import limits as definitions
+from simkube.apiserver.http import body, watch
+from simkube.apiserver.http import handler as http
+from simkube.apiserver.http import watch_stream as watching
+from simkube.apiserver.registry.apiextensions import limits as definitions
 from simkube.apiserver.streams import limits as streams
+from simkube.clock import pace
+from simkube.etcd.store import WINDOW, Limits
+from simkube.eventloop import fairness as sharing
 from simkube.host import controls
 from simkube.host.tenants import MOST_CLUSTERS
 from simkube.runtime.container import MAX_PROCESSES
-from simkube.store import WINDOW, Limits
+from simkube.trace import trace
 
 OPERATING = Path(__file__).resolve().parents[3] / "docs" / "operating.md"
 MIB = 2**20

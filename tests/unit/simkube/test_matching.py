@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from simkube.labels import matches, matches_node, matches_set
-from simkube.quantity import milli
-from simkube.tolerations import tolerates
+from simkube.apimachinery.labels import matches, matches_node, matches_set
+from simkube.apimachinery.quantity import milli
+from simkube.component_helpers.tolerations import tolerates
 
 LABELS = {"app": "web", "tier": "front", "size": "5"}
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from simkube.clock import spawn
-from simkube.errors import HostError, StoreError
-from simkube.journal import Journal
-from simkube.live import run_slice
-from simkube.pace import FURTHEST, LONGEST_STEP, PacedClock
+from simkube.apimachinery.errors import HostError, StoreError
+from simkube.client.workqueue import Component, WorkLoop
+from simkube.clock.clock import spawn
+from simkube.clock.pace import FURTHEST, LONGEST_STEP, PacedClock
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Side
+from simkube.eventloop.driver import run_slice
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.programs.requester import request
-from simkube.store import Side
-from simkube.workloop import Component, WorkLoop
 
 START = 1_800_000_000.0
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkube.quantity import QuantityError, canonical, parse
+from simkube.apimachinery.quantity import QuantityError, canonical, parse
 
 
 @pytest.mark.parametrize(

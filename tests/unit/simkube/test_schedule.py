@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from simkube.schedule import ScheduleError, parse, zone_of
+from simkube.component_helpers.schedule import ScheduleError, parse, zone_of
 
 
 def due(text: str, after: str, zone: str | None = None) -> str:

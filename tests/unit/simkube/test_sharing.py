@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from simkube import sharing
-from simkube.clock import Clock
-from simkube.errors import StatusError
-from simkube.journal import Journal
-from simkube.live import LiveDriver
-from simkube.pace import PacedClock
-from simkube.sharing import Share, Shares
-from simkube.store import Side
-from simkube.workloop import WorkLoop
+from simkube.apimachinery.errors import StatusError
+from simkube.client.workqueue import WorkLoop
+from simkube.clock.clock import Clock
+from simkube.clock.pace import PacedClock
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Side
+from simkube.eventloop import fairness as sharing
+from simkube.eventloop.driver import LiveDriver
+from simkube.eventloop.fairness import Share, Shares
 
 
 class Now:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkube.client import Event
-from simkube.errors import StoreError
-from simkube.journal import Journal
-from simkube.store import WINDOW, Compacted, Full, Limits, Store
+from simkube.apimachinery.errors import StoreError
+from simkube.client.client import Event
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import WINDOW, Compacted, Full, Limits, Store
 
 
 def obj(name: str, **data: str) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def test_history_reaches_back_to_its_window_and_no_further(store: Store) -> None
 
 
 def test_graves_are_cleared_and_the_revision_survives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simkube.store.GRAVES", 3)
+    monkeypatch.setattr("simkube.etcd.store.GRAVES", 3)
     journal = Journal()
     store = Store(journal, "c")
     for name in "abcd":

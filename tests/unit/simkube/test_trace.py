@@ -6,11 +6,11 @@ import re
 
 import pytest
 
+from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.apiserver.request import Request
-from simkube.apiserver.resources import RESOURCES
-from simkube.client import Caller
-from simkube.trace import MOST, Entry
-from simkube.words import difference, journey, sentence
+from simkube.client.client import Caller
+from simkube.trace.sentences import difference, journey, sentence
+from simkube.trace.trace import MOST, Entry
 from tests.unit.simkube.doubles import Plane
 from tests.unit.simkube.test_cluster import topology, web
 

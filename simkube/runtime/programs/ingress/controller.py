@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.client import Caller, Client, Event
-from simkube.clock import TimedOut, within
-from simkube.errors import StatusError
-from simkube.events import Recorder
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Caller, Client, Event
+from simkube.client.events import Recorder
+from simkube.clock.clock import TimedOut, within
 from simkube.proxy.ports import Certificate
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError

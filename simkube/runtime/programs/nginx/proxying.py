@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from simkube.clock import TimedOut, within
+from simkube.clock.clock import TimedOut, within
 from simkube.proxy.network import Connection
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.process import Process

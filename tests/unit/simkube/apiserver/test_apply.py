@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkube.apiserver import managed_fields
-from simkube.apiserver.apply import LAST_APPLIED, server_side_apply
-from simkube.apiserver.fieldset import paths
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.fields import managed_fields
+from simkube.apiserver.fields.apply import LAST_APPLIED, server_side_apply
+from simkube.apiserver.fields.fieldset import paths
 
 CONFIG_MAP = ("", "v1", "ConfigMap")
 DEPLOYMENT = ("apps", "v1", "Deployment")

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from simkube.apiserver.authentication import impersonated
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.authentication.authentication import impersonated
 from simkube.apiserver.authorization import bootstrap, rules
 from simkube.apiserver.authorization.attributes import Attributes, of_request
 from simkube.apiserver.server import APIServer
-from simkube.client import Caller
-from simkube.clock import Clock
-from simkube.errors import StatusError
-from simkube.journal import Journal
-from simkube.store import Store
+from simkube.client.client import Caller
+from simkube.clock.clock import Clock
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
 
 ADMIN = Caller("learner", ("system:masters",), "tester")
 NOBODY = Caller("nobody", ("system:authenticated",), "tester")

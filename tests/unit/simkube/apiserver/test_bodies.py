@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkube.apiserver import body, protobuf
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.http import body, protobuf
 
 
 def field(number: int, value: bytes | str | int) -> bytes:

@@ -12,17 +12,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from simkube.apiserver import client_certificates
-from simkube.apiserver.audit import MOST_REQUESTS, Audit
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.audit.log import MOST_REQUESTS, Audit
+from simkube.apiserver.authentication import client_certificates
 from simkube.apiserver.authorization.attributes import Attributes
 from simkube.apiserver.server import APIServer
-from simkube.client import Caller, copy_of
-from simkube.clock import Clock
-from simkube.errors import StatusError
+from simkube.client.client import Caller, copy_of
+from simkube.clock.clock import Clock
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
 from simkube.host import authority
 from simkube.host.signer import Signer
-from simkube.journal import Journal
-from simkube.store import Store
 
 ADMIN = Caller("learner", ("system:masters",), "tester")
 SIGNING = "certificatesigningrequests.certificates.k8s.io"
@@ -204,7 +204,7 @@ def test_the_authority_signs_the_key_and_the_name_alone(server: APIServer, tmp_p
     files = [tmp_path / name for name in ("ca.crt", "ca.key", "tls.crt", "tls.key")]
     authority.make(*files)
     sign = Signer(files[0], files[1]).of(lambda: client_certificates.serial(server.credentials))
-    from simkube.apiserver.validation.certificates import read
+    from simkube.apiserver.registry.certificates.validation import read
 
     made = x509.load_pem_x509_certificate(sign(read(request_pem("jane", "devs")), ["client auth"], 600).encode())
     made.verify_directly_issued_by(x509.load_pem_x509_certificate(files[0].read_bytes()))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from simkube.apiserver import discovery
-from simkube.apiserver.resources import ALL, GROUPS
+from simkube.apiserver.discovery import discovery
+from simkube.apiserver.registry.kinds import ALL, GROUPS
 
 
 def test_every_resource_is_advertised_once_in_both_forms() -> None:

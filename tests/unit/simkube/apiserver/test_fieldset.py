@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkube.apiserver import fieldset
+from simkube.apiserver.fields import fieldset
 
 ELEMENTS = st.sampled_from(["f:a", "f:b", 'k:{"name":"web"}', 'v:"x"'])
 PATHS = st.frozensets(st.lists(ELEMENTS, min_size=1, max_size=3).map(tuple), max_size=8)

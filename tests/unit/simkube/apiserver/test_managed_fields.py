@@ -5,8 +5,8 @@ import copy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkube.apiserver import managed_fields
-from simkube.apiserver.fieldset import paths
+from simkube.apiserver.fields import managed_fields
+from simkube.apiserver.fields.fieldset import paths
 
 CONFIG_MAP = ("", "v1", "ConfigMap")
 DEPLOYMENT = ("apps", "v1", "Deployment")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from simkube.apiserver.warnings.network import warnings_of
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.registry.services.warnings import warnings_of
 from tests.unit.simkube.doubles import Plane
 
 Obj = dict[str, Any]

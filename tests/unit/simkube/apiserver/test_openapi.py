@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simkube.apiserver.openapi import documents as openapi
-from simkube.apiserver.resources import ALL, GROUPS
+from simkube.apiserver.registry.kinds import ALL, GROUPS
 
 VERSIONS = ["api/v1", *(f"apis/{group}/{version}" for group, version in GROUPS)]
 WRITES = {"post", "put", "patch"}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkube.apiserver import json_patch, patch
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.fields import json_patch, patch
 
 DEPLOYMENT = ("apps", "v1", "Deployment")
 CONFIG_MAP = ("", "v1", "ConfigMap")

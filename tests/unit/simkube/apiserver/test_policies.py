@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkube import quantity
+from simkube.apimachinery import quantity
+from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.admission import pod_security, usage
 from simkube.apiserver.admission.pod_security import Level, policy_of
+from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.apiserver.request import Request, options_of
-from simkube.apiserver.resources import RESOURCES
 from simkube.apiserver.server import APIServer
-from simkube.client import Caller
-from simkube.clock import Clock
-from simkube.errors import StatusError
-from simkube.journal import Journal
-from simkube.store import Store
+from simkube.client.client import Caller
+from simkube.clock.clock import Clock
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
 
 ADMIN = Caller("learner", ("system:masters",), "tester")
 

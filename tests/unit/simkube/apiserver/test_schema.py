@@ -2,8 +2,8 @@
 
 import pytest
 
-from simkube.apiserver.resources import ALL
-from simkube.apiserver.schema import Type, definitions
+from simkube.apiserver.registry.kinds import ALL
+from simkube.apiserver.schema.schema import Type, definitions
 
 POD = ("", "v1", "Pod")
 DEPLOYMENT = ("apps", "v1", "Deployment")

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from simkube.apimachinery.errors import StatusError, StoreError
+from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.apiserver.request import Request, options_of
-from simkube.apiserver.resources import RESOURCES
 from simkube.apiserver.server import APIServer
-from simkube.client import Caller, Event
-from simkube.clock import Clock
-from simkube.errors import StatusError, StoreError
-from simkube.journal import Journal
-from simkube.store import Limits, Store
+from simkube.client.client import Caller, Event
+from simkube.clock.clock import Clock
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Limits, Store
 
 ME = Caller("learner", ("system:masters",), "tester")
 NOW = 1_700_000_000.0

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkube.apiserver.resources import RESOURCES
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.http.watch import MOST_WAITING, Wanted, Watch, wanted
+from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.apiserver.server import APIServer
-from simkube.apiserver.watch import MOST_WAITING, Wanted, Watch, wanted
-from simkube.client import Caller
-from simkube.clock import Clock
-from simkube.errors import StatusError
-from simkube.journal import Journal
-from simkube.store import Store
+from simkube.client.client import Caller
+from simkube.clock.clock import Clock
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
 
 ME = Caller("learner", ("system:masters",), "tester")
 SECRETS = RESOURCES["secrets"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Obj
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Obj
 from tests.unit.simkube.apiserver.test_credentials import SIGNING, approved, request_pem, signing
 from tests.unit.simkube.doubles import Plane
 
@@ -137,7 +137,7 @@ class Stamp:
 
 @pytest.fixture
 def signed(plane: Plane) -> Plane:
-    from simkube.apiserver import client_certificates
+    from simkube.apiserver.authentication import client_certificates
 
     controller = next(each for each in plane.cluster.manager.controllers if "signing" in each.name)
     credentials = plane.cluster.apiserver.credentials

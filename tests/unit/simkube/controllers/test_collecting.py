@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simkube.client import Obj
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Obj
 from tests.unit.simkube.doubles import Plane
 
 

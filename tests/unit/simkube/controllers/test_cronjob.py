@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from tests.unit.simkube.controllers.test_job import end, live
 from tests.unit.simkube.doubles import Plane
 

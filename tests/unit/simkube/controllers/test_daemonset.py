@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers import daemonpods
 from tests.unit.simkube.doubles import BrokenKubelet, NeverReadyKubelet, Plane, ScriptedKubelet, SlowKubelet, images
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkube.client import Event, Obj
+from simkube.client.client import Event, Obj
 from simkube.controllers.pods import is_active, is_ready
 from tests.unit.simkube.doubles import BrokenKubelet, NeverReadyKubelet, Plane, SlowKubelet, images, reason_of
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers.pods import condition
 from simkube.controllers.scaling import Memory, decide
 from simkube.controllers.usage import NoMetric, Target, Usage, propose, read

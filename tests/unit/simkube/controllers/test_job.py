@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Obj
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Obj
 from simkube.controllers.indexes import Indexes
 from simkube.controllers.pods import condition
-from simkube.errors import StatusError
 from tests.unit.simkube.doubles import Plane, reason_of
 
 JOBS = "jobs.batch"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers.ranking import to_delete
 from tests.unit.simkube.doubles import START, Plane
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Obj
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Obj
 from tests.unit.simkube.doubles import Plane
 
 CLAIMS, VOLUMES, CLASSES = "persistentvolumeclaims", "persistentvolumes", "storageclasses.storage.k8s.io"

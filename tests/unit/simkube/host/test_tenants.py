@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from simkube.apiserver.answers import Answers
-from simkube.apiserver.encoding import Encoder
-from simkube.client import Client
+from simkube.apiserver.http.answers import Answers
+from simkube.apiserver.http.encoding import Encoder
+from simkube.client.client import Client
+from simkube.etcd.journal import Journal
 from simkube.host.tenants import Tenants
-from simkube.journal import Journal
 from tests.unit.simkube.host.test_controls import deployment
 
 TOPOLOGY = yaml.safe_load((Path(__file__).parents[4] / "kind-configs" / "single.yaml").read_text())

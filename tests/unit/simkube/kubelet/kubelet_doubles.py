@@ -1,7 +1,7 @@
 """Doubles for the kubelet's tests: an API server in memory, and a runtime whose containers do as they are told.
 
-``MemoryServer`` keeps the protocol of :class:`simkube.client.Server` for what a kubelet calls, and deletes pods as the
-API server does. ``ScriptedRuntime`` runs images named after what they do: see :class:`Script`.
+``MemoryServer`` keeps the protocol of :class:`simkube.client.client.Server` for what a kubelet calls, and deletes pods
+as the API server does. ``ScriptedRuntime`` runs images named after what they do: see :class:`Script`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from simkube.client import Caller, Event, Handler, Obj, Patch, PatchType
-from simkube.clock import Clock, Future
-from simkube.errors import already_exists, conflict, not_found
+from simkube.apimachinery.errors import already_exists, conflict, not_found
+from simkube.client.client import Caller, Event, Handler, Obj, Patch, PatchType
+from simkube.client.workqueue import WorkLoop
+from simkube.clock.clock import Clock, Future
 from simkube.kubelet.kubelet import Kubelet
 from simkube.kubelet.node import NodeSettings
 from simkube.runtime.cri import (
@@ -32,7 +33,6 @@ from simkube.runtime.cri import (
 )
 from simkube.runtime.disk import Disk
 from simkube.runtime.usage import Machine
-from simkube.workloop import WorkLoop
 
 START = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""
@@ -60,7 +60,7 @@ class MemoryServer:
 
     def _check(self) -> None:
         if self.down:
-            from simkube.errors import StatusError
+            from simkube.apimachinery.errors import StatusError
 
             raise StatusError(503, "ServiceUnavailable", "the server is currently unable to handle the request")
 

@@ -72,7 +72,7 @@ def test_what_a_container_sees() -> None:
     ],
 )
 def test_other_name_servers_know_no_names_of_the_cluster(policy: dict[str, Any], waits: float, words: str) -> None:
-    from simkube.clock import spawn
+    from simkube.clock.clock import spawn
     from simkube.runtime.cri import NetworkError
 
     bench = Bench()

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import pytest
 from kubelet_doubles import Node, Script
 
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.registry.pods.table import status as status_column
 from simkube.apiserver.streams.log import Options, find_container
-from simkube.apiserver.tables.pods import status as status_column
-from simkube.errors import StatusError
 from simkube.runtime.cri import HTTPResponse
 
 POLICIES = ("Always", "OnFailure", "Never")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from test_resources import Lab, limits, stress
 
-from simkube.client import Caller
+from simkube.client.client import Caller
 
 ME = Caller("learner", ("system:masters",), "kubectl")
 NODE = "lab-control-plane"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Caller, Client
-from simkube.clock import Clock
-from simkube.cluster import Cluster
-from simkube.journal import Journal
+from simkube.client.client import Caller, Client
+from simkube.clock.clock import Clock
+from simkube.cluster.cluster import Cluster
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
 from simkube.kubelet import expectations
-from simkube.store import Store
 
 ME = Caller("learner", ("system:masters",), "kubectl")
 IMAGE = "ghcr.io/somebody/thing:v2"

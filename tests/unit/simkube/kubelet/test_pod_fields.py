@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from test_running_pods import Lab
 
-from simkube.client import Caller
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Caller
 
 ME = Caller("learner", ("system:masters",), "kubectl")
 SHELL = {"name": "shell", "image": "busybox:1.36", "command": ["sleep", "1d"]}
@@ -125,8 +125,8 @@ def test_a_container_sees_its_limits(lab: Lab) -> None:
 )
 def test_what_is_not_done_is_refused_by_name(lab: Lab, spec: dict[str, Any], feature: str) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "no"}, "spec": {"containers": [SHELL], **spec}}
+    from simkube.apiserver.registry.kinds import RESOURCES
     from simkube.apiserver.request import Request
-    from simkube.apiserver.resources import RESOURCES
 
     request = Request(ME, "create", RESOURCES["pods"], "default", checked=True)
     with pytest.raises(StatusError) as refused:

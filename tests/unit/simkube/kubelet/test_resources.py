@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Caller
-from simkube.clock import Clock, spawn
-from simkube.cluster import Cluster
-from simkube.errors import StatusError
-from simkube.journal import Journal
+from simkube.apimachinery.errors import StatusError
+from simkube.apimachinery.quantity import milli
+from simkube.client.client import Caller
+from simkube.clock.clock import Clock, spawn
+from simkube.cluster.cluster import Cluster
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
 from simkube.kubelet.node import CAPACITY
-from simkube.quantity import milli
 from simkube.runtime.cri import HTTPRequest
 from simkube.runtime.usage import NODE_BYTES, NODE_CORES
-from simkube.store import Store
 
 ME = Caller("learner", ("system:masters",), "kubectl")
 TOPOLOGY = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}

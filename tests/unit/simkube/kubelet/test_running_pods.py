@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Caller
-from simkube.clock import Clock
-from simkube.cluster import Cluster
-from simkube.journal import Journal
-from simkube.store import Store
+from simkube.client.client import Caller
+from simkube.clock.clock import Clock
+from simkube.cluster.cluster import Cluster
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
 
 ME = Caller("learner", ("system:masters",), "kubectl")
 TOPOLOGY = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}

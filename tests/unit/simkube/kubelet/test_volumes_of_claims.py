@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Client
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.client.client import Client
 from tests.unit.simkube.kubelet.test_with_engine import Lab
 
 CLAIM = {

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from simkube.clock import Clock
+from simkube.client.workqueue import WorkLoop
+from simkube.clock.clock import Clock
 from simkube.proxy.network import Network, Place
 from simkube.proxy.policies import NetworkPolicies
-from simkube.workloop import WorkLoop
 from tests.unit.simkube.proxy.test_services import Objects
 
 PLACES = {

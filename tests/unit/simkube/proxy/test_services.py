@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from simkube.addons.dns import CoreDNS
-from simkube.client import Event
-from simkube.clock import spawn
+from simkube.client.client import Event
+from simkube.client.workqueue import WorkLoop
+from simkube.clock.clock import spawn
 from simkube.proxy.services import KubeProxy
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import HTTPRequest, NetworkError
-from simkube.workloop import WorkLoop
 from tests.unit.simkube.runtime.bench import Bench
 
 Obj = dict[str, Any]

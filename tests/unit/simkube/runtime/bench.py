@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simkube.clock import Clock
+from simkube.clock.clock import Clock
 from simkube.proxy.network import Network
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import ContainerConfig, Mount, SandboxConfig

@@ -186,7 +186,7 @@ def test_a_dump_brings_everything_back() -> None:
     assert (old.id, old.state, old.exited.result(), texts(old)) == (ended.id, "exited", 7, ["last words"])
     assert [volume.label for volume in again.volumes()] == ["shared"]
     assert later.run("cat /d/index.html /etc/own; ls /etc/group", idle).out == "pageown\n"
-    from simkube.clock import spawn
+    from simkube.clock.clock import spawn
     from simkube.runtime.cri import HTTPRequest
 
     assert spawn(again.http(8080, HTTPRequest())).result().body == b"page"

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from simkube.clock import Task, spawn
+from simkube.clock.clock import Task, spawn
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, Mount, NetworkError
 from tests.unit.simkube.runtime.bench import Bench

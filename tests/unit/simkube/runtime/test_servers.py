@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from simkube.clock import Task, spawn
+from simkube.clock.clock import Task, spawn
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from tests.unit.simkube.runtime.bench import START, Bench

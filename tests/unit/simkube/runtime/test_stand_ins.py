@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simkube.clock import spawn
+from simkube.clock.clock import spawn
 from simkube.proxy.network import Network
 from simkube.runtime.cri import HTTPRequest, ImageError
 from simkube.runtime.engine import Engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simkube.clock import Clock
+from simkube.clock.clock import Clock
 from simkube.runtime.usage import EVER, Machine, Processors
 
 START = 1_767_225_600.0

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers.pods import condition
 from simkube.scheduler.filters import Placement
 from simkube.scheduler.nodes import Nodes, requests

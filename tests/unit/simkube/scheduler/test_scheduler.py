@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.controllers.pods import condition
 from tests.unit.simkube.doubles import Plane
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Caller, Obj
+from simkube.apimachinery.errors import forbidden
+from simkube.client.client import Caller, Obj
 from simkube.controllers.pods import condition
-from simkube.errors import forbidden
-from simkube.outage import etcd_down
+from simkube.faults.outage import etcd_down
 from tests.unit.simkube.doubles import Plane
 
 BESIDE_A_GHOST = {

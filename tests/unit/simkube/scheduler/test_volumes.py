@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simkube.client import Obj
+from simkube.client.client import Obj
 from simkube.scheduler.scheduler import BIND_TIMEOUT
 from tests.unit.simkube.doubles import Plane
 from tests.unit.simkube.scheduler.test_scheduler import where, why

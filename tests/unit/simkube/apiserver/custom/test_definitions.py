@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from simkube.apiserver.custom import definition
-from simkube.apiserver.custom.structural import MOST_DEPTH
-from simkube.apiserver.field import Errors
-from simkube.client import Obj
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.registry.apiextensions import definition
+from simkube.apiserver.schema.custom.structural import MOST_DEPTH
+from simkube.apiserver.validation.field import Errors
+from simkube.client.client import Obj
 from tests.unit.simkube.apiserver.custom.test_kinds import definition as valid
 
 ROOT = "spec.validation.openAPIV3Schema"

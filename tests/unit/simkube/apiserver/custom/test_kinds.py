@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from simkube.apiserver import discovery
-from simkube.apiserver.custom import limits
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.discovery import discovery
+from simkube.apiserver.http.paths import PageNotFound, parse
 from simkube.apiserver.openapi import documents as openapi
-from simkube.apiserver.paths import PageNotFound, parse
+from simkube.apiserver.registry.apiextensions import limits
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer
-from simkube.apiserver.tables import table
-from simkube.client import Caller, Obj
-from simkube.clock import Clock
-from simkube.cluster import Cluster
-from simkube.errors import StatusError
-from simkube.journal import Journal
-from simkube.store import Store
+from simkube.apiserver.tables.table import table
+from simkube.client.client import Caller, Obj
+from simkube.clock.clock import Clock
+from simkube.cluster.cluster import Cluster
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
 
 ME = Caller("learner", ("system:masters",), "tester")
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
+from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.cel.checking import check
 from simkube.apiserver.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate
 from simkube.apiserver.cel.syntax import CelError, NotSimulated, parse
 from simkube.apiserver.cel.types import Types
-from simkube.apiserver.custom.rules import Rules
-from simkube.apiserver.custom.values import ABSENT, validate
-from simkube.apiserver.field import Errors
-from simkube.client import Obj
-from simkube.errors import StatusError
+from simkube.apiserver.schema.custom.rules import Rules
+from simkube.apiserver.schema.custom.values import ABSENT, validate
+from simkube.apiserver.validation.field import Errors
+from simkube.client.client import Obj
 
 
 def value(text: str) -> Any:

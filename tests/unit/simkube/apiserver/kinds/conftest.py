@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer
-from simkube.client import Caller
-from simkube.clock import Clock
-from simkube.errors import StatusError
-from simkube.journal import Journal
-from simkube.store import Store
+from simkube.client.client import Caller
+from simkube.clock.clock import Clock
+from simkube.etcd.journal import Journal
+from simkube.etcd.store import Store
 
 ME = Caller("learner", ("system:masters",), "tester")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from simkube.apiserver.flowcontrol import LEVELS, SCHEMAS, FlowSchemaStatus
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.registry.flowcontrol.bootstrap import LEVELS, SCHEMAS, FlowSchemaStatus
 from simkube.apiserver.request import Request, options_of
-from simkube.client import Informers
-from simkube.clock import Clock
-from simkube.errors import StatusError
-from simkube.workloop import WorkLoop
+from simkube.client.client import Informers
+from simkube.client.workqueue import WorkLoop
+from simkube.clock.clock import Clock
 from tests.unit.simkube.apiserver.kinds.conftest import ME
 
 GROUP = "admissionregistration.k8s.io"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from simkube.apiserver import component_statuses
-from simkube.apiserver.internal_types import difference, printed
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.registry.core import component_statuses
+from simkube.apiserver.registry.pods.internal_types import difference, printed
 from tests.unit.simkube.apiserver.kinds.conftest import ME, template, workload
 
 

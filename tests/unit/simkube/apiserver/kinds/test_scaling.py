@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from simkube.apiserver.conversion import autoscalers
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.registry.autoscaling import conversion as autoscalers
 from tests.unit.simkube.apiserver.kinds.conftest import ME
 
 TARGET = {"kind": "Deployment", "name": "web", "apiVersion": "apps/v1"}

@@ -13,14 +13,14 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
+from simkube.apimachinery.errors import StatusError, not_found
 from simkube.apiserver import streams
 from simkube.apiserver.streams import channels as wire
 from simkube.apiserver.streams import exec as running
 from simkube.apiserver.streams import limits, log, proxy, target
 from simkube.apiserver.streams.bridge import Outbox
-from simkube.client import Caller
-from simkube.clock import Clock, Future
-from simkube.errors import StatusError, not_found
+from simkube.client.client import Caller
+from simkube.clock.clock import Clock, Future
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, LogLine, NetworkError, StartError
 
 NOW = 1_767_225_600.0

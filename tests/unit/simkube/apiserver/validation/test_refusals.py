@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from simkube.errors import StatusError
+from simkube.apimachinery.errors import StatusError
 from tests.unit.simkube.apiserver.kinds.conftest import ME, Make, make, server
 
 __all__ = ["make", "server"]

@@ -1,0 +1,1 @@
+"""What every part shares, whatever it does: errors, labels, quantities."""

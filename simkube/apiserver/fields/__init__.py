@@ -1,0 +1,1 @@
+"""Three kinds of patch, server-side apply, and who owns which field."""

@@ -1,0 +1,1 @@
+"""Requests over HTTP: paths, bodies, negotiation, paging, watches, answers."""

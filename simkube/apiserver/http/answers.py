@@ -1,0 +1,175 @@
+"""From a result to an HTTP answer: the form and text a client accepts, warnings, compression.
+
+It refuses to decide anything; :mod:`simkube.apiserver.http.handler` does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.http.encoding import Encoder, dump
+from simkube.apiserver.http.negotiation import Accepted
+from simkube.apiserver.http.paging import Page
+from simkube.apiserver.registry.resources import Resource
+from simkube.apiserver.tables.table import table
+from simkube.client.client import Obj
+
+Pause = Callable[[], Awaitable[None]]
+_COMPRESS_FROM = 128 * 1024
+_PIECE = 50
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def metadata_of(obj: Obj) -> Obj:
+    """The ``PartialObjectMetadata`` of an object."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
+
+
+def page_meta(page: Page) -> Obj:
+    """The ``ListMeta`` of a page."""
+    meta: Obj = {"resourceVersion": page.version} if page.version else {}
+    if page.next:
+        meta["continue"] = page.next
+    if page.remaining is not None:
+        meta["remainingItemCount"] = page.remaining
+    return meta
+
+
+class Answers:
+    """Makes responses; one per process, because it remembers encodings."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    def object(self, resource: Resource, obj: Obj, accepted: Accepted, include: str, now: float) -> bytes:
+        """One object in the accepted form, as JSON."""
+        if obj.get("kind") == "Status" or accepted.form == "object":
+            return self.encoder.object(obj)
+        if accepted.form == "metadata":
+            return dump(metadata_of(obj))
+        meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        return dump({**self.table(resource, [obj], include, now), "metadata": meta})
+
+    def table(self, resource: Resource, items: Sequence[Obj], include: str, now: float) -> Obj:
+        """A ``Table`` of objects; ``include`` is ``None``, ``Metadata`` or ``Object``."""
+        return table(resource, items, now, include or "Metadata")
+
+    async def page(
+        self, resource: Resource, page: Page, accepted: Accepted, include: str, now: float, pause: Pause
+    ) -> bytes:
+        """A list in the accepted form, as JSON; ``pause`` is awaited between pieces of a long one."""
+        head = self._head(resource, page, accepted, now)
+        if not page.items and accepted.form == "metadata":
+            return head + b"null}"
+        parts: list[bytes] = []
+        for piece in pieces(page.items):
+            if parts:
+                await pause()
+            parts.append(b",".join(self._items(resource, piece, accepted, include, now)))
+        return head + b"[" + b",".join(parts) + b"]}"
+
+    def _head(self, resource: Resource, page: Page, accepted: Accepted, now: float) -> bytes:
+        """A list up to its items."""
+        meta = page_meta(page)
+        last = "items"
+        if accepted.form == "object":
+            made: Obj = {
+                "kind": f"{resource.kind}List" if resource.custom is None else resource.custom.list_kind,
+                "apiVersion": resource.api_version,
+                "metadata": meta,
+            }
+        elif accepted.form == "table":
+            made = {**self.table(resource, [], "", now), "metadata": meta}
+            last = "rows"
+            del made[last]
+        else:
+            made = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
+        return dump(made)[:-1] + f',"{last}":'.encode()
+
+    def _items(
+        self, resource: Resource, items: Sequence[Obj], accepted: Accepted, include: str, now: float
+    ) -> Iterable[bytes]:
+        if accepted.form == "object":
+            one = self.encoder.item if resource.custom is None else self.encoder.object  # these repeat their kind
+            return (one(item) for item in items)
+        if accepted.form == "table":
+            return (dump(row) for row in self.table(resource, items, include, now)["rows"])
+        return (dump(metadata_of(item)) for item in items)
+
+
+def pieces(items: Sequence[Obj]) -> Iterator[Sequence[Obj]]:
+    """Long work in pieces of a few milliseconds, so that others have their turn between them."""
+    for start in range(0, len(items), _PIECE):
+        yield items[start : start + _PIECE]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a client wants the text of an answer."""
+
+    yaml: bool = False
+    pretty: bool = False
+    gzip: bool = False
+
+    def apply(self, body: bytes) -> bytes:
+        """The text of ``body`` (JSON) in this shape."""
+        if self.yaml:
+            loaded = json.loads(body)
+            body = yaml.dump(loaded, Dumper=_Dumper, default_flow_style=False, allow_unicode=True).encode()
+        elif self.pretty:
+            body = json.dumps(json.loads(body), indent=2, ensure_ascii=False).encode()
+        return gzip.compress(body, compresslevel=1) if self.gzip else body
+
+
+def shape_of(size: int, accepted: Accepted, request: web.Request) -> Shape:
+    """The shape wanted of an answer of ``size`` bytes; small ones are not compressed."""
+    compressed = size >= _COMPRESS_FROM and "gzip" in request.headers.get("Accept-Encoding", "")
+    return Shape(accepted.text == "yaml", request.query.get("pretty") in ("1", "true"), compressed)
+
+
+PLAIN = Shape()
+
+
+def respond(body: bytes, shape: Shape = PLAIN, *, status: int = 200, warnings: Sequence[str] = ()) -> web.Response:
+    """The response that carries ``body``, which is in that shape already."""
+    response = web.Response(status=status, body=body)
+    response.headers["Content-Type"] = "application/yaml" if shape.yaml else "application/json"
+    response.headers["Cache-Control"] = "no-cache, private"
+    for warning in warnings:
+        response.headers.add("Warning", f'299 - "{_quoted(warning)}"')
+    if shape.gzip:
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def _quoted(text: str) -> str:
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return printable.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def refuse(error: StatusError, warnings: Sequence[str] = ()) -> web.Response:
+    """The response to a request that failed."""
+    response = respond(dump(error.body()), status=error.code, warnings=warnings)
+    seconds = (error.details or {}).get("retryAfterSeconds")
+    if seconds is not None:
+        response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def text(body: str, status: int = 200) -> web.Response:
+    """Plain text: health checks, paths that are none of the API."""
+    return web.Response(status=status, text=body, content_type="text/plain", charset="utf-8")
+
+
+def document(body: Any, content_type: str = "application/json") -> web.Response:
+    """A document about the API itself."""
+    made = body if isinstance(body, bytes) else dump(body)
+    return web.Response(body=made, headers={"Content-Type": content_type})

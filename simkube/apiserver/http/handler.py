@@ -1,0 +1,295 @@
+"""The API of one cluster over HTTP: who asks, what for, and the answer in the form they take.
+
+Everything but watches and streams is one synchronous call of :class:`~simkube.apiserver.server.APIServer`, so that a
+request is atomic; reading its body and writing its answer are not part of that, and are done in pieces when they are
+long. Each request waits for its cluster's turn first. Whether a caller may is settled from the method and the path
+alone, before anybody looks what is there; how a request ended goes to the audit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from simkube.apimachinery.errors import StatusError, StoreError, bad_request, method_not_allowed, not_simulated
+from simkube.apiserver import streams
+from simkube.apiserver.authentication.authentication import ANONYMOUS, Authenticator, impersonated
+from simkube.apiserver.authorization.attributes import Attributes, of_request
+from simkube.apiserver.discovery import documents
+from simkube.apiserver.fields.patch import kind_of_content
+from simkube.apiserver.http import body, paths
+from simkube.apiserver.http.answers import PLAIN, Answers, pieces, refuse, respond, shape_of, text
+from simkube.apiserver.http.negotiation import accepted
+from simkube.apiserver.http.paging import Page
+from simkube.apiserver.http.paths import PageNotFound, Target
+from simkube.apiserver.http.watch_stream import SLOW_SECONDS, serve_watch
+from simkube.apiserver.registry.core import component_statuses
+from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.server import APIServer
+from simkube.client.client import Caller
+from simkube.eventloop.fairness import Share
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LARGE = 64 * 1024
+"""Bytes from which on a body is parsed, and an answer shaped and sent, in pieces or aside."""
+MOST_LARGE = 4
+"""How many large bodies one cluster may send at a time; further ones wait."""
+_NOTES = "simkube.audit-notes"
+_WARNINGS = "simkube.warnings"
+_UPGRADES = frozenset({"attach", "exec", "portforward"})
+STREAMS = frozenset({"log", "exec", "attach", "portforward", "proxy"})
+_ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+_DEPRECATED = {"endpoints": _ENDPOINTS, component_statuses.RESOURCE: component_statuses.WARNING}
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+@dataclass(slots=True)
+class _Who:
+    """What the audit is told of a request: who asked, as whom, and why it was refused."""
+
+    caller: Caller = ANONYMOUS
+    real: str = ""
+    reason: str = ""
+
+
+class Frontend:
+    """Serves one cluster. ``cluster`` is handed to the streams as it is; ``address`` is ``host:port`` as seen
+    outside; ``share`` says when it may work and what for it is charged.
+    """
+
+    def __init__(
+        self,
+        server: APIServer,
+        cluster: Any,
+        authenticator: Authenticator,
+        answers: Answers,
+        address: str,
+        share: Share,
+    ) -> None:
+        self.server = server
+        self.cluster = cluster
+        self.watches: set[Callable[[], None]] = set()
+        self._authenticator = authenticator
+        self._answers = answers
+        self._address = address
+        self.share = share
+        self._large = asyncio.Semaphore(MOST_LARGE)
+
+    def close(self) -> None:
+        """End every watch."""
+        for end in list(self.watches):
+            end()
+
+    async def handle(self, http: web.Request, path: str) -> web.StreamResponse:
+        """Answer a request for ``path`` (decoded, without the cluster's prefix)."""
+        who = _Who()
+        asked = of_request(http.method, path, http.query)
+        response: web.StreamResponse | None = None
+        try:
+            response = await self._handle(http, path, asked, who)
+        except StatusError as error:
+            who.reason = error.reason
+            response = refuse(error, http.get(_WARNINGS, ()))
+        except PageNotFound:
+            response = text("404 page not found\n", 404)
+        except StoreError as error:
+            response = refuse(StatusError(500, "InternalError", f"Internal error occurred: {error}"))
+        except RecursionError:
+            response = refuse(bad_request("the object provided is nested too deeply"))
+        finally:
+            code = 0 if response is None else response.status  # 0: whoever asked went away
+            now, notes = self.server.clock.wall(), http.get(_NOTES)
+            self.server.audit.request(now, who.caller, who.real, asked, code, who.reason, notes)
+        return response
+
+    async def _handle(self, http: web.Request, path: str, asked: Attributes, who: _Who) -> web.StreamResponse:
+        real = who.caller = self._authenticator.caller(http, self.server)
+        caller = who.caller = impersonated(real, http.headers, self.server)
+        who.real = "" if caller is real else real.user
+        await self.share.request()
+        self.server.authorizer.check(caller, asked)
+        found = documents.answer(http, path, self._address, self.server.registry)
+        if found is not None:
+            return found
+        target = paths.parse(path, self.server.registry)
+        if target.resource.computed and target.resource.qualified not in self.server.computed:
+            raise PageNotFound
+        verb = _verb(http, target)
+        if target.subresource in _UPGRADES and http.method == "GET":  # a web socket, which does what a POST does
+            self.server.authorizer.check(caller, replace(asked, verb="create"))
+        if target.subresource == "proxy" and target.resource.plural == "nodes":
+            raise not_simulated("the subresource nodes/proxy")
+        if target.subresource in STREAMS:
+            where = (target.namespace, target.name, target.subresource, target.rest)
+            return await streams.handle(self.cluster, http, caller, *where, resource=target.resource.plural)
+        if verb == "watch":
+            accept = accepted(http.headers.get("Accept", ""))
+            return await serve_watch(self, http, target, accept, self._answers)
+        if http.method not in _WITH_BODY:
+            return await self._serve(http, caller, verb, target, b"")
+        if (http.content_length or 0) < LARGE and not http.headers.get("Transfer-Encoding"):
+            return await self._serve(http, caller, verb, target, await read_body(http))
+        async with self._large:
+            return await self._serve(http, caller, verb, target, await read_body(http))
+
+    # plain requests
+
+    async def _serve(
+        self, http: web.Request, caller: Caller, verb: str, target: Target, raw: bytes
+    ) -> web.StreamResponse:
+        accept = accepted(http.headers.get("Accept", ""))
+        resource = target.resource
+        request = Request(caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
+        http[_NOTES], http[_WARNINGS] = request.notes, request.warnings
+        include, now = http.query.get("includeObject", ""), self.server.clock.now()
+        if resource.qualified in _DEPRECATED:
+            request.warnings.append(_DEPRECATED[resource.qualified])
+        elif resource.custom is not None and resource.custom.warning:
+            request.warnings.append(resource.custom.warning)
+        status = 200
+        if verb in ("list", "deletecollection"):
+            page = await self._page(http, request, raw)
+            made = await self._answers.page(resource, page, accept, include, now, self.share.pause)
+        else:
+            obj = await self._one(http, request, raw)
+            status = 201 if verb == "create" or request.created else 200
+            made = self._answers.object(resource, obj, accept, include, now)
+        shape = shape_of(len(made), accept, http)
+        if len(made) < LARGE:
+            return respond(shape.apply(made), shape, status=status, warnings=request.warnings)
+        made = made if shape == PLAIN else await self.share.thread(lambda: shape.apply(made))
+        return await self._send(http, respond(made, shape, status=status, warnings=request.warnings))
+
+    async def _send(self, http: web.Request, whole: web.Response) -> web.StreamResponse:
+        """A large answer, as fast as it is taken and in pieces."""
+        response = web.StreamResponse(status=whole.status, headers=whole.headers)
+        body = memoryview(whole.body)  # type: ignore[arg-type]  # bytes, from respond
+        response.content_length = len(body)
+        await response.prepare(http)
+        for start in range(0, len(body), LARGE):
+            await self.share.pause()
+            try:
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await response.write(body[start : start + LARGE])
+            except (TimeoutError, ConnectionError):
+                if http.transport is not None:
+                    http.transport.abort()
+                return response
+        await response.write_eof()
+        return response
+
+    async def _page(self, http: web.Request, request: Request, raw: bytes) -> Page:
+        if request.verb == "list":
+            return self.server.do_list(request, http.query)
+        request.options = _delete_options(http, raw, http.query)
+        page = self.server.do_list(request, http.query)
+        for piece in pieces(page.items):
+            self.server.do_delete_each(request, piece)
+            await self.share.pause()
+        return page
+
+    async def _one(self, http: web.Request, request: Request, raw: bytes) -> dict[str, Any]:
+        if request.verb == "get":
+            return self.server.do_get(request)
+        if request.verb == "delete":
+            request.options = _delete_options(http, raw, http.query)
+            return self.server.do_delete(request)
+        content = http.headers.get("Content-Type", "")
+        if request.verb == "patch":
+            kind = kind_of_content(content)
+            request.options = options_of("patch", _query(http.query))
+            change, request.duplicates = await self._parsed(raw, lambda: _patch_body(raw, kind))
+            return self.server.do_patch(request, change, kind)
+        media = body.media_type(content)
+        request.options = options_of(request.verb, _query(http.query))
+        given, duplicates = await self._parsed(raw, lambda: body.parse_object(raw, media, _kind_of(request)))
+        request.duplicates = tuple(duplicates)
+        if request.verb == "create":
+            return self.server.do_create(request, given)
+        return self.server.do_update(request, given)
+
+    async def _parsed(self, raw: bytes, parse: Callable[[], T]) -> T:
+        """The value of a body; a large one is parsed aside, so that others need not wait for it."""
+        return parse() if len(raw) < LARGE else await self.share.thread(parse)
+
+
+def _kind_of(request: Request) -> str:
+    if request.subresource:
+        found = request.resource.subresource(request.subresource)
+        if found is not None:
+            return found.kind
+    return request.resource.kind
+
+
+def _patch_body(raw: bytes, kind: str) -> tuple[Any, tuple[str, ...]]:
+    try:
+        change, duplicates = body.parse(raw, "json" if kind != "apply" or raw[:1] == b"{" else "yaml")
+    except ValueError as error:
+        raise bad_request(f"error decoding patch: {error}") from None
+    return change, tuple(duplicates)
+
+
+def _query(query: Mapping[str, str]) -> dict[str, Any]:
+    return dict(query)
+
+
+def _delete_options(http: web.Request, raw: bytes, query: Mapping[str, str]) -> Any:
+    given = {key: query[key] for key in _DELETE_PARAMETERS if key in query}
+    if raw:
+        media = body.media_type(http.headers.get("Content-Type", ""))
+        options, _ = body.parse_object(raw, media, "DeleteOptions")
+        kind = options.get("kind", "DeleteOptions")
+        if kind != "DeleteOptions":
+            scheme = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
+            version = options.get("apiVersion", "v1")
+            raise bad_request(f'no kind "{kind}" is registered for version "{version}" in scheme "{scheme}"')
+        given |= {key: value for key, value in options.items() if key in _DELETE_FIELDS}
+    return options_of("delete", given)
+
+
+_DELETE_PARAMETERS = ("dryRun", "gracePeriodSeconds", "propagationPolicy", "orphanDependents")
+_DELETE_FIELDS = (*_DELETE_PARAMETERS, "preconditions")
+
+
+async def read_body(http: web.Request) -> bytes:
+    """The whole body; 413 as soon as it is more than the limit."""
+    if (http.content_length or 0) > body.MOST_BYTES:
+        raise body.too_large()
+    parts, size = [], 0
+    async for part in http.content.iter_chunked(64 * 1024):
+        size += len(part)
+        if size > body.MOST_BYTES:
+            raise body.too_large()
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _verb(http: web.Request, target: Target) -> str:
+    verb = _VERBS.get(http.method, "")
+    resource = target.resource
+    if target.subresource:
+        found = resource.subresource(target.subresource)
+        if found is None or verb not in found.verbs:
+            raise method_not_allowed()
+        return verb
+    if verb == "get":
+        watched = http.query.get("watch") in ("1", "true", "True", "TRUE", "t", "T") or target.watch
+        if watched and "watch" in resource.verbs and (target.watch or not target.name):
+            return "watch"
+        verb = "get" if target.name else "list"
+    elif verb == "delete" and not target.name:
+        verb = "deletecollection"
+    fits = bool(target.name) == (verb in ("get", "update", "patch", "delete"))
+    needs_namespace = resource.namespaced and not target.namespace and verb not in ("list", "watch")
+    if verb not in resource.verbs or not fits or needs_namespace:
+        raise method_not_allowed()
+    return verb

@@ -1,0 +1,134 @@
+"""Watches over HTTP: one JSON line an event, until the time is over, the client leaves, or it reads too slowly."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.http.answers import Answers, Pause, metadata_of
+from simkube.apiserver.http.encoding import dump
+from simkube.apiserver.http.negotiation import Accepted
+from simkube.apiserver.http.paths import Target
+from simkube.apiserver.http.watch import Kind, Watch, wanted
+from simkube.apiserver.request import integer
+from simkube.client.client import Obj
+
+if TYPE_CHECKING:
+    from simkube.apiserver.http.handler import Frontend
+
+MOST_WATCHES = 600
+"""How many watches one cluster serves at a time."""
+BOOKMARK_SECONDS = 60.0
+AT_ONCE = 50
+"""How many events are encoded before others have their turn."""
+SLOW_SECONDS = 30.0
+"""A reader that takes nothing for so long, while something waits, is cut off."""
+
+
+async def serve_watch(
+    frontend: Frontend, http: web.Request, target: Target, accept: Accepted, answers: Answers
+) -> web.StreamResponse:
+    """Serve one watch to its end."""
+    what = wanted(target.resource, target.namespace, http.query, target.name)
+    seconds = integer(http.query.get("timeoutSeconds"))
+    if len(frontend.watches) >= MOST_WATCHES:
+        details = {"retryAfterSeconds": 5}
+        message = f"this cluster serves {MOST_WATCHES} watches at a time; end some first"
+        raise StatusError(429, "TooManyRequests", message, details)
+    some = asyncio.Event()
+    watch = Watch(frontend.server.store, what, some.set)
+
+    def end() -> None:
+        watch.ended = True
+        some.set()
+
+    frontend.watches.add(end)
+    if target.resource.custom is not None:
+        target.resource.custom.ends.add(end)
+    try:
+        lines = _Lines(frontend, target, accept, http.query.get("includeObject", ""), answers)
+        return await _stream(http, watch, some, lines, seconds or random.uniform(1800, 3600), frontend.share.pause)  # noqa: S311
+    finally:
+        frontend.watches.discard(end)
+        if target.resource.custom is not None:
+            target.resource.custom.ends.discard(end)
+        watch.close()
+
+
+async def _stream(
+    http: web.Request, watch: Watch, some: asyncio.Event, lines: _Lines, seconds: float, pause: Pause
+) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": lines.content_type, "Cache-Control": "no-cache, private"})
+    response.enable_chunked_encoding()
+    await response.prepare(http)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        some.clear()
+        taken = watch.take(AT_ONCE)
+        if taken:
+            data = b"".join(lines.line(kind, obj) for kind, obj in taken)
+            try:
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await response.write(data)
+            except (TimeoutError, ConnectionError):
+                if http.transport is not None:
+                    http.transport.abort()
+                return response
+            await pause()
+            continue
+        left = deadline - loop.time()
+        if watch.ended or left <= 0:
+            break
+        if not await _wait(some, min(left, BOOKMARK_SECONDS)) and left > BOOKMARK_SECONDS:
+            watch.bookmark()
+    await response.write_eof()
+    return response
+
+
+async def _wait(some: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await some.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+class _Lines:
+    """Encodes events in the accepted form. Only the first table of a watch has columns."""
+
+    def __init__(self, frontend: Frontend, target: Target, accept: Accepted, include: str, answers: Answers) -> None:
+        self._clock = frontend.server.clock
+        self._reading = frontend.server.readings.get(target.resource.storage)
+        self._resource = target.resource
+        self._accept = accept
+        self._include = include
+        self._answers = answers
+        self._first = True
+        self.content_type = "application/json"
+
+    def line(self, kind: Kind, obj: Obj) -> bytes:
+        """One event as a line."""
+        if self._reading is not None and kind in ("ADDED", "MODIFIED"):
+            obj = self._reading(obj)
+        if self._accept.form == "object" or kind == "ERROR":
+            return self._answers.encoder.event(kind, obj)
+        return dump({"type": kind, "object": self._shown(kind, obj)}) + b"\n"
+
+    def _shown(self, kind: Kind, obj: Obj) -> Any:
+        if self._accept.form == "metadata":
+            return metadata_of(obj)
+        table = self._answers.table(
+            self._resource, [obj] if kind != "BOOKMARK" else [], self._include, self._clock.now()
+        )
+        table["metadata"] = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        if not self._first:
+            table.pop("columnDefinitions", None)
+            table["columnDefinitions"] = None
+        self._first = False
+        return table

@@ -1,0 +1,1 @@
+"""Policies and webhooks that judge requests."""

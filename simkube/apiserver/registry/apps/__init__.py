@@ -1,0 +1,1 @@
+"""The kinds that run pods for somebody."""

@@ -1,0 +1,1 @@
+"""What scales by itself."""

@@ -1,0 +1,1 @@
+"""Devices (dynamic resource allocation), and runtime classes."""

@@ -1,0 +1,1 @@
+"""What pods and nodes use, in clusters that measure it."""

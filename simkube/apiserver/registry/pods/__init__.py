@@ -1,0 +1,1 @@
+"""Pods, and what is asked of them through other paths."""

@@ -1,0 +1,1 @@
+"""Disruption budgets and priority classes: who may be disturbed, and who goes first."""

@@ -1,0 +1,1 @@
+"""Services, and the objects that say which pods are behind them."""

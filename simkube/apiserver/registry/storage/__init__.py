@@ -1,0 +1,1 @@
+"""Volumes, claims, and the classes and drivers behind them."""

@@ -1,0 +1,1 @@
+"""What the components see of the API server: requests, watches, the workqueue, events."""

@@ -1,0 +1,1 @@
+"""Injected time: at any speed, paused, by steps."""

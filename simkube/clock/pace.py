@@ -1,0 +1,247 @@
+"""The clock of a live cluster: it runs with the wall clock, slower, faster, not at all, or a step at a time.
+
+At speed 1 cluster time is the wall clock's plus a constant. At any other speed time is simulated: it stops at each
+timer until that has run, and stands still while work waits, so that everything happens at its own time and in its own
+order however fast the clock is. A machine (or a share of it) that cannot keep up makes the clock slower, never late:
+what a cluster lags behind by more than :data:`MOST_LAG` is let off.
+
+Where time stands is kept beside the objects, so that killing the host neither resumes a paused cluster nor takes a
+clock back: what is kept is never behind a time that was handed out.
+
+It refuses speeds outside :data:`SLOWEST` to :data:`FASTEST`, steps of more than :data:`LONGEST_STEP`, and to get more
+than :data:`FURTHEST` ahead of the wall clock: a fast clock stands still there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from simkube.apimachinery.errors import HostError, StoreError
+from simkube.clock.clock import Clock
+
+SLOWEST, FASTEST = 0.1, 1000.0
+LONGEST_STEP = 7 * 86400.0
+"""Cluster seconds."""
+FURTHEST = 10 * 365 * 86400.0
+"""Seconds."""
+MOST_LAG = 0.1
+"""Wall seconds that a clock may make up for after it was kept from running."""
+KEPT_AHEAD = 1.0
+"""For so many wall seconds of its speed a clock is kept in advance, so that it need not be written all the time."""
+_KEY = "clock"
+
+
+class Side(Protocol):
+    """Where the clock's state is kept (:class:`simkube.etcd.store.Side`)."""
+
+    def put(self, key: str, value: Any) -> None: ...
+
+    def get(self, key: str) -> Any: ...
+
+
+class PacedClock(Clock):
+    """See the module. ``speed`` and ``paused`` are what was wished; while it is pinned it runs at speed 1 all the same.
+
+    ``wall`` is the time of day, ``ticks`` a steady clock that no sleeping laptop moves, both in seconds.
+    """
+
+    def __init__(
+        self, side: Side, wall: Callable[[], float] = time.time, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._side = side
+        self._wall, self._ticks = wall, ticks
+        kept = side.get(_KEY) or {}
+        self.speed = float(kept.get("speed", 1.0))
+        self.paused = bool(kept.get("paused", False))
+        self._pinned_until = float(kept.get("pinned", 0.0))
+        self._pinned = self._pinned_until > wall()
+        self._goal: float | None = None
+        self._held: float | None = None
+        self._at_timer = False
+        self._offset: float = kept.get("offset", 0.0)
+        self._at = float(kept["at"]) if "at" in kept else wall() + self._offset
+        self._bound = self._at
+        self._mark = ticks()
+        if self._follows and "at" in kept:
+            self._offset = self._at - wall()
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it runs at speed 1 whatever was wished; ends by itself."""
+        if self._pinned and self._wall() >= self._pinned_until:
+            self.unpin()
+        return self._pinned
+
+    @property
+    def standing(self) -> bool:
+        """Whether time stands still and nothing may run."""
+        return self.paused and not self._pinned and self._goal is None
+
+    @property
+    def stepping(self) -> bool:
+        """Whether it is on its way to the end of a step."""
+        return self._goal is not None
+
+    @property
+    def fast(self) -> bool:
+        """Whether it gains on the wall clock, as long as nobody stops it."""
+        return self.speed > 1.0 and not self.paused and not self._pinned
+
+    @property
+    def _follows(self) -> bool:
+        return self._pinned or bool(self.speed == 1.0 and not self.paused)
+
+    def now(self) -> float:
+        """Cluster time."""
+        if self._follows:
+            return self._wall() + self._offset
+        if self._held is None and not self._at_timer and not self.standing:
+            self._move()
+        return self._at
+
+    def wall(self) -> float:
+        """The time of day."""
+        return self._wall()
+
+    def _move(self) -> None:
+        """Let as much time pass as there was, but not past a timer that has not run."""
+        due = self.next_due()
+        if self._goal is not None:
+            self._at = max(self._at, self._goal if due is None else min(due, self._goal))
+            return
+        ticks = self._ticks()
+        furthest = max(self._at, self._wall() + FURTHEST)
+        target = min(self._at + (ticks - self._mark) * self.speed, furthest)
+        if due is not None and due < target:
+            due = max(due, self._at)
+            self._mark = max(self._mark + (due - self._at) / self.speed, ticks - MOST_LAG)
+            self._at = due
+        else:
+            self._mark, self._at = ticks, target
+        if self._at > self._bound:
+            self._keep_or_wait()
+
+    def _keep_or_wait(self) -> None:
+        """No time is handed out that could be taken back: while nothing can be stored, time stands still."""
+        before = self._bound
+        try:
+            self._keep()
+        except StoreError:
+            self._at = self._bound = before
+
+    def _run_first(self) -> None:
+        """Time stands still while a timer runs."""
+        self._at_timer = True
+        try:
+            super()._run_first()
+        finally:
+            self._at_timer = False
+
+    # -- work --------------------------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Work has come: time stands still until :meth:`release`."""
+        if self._held is None and not self._follows:
+            self.now()
+            self._held = self._ticks()
+
+    def release(self) -> None:
+        """No work is left at this moment; the wall time it took does not count."""
+        if self._held is not None:
+            self._mark += self._ticks() - self._held
+            self._held = None
+            self._ask_for_wakeup()
+
+    # -- wishes ------------------------------------------------------------------------------------------------------
+
+    def run_at(self, speed: float) -> None:
+        """Run at a speed (1.0 is the wall clock's) from now on; ends a pause. HostError for one that is too much."""
+        if not SLOWEST <= speed <= FASTEST:
+            raise HostError(f"a clock's speed is between {SLOWEST:g} and {FASTEST:g}, not {speed:g}")
+        self._change(speed=float(speed), paused=False)
+
+    def pause(self) -> None:
+        """Stand still, also in the middle of a step."""
+        self._change(paused=True)
+
+    def resume(self) -> None:
+        """Run again, at the speed it had."""
+        self._change(paused=False)
+
+    def step_to(self, seconds: float) -> None:
+        """Pause, and have the next ``seconds`` happen as fast as can be; :meth:`arrived` ends it."""
+        if not 0 <= seconds <= LONGEST_STEP:
+            raise HostError(f"a step is at most {LONGEST_STEP:g} seconds, not {seconds:g}")
+        self._change(paused=True)
+        if self._at + seconds > self._wall() + FURTHEST:
+            raise HostError("this clock is ten years ahead already; reset the lab to begin anew")
+        self._goal = self._at + seconds
+        if self._goal > self._bound:
+            self._bound = self._goal
+            self._write()
+        self._ask_for_wakeup()
+
+    def arrived(self) -> bool:
+        """Whether a step has come to its end, asked when no work waits; then time stands still again."""
+        if self._goal is None or self._pinned:
+            return False
+        due = self.next_due()
+        if due is not None and due <= self._goal:
+            return False
+        self._at, self._goal = self._goal, None
+        return True
+
+    def pin(self, seconds: float) -> None:
+        """Run at speed 1, whatever is wished, for at most so many wall seconds; :meth:`unpin` ends it."""
+        self._change(pinned_until=self._wall() + seconds)
+
+    def unpin(self) -> None:
+        """Back to what was wished."""
+        self._change(pinned_until=0.0)
+
+    def _change(
+        self, speed: float | None = None, paused: bool | None = None, pinned_until: float | None = None
+    ) -> None:
+        self._at = self.now()
+        self._mark = self._ticks()
+        held, self._held = self._held is not None, None
+        self.speed = self.speed if speed is None else speed
+        self.paused = self.paused if paused is None else paused
+        self._pinned_until = self._pinned_until if pinned_until is None else pinned_until
+        self._pinned = self._pinned_until > self._wall()
+        self._goal = None
+        self._offset = self._at - self._wall()
+        if abs(self._offset) < 0.001:
+            self._offset = 0.0
+        if held and not self._follows:
+            self._held = self._mark
+        self._keep()
+        self._ask_for_wakeup()
+
+    def _keep(self) -> None:
+        self._bound = self._at if self.paused else self._at + self.speed * KEPT_AHEAD
+        self._write()
+
+    def _write(self) -> None:
+        kept: dict[str, Any] = {"speed": self.speed, "paused": self.paused}
+        kept |= {"offset": self._offset} if self._follows else {"at": self._bound}
+        if self._pinned:
+            kept["pinned"] = self._pinned_until
+        self._side.put(_KEY, kept)
+
+    def _ask_for_wakeup(self) -> None:
+        if self._wakeup is None or self._held is not None or self.standing:
+            return
+        due = self.next_due()
+        if self._goal is not None:
+            self._wakeup(0.0)
+        elif due is None:
+            self._wakeup(None)
+        else:
+            self._wakeup(max(0.0, due - self.now()) / (1.0 if self._follows else self.speed))
+
+
+__all__ = ["FASTEST", "LONGEST_STEP", "SLOWEST", "PacedClock"]

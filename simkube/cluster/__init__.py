@@ -1,0 +1,1 @@
+"""One cluster: its topology, what is there from the start, and its wiring."""

@@ -1,0 +1,1 @@
+"""Rules that several components keep alike: tolerations, volumes for claims, cron schedules."""

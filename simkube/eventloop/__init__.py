@@ -1,0 +1,1 @@
+"""How live clusters share one event loop, fairly."""

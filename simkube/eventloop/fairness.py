@@ -1,0 +1,209 @@
+"""Who may have the event loop that all clusters of a host share: nobody's flood is felt by a neighbour.
+
+Each cluster has an account of the time for which it keeps the loop (of the wall clock, because nobody else can be
+served meanwhile): requests, watches, the slices of its controllers. The account drains as time passes. While others
+want the loop too, a cluster whose account is over :data:`BURST` is a debtor, and waits before its next piece of work
+as long as draining takes; alone, it may have the whole loop. A fast clock always has more to do: it has no such burst,
+and rests after each slice. Work is neither refused nor reordered within a cluster; only absurd queues are answered
+with 429.
+
+It refuses to interrupt work that has begun: long work has to come in pieces, with a :meth:`Share.pause` between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+from simkube.apimachinery.errors import StatusError
+
+T = TypeVar("T")
+
+BURST = 0.5
+"""Seconds of loop time that a cluster may use at once, as a command of a learner's does, before it is a debtor."""
+ALLOWED = 0.25
+"""The part of the loop with which the account of a cluster that is no debtor drains."""
+DEBTORS = 0.1
+"""The part of the loop that all debtors have together while anybody else is active."""
+ACTIVE_SECONDS = 2.0
+"""How long after a request a cluster counts as active."""
+MOST_DELAY = 5.0
+"""The longest wait for one piece of work, in seconds; what an account is over beyond that is let off."""
+MOST_WAITING = 200
+"""Requests of one cluster that may wait for their turn."""
+
+
+class Shares:
+    """The accounts of all clusters of one loop, on a monotonic clock in seconds."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
+        self.active: dict[Share, float] = {}
+        """When each cluster last asked for something, the longest ago first."""
+        self.debtors: set[Share] = set()
+        self.restless: set[Share] = set()
+        """Whose work has no end of itself (a fast clock's)."""
+
+    def open(self) -> Share:
+        """An account for one more cluster."""
+        return Share(self)
+
+    def anybody(self) -> bool:
+        """Whether any cluster is asked for something these days."""
+        oldest = self.now() - ACTIVE_SECONDS
+        return any(asked >= oldest for asked in self.active.values())
+
+    def quiet_neighbours(self, share: Share) -> bool:
+        """Whether anybody else who is not in debt wants the loop."""
+        oldest = self.now() - ACTIVE_SECONDS
+        for other, asked in list(self.active.items()):
+            if asked >= oldest:
+                break
+            del self.active[other]
+        return any(other is not share and other not in self.debtors for other in self.active)
+
+
+class Share:
+    """One cluster's account."""
+
+    def __init__(self, shares: Shares) -> None:
+        self._shares = shares
+        self._used = 0.0
+        self._when = shares.now()
+        self._turns = asyncio.Lock()
+        self._waiting = 0
+
+    def asked(self) -> None:
+        """Its learner wants something now."""
+        self._shares.active.pop(self, None)
+        self._shares.active[self] = self._shares.now()
+
+    def close(self) -> None:
+        """The cluster ends; nobody waits because of it any more."""
+        self._shares.active.pop(self, None)
+        self._shares.debtors.discard(self)
+        self.rested()
+
+    def rest(self, seconds: float) -> float:
+        """Seconds to wait after so many of work that has no end of itself: no burst is meant for that."""
+        self._shares.restless.add(self)
+        if not self._shares.quiet_neighbours(self):
+            return 0.0
+        return min(MOST_DELAY, seconds * (len(self._shares.restless | self._shares.debtors) / DEBTORS - 1))
+
+    def rested(self) -> None:
+        """There is no such work any more; a no-op when there was none."""
+        self._shares.restless.discard(self)
+
+    def charge(self, seconds: float) -> None:
+        """Note loop time that was used."""
+        self._drain()
+        self._used += seconds
+        if self._used > BURST:
+            self._shares.debtors.add(self)
+
+    def delay(self) -> float:
+        """Seconds until the next piece of work may begin; 0.0 when at once."""
+        rate = self._drain()
+        if self not in self._shares.debtors or not self._shares.quiet_neighbours(self):
+            return 0.0
+        self._used = min(self._used, BURST + MOST_DELAY * rate)
+        return (self._used - BURST) / rate
+
+    def _drain(self) -> float:
+        """Take off what the time since the last look allows; the part of the loop it has at present."""
+        rate = self._rate()
+        now = self._shares.now()
+        self._used = max(0.0, self._used - (now - self._when) * rate)
+        self._when = now
+        if self._used <= BURST:
+            self._shares.debtors.discard(self)
+        return rate
+
+    def _rate(self) -> float:
+        debtors = self._shares.debtors
+        if not self._shares.quiet_neighbours(self):
+            return 1.0 / max(1, len(debtors))
+        return DEBTORS / len(debtors) if self in debtors else ALLOWED
+
+    async def turn(self) -> None:
+        """Wait until this cluster may use the loop, in the order of asking."""
+        if not self._turns.locked() and not self.delay():
+            return
+        async with self._turns:
+            while (seconds := self.delay()) > 0:
+                await asyncio.sleep(seconds)
+
+    async def pause(self) -> None:
+        """Between two pieces of long work: the others first, then this cluster's next turn."""
+        await asyncio.sleep(0)
+        await self.turn()
+
+    async def request(self) -> None:
+        """The turn of a new request; StatusError 429 when too many wait already."""
+        self.asked()
+        if self._waiting >= MOST_WAITING:
+            message = f"{MOST_WAITING} requests to this cluster are waiting already; send fewer at a time"
+            raise StatusError(429, "TooManyRequests", message, {"retryAfterSeconds": 1})
+        self._waiting += 1
+        try:
+            await self.turn()
+        finally:
+            self._waiting -= 1
+
+    async def thread(self, work: Callable[[], T]) -> T:
+        """The result of ``work``, which must touch nothing of the cluster, done aside from the loop and charged."""
+        await self.turn()
+
+        def timed() -> tuple[T | None, Exception | None, float]:
+            began = time.thread_time()
+            try:
+                return work(), None, time.thread_time() - began
+            except Exception as error:  # noqa: BLE001 - raised again below, in whoever asked
+                return None, error, time.thread_time() - began
+
+        made, failure, seconds = await asyncio.to_thread(timed)
+        self.charge(seconds)
+        if failure is not None:
+            raise failure
+        return made  # type: ignore[return-value]  # there was no failure
+
+    def metered(self, work: Coroutine[Any, Any, T]) -> Metered[T]:
+        """Await it to have ``work`` done, with every one of its steps charged."""
+        return Metered(self, work)
+
+
+class Metered(Generator[Any, Any, T]):
+    """Something to await that charges a share for the loop time of a coroutine's steps, not for its waits."""
+
+    def __init__(self, share: Share, work: Coroutine[Any, Any, T]) -> None:
+        self._share = share
+        self._work = work
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self
+
+    def send(self, value: Any) -> Any:
+        """One step of the work."""
+        began = time.perf_counter()
+        try:
+            return self._work.send(value)
+        finally:
+            self._share.charge(time.perf_counter() - began)
+
+    def throw(self, kind: Any, value: Any = None, trace: Any = None) -> Any:
+        """One step of the work that begins with an error."""
+        began = time.perf_counter()
+        try:
+            return self._work.throw(kind) if value is None and trace is None else self._work.throw(kind, value, trace)
+        finally:
+            self._share.charge(time.perf_counter() - began)
+
+    def close(self) -> None:
+        """End the work."""
+        self._work.close()
+
+
+__all__ = ["Metered", "Share", "Shares"]

@@ -1,0 +1,1 @@
+"""What can be stopped and broken by name, and what components feel of it."""

@@ -1,0 +1,1 @@
+"""Who changed what in answer to what, and sentences that tell it."""

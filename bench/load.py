@@ -90,7 +90,7 @@ def created(host: HostClient, single: dict[str, Any]) -> None:
 def kubectl(host: HostClient, single: dict[str, Any], kind: str | None, home: Path) -> None:
     """``kubectl get pods`` of twenty pods, in turns."""
     host.create("kubectl", single)
-    configs = {"simulated": host.kubeconfig("kubectl", "learner") or "", **({"kind": kind} if kind else {})}
+    configs = {"simulated": host.kubeconfig("kubectl") or "", **({"kind": kind} if kind else {})}
     program = settings.load({**os.environ, "KINDLING_HOME": str(home)}).kubectl
     times: dict[str, list[float]] = {name: [] for name in configs}
     for name, text in configs.items():
@@ -117,7 +117,7 @@ async def pods(host: HostClient, kind: str | None) -> None:
     """A deployment until every pod is ready."""
     host.create("pods", {"nodes": [{"role": "control-plane"}, *[NODE] * WORKERS]})
     async with throughput.session() as session:
-        api = throughput.Api(session, host.kubeconfig("pods", "learner") or "")
+        api = throughput.Api(session, host.kubeconfig("pods") or "")
         few = await throughput.deploy(api, "few", FEW_PODS)
         beside = ""
         if kind:
@@ -133,9 +133,7 @@ async def watchers(host: HostClient, single: dict[str, Any], kind: str | None) -
     """From the acknowledgement of a change to its last watcher."""
     host.create("watched", single)
     async with throughput.session() as session:
-        ours = await throughput.watched(
-            throughput.Api(session, host.kubeconfig("watched", "learner") or ""), WATCHERS, CHANGES
-        )
+        ours = await throughput.watched(throughput.Api(session, host.kubeconfig("watched") or ""), WATCHERS, CHANGES)
         beside = ""
         if kind:
             theirs = await throughput.watched(throughput.Api(session, kind), WATCHERS, CHANGES)
@@ -151,7 +149,7 @@ async def active(host: HostClient, single: dict[str, Any]) -> None:
     for name in names:
         host.create(name, single)
     async with throughput.session() as session:
-        apis = [throughput.Api(session, host.kubeconfig(name, "learner") or "") for name in names]
+        apis = [throughput.Api(session, host.kubeconfig(name) or "") for name in names]
         for api in apis:
             await throughput.deploy(api, "web", 2)
         taken = await throughput.steady(apis, RATE, SECONDS)
@@ -181,7 +179,7 @@ def back(host: HostClient, folder: Path) -> None:
 
     What the asking process itself used of a processor meanwhile is in the figure, and is shown beside it.
     """
-    configs = [host.kubeconfig(f"active-{number}", "learner") or "" for number in range(ACTIVE)]
+    configs = [host.kubeconfig(f"active-{number}") or "" for number in range(ACTIVE)]
     asyncio.run(_back(configs, folder))
 
 

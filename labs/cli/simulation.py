@@ -88,7 +88,7 @@ def _show_clock(stand: dict[str, Any]) -> None:
     how = "paused" if stand["paused"] else f"running at speed {number(stand['speed'])}"
     if stand["stepping"]:
         how = "on its way to the end of a step"
-    if stand["checked"]:
+    if stand["pinned"]:
         how += ", while the lab is checked"
     echo(f"{stand['time']}  {style(how, bold=True)}")
     done = stand.get("reconciled")

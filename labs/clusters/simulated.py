@@ -48,6 +48,8 @@ HOST, CLUSTER, NODES, STARTING_STATE = (
     "Waiting for its nodes",
     "Applying the lab's starting state",
 )
+USERS = {"learner": "learner", "grader": "kindling:grader"}
+"""Whose credentials there are, and who they are in the cluster."""
 CLEANING = "Returning to the starting state"
 NODES_SECONDS = 20.0
 SETTLE_SECONDS = 20.0
@@ -78,7 +80,7 @@ class SimulatedProvider:
             host = self.host()
         with _translated(), _step(progress, CLUSTER):
             host.delete(spec.name)
-            host.create(spec.name, topology, dict(spec.labels), images=spec.unknown_images)
+            host.create(spec.name, topology, dict(spec.labels), users=USERS, images=spec.unknown_images)
         with _translated(), DynamicClient(self.credentials(handle, "grader")) as objects:
             with _step(progress, NODES):
                 wait_for_nodes(objects, spec.name, NODES_SECONDS)
@@ -216,7 +218,7 @@ class _SimulatedControls:
     def graded(self, seconds: float) -> None:
         """Pin the clock."""
         with _translated():
-            self._provider.host().graded(self._name, seconds)
+            self._provider.host().pin(self._name, seconds, "this lab is being checked")
 
     def _ask(self, what: str, change: Mapping[str, Any] | None, query: str = "") -> dict[str, Any]:
         with _translated():

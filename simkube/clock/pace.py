@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from simkube.apimachinery.errors import HostError, StoreError
@@ -33,12 +34,26 @@ KEPT_AHEAD = 1.0
 _KEY = "clock"
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How the clock of a new cluster stands: at a time (seconds since the epoch), with a speed, running or not."""
+
+    at: float
+    speed: float = 1.0
+    paused: bool = False
+
+
 class Side(Protocol):
     """Where the clock's state is kept (:class:`simkube.etcd.store.Side`)."""
 
     def put(self, key: str, value: Any) -> None: ...
 
     def get(self, key: str) -> Any: ...
+
+
+def begin(side: Side, beginning: Beginning) -> None:
+    """Have the clock that is made on ``side`` next begin like this."""
+    side.put(_KEY, {"at": beginning.at, "speed": beginning.speed, "paused": beginning.paused})
 
 
 class PacedClock(Clock):
@@ -177,7 +192,7 @@ class PacedClock(Clock):
             raise HostError(f"a step is at most {LONGEST_STEP:g} seconds, not {seconds:g}")
         self._change(paused=True)
         if self._at + seconds > self._wall() + FURTHEST:
-            raise HostError("this clock is ten years ahead already; reset the lab to begin anew")
+            raise HostError("this clock is ten years ahead already; make a new one to begin anew")
         self._goal = self._at + seconds
         if self._goal > self._bound:
             self._bound = self._goal
@@ -244,4 +259,4 @@ class PacedClock(Clock):
             self._wakeup(max(0.0, due - self.now()) / (1.0 if self._follows else self.speed))
 
 
-__all__ = ["FASTEST", "LONGEST_STEP", "SLOWEST", "PacedClock"]
+__all__ = ["FASTEST", "LONGEST_STEP", "SLOWEST", "Beginning", "PacedClock", "begin"]

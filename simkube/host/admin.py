@@ -1,4 +1,4 @@
-"""The host's own API, below ``/host``: for whoever provides clusters, never for learners.
+"""The host's own API, below ``/host``: for whoever provides clusters, never for who works in one.
 
 JSON in, JSON out; an error is ``{"error": sentence}``. Its token is in ``host.json``.
 """
@@ -15,7 +15,7 @@ from aiohttp import web
 from simkube.apimachinery.errors import HostError, SimkubeError
 from simkube.apiserver.http.handler import read_body
 from simkube.host import controls
-from simkube.host.tenants import Tenant, Tenants, UnknownCluster
+from simkube.host.tenants import ADMIN, Tenant, Tenants, UnknownCluster
 
 
 class Admin:
@@ -81,8 +81,8 @@ class Admin:
             case ("POST", ["clusters", cluster, "faults"]):
                 self._tenants.fault(cluster, body["fault"], body["target"])
                 return {}
-            case ("POST", ["clusters", cluster, "graded"]):
-                self._tenants.get(cluster).pin(float(body["seconds"]))
+            case ("POST", ["clusters", cluster, "pin"]):
+                self._tenants.get(cluster).pin(float(body["seconds"]), str(body.get("why") or ""))
                 return {}
             case ("POST", ["clusters", cluster, "heal"]):
                 self._tenants.heal(cluster)
@@ -93,7 +93,8 @@ class Admin:
         topology, labels, images = body.get("topology") or {}, body.get("labels") or {}, body.get("images", "strict")
         if images not in ("strict", "stand-ins"):
             raise HostError(f"images is strict or stand-ins, not {images!r}")
-        return self._tenants.create(body["id"], topology, labels, stand_ins=images == "stand-ins")
+        users = {str(who): str(user) for who, user in (body.get("users") or ADMIN).items()}
+        return self._tenants.create(body["id"], topology, labels, users=users, stand_ins=images == "stand-ins")
 
 
 def _audit(tenant: Tenant, query: Mapping[str, str]) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """What one may do to a cluster that no real one offers: move its clock, stop its parts, read its trace.
 
-The same for whoever provides clusters (below ``/host/clusters/ID``) and for the learner with their own token (below the
-cluster's address, ``/kindling``), and answered also while the API server is stopped. JSON in, JSON out:
+The same for whoever provides clusters (below ``/host/clusters/ID``) and for its administrators with their tokens (below
+the cluster's address, ``/simkube``), and answered also while the API server is stopped. JSON in, JSON out:
 
 ``GET clock``, ``POST clock`` with one of ``{"speed": 10}``, ``{"pause": true}``, ``{"resume": true}``,
 ``{"step": "reconcile" | "until-quiet" | SECONDS}``; ``GET components``, ``POST components`` with one of
 ``{"stop": NAME}``, ``{"start": NAME}``, ``{"cut": NODE}``, ``{"fill": NODE}``, ``{"pause": NODE}``;
 ``GET trace?since=ID&wait=SECONDS&limit=N&of=ID``.
 
-While a lab is graded nothing may be changed here: the clock is pinned to the wall clock's speed.
+While a clock is pinned to the wall clock's speed nothing may be changed here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MOST_SHOWN = 20
 
 
 class Pinned(HostError):
-    """The lab is being graded."""
+    """The clock is pinned."""
 
 
 async def answer(tenant: Tenant, method: str, what: str, query: Mapping[str, str], body: Mapping[str, Any]) -> Any:
@@ -51,12 +51,12 @@ async def answer(tenant: Tenant, method: str, what: str, query: Mapping[str, str
         case ("GET", "clock"):
             return clock(tenant)
         case ("POST", "clock"):
-            _refuse_while_graded(tenant)
+            _refuse_while_pinned(tenant)
             return await _set_clock(tenant, body)
         case ("GET", "components"):
             return components(tenant)
         case ("POST", "components"):
-            _refuse_while_graded(tenant)
+            _refuse_while_pinned(tenant)
             return _change_components(tenant, body)
         case ("GET", "trace"):
             return await trace(tenant, query)
@@ -64,7 +64,7 @@ async def answer(tenant: Tenant, method: str, what: str, query: Mapping[str, str
 
 
 async def serve(tenant: Tenant, http: web.Request, path: str) -> web.Response:
-    """A learner's request, with the token of their kubeconfig; refusals are ``Status`` objects, as kubectl expects."""
+    """A request with the token of a kubeconfig; refusals are ``Status`` objects, as kubectl expects."""
     token = http.headers.get("Authorization", "").removeprefix("Bearer ")
     if not tenant.owns(token):
         return refuse(StatusError(401, "Unauthorized", "Unauthorized"))
@@ -85,9 +85,10 @@ async def serve(tenant: Tenant, http: web.Request, path: str) -> web.Response:
         return refuse(StatusError(500, "InternalError", f"Internal error occurred: {error}"))
 
 
-def _refuse_while_graded(tenant: Tenant) -> None:
+def _refuse_while_pinned(tenant: Tenant) -> None:
     if _clock_of(tenant).pinned:
-        raise Pinned("this lab is being checked; its clock and components can be changed when that is done")
+        why = tenant.pinned_because or "this clock is pinned"
+        raise Pinned(f"{why}; its clock and components can be changed when that is done")
 
 
 def _clock_of(tenant: Tenant) -> PacedClock:
@@ -121,7 +122,7 @@ def clock(tenant: Tenant) -> dict[str, Any]:
         "speed": 1.0 if pinned else found.speed,
         "paused": found.paused and not pinned,
         "stepping": found.stepping,
-        "checked": pinned,
+        "pinned": pinned,
         "waiting": len(waiting),
         "next": [
             {"component": name, "key": _key(key), "cause": cause, "because": _because(cluster.trace, cause)}

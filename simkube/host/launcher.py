@@ -7,7 +7,6 @@ through here.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import ssl
@@ -16,10 +15,11 @@ import sys
 import time
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from simkube.apimachinery.errors import HostError
 from simkube.host.home import NO_SPACE, Home, fingerprint
+from simkube.host.kubeconfig import kubeconfig
 
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
@@ -67,11 +67,20 @@ class HostClient:
         return found
 
     def create(
-        self, id: str, topology: dict[str, Any], labels: dict[str, str] | None = None, *, images: str = "strict"
+        self,
+        id: str,
+        topology: dict[str, Any],
+        labels: dict[str, str] | None = None,
+        *,
+        users: dict[str, str] | None = None,
+        images: str = "strict",
     ) -> dict[str, Any]:
-        """Make a cluster, or return the one of that id. ``images``: ``strict``, or ``stand-ins`` where public images
-        that are not simulated run all the same, as stand-ins."""
-        body = {"id": id, "topology": topology, "labels": labels or {}, "images": images}
+        """Make a cluster, or return the one of that id; ``users`` as :meth:`simkube.host.tenants.Tenants.create`.
+
+        ``images``: ``strict``, or ``stand-ins`` where public images that are not simulated run all the same, as
+        stand-ins.
+        """
+        body = {"id": id, "topology": topology, "labels": labels or {}, "users": users or {}, "images": images}
         made: dict[str, Any] = self._ask("POST", "/clusters", body)
         return made
 
@@ -96,9 +105,12 @@ class HostClient:
         """Break something on purpose (``stop-node``, ``kill-container``, ...)."""
         self._ask("POST", f"/clusters/{id}/faults", {"fault": fault, "target": target})
 
-    def graded(self, id: str, seconds: float) -> None:
-        """Have its clock run as the wall clock does, and nobody change that, for at most so long; 0 ends it."""
-        self._ask("POST", f"/clusters/{id}/graded", {"seconds": seconds})
+    def pin(self, id: str, seconds: float, why: str = "") -> None:
+        """Have its clock run as the wall clock does, and nobody change that, for at most so long; 0 ends it.
+
+        Whoever tries meanwhile is told ``why``.
+        """
+        self._ask("POST", f"/clusters/{id}/pin", {"seconds": seconds, "why": why})
 
     def control(self, id: str, what: str, change: dict[str, Any] | None = None, query: str = "") -> dict[str, Any]:
         """Its ``clock``, ``components`` or ``trace``, after a change if one is given; see ``simkube.host.controls``."""
@@ -124,24 +136,15 @@ class HostClient:
         """Undo every fault."""
         self._ask("POST", f"/clusters/{id}/heal", {})
 
-    def kubeconfig(self, id: str, who: Literal["learner", "grader"]) -> str | None:
-        """A kubeconfig (YAML, which JSON is) for one of the two; None when there is no such cluster."""
+    def kubeconfig(self, id: str, who: str = "admin") -> str | None:
+        """A kubeconfig (YAML, which JSON is) for one of its users; None when there is no such cluster."""
         found = self.status(id)
         if found is None:
             return None
-        cluster = {
-            "server": self.url + found["path"],
-            "certificate-authority-data": base64.b64encode(self.ca.encode()).decode(),
-        }
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": id, "cluster": cluster}],
-            "users": [{"name": f"{id}-{who}", "user": {"token": found["tokens"][who]}}],
-            "contexts": [{"name": id, "context": {"cluster": id, "user": f"{id}-{who}", "namespace": "default"}}],
-            "current-context": id,
-        }
-        return json.dumps(config, indent=2) + "\n"
+        token = found["tokens"].get(who)
+        if token is None:
+            raise HostError(f"the cluster {id} has no user {who!r}; it has {', '.join(found['tokens'])}")
+        return kubeconfig(self.url + found["path"], self.ca, id, f"{id}-{who}", token)
 
     def stop(self) -> None:
         """Tell the host to end."""
@@ -222,7 +225,7 @@ def _start(home: Home) -> HostClient:
     home.info_file.unlink(missing_ok=True)
     with home.log.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            [sys.executable, "-m", "simkube", "--home", str(home.folder)],
+            [sys.executable, "-m", "simkube", "host", "--home", str(home.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -48,17 +48,18 @@ COLLECT_SHARE = 0.01
 SWITCH_SECONDS = 0.0005
 """How long the loop waits for a thread that parses or compresses something large."""
 _CLUSTERS = "/clusters/"
-_CONTROLS = "/kindling/"
+_CONTROLS = "/simkube/"
 
 
 class _OneLine(logging.Formatter):
-    """What learners wrote ends up escaped, on one line."""
+    """What users wrote ends up escaped, on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         return super().format(record).replace("\n", "\n    ").encode("ascii", "backslashreplace").decode()
 
 
-def _log_to(path: Path) -> None:
+def log_to(path: Path) -> None:
+    """Write what is logged to a file that never grows large."""
     handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=2, encoding="ascii", errors="backslashreplace")
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -88,7 +89,7 @@ def _listen(home: Home, port: int | None) -> socket.socket:
 
 
 class Host:
-    """The running host."""
+    """The running host. ``serving`` is set once every cluster is back; ``url`` is its address, ``ca`` its authority."""
 
     def __init__(self, home: Home, port: int | None = None) -> None:
         self._home = home
@@ -98,12 +99,14 @@ class Host:
         self._journal = Journal(home.store)
         answers = Answers(Encoder())
         self._stopping = asyncio.Event()
-        self._tenants = Tenants(
+        self.serving = asyncio.Event()
+        self.url, self.ca = f"https://{address}", self._certificates.ca
+        self.tenants = Tenants(
             self._journal, answers, address=address, ca=self._certificates.ca, signer=self._certificates.signer
         )
         token = secrets.token_urlsafe(32)
-        about = {"pid": os.getpid(), "version": fingerprint(), "url": f"https://{address}"}
-        self._admin = Admin(self._tenants, token, about, self._stopping.set)
+        about = {"pid": os.getpid(), "version": fingerprint(), "url": self.url}
+        self._admin = Admin(self.tenants, token, about, self._stopping.set)
         self._info = {**about, "token": token, "ca": self._certificates.ca, "started": time.time()}
 
     async def run(self) -> None:
@@ -122,23 +125,24 @@ class Host:
         gc.freeze()  # what is loaded by now stays for good: no collection need look at it
         gc.disable()  # bringing clusters back makes no garbage, and collections would take longer than all else
         try:
-            await self._tenants.resume()
+            await self.tenants.resume()
         finally:
             gc.set_threshold(*COLLECT)
             gc.enable()
+        self.serving.set()
         chores = [asyncio.ensure_future(self._compact()), asyncio.ensure_future(self._collect())]
         await self._stopping.wait()
         log.info("stopping")
         for chore in chores:
             chore.cancel()
-        self._tenants.stop()
+        self.tenants.stop()
         await asyncio.wait_for(runner.cleanup(), 5)
         self._journal.close()
 
     async def _compact(self) -> None:
         while True:
             await asyncio.sleep(COMPACT_SECONDS)
-            self._tenants.compact()
+            self.tenants.compact()
 
     async def _collect(self) -> None:
         """Give back what closed clusters leave: their objects refer to each other in circles, and are old by then.
@@ -147,13 +151,13 @@ class Host:
         """
         pause = COLLECT_SECONDS
         while True:
-            await self._tenants.closed.wait()
+            await self.tenants.closed.wait()
             await asyncio.sleep(pause)
             waited = 0
-            while self._tenants.anybody() and waited < COLLECT_WAIT:  # a quiet moment would be better
+            while self.tenants.anybody() and waited < COLLECT_WAIT:  # a quiet moment would be better
                 await asyncio.sleep(1)
                 waited += 1
-            self._tenants.closed.clear()
+            self.tenants.closed.clear()
             began = time.perf_counter()
             gc.collect()
             pause = max(COLLECT_SECONDS, (time.perf_counter() - began) / COLLECT_SHARE)
@@ -168,7 +172,7 @@ class Host:
                 return await self._admin.handle(http, path.removeprefix("/host"))
             # Older kubectl drops the path of the server's URL (get --raw): the token says which cluster is meant.
             token = http.headers.get("Authorization", "").removeprefix("Bearer ")
-            meant = self._tenants.of_token(token)
+            meant = self.tenants.of_token(token)
             if meant is not None:
                 return await self._cluster(http, meant, path)
         except UnknownCluster as error:
@@ -183,7 +187,7 @@ class Host:
         return text("404 page not found\n", 404)
 
     async def _cluster(self, http: Any, cluster: str, path: str) -> web.StreamResponse:
-        tenant = self._tenants.get(cluster)
+        tenant = self.tenants.get(cluster)
         if path.startswith(_CONTROLS):
             return await tenant.frontend.share.metered(controls.serve(tenant, http, path.removeprefix(_CONTROLS)))
         trouble = tenant.cluster.trouble
@@ -204,7 +208,7 @@ def main(folder: Path, port: int | None = None) -> int:
     """Run the host of ``folder`` until it is told to stop; 0 also when another one runs already."""
     home = Home(folder)
     home.make()
-    _log_to(home.log)
+    log_to(home.log)
     lock = home.lock("host.lock", wait=False)
     if lock is None:
         log.info("another host serves %s", folder)

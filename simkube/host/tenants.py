@@ -19,7 +19,7 @@ from simkube.apimachinery.errors import HostError
 from simkube.apiserver.authentication.authentication import Authenticator
 from simkube.apiserver.http.answers import Answers
 from simkube.apiserver.http.handler import Frontend
-from simkube.clock.pace import PacedClock
+from simkube.clock.pace import Beginning, PacedClock, begin
 from simkube.cluster.cluster import Cluster
 from simkube.etcd.journal import Journal
 from simkube.etcd.store import Store
@@ -34,7 +34,8 @@ _BREATH = 0.01
 """At least so many seconds for whoever asks for something after each cluster that is brought back."""
 _ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _MASTERS = ("system:masters",)
-_USERS = {"learner": "learner", "grader": "kindling:grader"}
+ADMIN = {"admin": "kubernetes-admin"}
+"""Who may use a cluster when nobody else is named."""
 
 
 class UnknownCluster(HostError):
@@ -51,6 +52,7 @@ class Tenant:
         self.door: InnerAPI | None = None
         self.waiting = 0
         """Requests that wait for news of the trace."""
+        self.pinned_because = ""
 
     def fault(self, fault: str, target: str) -> None:
         """Break something on purpose; HostError names what there is when the fault or target is unknown."""
@@ -76,8 +78,12 @@ class Tenant:
         given = token.encode()
         return any(hmac.compare_digest(given, each.encode()) for each in self.meta["tokens"].values())
 
-    def pin(self, seconds: float) -> None:
-        """Have the clock run as the wall clock does, and nobody change it or stop a component, for at most so long."""
+    def pin(self, seconds: float, why: str) -> None:
+        """Have the clock run as the wall clock does, and nobody change it or stop a component, for at most so long.
+
+        ``why`` begins the sentence that whoever tries is told.
+        """
+        self.pinned_because = why
         clock = self.cluster.clock
         assert isinstance(clock, PacedClock)  # every cluster of a host has one
         self.cluster.set_clock(clock.unpin if seconds <= 0 else lambda: clock.pin(seconds))
@@ -146,19 +152,35 @@ class Tenants:
         return None
 
     def create(
-        self, cluster_id: str, topology: Mapping[str, Any], labels: Mapping[str, str], *, stand_ins: bool = False
+        self,
+        cluster_id: str,
+        topology: Mapping[str, Any],
+        labels: Mapping[str, str],
+        *,
+        users: Mapping[str, str] = ADMIN,
+        stand_ins: bool = False,
+        clock: Beginning | None = None,
     ) -> Tenant:
-        """A cluster of that id; the one there is, when there is one."""
+        """A cluster of that id; the one there is, when there is one.
+
+        ``users``: who gets a token of their own (by the name they are asked for with) and as which administrator of the
+        cluster; ``stand_ins``: whether images that are not simulated run as stand-ins; ``clock``: how its clock begins,
+        as the wall clock does when it is None.
+        """
         if not _ID.fullmatch(cluster_id):
             raise HostError(f"a cluster's id is a DNS label, not {cluster_id!r}")
         if cluster_id in self._meta:
             return self.get(cluster_id)
         if len(self._meta) >= MOST_CLUSTERS:
             raise HostError(f"this host holds {MOST_CLUSTERS} clusters, which is all it may; delete some first")
-        tokens = {who: secrets.token_urlsafe(32) for who in _USERS}
-        meta = {"topology": dict(topology), "labels": dict(labels), "tokens": tokens, "stand_ins": stand_ins}
+        tokens = {who: secrets.token_urlsafe(32) for who in users}
+        meta: dict[str, Any] = {"topology": dict(topology), "labels": dict(labels), "tokens": tokens}
+        meta |= {"users": dict(users), "stand_ins": stand_ins}
         self._journal.delete_cluster(cluster_id)
-        tenant = self._run(cluster_id, meta, Store(self._journal, cluster_id))
+        store = Store(self._journal, cluster_id)
+        if clock is not None:
+            begin(store.side, clock)
+        tenant = self._run(cluster_id, meta, store)
         try:
             self._journal.put_cluster(cluster_id, meta)
         except HostError:
@@ -177,7 +199,8 @@ class Tenants:
             signer=self._signer,
             stand_ins=bool(meta.get("stand_ins")),
         )
-        users = {meta["tokens"][who]: (user, _MASTERS) for who, user in _USERS.items()}
+        named = meta.get("users", {})
+        users = {token: (named.get(who, who), _MASTERS) for who, token in meta["tokens"].items()}
         share = self._shares.open()
         frontend = Frontend(cluster.apiserver, cluster, Authenticator(users), self._answers, self._address, share)
         tenant = Tenant(meta, cluster, frontend)

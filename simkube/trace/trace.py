@@ -20,7 +20,7 @@ from simkube.trace.sentences import difference, report
 MOST = 2000
 """How many changes are kept."""
 
-NOTE = "kindling/change"
+NOTE = "simkube/change"
 """Under this the audit of a request names the (first) change that it made."""
 _NODE = "node:"
 

@@ -141,9 +141,9 @@ def topology(name: str) -> dict[str, Any]:
 
 
 def learners(host: HostClient, cluster: str, folder: Path) -> Path:
-    """The learner's kubeconfig for a cluster of ``host``, as a file in ``folder``."""
+    """The administrator's kubeconfig for a cluster of ``host``, as a file in ``folder``."""
     path = folder / "kubeconfig"
-    path.write_text(host.kubeconfig(cluster, "learner") or "")
+    path.write_text(host.kubeconfig(cluster) or "")
     return path
 
 

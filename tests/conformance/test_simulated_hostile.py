@@ -123,7 +123,7 @@ class Sender:
     """One kept connection with the learner's token to one cluster."""
 
     def __init__(self, host: HostClient, cluster: str) -> None:
-        config = json.loads(host.kubeconfig(cluster, "learner") or "null")
+        config = json.loads(host.kubeconfig(cluster) or "null")
         server = config["clusters"][0]["cluster"]
         ca = base64.b64decode(server["certificate-authority-data"]).decode()
         address, _, self._prefix = server["server"].removeprefix("https://").partition("/")

@@ -35,7 +35,7 @@ def kubectl(request: pytest.FixtureRequest, host: HostClient, tmp_path: Path) ->
 
 def config_of(host: HostClient, cluster: str, user: dict[str, Any]) -> str:
     """A kubeconfig for somebody else than the learner."""
-    found = json.loads(host.kubeconfig(cluster, "learner") or "null")
+    found = json.loads(host.kubeconfig(cluster) or "null")
     found["users"] = [{"name": "somebody", "user": user}]
     found["contexts"][0]["context"]["user"] = "somebody"
     return json.dumps(found)
@@ -174,6 +174,6 @@ def test_the_host_knows_who_did_what(kubectl: Runner, host: HostClient) -> None:
     ]
     made = [(each["user"]["username"], each["verb"], each["responseStatus"]["code"]) for each in found]
     assert ("zoe", "create", 403) in made
-    assert made[-1] == ("learner", "create", 201)
-    assert next(each for each in found if each["user"]["username"] == "zoe")["impersonatedBy"] == "learner"
+    assert made[-1] == ("kubernetes-admin", "create", 201)
+    assert next(each for each in found if each["user"]["username"] == "zoe")["impersonatedBy"] == "kubernetes-admin"
     assert "kept" not in kubectl("get", "--raw", "/host/clusters/a/audit", fails=True)

@@ -36,7 +36,7 @@ def asked(kubectl: Kubectl, path: str, change: dict[str, Any] | None = None) -> 
 
 
 def test_a_lesson(kubectl: Kubectl) -> None:
-    clock, parts = "/kindling/clock", "/kindling/components"
+    clock, parts = "/simkube/clock", "/simkube/components"
     asked(kubectl, clock, {"pause": True})
     kubectl("create deployment web --image=kindling/web:1.0 --replicas=4")
     assert "0/4" in kubectl("get deployment web")
@@ -46,9 +46,9 @@ def test_a_lesson(kubectl: Kubectl) -> None:
     asked(kubectl, clock, {"step": 5})
     assert "4/4" in kubectl("get deployment web")
 
-    story = asked(kubectl, "/kindling/trace")["entries"]
-    root = next(each["id"] for each in story if each["kind"] == "Deployment" and each["user"] == "learner")
-    told = "\n".join(each["text"] for each in asked(kubectl, f"/kindling/trace?of={root}")["entries"])
+    story = asked(kubectl, "/simkube/trace")["entries"]
+    root = next(each["id"] for each in story if each["kind"] == "Deployment" and each["user"] == "kubernetes-admin")
+    told = "\n".join(each["text"] for each in asked(kubectl, f"/simkube/trace?of={root}")["entries"])
     for who in (
         "deployment-controller created",
         "replicaset-controller created",

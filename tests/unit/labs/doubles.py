@@ -142,7 +142,7 @@ class ControlledProvider(MemoryProvider):
         self.asked.append(("clock", change))
         changes = [{"text": "deployment-controller changed ReplicaSet default/a"}]
         waiting = [{"component": "kube-scheduler", "key": "default/a", "because": "x created Pod a"}]
-        stand = {"time": "12:00", "speed": 1.0, "paused": True, "stepping": False, "checked": False, "timer": 1.0}
+        stand = {"time": "12:00", "speed": 1.0, "paused": True, "stepping": False, "pinned": False, "timer": 1.0}
         return {**stand, "waiting": 1, "next": waiting, "reconciled": None, "changes": changes}
 
     def components(self, change: Mapping[str, Any] | None = None) -> dict[str, Any]:

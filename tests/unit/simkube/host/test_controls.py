@@ -32,10 +32,10 @@ def test_a_learner_steps_through_what_a_deployment_sets_going(home: Path) -> Non
     host = launcher.connect(home)
     host.create("a", TOPOLOGY)
     api = Api(host, "a")
-    assert eventually(lambda: api("GET", "/kindling/clock")[1]["waiting"] == 0)
-    assert api("POST", "/kindling/clock", {"pause": True})[1]["paused"]
+    assert eventually(lambda: api("GET", "/simkube/clock")[1]["waiting"] == 0)
+    assert api("POST", "/simkube/clock", {"pause": True})[1]["paused"]
     assert api("POST", DEPLOYMENTS, deployment("web"))[0] == 201  # the API server answers
-    status, stand = api("GET", "/kindling/clock")
+    status, stand = api("GET", "/simkube/clock")
     assert (status, stand["next"][0]["component"], stand["next"][0]["key"]) == (
         200,
         "deployment-controller",
@@ -43,23 +43,23 @@ def test_a_learner_steps_through_what_a_deployment_sets_going(home: Path) -> Non
     )
     assert "created Deployment default/web" in stand["next"][0]["because"]
     assert api("GET", PODS)[1]["items"] == []
-    done = api("POST", "/kindling/clock", {"step": "reconcile"})[1]
+    done = api("POST", "/simkube/clock", {"step": "reconcile"})[1]
     assert done["reconciled"] == {"component": "deployment-controller", "key": "default/web"}
     assert done["changes"][0]["kind"] == "ReplicaSet"
     os.kill(host.health()["pid"], signal.SIGKILL)
     host = launcher.connect(home)
-    stand = api("GET", "/kindling/clock")[1]
+    stand = api("GET", "/simkube/clock")[1]
     assert stand["paused"]
     assert api("GET", PODS)[1]["items"] == []
     before = stand["time"]
-    done = api("POST", "/kindling/clock", {"step": 30})[1]
+    done = api("POST", "/simkube/clock", {"step": 30})[1]
     assert not done["stepping"]
     assert done["time"] > before
     (pod,) = api("GET", PODS)[1]["items"]
     assert pod["status"]["phase"] == "Running"
-    told = [each["text"] for each in api("GET", "/kindling/trace")[1]["entries"]]
+    told = [each["text"] for each in api("GET", "/simkube/trace")[1]["entries"]]
     assert any("kube-scheduler changed Pod" in text for text in told)
-    assert api("POST", "/kindling/clock", {"speed": 100})[1]["speed"] == 100
+    assert api("POST", "/simkube/clock", {"speed": 100})[1]["speed"] == 100
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +73,10 @@ def test_who_may_do_what_and_what_is_refused(host: HostClient) -> None:
     host.create("a", TOPOLOGY)
     host.create("b", TOPOLOGY)
     api, stranger = Api(host, "a"), Api(host, "a", token="")
-    assert stranger("GET", "/kindling/trace")[0] == 401
+    assert stranger("GET", "/simkube/trace")[0] == 401
     other = Api(host, "b")
     other._prefix = "clusters/a"
-    assert other("GET", "/kindling/clock")[0] == 401
+    assert other("GET", "/simkube/clock")[0] == 401
     for path, body in (
         ("clock", {"speed": 1e9}),
         ("clock", {"speed": "fast"}),
@@ -90,51 +90,51 @@ def test_who_may_do_what_and_what_is_refused(host: HostClient) -> None:
         ("components", {"cut": "a-control-plane"}),
         ("mars", {}),
     ):
-        status, said = api("POST", f"/kindling/{path}", body)
+        status, said = api("POST", f"/simkube/{path}", body)
         assert (status, said["kind"], said["reason"]) == (400, "Status", "BadRequest"), body
-    assert api("GET", "/kindling/trace?since=-1")[0] == 400
-    assert api("GET", "/kindling/trace?since=" + "9" * 15)[0] == 200
-    host.graded("a", 60)
-    status, said = api("POST", "/kindling/clock", {"pause": True})
+    assert api("GET", "/simkube/trace?since=-1")[0] == 400
+    assert api("GET", "/simkube/trace?since=" + "9" * 15)[0] == 200
+    host.pin("a", 60, "this lab is being checked")
+    status, said = api("POST", "/simkube/clock", {"pause": True})
     assert (status, said["reason"]) == (409, "Conflict")
     assert "this lab is being checked" in said["message"]
-    assert api("POST", "/kindling/components", {"stop": "etcd"})[0] == 409
-    assert api("GET", "/kindling/clock")[1]["checked"]
+    assert api("POST", "/simkube/components", {"stop": "etcd"})[0] == 409
+    assert api("GET", "/simkube/clock")[1]["pinned"]
     with pytest.raises(HostError, match="being checked"):
         host.control("a", "clock", {"speed": 2})
     host.fault("a", "stop-component", "kube-scheduler")  # checks break things on purpose
-    host.graded("a", 0)
-    assert api("POST", "/kindling/clock", {"pause": True})[0] == 200
+    host.pin("a", 0)
+    assert api("POST", "/simkube/clock", {"pause": True})[0] == 200
 
 
 def test_what_is_stopped_can_be_started_also_the_api_server(host: HostClient) -> None:
     host.create("c", TOPOLOGY)
     api = Api(host, "c")
-    assert not api("POST", "/kindling/components", {"stop": "etcd"})[1]["components"]["etcd"]
+    assert not api("POST", "/simkube/components", {"stop": "etcd"})[1]["components"]["etcd"]
     status, said = api("GET", MAPS)
     assert (status, said.get("reason", "")) == (500, "")
     assert said["message"].startswith("rpc error: code = Unavailable desc = connection error")
     assert api("GET", "/readyz")[0] == 500
     assert "[-]etcd failed" in api("GET", "/healthz")[1]
     assert api("GET", "/apis")[0] == api("GET", "/version")[0] == api("GET", "/api/v1")[0] == 200
-    assert api("POST", "/kindling/components", {"start": "etcd"})[1]["components"]["etcd"]
+    assert api("POST", "/simkube/components", {"start": "etcd"})[1]["components"]["etcd"]
     assert api("GET", MAPS)[0] == 200
-    nodes = api("POST", "/kindling/components", {"cut": "c-worker"})[1]["nodes"]
+    nodes = api("POST", "/simkube/components", {"cut": "c-worker"})[1]["nodes"]
     assert nodes == {"c-control-plane": [], "c-worker": ["cut off"]}
-    assert api("POST", "/kindling/components", {"start": "node/c-worker"})[1]["nodes"]["c-worker"] == []
+    assert api("POST", "/simkube/components", {"start": "node/c-worker"})[1]["nodes"]["c-worker"] == []
 
 
 def test_news_of_the_trace_are_waited_for(host: HostClient) -> None:
     host.create("d", TOPOLOGY)
     api = Api(host, "d")
-    assert eventually(lambda: api("GET", "/kindling/clock")[1]["waiting"] == 0)
-    last = api("GET", "/kindling/trace")[1]["last"]
+    assert eventually(lambda: api("GET", "/simkube/clock")[1]["waiting"] == 0)
+    last = api("GET", "/simkube/trace")[1]["last"]
     found: list[Any] = []
-    waiting = threading.Thread(target=lambda: found.append(api("GET", f"/kindling/trace?since={last}&wait=9")[1]))
+    waiting = threading.Thread(target=lambda: found.append(api("GET", f"/simkube/trace?since={last}&wait=9")[1]))
     waiting.start()
     assert api("POST", MAPS, {"metadata": {"name": "a"}})[0] == 201
     waiting.join(9)
     (entry,) = found[0]["entries"]
     assert (entry["did"], entry["kind"], entry["name"]) == ("created", "ConfigMap", "a")
     assert entry["journey"][0].startswith("unknown asks kube-apiserver to create configmaps a")
-    assert api("GET", f"/kindling/trace?of={entry['id']}")[1]["entries"][0]["audit"] > 0
+    assert api("GET", f"/simkube/trace?of={entry['id']}")[1]["entries"][0]["audit"] > 0

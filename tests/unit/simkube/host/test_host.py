@@ -40,7 +40,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 class Api:
     """One caller of one cluster's API over HTTPS."""
 
-    def __init__(self, host: HostClient, cluster: str, who: Any = "learner", token: str | None = None) -> None:
+    def __init__(self, host: HostClient, cluster: str, who: str = "admin", token: str | None = None) -> None:
         config = json.loads(host.kubeconfig(cluster, who) or "null")
         server = config["clusters"][0]["cluster"]
         ca = base64.b64decode(server["certificate-authority-data"]).decode()
@@ -147,7 +147,7 @@ def test_creating_and_deleting_twice_is_the_same_as_once(home: Path) -> None:
     host.delete("a")
     host.delete("a")
     assert host.status("a") is None
-    assert host.kubeconfig("a", "learner") is None
+    assert host.kubeconfig("a") is None
     assert host.create("a", TOPOLOGY)["tokens"] != first["tokens"]
 
 
@@ -159,7 +159,7 @@ def test_ids_are_labels(home: Path, name: str) -> None:
 
 def test_callers_are_told_apart(home: Path) -> None:
     host = launcher.connect(home)
-    host.create("a", TOPOLOGY)
+    host.create("a", TOPOLOGY, users={"learner": "learner", "grader": "kindling:grader"})
     host.create("b", TOPOLOGY)
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -167,11 +167,13 @@ def test_callers_are_told_apart(home: Path) -> None:
         Api(host, "a", who)("POST", path, review)[1]["status"]["userInfo"]["username"] for who in ("learner", "grader")
     ]
     assert users == ["learner", "kindling:grader"]
-    other = json.loads(host.kubeconfig("b", "learner") or "")["users"][0]["user"]["token"]
-    assert Api(host, "a", token=other)("GET", MAPS)[0] == 401
-    assert Api(host, "a", token="")("GET", MAPS)[0] == 403
-    assert Api(host, "a", token="")("GET", "/healthz") == (200, "ok")
-    assert Api(host, "a")("GET", MAPS, headers={"Impersonate-User": "nobody"})[0] == 403
+    with pytest.raises(HostError, match="no user 'admin'; it has learner, grader"):
+        host.kubeconfig("a")
+    other = json.loads(host.kubeconfig("b") or "")["users"][0]["user"]["token"]
+    assert Api(host, "a", "learner", token=other)("GET", MAPS)[0] == 401
+    assert Api(host, "a", "learner", token="")("GET", MAPS)[0] == 403
+    assert Api(host, "a", "learner", token="")("GET", "/healthz") == (200, "ok")
+    assert Api(host, "a", "learner")("GET", MAPS, headers={"Impersonate-User": "nobody"})[0] == 403
 
 
 def test_restore_takes_back_what_was_done_since(home: Path) -> None:

@@ -1,0 +1,121 @@
+"""One cluster for whoever sits at this terminal: served until Ctrl-C, with a kubeconfig that is removed at the end.
+
+Refuses to replace a kubeconfig that it did not write: other clusters may be in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from simkube.apimachinery.errors import HostError, SimkubeError
+from simkube.clock.pace import FASTEST, SLOWEST, PacedClock
+from simkube.host.home import Home, write_private
+from simkube.host.kubeconfig import kubeconfig
+from simkube.host.process import Host, log_to
+
+MOST_NODES = 100
+USER = "admin"
+
+
+def main(options: argparse.Namespace) -> int:
+    """Serve until a signal comes; ``options`` are those of ``python -m simkube up``."""
+    scratch = tempfile.mkdtemp(prefix="simkube-") if options.home is None else None
+    try:
+        topology = _topology(options)
+        if not SLOWEST <= options.speed <= FASTEST:
+            raise HostError(f"a clock's speed is between {SLOWEST:g} and {FASTEST:g}, not {options.speed:g}")
+        _refuse_others(options.kubeconfig, options.name)
+        home = Home(Path(scratch) if scratch else options.home.resolve())
+        home.make()
+        with home.lock("host.lock", wait=False) or _in_use(home):
+            log_to(home.log)
+            asyncio.run(_serve(home, topology, options))
+    except (SimkubeError, OSError) as error:
+        sys.stderr.write(f"simkube: {error}\n")
+        return 1
+    finally:
+        if scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return 0
+
+
+async def _serve(home: Home, topology: dict[str, Any], options: argparse.Namespace) -> None:
+    began = time.perf_counter()
+    host = Host(home, options.port)
+    serving = asyncio.ensure_future(host.run())
+    try:
+        up = asyncio.ensure_future(host.serving.wait())
+        await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
+        if not up.done():
+            up.cancel()
+            return await serving  # ended, or failed, before it served
+        tenant = host.tenants.create(options.name, topology, {}, stand_ins=options.images == "stand-ins")
+        clock = tenant.cluster.clock
+        if isinstance(clock, PacedClock) and clock.speed != options.speed:
+            tenant.cluster.set_clock(lambda: clock.run_at(options.speed))
+        server = f"{host.url}/clusters/{options.name}"
+        config = kubeconfig(server, host.ca, options.name, f"{options.name}-{USER}", tenant.meta["tokens"][USER])
+        write_private(options.kubeconfig, config)
+        _greet(options, len(tenant.cluster.kubelets), time.perf_counter() - began)
+        return await serving
+    finally:
+        if not serving.done():
+            serving.cancel()
+        options.kubeconfig.unlink(missing_ok=True)
+
+
+def _greet(options: argparse.Namespace, nodes: int, seconds: float) -> None:
+    path = shlex.quote(str(options.kubeconfig.resolve()))
+    speed = "" if options.speed == 1.0 else f", its clock {options.speed:g} times as fast as yours"
+    end = "Ctrl-C ends it and forgets everything in it." if options.home is None else "Ctrl-C ends it."
+    sys.stdout.write(
+        f"A simulated Kubernetes cluster of {nodes} node{'s' if nodes != 1 else ''} is up ({seconds:.1f} s{speed}).\n"
+        f"In another terminal:\n\n    export KUBECONFIG={path}\n    kubectl get nodes\n\n{end}\n"
+    )
+    sys.stdout.flush()
+
+
+def _topology(options: argparse.Namespace) -> dict[str, Any]:
+    if options.topology is None:
+        if not 0 <= options.nodes <= MOST_NODES:
+            raise HostError(f"a cluster has 0 to {MOST_NODES} nodes, not {options.nodes}")
+        return shape(options.nodes)
+    try:
+        found = yaml.safe_load(options.topology.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise HostError(f"{options.topology} is not YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise HostError(f"{options.topology} is not a kind configuration: expected a mapping")
+    return found
+
+
+def shape(nodes: int) -> dict[str, Any]:
+    """The topology of so many nodes: a control plane, which takes pods when it is alone, and workers."""
+    return {"nodes": [{"role": "control-plane" if number == 0 else "worker"} for number in range(nodes)]}
+
+
+def _refuse_others(path: Path, name: str) -> None:
+    """HostError for a file at ``path`` that is no kubeconfig of a cluster of this name alone."""
+    if not path.exists():
+        return
+    try:
+        contexts = [each["name"] for each in json.loads(path.read_text(encoding="utf-8"))["contexts"]]
+    except (ValueError, KeyError, TypeError):
+        contexts = []
+    if contexts != [name]:
+        raise HostError(f"{path} exists and is not a kubeconfig of simkube's; name another file with --kubeconfig")
+
+
+def _in_use(home: Home) -> Any:
+    raise HostError(f"another process serves the clusters of {home.folder}; choose another --home")

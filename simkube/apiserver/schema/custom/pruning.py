@@ -14,6 +14,9 @@ ROOT = frozenset({"apiVersion", "kind", "metadata"})
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
 EMBEDDED = "x-kubernetes-embedded-resource"
 
+_NOTHING: Obj = {}
+"""Below ``additionalProperties: true``: whatever is there stays, and objects are empty, as on a real server."""
+
 
 def prune(obj: Obj, schema: Obj, unknown: list[str]) -> Obj:
     """The object without what its schema does not know; the paths of that are added to ``unknown``."""
@@ -27,7 +30,9 @@ def _prune(value: Any, schema: Obj, path: str, unknown: list[str], *, resource: 
     if isinstance(value, list):
         items = schema.get("items")
         if not isinstance(items, dict):
-            return value
+            if schema is not _NOTHING:
+                return value
+            items = _NOTHING
         made = [_prune(item, items, f"{path}[{index}]", unknown) for index, item in enumerate(value)]
         return value if all(one is other for one, other in zip(made, value, strict=True)) else made
     return value
@@ -41,9 +46,11 @@ def _prune_map(value: Obj, schema: Obj, path: str, unknown: list[str], resource:
             continue
         where = f"{path}.{key}" if path else key
         below = properties.get(key, additional)
+        if isinstance(below, bool):
+            below = _NOTHING
         if isinstance(below, dict):
             kept = _prune(item, below, where, unknown)
-        elif below is True or schema.get(PRESERVE):
+        elif schema.get(PRESERVE):
             continue
         else:
             unknown.append(where)

@@ -58,14 +58,21 @@ def compile_rule(given: Obj, schema: Obj, *, root: bool) -> Rule:
     found = check(tree, names, types)
     if found not in (t.BOOL, t.DYN):
         raise CelError("cel expression must evaluate to a bool", 0)
-    message = None
-    if given.get("messageExpression"):
-        message = parse(given["messageExpression"])
-        if check(message, names, types) not in (t.STRING, t.DYN):
-            raise CelError("messageExpression must evaluate to a string", 0)
     if given.get("optionalOldSelf"):
         raise NotSimulated("optionalOldSelf in rules", 0)
-    return Rule(given, tree, message, transition)
+    return Rule(given, tree, compile_message(given, schema, root=root), transition)
+
+
+def compile_message(given: Obj, schema: Obj, *, root: bool) -> Node | None:
+    """What a rule says when it is broken, where that is an expression; :class:`CelError` when it makes no sense."""
+    if not given.get("messageExpression"):
+        return None
+    types = Types()
+    kind = types.of(schema, resource=root)
+    tree = parse(given["messageExpression"])
+    if check(tree, {"self": kind, "oldSelf": kind}, types) not in (t.STRING, t.DYN):
+        raise CelError("messageExpression must evaluate to a string", 0)
+    return tree
 
 
 def _names(tree: Node) -> Iterator[str]:

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from simkube.apimachinery.errors import not_simulated
-from simkube.apiserver.cel.syntax import CelError, NotSimulated
 from simkube.apiserver.schema import strict
 from simkube.apiserver.schema.canonical import of_type
 from simkube.apiserver.schema.custom import values
+from simkube.apiserver.schema.custom.completeness import complete
+from simkube.apiserver.schema.custom.list_types import list_type, must_be
 from simkube.apiserver.schema.custom.patterns import PatternError, compiled
 from simkube.apiserver.schema.custom.pruning import EMBEDDED, PRESERVE, prune
-from simkube.apiserver.schema.custom.rules import RULES, compile_rule
+from simkube.apiserver.schema.custom.rule_fields import compiled_rule, rule_fields
+from simkube.apiserver.schema.custom.rules import RULES
 from simkube.apiserver.schema.schema import Type, definitions
 from simkube.apiserver.validation.field import INVALID, Errors
 from simkube.client.client import Obj
@@ -91,6 +92,7 @@ class _Checker:
 
     def root(self, schema: Obj, path: str) -> None:
         self._schema(schema, path, "root", 0, "")
+        complete(schema, path, self._errors)
         metadata = (schema.get("properties") or {}).get("metadata")
         if isinstance(metadata, dict):
             named = set(metadata.get("properties") or ()) <= {"name", "generateName"}
@@ -115,7 +117,9 @@ class _Checker:
         self._standard(schema, path)
         self._type(schema, path, level)
         self._extensions(schema, path)
-        self._lists(schema, path)
+        if level == "root" or schema.get(EMBEDDED):
+            self._head(schema.get("properties") or {}, path)
+        list_type(schema, path, self._errors)
         self._combined(schema, path, depth)
         for key, below in sorted((schema.get("properties") or {}).items()):
             self._schema(below, f"{path}.properties[{key}]", "field", depth + 1, uncorrelated)
@@ -174,8 +178,18 @@ class _Checker:
         if kind == "array" and "items" not in schema:
             errors.required(f"{path}.items", "must be specified")
 
+    def _head(self, properties: Obj, path: str) -> None:
+        """What every object has is what it is everywhere."""
+        for name, kind in (("kind", "string"), ("apiVersion", "string"), ("metadata", "object")):
+            given = properties.get(name)
+            if isinstance(given, dict) and given.get("type") != kind:
+                where = f"{path}.properties[{name}].type"
+                self._errors.invalid(where, given.get("type", ""), f"must be {kind}")
+
     def _extensions(self, schema: Obj, path: str) -> None:
         errors = self._errors
+        if schema.get(PRESERVE) is False:
+            errors.invalid(f"{path}.{PRESERVE}", False, "must be true or undefined")
         if schema.get(_INT) and schema.get(PRESERVE):
             errors.invalid(f"{path}.{PRESERVE}", True, "must be false if x-kubernetes-int-or-string is true")
         if schema.get(_INT) and schema.get(EMBEDDED):
@@ -190,54 +204,7 @@ class _Checker:
         if kind is not None:
             if kind not in ("atomic", "granular"):
                 errors.not_supported(f"{path}.x-kubernetes-map-type", kind, ("atomic", "granular"))
-            if schema.get("type") != "object":
-                errors.invalid(
-                    f"{path}.type", schema.get("type", ""), "must be object if x-kubernetes-map-type is specified"
-                )
-
-    def _lists(self, schema: Obj, path: str) -> None:
-        errors, kind = self._errors, schema.get("x-kubernetes-list-type")
-        keys = schema.get("x-kubernetes-list-map-keys") or []
-        if kind is not None and schema.get("type") != "array":
-            shown = schema.get("type", "")
-            errors.invalid(f"{path}.type", shown, "must be array if x-kubernetes-list-type is specified")
-        if kind not in (None, "atomic", "set", "map"):
-            errors.not_supported(f"{path}.x-kubernetes-list-type", kind, ("atomic", "set", "map"))
-        if keys and kind != "map":
-            if kind is None:
-                errors.required(
-                    f"{path}.x-kubernetes-list-type", "must be map if x-kubernetes-list-map-keys is non-empty"
-                )
-            else:
-                detail = "must be map if x-kubernetes-list-map-keys is non-empty"
-                errors.invalid(f"{path}.x-kubernetes-list-type", kind, detail)
-        if kind == "map":
-            self._map_list(schema, keys, path)
-
-    def _map_list(self, schema: Obj, keys: list[str], path: str) -> None:
-        errors, items = self._errors, schema.get("items")
-        if not keys:
-            detail = "must not be empty if x-kubernetes-list-type is map"
-            errors.required(f"{path}.x-kubernetes-list-map-keys", detail)
-        if not isinstance(items, dict):
-            return
-        if items.get("type") != "object":
-            detail = "must be object if parent array's x-kubernetes-list-type is map"
-            errors.invalid(f"{path}.items.type", items.get("type", ""), detail)
-        if len(set(keys)) != len(keys):
-            errors.invalid(f"{path}.x-kubernetes-list-map-keys", keys, "must not contain duplicate entries")
-        for at, key in enumerate(keys):
-            known = (items.get("properties") or {}).get(key)
-            if not isinstance(known, dict):
-                detail = "entries must all be names of item properties"
-                errors.invalid(f"{path}.x-kubernetes-list-map-keys[{at}]", key, detail)
-            elif known.get("type") not in _SCALARS:
-                detail = "must be a scalar type if parent array's x-kubernetes-list-type is map"
-                errors.invalid(f"{path}.items.properties[{key}].type", known.get("type", ""), detail)
-            elif key not in (items.get("required") or ()) and known.get("default") is None:
-                detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required"
-                detail += " property"
-                errors.required(f"{path}.items.properties[{key}].default", detail)
+            must_be("object", schema, path, "x-kubernetes-map-type", errors)
 
     def _additional(self, schema: Obj, path: str, level: str, depth: int, uncorrelated: str) -> None:
         additional = schema.get("additionalProperties")
@@ -246,9 +213,7 @@ class _Checker:
         where = f"{path}.additionalProperties"
         if level == "root":
             self._errors.forbidden(where, "must not be used at the root")
-        if additional is False:
-            self._errors.forbidden(where, "additionalProperties cannot be set to false")
-        if schema.get("properties"):
+        if schema.get("properties") and additional is not True:
             self._errors.forbidden(where, "additionalProperties and properties are mutual exclusive")
         if schema.get(EMBEDDED):
             self._errors.forbidden(where, "must not be used if x-kubernetes-embedded-resource is set")
@@ -297,29 +262,8 @@ class _Checker:
         values.validate(given, schema, self._errors, where)
 
     def _rules(self, schema: Obj, path: str, root: bool, uncorrelated: str) -> None:
-        if self._errors:
-            return
-        for at, given in enumerate(schema.get(RULES) or ()):
-            where = f"{path}.{RULES}[{at}]"
-            if not str(given.get("rule") or "").strip():
-                self._errors.required(f"{where}.rule", "rule is not specified")
-                continue
-            try:
-                rule = compile_rule(given, schema, root=root)
-            except NotSimulated as error:
-                raise not_simulated(f"{error.message} ({where})") from None
-            except CelError as error:
-                name = "rule"
-                text = error.shown(given["rule"])
-                self._errors.invalid(f"{where}.{name}", _shown(given), f"compilation failed: {text}")
-                continue
-            if rule.transition and uncorrelated:
-                detail = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelated}"
-                self._errors.invalid(f"{where}.rule", given["rule"], detail)
-
-
-def _shown(given: Obj) -> Obj:
-    """A rule as Go's JSON shows the internal type."""
-    names = ("rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf")
-    empty: Obj = {"reason": None, "optionalOldSelf": None}
-    return {name[0].upper() + name[1:]: given.get(name, empty.get(name, "")) for name in names}
+        given = schema.get(RULES) or ()
+        for at, rule in enumerate(given):
+            rule_fields(rule, schema, f"{path}.{RULES}[{at}]", self._errors)
+        for at, rule in enumerate(given if not self._errors else ()):
+            compiled_rule(rule, schema, f"{path}.{RULES}[{at}]", self._errors, root=root, uncorrelated=uncorrelated)

@@ -168,8 +168,11 @@ class _Validator:
         properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
         for key, item in value.items():
             below = properties.get(key, additional)
+            where = f"{path}.{key}" if path else key
             if isinstance(below, dict):
-                self.check(item, below, f"{path}.{key}" if path else key, before.get(key, ABSENT), errors)
+                self.check(item, below, where, before.get(key, ABSENT), errors)
+            elif below is False:
+                errors.invalid(path or NIL, "", f"{where} in body is a forbidden property")
         for key in schema.get("required") or ():
             if key not in value:
                 errors.required(f"{path}.{key}" if path else key)

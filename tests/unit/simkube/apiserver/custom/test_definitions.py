@@ -9,6 +9,7 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.registry.apiextensions import definition
+from simkube.apiserver.schema.custom.pruning import prune
 from simkube.apiserver.schema.custom.structural import MOST_DEPTH
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj
@@ -66,10 +67,62 @@ def test_the_parts_of_a_definition(change: Obj, message: str) -> None:
         ({"type": "string", "pattern": "("}, "must be a valid regular expression"),
         ({"type": "object", "$ref": "#/x"}, "$ref is not supported"),
         ({"type": "array", "items": {"type": "string"}, "uniqueItems": True}, "runtime complexity becomes quadratic"),
-        ({"type": "object", "additionalProperties": False}, "additionalProperties cannot be set to false"),
         (
-            {"type": "object", "properties": {"x": {"type": "string"}}, "additionalProperties": True},
+            {"type": "object", "properties": {"x": {"type": "string"}}, "additionalProperties": False},
             "additionalProperties and properties are mutual exclusive",
+        ),
+        (
+            {"type": "object", "properties": {"x": {"type": "string"}}, "additionalProperties": {"type": "string"}},
+            "additionalProperties and properties are mutual exclusive",
+        ),
+        ({"type": "object", "x-kubernetes-preserve-unknown-fields": False}, "must be true or undefined"),
+        (
+            {"x-kubernetes-map-type": "atomic", "x-kubernetes-preserve-unknown-fields": True},
+            "type: Required value: must be",
+        ),
+        (
+            {"type": "array", "items": {"type": "object"}, "x-kubernetes-list-type": "set"},
+            "items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list",
+        ),
+        (
+            {"type": "array", "items": {"type": "string", "nullable": True}, "x-kubernetes-list-type": "set"},
+            "items.nullable: Forbidden: cannot be nullable when x-kubernetes-list-type is set",
+        ),
+        (
+            {
+                "type": "array",
+                "items": {"type": "object", "required": ["k"], "properties": {"k": {"type": "array", "items": {}}}},
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["k", "l", "k"],
+            },
+            'x-kubernetes-list-map-keys: Invalid value: ["k","l","k"]: entries must all be names of item properties',
+        ),
+        (
+            {
+                "type": "object",
+                "x-kubernetes-embedded-resource": True,
+                "properties": {"kind": {"type": "integer"}, "metadata": {"type": "string"}},
+            },
+            'properties[kind].type: Invalid value: "integer": must be string',
+        ),
+        ({"type": "string", "x-kubernetes-validations": [{"rule": "true", "message": " "}]}, "must be non-empty if"),
+        ({"type": "string", "x-kubernetes-validations": [{"rule": "true", "message": "a\nb"}]}, "contain line breaks"),
+        ({"type": "string", "x-kubernetes-validations": [{"rule": "true ||\ntrue"}]}, "if rule contains line breaks"),
+        (
+            {"type": "string", "x-kubernetes-validations": [{"rule": "true", "reason": "Because"}]},
+            '"FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"',
+        ),
+        (
+            {"type": "object", "x-kubernetes-validations": [{"rule": "true", "fieldPath": ".nothing"}]},
+            "fieldPath must be a valid path",
+        ),
+        (
+            {"type": "string", "x-kubernetes-validations": [{"rule": "true", "messageExpression": "1"}]},
+            "messageExpression compilation failed",
+        ),
+        (
+            {"type": "string", "x-kubernetes-validations": [{"rule": "true", "optionalOldSelf": False}]},
+            "may not be set if oldSelf is not used in rule",
         ),
         ({"type": "string", "anyOf": [{"type": "string"}]}, "must be empty to be structural"),
         ({"type": "integer", "default": "x"}, 'must be of type integer: "string"'),
@@ -106,6 +159,22 @@ def test_schemas_must_be_structural(field: Obj, message: str) -> None:
 @pytest.mark.parametrize(
     "field",
     [
+        {"type": "object", "properties": {"x": {"type": "string"}}, "additionalProperties": True},
+        {"type": "object", "additionalProperties": False},
+        {
+            "type": "object",
+            "properties": {"x": {"type": "object", "properties": {"y": {"type": "string"}}}},
+            "x-kubernetes-validations": [{"rule": "true", "fieldPath": ".x['y']", "reason": "FieldValueRequired"}],
+        },
+    ],
+)
+def test_schemas_that_are_taken(field: Obj) -> None:
+    assert problems(with_spec(a=field)) == []
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
         {"type": "string", "x-kubernetes-validations": [{"rule": "quantity(self).isGreaterThan(quantity('1'))"}]},
         {"type": "string", "x-kubernetes-validations": [{"rule": "self == 'a'", "optionalOldSelf": True}]},
         {"type": "object", "x-kubernetes-validations": [{"rule": "self.?a.hasValue()"}]},
@@ -124,6 +193,24 @@ def test_webhooks_are_refused_by_name() -> None:
     with pytest.raises(StatusError) as caught:
         problems(obj)
     assert caught.value.code == 501
+
+
+def test_what_is_restricted_must_be_there() -> None:
+    obj = with_spec(a={"type": "string"})
+    schema = obj["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["anyOf"] = [{"properties": {"spec": {"properties": {"b": {"minLength": 1}}}}}]
+    where = "properties[spec].properties[b]"
+    assert problems(obj) == [
+        f"{ROOT}.{where}: Required value: because it is defined in {ROOT}.anyOf[0].{where}",
+    ]
+
+
+def test_what_lies_below_anything_is_emptied() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": True}
+    unknown: list[str] = []
+    found = prune({"a": "1", "b": "2", "c": {"d": 1}, "e": [{"f": 1}, 2]}, schema, unknown)
+    assert found == {"a": "1", "b": "2", "c": {}, "e": [{}, 2]}
+    assert unknown == ["c.d", "e[0].f"]
 
 
 def test_depth_and_size_are_bounded() -> None:

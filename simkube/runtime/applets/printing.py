@@ -149,6 +149,8 @@ def _conversion(flags: str, kind: str, pending: list[str]) -> tuple[str, str, bo
     if kind == "b":
         text, ended = unescape(argument or "", octal_needs_zero=True)
         return f"%{flags}s" % text, "", ended
+    if kind == "q":
+        return _quoted(argument or ""), "", False
     if kind == "c":
         return f"%{flags}s" % (argument or "")[:1], "", False
     if kind and kind in "diouxX":
@@ -162,6 +164,13 @@ def _conversion(flags: str, kind: str, pending: list[str]) -> tuple[str, str, bo
         except ValueError:
             return f"%{flags}{kind}" % 0.0, f"{argument}: invalid number", False
     return "", f"%{flags}{kind}: invalid format", False
+
+
+def _quoted(text: str) -> str:
+    """A text as bash writes it to be read again."""
+    if not text:
+        return "''"
+    return "".join(char if char.isalnum() or char in "_-./:@%+=," else f"\\{char}" for char in text)
 
 
 def _number(text: str) -> tuple[int, str]:

@@ -27,6 +27,8 @@ APPLETS: dict[str, Program] = {
     "[": conditions.test,
     "[[": conditions.test,
     "ash": shell,
+    "bash": shell,
+    "dash": shell,
     "awk": awk.awk,
     "base64": paths.base64,
     "basename": paths.basename,

@@ -8,7 +8,8 @@ from collections.abc import Callable
 MAX_DEPTH = 30
 MAX_LENGTH = 4096
 _TOKEN = re.compile(
-    r"\s*(0[xX][0-9a-fA-F]+|\d+|[A-Za-z_]\w*|<<=|>>=|\+\+|--|&&|\|\||[-+*/%&|^<>=!]=|<<|>>|[-+*/%<>=!~&|^?:(),])",
+    r"\s*(0[xX][0-9a-fA-F]+|\d+#\w+|\d+|[A-Za-z_]\w*|<<=|>>=|\+\+|--|&&|\|\||\*\*|[-+*/%&|^<>=!]=|<<|>>|"
+    r"[-+*/%<>=!~&|^?:(),\[\]])",
     re.ASCII,
 )
 _LEVELS: tuple[tuple[str, ...], ...] = (
@@ -35,6 +36,9 @@ def number(text: str) -> int:
     if len(digits) > 40:
         raise ArithmeticProblem("syntax error")
     try:
+        base, mark, rest = digits.partition("#")
+        if mark and 2 <= int(base) <= 36:
+            return wrap(sign * int(rest, int(base)))
         if digits[:2] in ("0x", "0X"):
             return wrap(sign * int(digits[2:], 16))
         if digits.startswith("0") and len(digits) > 1:
@@ -45,15 +49,25 @@ def number(text: str) -> int:
 
 
 class Evaluator:
-    """Evaluates one expression; ``get`` and ``put`` read and set the shell's variables."""
+    """Evaluates one expression; ``get`` and ``put`` read and set the shell's variables, elements of arrays as ``a[1]``.
 
-    def __init__(self, text: str, get: Callable[[str], str], put: Callable[[str, str], None]) -> None:
+    ``maps`` are the names whose subscripts are texts.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        get: Callable[[str], str],
+        put: Callable[[str, str], None],
+        maps: frozenset[str] | set[str] = frozenset(),
+    ) -> None:
         if len(text) > MAX_LENGTH:
             raise ArithmeticProblem("expression too long")
         self._tokens = self._split(text)
         self._at = 0
         self._get = get
         self._put = put
+        self._maps = maps
         self._depth = 0
         self._skip = 0
 
@@ -99,10 +113,13 @@ class Evaluator:
         if self._depth > MAX_DEPTH:
             raise ArithmeticProblem("expression nested too deeply")
         try:
-            name = self._peek()
-            following = self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else ""
-            if (name[:1].isalpha() or name[:1] == "_") and following in _ASSIGN:
-                self._at += 2
+            start = self._at
+            name = self._name() if self._peek()[:1].isalpha() or self._peek()[:1] == "_" else ""
+            following = self._peek()
+            if not name or following not in _ASSIGN:
+                self._at = start
+            else:
+                self._at += 1
                 right = self._assignment()
                 result = (
                     right if following == "=" else _apply(following[:-1], self._variable(name), right, self._skip > 0)
@@ -112,6 +129,23 @@ class Evaluator:
             return self._ternary()
         finally:
             self._depth -= 1
+
+    def _name(self) -> str:
+        """A variable, or an element of an array."""
+        name = self._peek()
+        self._at += 1
+        if not self._take("["):
+            return name
+        if name in self._maps:
+            start = self._at
+            while self._peek() not in ("]", ""):
+                self._at += 1
+            key = "".join(self._tokens[start : self._at])
+        else:
+            key = str(self._comma())
+        if not self._take("]"):
+            raise ArithmeticProblem("syntax error")
+        return f"{name}[{key}]"
 
     def _set(self, name: str, value: int) -> None:
         if not self._skip:
@@ -154,12 +188,11 @@ class Evaluator:
                 raise ArithmeticProblem("expression nested too deeply")
         if operators and operators[-1] in ("++", "--") and (self._peek()[:1].isalpha() or self._peek()[:1] == "_"):
             step = 1 if operators.pop() == "++" else -1
-            name = self._peek()
-            self._at += 1
+            name = self._name()
             result = wrap(self._variable(name) + step)
             self._set(name, result)
         else:
-            result = self._primary()
+            result = self._power()
         for operator in reversed(operators):
             if operator in ("-", "+", "++", "--"):
                 result = wrap(-result) if operator == "-" else result
@@ -167,8 +200,19 @@ class Evaluator:
                 result = int(not result) if operator == "!" else ~result
         return result
 
+    def _power(self) -> int:
+        base = self._primary()
+        if not self._take("**"):
+            return base
+        exponent = self._unary()
+        if exponent < 0:
+            raise ArithmeticProblem("exponent less than 0")
+        return wrap(pow(base, exponent, 1 << 64))
+
     def _primary(self) -> int:
         token = self._peek()
+        if token[:1].isalpha() or token[:1] == "_":
+            return self._reading()
         self._at += 1
         if token == "(":  # noqa: S105 - a token of the grammar
             result = self._comma()
@@ -177,17 +221,24 @@ class Evaluator:
             return result
         if token[:1].isdigit():
             return number(token)
-        if token[:1].isalpha() or token[:1] == "_":
-            value = self._variable(token)
-            if self._peek() in ("++", "--"):
-                step = 1 if self._peek() == "++" else -1
-                self._at += 1
-                self._set(token, wrap(value + step))
-            return value
         raise ArithmeticProblem("syntax error")
 
+    def _reading(self) -> int:
+        name = self._name()
+        value = self._variable(name)
+        if self._peek() in ("++", "--"):
+            step = 1 if self._peek() == "++" else -1
+            self._at += 1
+            self._set(name, wrap(value + step))
+        return value
+
     def _variable(self, name: str) -> int:
-        return number(self._get(name))
+        text = self._get(name)
+        for _ in range(8):
+            if not (text.isascii() and text.isidentifier()):
+                break
+            text = self._get(text)
+        return number(text)
 
 
 def _apply(operator: str, left: int, right: int, dead: bool) -> int:

@@ -11,10 +11,14 @@ from simkube.runtime.applets.printing import echo_text, printf_text
 from simkube.runtime.files import join, normal
 from simkube.runtime.nodes import Directory, FileError
 from simkube.runtime.process import Exit
-from simkube.runtime.shell import jobs, variables
-from simkube.runtime.shell.interpreter import Interpreter, Jump
+from simkube.runtime.shell import declare, getopts, jobs, variables
+from simkube.runtime.shell.dialect import Dialect
+from simkube.runtime.shell.interpreter import Interpreter
+from simkube.runtime.shell.jumps import Jump
+from simkube.runtime.shell.parser import RESERVED
 from simkube.runtime.shell.state import ShellError
 from simkube.runtime.shell.variables import first_number, quote
+from simkube.runtime.shell.wording import no_directory
 
 Builtin = Callable[[Interpreter, list[str]], Coroutine[Any, Any, int]]
 SPECIAL = frozenset(
@@ -142,10 +146,18 @@ async def _trap(shell: Interpreter, words: list[str]) -> int:
 async def _cd(shell: Interpreter, words: list[str]) -> int:
     arguments = [word for word in words[1:] if word not in ("-P", "-L", "--")]
     variables = shell.state.variables
+    if len(arguments) > 1 and shell.dialect.bash:
+        await shell.complain("cd: too many arguments")
+        return 1
     target = arguments[0] if arguments else variables.get("HOME", "/")
     if target == "-":
         target = variables.get("OLDPWD", shell.process.cwd)
         await shell.process.out(f"{target}\n")
+    return await change_directory(shell, target)
+
+
+async def change_directory(shell: Interpreter, target: str) -> int:
+    """Go to a directory, or say why not."""
     path = normal(join(shell.process.cwd, target or "."))
     try:
         node = shell.process.container.files.node(path)
@@ -154,9 +166,8 @@ async def _cd(shell: Interpreter, words: list[str]) -> int:
     else:
         problem = "Not a directory"
     if not isinstance(node, Directory):
-        debian = shell.process.container.spec.flavour == "debian"
-        await shell.complain(f"cd: can't cd to {target}" + ("" if debian else f": {problem}"))
-        return 2 if debian else 1
+        await shell.complain(no_directory(shell.dialect, target, problem))
+        return 1 if shell.dialect.extended else 2
     shell.state.set("OLDPWD", shell.process.cwd)
     shell.process.cwd = path
     shell.state.set("PWD", path)
@@ -169,16 +180,23 @@ async def _pwd(shell: Interpreter, words: list[str]) -> int:
 
 
 async def _echo(shell: Interpreter, words: list[str]) -> int:
-    await shell.process.out(echo_text(words[1:], escapes=shell.process.container.spec.flavour == "debian"))
+    await shell.process.out(echo_text(words[1:], escapes=not shell.dialect.extended))
     return 0
 
 
 async def _printf(shell: Interpreter, words: list[str]) -> int:
+    words = [word for at, word in enumerate(words) if at != 1 or word != "--"]
+    variable = ""
+    if words[1:2] == ["-v"] and shell.dialect.bash and len(words) > 2:
+        variable, words = words[2], [words[0], *words[3:]]
     if len(words) < 2:
         await shell.complain("printf: usage: printf format [arg ...]")
         return 2
     text, problem = printf_text(words[1], words[2:])
-    await shell.process.out(text)
+    if variable:
+        shell.state.set(variable, text)
+    else:
+        await shell.process.out(text)
     if problem:
         await shell.complain(f"printf: {problem}")
     return 1 if problem else 0
@@ -199,8 +217,9 @@ async def _command(shell: Interpreter, words: list[str]) -> int:
         arguments = arguments[1:]
     if not arguments:
         return 0
-    if arguments[0] in BUILTINS:
-        return await BUILTINS[arguments[0]](shell, arguments)
+    builtins = builtins_of(shell.dialect)
+    if arguments[0] in builtins:
+        return await builtins[arguments[0]](shell, arguments)
     env = shell.state.environment()
     found = await shell.find_program(arguments, env)
     if isinstance(found, int):
@@ -211,27 +230,55 @@ async def _command(shell: Interpreter, words: list[str]) -> int:
 
 
 async def _type(shell: Interpreter, words: list[str]) -> int:
-    return await _describe(shell, words[1:], verbose=True)
+    if shell.dialect.bash and words[1:2] in (["-t"], ["-p"], ["-P"]):
+        return await _kind(shell, words[2:], path=words[1] != "-t")
+    return await _describe(shell, [word for word in words[1:] if word != "-a"], verbose=True)
+
+
+async def _kind(shell: Interpreter, names: list[str], *, path: bool) -> int:
+    """``type -t`` and ``type -p``."""
+    status = 0
+    for name in names:
+        kind, where = _find(shell, name)
+        if not kind or (path and kind != "file"):
+            status = status or int(not kind)
+        else:
+            await shell.process.out(f"{where if path else kind}\n")
+    return status
+
+
+def _find(shell: Interpreter, name: str) -> tuple[str, str]:
+    """What a name is: ``keyword``, ``function``, ``builtin``, ``file`` (and its path) or ""."""
+    from simkube.runtime.executables import which
+
+    if name in RESERVED:
+        return "keyword", ""
+    if name in shell.state.functions:
+        return "function", ""
+    if name in builtins_of(shell.dialect):
+        return "builtin", ""
+    try:
+        return "file", which(shell.process.container.files, name, shell.state.environment(), shell.process.cwd)
+    except FileError:
+        return "", ""
 
 
 async def _describe(shell: Interpreter, names: list[str], *, verbose: bool) -> int:
-    from simkube.runtime.executables import which
-
+    words = {"keyword": "shell keyword", "function": "function", "builtin": "shell builtin"}
     status = 0
     for name in names:
-        if name in shell.state.functions:
-            text = f"{name} is a function" if verbose else name
-        elif name in BUILTINS:
-            text = f"{name} is a shell builtin" if verbose else name
-        else:
-            try:
-                path = which(shell.process.container.files, name, shell.state.environment(), shell.process.cwd)
-            except FileError:
-                status = 127
-                if verbose:
-                    await shell.process.out(f"{name}: not found\n")
-                continue
-            text = f"{name} is {path}" if verbose else path
+        kind, path = _find(shell, name)
+        if not kind:
+            status = 1 if shell.dialect.bash else 127
+            if verbose and shell.dialect.bash:
+                await shell.complain(f"type: {name}: not found")
+            elif verbose:
+                await shell.process.out(f"{name}: not found\n")
+            continue
+        text = path or name
+        if verbose:
+            article = "" if kind == "file" or (shell.dialect.bash is False and kind == "keyword") else "a "
+            text = f"{name} is {path}" if kind == "file" else f"{name} is {article}{words[kind]}"
         await shell.process.out(f"{text}\n")
     return status
 
@@ -242,10 +289,26 @@ async def _times(shell: Interpreter, words: list[str]) -> int:
 
 
 async def _umask(shell: Interpreter, words: list[str]) -> int:
-    if len(words) > 1:
+    if [word for word in words[1:] if word not in ("-S", "022", "0022")]:
         raise ShellError("umask: setting it is not simulated")
-    await shell.process.out("0022\n")
+    if words[1:2] == ["-S"]:
+        await shell.process.out("u=rwx,g=rx,o=rx\n")
+    elif len(words) == 1:
+        await shell.process.out("0022\n")
     return 0
+
+
+async def _ulimit(shell: Interpreter, words: list[str]) -> int:
+    """``ulimit [-n]`` and the like: what the limit is; changing it is not simulated."""
+    if len(words) > 2 or (len(words) == 2 and not words[1].startswith("-")):
+        raise ShellError("ulimit: setting a limit is not simulated")
+    await shell.process.out("1048576\n" if words[1:] == ["-n"] else "unlimited\n")
+    return 0
+
+
+async def _no_jobs(shell: Interpreter, words: list[str]) -> int:
+    await shell.complain(f"{words[0]}: no job control")
+    return 1
 
 
 async def _refused(shell: Interpreter, words: list[str]) -> int:
@@ -253,10 +316,9 @@ async def _refused(shell: Interpreter, words: list[str]) -> int:
     return 2
 
 
-BUILTINS: dict[str, Builtin] = {
+_POSIX: dict[str, Builtin] = {
     ":": _true,
     ".": _dot,
-    "source": _dot,
     "[": _test,
     "break": _break,
     "cd": _cd,
@@ -268,6 +330,7 @@ BUILTINS: dict[str, Builtin] = {
     "exit": _exit,
     "export": variables.run_export,
     "false": _false,
+    "getopts": getopts.run_getopts,
     "hash": _true,
     "jobs": jobs.run_jobs,
     "kill": jobs.run_kill,
@@ -284,8 +347,32 @@ BUILTINS: dict[str, Builtin] = {
     "trap": _trap,
     "true": _true,
     "type": _type,
+    "ulimit": _ulimit,
     "umask": _umask,
     "unset": variables.run_unset,
     "wait": jobs.run_wait,
-    **dict.fromkeys(["alias", "unalias", "bg", "fg", "getopts", "ulimit"], _refused),
+    **dict.fromkeys(["bg", "fg"], _no_jobs),
+    **dict.fromkeys(["alias", "unalias"], _refused),
 }
+_EXTENDED: dict[str, Builtin] = {**_POSIX, "let": declare.run_let, "source": _dot}
+_BASH: dict[str, Builtin] = {
+    **_EXTENDED,
+    "builtin": declare.run_builtin,
+    "declare": declare.run_declare,
+    "dirs": declare.run_dirs,
+    "disown": _true,
+    "local": declare.run_declare,
+    "logout": _exit,
+    "mapfile": declare.run_mapfile,
+    "popd": declare.run_dirs,
+    "pushd": declare.run_dirs,
+    "readarray": declare.run_mapfile,
+    "shopt": declare.run_shopt,
+    "typeset": declare.run_declare,
+    **dict.fromkeys(["bind", "caller", "compgen", "complete", "enable", "fc", "help", "history", "suspend"], _refused),
+}
+
+
+def builtins_of(dialect: Dialect) -> dict[str, Builtin]:
+    """What a shell runs itself."""
+    return _BASH if dialect.bash else _EXTENDED if dialect.extended else _POSIX

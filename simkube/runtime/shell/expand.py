@@ -6,15 +6,17 @@ removal.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simkube.runtime.files import join
 from simkube.runtime.nodes import Directory, FileError
+from simkube.runtime.shell import braces, changing
 from simkube.runtime.shell.arithmetic import ArithmeticProblem, Evaluator
 from simkube.runtime.shell.parser import is_name
 from simkube.runtime.shell.patterns import Pattern, escape, has_magic
 from simkube.runtime.shell.state import MAX_VALUE, ShellError
-from simkube.runtime.shell.syntax import Arithmetic, Parameter, Part, Substitution, Text, Word
+from simkube.runtime.shell.syntax import Arithmetic, Parameter, Part, ProcessSubstitution, Substitution, Text, Word
 
 if TYPE_CHECKING:
     from simkube.runtime.shell.interpreter import Interpreter
@@ -36,6 +38,10 @@ class _Fields:
         self._text.append(text)
         self._pattern.append(escape(text) if quoted else text)
         self._open = self._open or quoted or bool(text)
+
+    def vanish(self) -> None:
+        """Nothing was there between the quotes of ``"$@"``: no field, unless something else is in it."""
+        self._open = any(self._text)
 
     def cut(self) -> None:
         """The current field ends here, if it has begun."""
@@ -82,20 +88,27 @@ class Expander:
         found: list[str] = []
         for word in words:
             literal = word.literal()
-            if literal is not None and not any(char in "*?[~" for char in literal):
+            if literal is not None and not any(char in "*?[~{" for char in literal):
                 found.append(literal)
-                continue
-            fields = _Fields()
-            await self._parts(self._tilde(word).parts, fields, split=True)
-            fields.cut()
-            for text, pattern in fields.done:
-                if "f" not in self._state.options and has_magic(pattern):
-                    found.extend(await self.glob(pattern) or [text])
-                else:
-                    found.append(text)
+            elif word.assigned:
+                found.append(await self.text(word))
+            else:
+                for each in braces.expand(word) if self._shell.dialect.bash else [word]:
+                    await self._add_fields(each, found)
             if len(found) > MAX_FIELDS:
                 raise ShellError(f"more than {MAX_FIELDS} words (a limit of this simulation)")
         return found
+
+    async def _add_fields(self, word: Word, found: list[str]) -> None:
+        fields = _Fields()
+        await self._parts(self._tilde(word).parts, fields, split=True)
+        fields.cut()
+        for text, pattern in fields.done:
+            if "f" not in self._state.options and has_magic(pattern):
+                none = [] if "nullglob" in self._state.options else [text]
+                found.extend(await self.glob(pattern) or none)
+            else:
+                found.append(text)
 
     async def text(self, word: Word) -> str:
         """One text: assignments, redirections, case subjects."""
@@ -127,8 +140,8 @@ class Expander:
         for part in parts:
             if isinstance(part, Text):
                 fields.add(part.text, quoted=part.quoted)
-            elif isinstance(part, Parameter) and part.name in "@*" and part.op in ("", "-", ":-", "+", ":+"):
-                await self._all_positional(part, fields)
+            elif isinstance(part, Parameter) and part.op != "#len" and _is_list(part):
+                await self._list(part, fields)
             elif (
                 isinstance(part, Parameter)
                 and part.word is not None
@@ -145,7 +158,7 @@ class Expander:
 
     async def _alternative(self, part: Parameter, fields: _Fields, *, split: bool) -> None:
         """``${x:-"a b" c}``: the quotes of the operand count."""
-        value = self._value(part.name)
+        value = await self._lookup(part)
         missing = value is None or (part.op.startswith(":") and value == "")
         if missing == part.op.endswith("-"):
             assert part.word is not None
@@ -160,16 +173,25 @@ class Expander:
     def _separators(self) -> str:
         return self._state.variables.get("IFS", " \t\n")
 
-    async def _all_positional(self, part: Parameter, fields: _Fields) -> None:
-        values = self._state.positional
-        if part.op and part.word is not None and (not values) == part.op.endswith("-"):
-            await self._parts(part.word.parts, fields, split=not part.quoted)
-            return
-        if part.op.endswith("+"):
-            return
-        if part.quoted and part.name == "*":
+    async def _list(self, part: Parameter, fields: _Fields) -> None:
+        """``$@``, ``${a[@]}``, ``${!a[@]}`` and what can be done to all of such values."""
+        values = self._values(part)
+        if part.op.lstrip(":") in ("-", "+", "=", "?") and part.word is not None:
+            if (not values) == (not part.op.endswith("+")):
+                await self._parts(part.word.parts, fields, split=not part.quoted)
+                return
+            if part.op.endswith("+"):
+                return
+        elif part.op == ":":
+            assert part.word is not None
+            values = changing.sliced(values, *await self._bounds(part), positional=self._first_of(part))
+        elif part.op not in ("", "!keys", "!names"):
+            values = [await self._changed(value, part) for value in values]
+        if part.quoted and _star(part):
             fields.add(self._separators()[:1].join(values), quoted=True)
             return
+        if not values:
+            fields.vanish()
         for at, value in enumerate(values):
             if at:
                 fields.cut()
@@ -178,30 +200,76 @@ class Expander:
             else:
                 fields.add_split(value, self._separators())
 
+    def _first_of(self, part: Parameter) -> str | None:
+        return self._state.name if part.subscript is None else None
+
+    def _values(self, part: Parameter) -> list[str]:
+        state = self._state
+        if part.op == "!names":
+            names = {*state.variables, *state.arrays}
+            return sorted(name for name in names if name.startswith(part.name))
+        if part.op == "!keys":
+            return [str(key) for key in state.elements(part.name)]
+        return list(state.positional if part.subscript is None else state.elements(part.name).values())
+
+    async def _bounds(self, part: Parameter) -> tuple[int, int | None]:
+        """The numbers of ``${x:1:2}``."""
+        assert part.word is not None
+        return await self.calculate(part.word), None if part.more is None else await self.calculate(part.more)
+
     async def _part_text(self, part: Part) -> str:
         if isinstance(part, Text):
             return part.text
         if isinstance(part, Substitution):
             return await self._shell.substitute(part.body)
         if isinstance(part, Arithmetic):
-            return await self._arithmetic(part)
+            return str(await self.calculate(part.expression))
+        if isinstance(part, ProcessSubstitution):
+            return await self._shell.open_process(part)
         return await self._parameter(part)
 
-    async def _arithmetic(self, part: Arithmetic) -> str:
-        text = "".join([await self._part_text(inner) for inner in part.expression.parts])
+    async def calculate(self, word: Word) -> int:
+        """The value of an arithmetic expression; ShellError."""
+        return self.number("".join([await self._part_text(inner) for inner in word.parts]))
+
+    def number(self, text: str) -> int:
+        """The value of an arithmetic expression whose expansions are made; ShellError."""
         try:
-            return str(Evaluator(text, lambda name: self._value(name) or "", self._state.set).value())
+            return Evaluator(text, lambda name: self._named(name) or "", self._state.set, self._state.maps).value()
         except ArithmeticProblem as problem:
-            raise ShellError(
-                f"arithmetic: {problem}" if str(problem) != "divide by zero" else "divide by zero"
-            ) from None
+            words = str(problem)
+            if self._shell.dialect.bash:
+                words = 'division by 0 (error token is "0")' if words == "divide by zero" else words
+                raise ShellError(f"{text.strip()}: {words}", 1) from None
+            raise ShellError(words if words == "divide by zero" else f"arithmetic: {words}") from None
 
     # -- parameters ------------------------------------------------------------------------------------------------
+
+    async def _lookup(self, part: Parameter) -> str | None:
+        """The one value that a parameter has."""
+        if part.subscript is not None:
+            return self._state.elements(part.name).get(await self.key(part.name, part.subscript))
+        value = self._value(part.name)
+        return self._named(value) if part.indirect and value else value
+
+    async def key(self, name: str, subscript: Word) -> int | str:
+        """Where in an array a subscript leads."""
+        text = await self.text(subscript)
+        return text if name in self._state.maps else self._state.place(name, str(self.number(text)))
+
+    def _named(self, name: str) -> str | None:
+        """The value of ``x`` or ``x[1]``."""
+        if not name.endswith("]"):
+            return self._value(name)
+        name, _, key = name[:-1].partition("[")
+        return self._state.elements(name).get(self._state.place(name, key))
 
     def _value(self, name: str) -> str | None:
         state = self._state
         if name in state.variables:
             return state.variables[name]
+        if name in state.arrays:
+            return state.arrays[name].get("0" if name in state.maps else 0)
         if name.isdecimal():
             number = int(name) if len(name) < 5 else 9999
             if number == 0:
@@ -229,23 +297,34 @@ class Expander:
             return "0" if parent is None else str(parent.pid)
         if name == "RANDOM":
             return str(self._shell.random())
-        return None
+        if name == "LINENO":
+            return str(self._shell.line)
+        return self._shell.known(name) if self._shell.dialect.extended else None
 
     async def _parameter(self, part: Parameter) -> str:
-        value = self._value(part.name)
         op = part.op
+        if _is_list(part):
+            if op == "#len":
+                return str(len(self._values(part)))
+            fields = _Fields()
+            await self._list(replace(part, quoted=True), fields)
+            fields.cut()
+            return (self._separators()[:1] if _star(part) else " ").join(text for text, _ in fields.done)
+        value = await self._lookup(part)
         if op == "":
-            if value is None and "u" in self._state.options and part.name not in "@*":
+            if value is None and "u" in self._state.options:
                 raise ShellError(f"{part.name}: parameter not set")
             return value or ""
         if op == "#len":
-            if part.name in "@*":
-                return str(len(self._state.positional))
             return str(len(value or ""))
+        if op == ":":
+            return changing.sliced_text(value or "", *await self._bounds(part))
+        return await (self._changed(value or "", part) if op[0] in "#%/^,@" else self._default(part, value))
+
+    async def _default(self, part: Parameter, value: str | None) -> str:
+        """``${x:-word}``, ``${x:=word}``, ``${x:+word}``, ``${x:?word}``."""
         assert part.word is not None
-        kind = op[-1]
-        if kind in "#%":
-            return self._trimmed(value or "", kind, len(op) == 2, await self.pattern(part.word))
+        op, kind = part.op, part.op[-1]
         missing = value is None or (op.startswith(":") and value == "")
         if kind == "+":
             return "" if missing else await self.text(part.word)
@@ -262,14 +341,20 @@ class Expander:
         default = "parameter not set or null" if op.startswith(":") else "parameter not set"
         raise ShellError(f"{part.name}: {text or default}")
 
-    @staticmethod
-    def _trimmed(value: str, kind: str, longest: bool, pattern: Pattern) -> str:
+    async def _changed(self, value: str, part: Parameter) -> str:
+        """What ``${x#a}``, ``${x/a/b}``, ``${x^^}`` and ``${x@Q}`` make of a value."""
+        assert part.word is not None
+        op = part.op
+        if op == "@":
+            return changing.transformed(value, await self.text(part.word))
         if len(value) > MAX_VALUE // 4:
             raise ShellError("text too long for ${x#pattern} (a limit of this simulation)")
-        size = pattern.prefix(value, longest=longest) if kind == "#" else pattern.suffix(value, longest=longest)
-        if size is None:
-            return value
-        return value[size:] if kind == "#" else value[: len(value) - size]
+        pattern = await self.pattern(part.word)
+        if op[0] == "/":
+            return changing.replaced(value, op, pattern, "" if part.more is None else await self.text(part.more))
+        if op[0] in "^,":
+            return changing.cased(value, op, pattern if part.word.parts else None)
+        return changing.trimmed(value, op[0], len(op) == 2, pattern)
 
     # -- pathnames -------------------------------------------------------------------------------------------------
 
@@ -312,6 +397,21 @@ class Expander:
             and (not name.startswith(".") or step.startswith("."))
             and (last or isinstance(node, Directory) or files.is_directory(f"{path.rstrip('/')}/{name}"))
         ]
+
+
+def _is_list(part: Parameter) -> bool:
+    """Whether a parameter stands for any number of values."""
+    return part.name in ("@", "*") or part.op in ("!keys", "!names") or _whole(part)
+
+
+def _whole(part: Parameter) -> bool:
+    parts = part.subscript.parts if part.subscript is not None else []
+    return len(parts) == 1 and isinstance(parts[0], Text) and parts[0].text in ("@", "*")
+
+
+def _star(part: Parameter) -> bool:
+    first = part.subscript.parts[0] if part.subscript is not None and part.subscript.parts else None
+    return part.name == "*" or (isinstance(first, Text) and first.text == "*")
 
 
 def _split_path(pattern: str) -> list[str]:

@@ -15,13 +15,19 @@ from simkube.runtime import signals
 from simkube.runtime.executables import load, which
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process, Program, Replace
+from simkube.runtime.shell import compound, dialect, wording
+from simkube.runtime.shell.assigning import assign
 from simkube.runtime.shell.expand import Expander
+from simkube.runtime.shell.jumps import Jump, leaves
 from simkube.runtime.shell.parser import Parser
 from simkube.runtime.shell.redirect import Redirected
 from simkube.runtime.shell.state import MAX_VALUE, ShellError, State
 from simkube.runtime.shell.syntax import (
     AndOr,
+    Calculation,
     Case,
+    Conditional,
+    CountingFor,
     For,
     Function,
     Group,
@@ -29,11 +35,14 @@ from simkube.runtime.shell.syntax import (
     Node,
     NotSimulated,
     Pipeline,
+    ProcessSubstitution,
+    Select,
     Sequence,
     Simple,
     Subshell,
     SyntaxProblem,
     While,
+    Word,
 )
 from simkube.runtime.streams import Collector, Pipe
 
@@ -44,22 +53,15 @@ MAX_DEPTH = 100
 """Commands within commands (functions included) that one shell runs at a time."""
 
 
-class Jump(Exception):
-    """``break``, ``continue`` (of ``levels`` loops) and ``return`` (with a status)."""
-
-    def __init__(self, kind: str, levels: int = 1, status: int = 0) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.levels = levels
-        self.status = status
-
-
 class Interpreter:
     """One shell process."""
 
     def __init__(self, process: Process, state: State, *, top_pid: int | None = None) -> None:
         self.process = process
         self.state = state
+        self.dialect = dialect.of(state.name if top_pid is None else "", process.container.spec.flavour)
+        self.opened: list[int] = []
+        """File descriptors of process substitutions that are still in use."""
         self.top_pid = process.pid if top_pid is None else top_pid
         self.expander = Expander(self)
         self.interactive = False
@@ -68,6 +70,8 @@ class Interpreter:
         self.children: dict[int, Process] = {}
         self.loops = 0
         self.functions = 0
+        self.option_index, self.option_place = 1, 1
+        """Where ``getopts`` is: the number of the argument, and the letter in it."""
         self.line = 1
         self._depth = 0
         self._checked = 0
@@ -80,7 +84,7 @@ class Interpreter:
         """Run a script command by command, as shells read it; its status. Syntax errors are told on standard error."""
         await self.process.work(3 + len(source) / 50)
         try:
-            parser = Parser(source, self._depth // 4)
+            parser = Parser(source, self._depth // 4, self.dialect)
             following = parser.next_command()
             while following is not None:
                 command = following
@@ -89,21 +93,34 @@ class Interpreter:
                 await self.run(command, tail=last)
                 following = parser.next_command()
         except SyntaxProblem as problem:
-            await self.complain(f"syntax error: {problem}", syntax=True)
+            await self.complain(wording.syntax(self.dialect, problem))
             self.state.status = 2
         except NotSimulated as refused:
             await self.complain(f"syntax not simulated: {refused}")
             self.state.status = 2
         return self.state.status
 
-    async def complain(self, text: str, *, syntax: bool = False) -> None:
+    async def complain(self, text: str) -> None:
         """A message on standard error as this shell words it."""
-        shell = self.state.name
-        if self.process.container.spec.flavour == "debian":
-            text = text.replace("syntax error", "Syntax error", 1) if syntax else text
-            await self.process.err(f"{shell}: {self.line}: {text}\n")
+        text = wording.message(self.dialect, text)
+        if self.dialect.bash:
+            where = "" if self.interactive else f"line {self.line}: "
         else:
-            await self.process.err(f"{shell}: {text}\n")
+            where = "" if self.dialect.extended else f"{self.line}: "
+        await self.process.err(f"{self.state.name}: {where}{text}\n")
+
+    def known(self, name: str) -> str | None:
+        """The variables that bash (and ash, some of them) works out when it is asked."""
+        now = self.process.container.clock.now()
+        if name in ("EPOCHSECONDS", "EPOCHREALTIME"):
+            return str(int(now)) if name == "EPOCHSECONDS" else f"{now:.6f}"
+        if not self.dialect.bash:
+            return None
+        if name in ("UID", "EUID"):
+            return str(self.process.uid)
+        if name == "SECONDS":
+            return str(int(now - self.process.started_at))
+        return str(self.process.pid) if name == "BASHPID" else None
 
     def random(self) -> int:
         """The next $RANDOM."""
@@ -170,6 +187,10 @@ class Interpreter:
         return status
 
     async def _pipeline(self, node: Pipeline, tail: bool) -> int:
+        if node.timed:
+            return await compound.timed(self, lambda: self.run(Pipeline(node.commands, node.negated)))
+        if len(node.commands) == 1 and not node.negated:
+            return await self.run(node.commands[0])
         if len(node.commands) == 1:
             self._checked += 1
             try:
@@ -180,11 +201,13 @@ class Interpreter:
         children = await self._start_pipeline(node.commands)
         statuses = [await child.exited for child in children]
         status = statuses[-1]
+        if self.dialect.bash:
+            self.state.arrays["PIPESTATUS"] = {at: str(code) for at, code in enumerate(statuses)}
         if "pipefail" in self.state.options:
             status = next((code for code in reversed(statuses) if code), 0)
         if node.negated:
             return int(not status)
-        await self._check(status)
+        await self.check(status)
         return status
 
     async def _start_pipeline(self, commands: list[Node]) -> list[Process]:
@@ -217,7 +240,7 @@ class Interpreter:
                 return await self.run(node.body, tail=not node.redirections)
             child = await self.fork(node, lambda shell: shell.run(node.body, tail=True))
             status = await child.exited
-        await self._check(status)
+        await self.check(status)
         return status
 
     async def _if(self, node: If, tail: bool) -> int:
@@ -253,7 +276,7 @@ class Interpreter:
                             return status
                         status = await self.run(node.body)
                     except Jump as jump:
-                        if self._leaves(jump):
+                        if leaves(jump):
                             return 0
             finally:
                 self.loops -= 1
@@ -272,33 +295,33 @@ class Interpreter:
                     try:
                         status = await self.run(node.body)
                     except Jump as jump:
-                        if self._leaves(jump):
+                        if leaves(jump):
                             return 0
                 return status
             finally:
                 self.loops -= 1
 
-    @staticmethod
-    def _leaves(jump: Jump) -> bool:
-        """Whether a loop ends at ``break``; lets through what concerns outer loops."""
-        if jump.kind == "return":
-            raise jump
-        if jump.levels > 1:
-            jump.levels -= 1
-            raise jump
-        return jump.kind == "break"
-
     async def _case(self, node: Case, tail: bool) -> int:
         subject = await self.expander.text(node.word)
-        for patterns, body in node.items:
-            for word in patterns:
-                await self.process.work(0.5 + len(subject) / 256)
-                if (await self.expander.pattern(word)).matches(subject):
-                    async with Redirected(self, node.redirections) as redirected:
-                        if redirected.failed:
-                            return 1
-                        return await self.run(body, tail=tail and not node.redirections)
-        return 0
+        status, following = 0, False
+        async with Redirected(self, node.redirections) as redirected:
+            if redirected.failed:
+                return 1
+            for patterns, body, end in node.items:
+                if not following and not await self._fits(subject, patterns):
+                    continue
+                status = await self.run(body, tail=tail and not node.redirections and end == ";;")
+                if end == ";;":
+                    break
+                following = end == ";&"
+        return status
+
+    async def _fits(self, subject: str, patterns: list[Word]) -> bool:
+        for word in patterns:
+            await self.process.work(0.5 + len(subject) / 256)
+            if (await self.expander.pattern(word)).matches(subject):
+                return True
+        return False
 
     async def _function(self, node: Function, tail: bool) -> int:
         if len(self.state.functions) >= 500:
@@ -309,30 +332,36 @@ class Interpreter:
     # -- simple commands -------------------------------------------------------------------------------------------
 
     async def _simple(self, node: Simple, tail: bool) -> int:
-        from simkube.runtime.shell.builtins import BUILTINS, SPECIAL  # they run commands in turn
-
+        opened = len(self.opened)
         await self.process.work(1)
-        self.state.status, before = 0, self.state.status
-        self.state.status = before
+        before = self.state.status
         words = await self.expander.fields(node.words)
-        if not words:
-            return await self._assign_only(node, before)
-        name = words[0]
+        status = await self._command(node, words, tail) if words else await self._assign_only(node, before)
+        if self.dialect.bash:
+            self.close_opened(opened)
+            self.state.arrays["PIPESTATUS"] = {0: str(status)}
+        await self.check(status)
+        return status
+
+    async def _command(self, node: Simple, words: list[str], tail: bool) -> int:
+        from simkube.runtime.shell.builtins import SPECIAL, builtins_of  # they run commands in turn
+
+        name, builtins = words[0], builtins_of(self.dialect)
+        special = name in SPECIAL and not self.dialect.bash
         async with Redirected(self, node.redirections, keep=name == "exec") as redirected:
             if redirected.failed:
-                if name in SPECIAL and not self.interactive:
+                if special and not self.interactive:
                     raise Exit(2)
-                status = 1
-            elif name in self.state.functions and name not in SPECIAL:
-                status = await self._with_assignments(node, lambda: self._call(self.state.functions[name], words))
-            elif name in BUILTINS:
-                await self._trace(words)
-                status = await self._with_assignments(node, lambda: BUILTINS[name](self, words), keep=name in SPECIAL)
-            else:
-                await self._trace(words)
-                status = await self._external(node, words, tail=tail)
-        await self._check(status)
-        return status
+                return 1
+            if name in self.state.functions and not special:
+                return await self._with_assignments(node, lambda: self._call(self.state.functions[name], words))
+            await self._trace(words)
+            if name not in builtins:
+                return await self._external(node, words, tail=tail)
+            status = await self._with_assignments(node, lambda: builtins[name](self, words), keep=special)
+            for array in node.arrays:
+                await assign(self, array)
+            return status
 
     async def _trace(self, words: list[str]) -> None:
         if "x" in self.state.options:
@@ -340,13 +369,12 @@ class Interpreter:
 
     async def _assign_only(self, node: Simple, before: int) -> int:
         self.state.status = 0
-        for name, word in node.assignments:
-            self.state.set(name, await self.expander.text(word))
+        for assignment in node.assignments:
+            await assign(self, assignment)
         status = self.state.status  # that of the last command substitution
         async with Redirected(self, node.redirections) as redirected:
             if redirected.failed:
                 status = 1
-        await self._check(status)
         return status
 
     async def _with_assignments(
@@ -356,14 +384,15 @@ class Interpreter:
         if not node.assignments:
             return await call()
         variables, exported = dict(self.state.variables), set(self.state.exported)
-        for name, word in node.assignments:
-            self.state.set(name, await self.expander.text(word))
-            self.state.exported.add(name)
+        names = [assignment.name for assignment in node.assignments]
+        for assignment in node.assignments:
+            await assign(self, assignment)
+            self.state.exported.add(assignment.name)
         try:
             return await call()
         finally:
             if not keep:
-                for name, _ in node.assignments:
+                for name in names:
                     if name in variables:
                         self.state.variables[name] = variables[name]
                     else:
@@ -375,6 +404,9 @@ class Interpreter:
         self.state.locals.append({})
         loops, self.loops = self.loops, 0
         self.functions += 1
+        names = self.state.arrays.get("FUNCNAME", {})
+        if self.dialect.bash:
+            self.state.arrays["FUNCNAME"] = dict(enumerate([words[0], *names.values()][:MAX_DEPTH]))
         try:
             return await self.run(body)
         except Jump as jump:
@@ -386,15 +418,16 @@ class Interpreter:
             self.loops = loops
             self.state.positional = positional
             for name, value in self.state.locals.pop().items():
-                if value is None:
-                    self.state.variables.pop(name, None)
-                else:
-                    self.state.variables[name] = value
+                self.state.put_back(name, value)
+            if names:
+                self.state.arrays["FUNCNAME"] = names
+            else:
+                self.state.arrays.pop("FUNCNAME", None)
 
     async def _external(self, node: Simple, words: list[str], *, tail: bool) -> int:
         env = self.state.environment()
-        for name, word in node.assignments:
-            env[name] = await self.expander.text(word)
+        for assignment in node.assignments:
+            env[assignment.name] = await self.expander.text(assignment.value)
         found = await self.find_program(words, env)
         if isinstance(found, int):
             return found
@@ -430,13 +463,14 @@ class Interpreter:
             path = which(files, name, search, self.process.cwd)
         except FileError as error:
             denied = error.strerror == "Permission denied"
-            await self.complain(f"{name}: {'Permission denied' if denied else 'not found'}")
+            missing = "No such file or directory" if self.dialect.bash and "/" in name else "not found"
+            await self.complain(f"{name}: {'Permission denied' if denied else missing}")
             return 126 if denied else 127
         try:
             return load(files, path, words, env)
         except FileError as error:
             if error.strerror == "Exec format error":
-                return shell, ["sh", path, *words[1:]]
+                return shell, ["bash" if self.dialect.bash else "sh", path, *words[1:]]
             await self.complain(
                 f"{name}: {error.strerror if error.strerror != 'No such file or directory' else 'not found'}"
             )
@@ -460,10 +494,30 @@ class Interpreter:
 
         async def program(process: Process) -> int:
             shell = Interpreter(process, state, top_pid=self.top_pid)
+            shell.dialect = self.dialect
             shell.loops, shell._checked, shell.line = loops, checked, self.line
             return await shell.finish(body(shell))
 
         child.run(program)
+
+    async def open_process(self, part: ProcessSubstitution) -> str:
+        """``<(...)``: the path of a pipe that a process writes to (or reads, for ``>(...)``)."""
+        child = await self.make_child()
+        pipe = Pipe()
+        child.set_fd(0 if part.writes else 1, pipe.reader if part.writes else pipe.writer)
+        number = next((one for one in range(63, 9, -1) if one not in self.process.fds), 0)
+        if not number:
+            raise ShellError("too many process substitutions")
+        self.process.set_fd(number, pipe.writer if part.writes else pipe.reader)
+        self.opened.append(number)
+        self.start_child(child, lambda shell: shell.run(part.body, tail=True))
+        return f"/dev/fd/{number}"
+
+    def close_opened(self, kept: int) -> None:
+        """Close the process substitutions but for the first ``kept``."""
+        for number in self.opened[kept:]:
+            self.process.set_fd(number, None)
+        del self.opened[kept:]
 
     async def fork(self, node: Node, body: Callable[[Interpreter], Coroutine[Any, Any, int]]) -> Process:
         """A child that runs ``body``."""
@@ -481,7 +535,7 @@ class Interpreter:
             code = end.code
         except ShellError as error:
             await self.complain(str(error))
-            code = error.status
+            code = wording.status(self.dialect, error)
         trap = self.state.traps.pop(0, None)
         if trap:
             self.state.status = code
@@ -506,7 +560,7 @@ class Interpreter:
 
     # -- errors and signals ----------------------------------------------------------------------------------------
 
-    async def _check(self, status: int) -> None:
+    async def check(self, status: int) -> None:
         """``set -e``."""
         if status and "e" in self.state.options and not self._checked:
             self.state.status = status
@@ -539,6 +593,10 @@ def _runner_of(command: Node) -> Callable[[Interpreter], Coroutine[Any, Any, int
 
 _RUNNERS: dict[type, Callable[[Interpreter, Any, bool], Coroutine[Any, Any, int]]] = {
     AndOr: Interpreter._and_or,
+    Calculation: compound.calculation,
+    Conditional: compound.conditional,
+    CountingFor: compound.counting_for,
+    Select: compound.select,
     Case: Interpreter._case,
     For: Interpreter._for,
     Function: Interpreter._function,

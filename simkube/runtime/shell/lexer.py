@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from simkube.runtime.applets.printing import unescape
+from simkube.runtime.shell.dialect import ASH, Dialect
 from simkube.runtime.shell.syntax import (
     Arithmetic,
     Incomplete,
     NotSimulated,
     Parameter,
     Part,
+    ProcessSubstitution,
     Redirection,
     Sequence,
     Substitution,
@@ -22,9 +25,12 @@ from simkube.runtime.shell.syntax import (
 MAX_SCRIPT = 256 * 1024
 MAX_DEPTH = 24
 OPERATORS = ("<<-", "&&", "||", ";;", "<<", ">>", "<&", ">&", "<>", ">|", "&", "|", ";", "<", ">", "(", ")")
+_EXTENDED = ("&>>", "&>")
+_OF_BASH = ("<<<", ";;&", ";&", "|&")
 _OPERATOR_STARTS = "&|;<>()"
 _SPECIAL = "@*#?-$!"
 _PARAMETER_OPS = (":-", ":=", ":+", ":?", "##", "%%", "-", "=", "+", "?", "#", "%")
+_CASE_OPS = ("^^", ",,", "^", ",")
 
 
 @dataclass(slots=True)
@@ -39,15 +45,17 @@ class Token:
 class Lexer:
     """Reads tokens off a script. ``parse_list`` parses the commands of a substitution up to its ``)``."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, dialect: Dialect = ASH) -> None:
         if len(source) > MAX_SCRIPT:
             raise NotSimulated(f"a script of more than {MAX_SCRIPT // 1024} KiB")
         self.source = source
+        self.dialect = dialect
+        self._operators = (*(_OF_BASH * dialect.bash), *(_EXTENDED * dialect.extended), *OPERATORS)
         self.position = 0
         self.depth = 0
         self.documents: list[tuple[Redirection, str, bool, bool]] = []
         self.parse_list: Callable[[], Sequence]
-        self.subparser: Callable[[str, int], Sequence]
+        self.subparser: Callable[[str, int, Dialect], Sequence]
         self._peeked: Token | None = None
         self.unfinished_document = False
 
@@ -77,8 +85,8 @@ class Lexer:
             self.position += 1
             self._read_documents()
             return Token("newline", "\n")
-        if char in _OPERATOR_STARTS:
-            for operator in OPERATORS:
+        if char in _OPERATOR_STARTS and not self._at_process_substitution():
+            for operator in self._operators:
                 if source.startswith(operator, at):
                     self.position += len(operator)
                     return Token("op", operator)
@@ -101,15 +109,35 @@ class Lexer:
 
     # -- words -----------------------------------------------------------------------------------------------------
 
-    def read_word(self) -> Word:
-        """An unquoted word, up to a blank or operator."""
+    def _at_process_substitution(self) -> bool:
+        return self.dialect.extended and self.source[self.position : self.position + 2] in ("<(", ">(")
+
+    def read_word(self, *, regex: bool = False) -> Word:
+        """An unquoted word, up to a blank or operator; a ``regex`` (after ``=~``) may hold parentheses and bars."""
         parts: list[Part] = []
         plain: list[str] = []
-        source = self.source
+        source, nested = self.source, 0
+        if regex:
+            self._skip_blanks()
         while self.position < len(source):
             char = source[self.position]
-            if char in " \t\r\n" or char in _OPERATOR_STARTS:
+            if regex and char in "()|<>":
+                nested += (char == "(") - (char == ")")
+                if nested >= 0:
+                    plain.append(char)
+                    self.position += 1
+                    continue
+            if char in " \t\r\n" and not (regex and nested > 0):
                 break
+            if char in _OPERATOR_STARTS:
+                if not self._at_process_substitution():
+                    break
+                _flush(parts, plain, quoted=False)
+                parts.append(self._process_substitution())
+                continue
+            if char == "[" and self.dialect.bash and not parts and is_subscripted("".join(plain)):
+                self._subscript_text(plain)
+                continue
             if char in "'\"\\$`":
                 _flush(parts, plain, quoted=False)
                 self._special(parts, plain)
@@ -118,6 +146,30 @@ class Lexer:
                 self.position += 1
         _flush(parts, plain, quoted=False)
         return Word(parts)
+
+    def _process_substitution(self) -> Part:
+        writes = self.source[self.position] == ">"
+        self.position += 2
+        self._deeper()
+        body = self.parse_list()
+        self._peeked = None
+        self.depth -= 1
+        return ProcessSubstitution(body, writes)
+
+    def _subscript_text(self, plain: list[str]) -> None:
+        """``[...]`` after a name that may be assigned to, as written: the parser looks at it again."""
+        source, depth, at = self.source, 0, self.position
+        while at < len(source) and source[at] != "\n":
+            depth += (source[at] == "[") - (source[at] == "]")
+            at += 1
+            if not depth:
+                break
+        if depth or (source[at : at + 1] != "=" and source[at : at + 2] != "+="):
+            plain.append("[")
+            self.position += 1
+            return
+        plain.append(source[self.position : at])
+        self.position = at
 
     def _special(self, parts: list[Part], plain: list[str]) -> None:
         char = self.source[self.position]
@@ -199,7 +251,7 @@ class Lexer:
             at += 1
         self.position = at + 1
         self._deeper()
-        body = self.subparser("".join(text), self.depth)
+        body = self.subparser("".join(text), self.depth, self.dialect)
         self.depth -= 1
         return Substitution(body, quoted)
 
@@ -234,16 +286,40 @@ class Lexer:
             _flush(parts, plain, quoted=quoted)
             parts.append(Parameter(following, "", None, quoted))
             self.position = at + 2
-        elif following == "'" and not quoted:
-            raise NotSimulated("$'...'")
+        elif following == "'" and not quoted and self.dialect.extended:
+            _flush(parts, plain, quoted=quoted)
+            parts.append(self._escaped())
+        elif following == '"' and not quoted and self.dialect.bash:
+            self.position = at + 1
         else:
             plain.append("$")
             self.position = at + 1
+
+    def _escaped(self) -> Part:
+        """``$'...'``: with the escapes of C."""
+        start = at = self.position + 2
+        while at < len(self.source) and self.source[at] != "'":
+            at += 2 if self.source[at] == "\\" else 1
+        if at >= len(self.source):
+            raise Incomplete("unterminated quoted string")
+        self.position = at + 1
+        text = self.source[start:at].replace("\\'", "'").replace('\\"', '"')
+        return Text(unescape(text, octal_needs_zero=False)[0], quoted=True)
 
     def _arithmetic(self, parts: list[Part], *, quoted: bool) -> bool:
         """``$((...))``; False when it turns out to be ``$( (...) )``."""
         start = self.position
         self.position += 3
+        found = self.calculation()
+        if found is None:
+            self.position = start
+            return False
+        parts.append(Arithmetic(found[0], quoted))
+        return True
+
+    def calculation(self, separator: str = "") -> list[Word] | None:
+        """What stands up to ``))``, parted at ``separator``; None when it does not end so."""
+        found: list[Word] = []
         inner: list[Part] = []
         plain: list[str] = []
         depth = 0
@@ -254,44 +330,76 @@ class Lexer:
             elif char == ")":
                 if depth == 0:
                     if not self.source.startswith("))", self.position):
-                        break
+                        return None
                     self.position += 2
                     _flush(inner, plain, quoted=True)
-                    parts.append(Arithmetic(Word(inner), quoted))
-                    return True
+                    return [*found, Word(inner)]
                 depth -= 1
             if char == '"':
                 self.position += 1
+            elif char == separator and depth == 0:
+                self.position += 1
+                _flush(inner, plain, quoted=True)
+                found.append(Word(inner))
+                inner = []
             else:
                 self._quoted_char(char, inner, plain)
-        if self.position >= len(self.source):
-            raise Incomplete("missing '))'")
-        self.position = start
-        return False
+        raise Incomplete("missing '))'")
 
     def _braced(self, *, quoted: bool) -> Part:
         source = self.source
-        length = source.startswith("#", self.position) and source[self.position + 1 : self.position + 2] != "}"
-        if length:
+        after = source[self.position + 1 : self.position + 2]
+        length = source.startswith("#", self.position) and after != "}"
+        indirect = source.startswith("!", self.position) and self.dialect.bash and (after.isalpha() or after == "_")
+        if length or indirect:
             self.position += 1
-        name = self._name()
+        part = Parameter(self._name(), "", None, quoted, indirect=indirect)
+        if self.dialect.bash and source.startswith("[", self.position):
+            self.position += 1
+            part.subscript = self._operand(quoted=True, closing="]")
         if length and source.startswith("}", self.position):
             self.position += 1
-            return Parameter(name, "#len", None, quoted)
-        if length or not name:
+            part.op = "#len"
+            return part
+        if length or not part.name:
             raise SyntaxProblem("bad substitution")
         if source.startswith("}", self.position):
             self.position += 1
-            return Parameter(name, "", None, quoted)
+            if indirect and part.subscript is not None:
+                part.indirect, part.op = False, "!keys"
+            return part
+        if indirect and source[self.position : self.position + 2] in ("*}", "@}"):
+            self.position += 2
+            part.indirect, part.op = False, "!names"
+            return part
         for op in _PARAMETER_OPS:
             if source.startswith(op, self.position):
                 self.position += len(op)
-                word = self._operand(quoted=quoted and op[-1] not in "#%")
-                return Parameter(name, op, word, quoted)
+                part.op, part.word = op, self._operand(quoted=quoted and op[-1] not in "#%")
+                return part
+        return self._braced_extension(part, quoted=quoted)
+
+    def _braced_extension(self, part: Parameter, *, quoted: bool) -> Part:
+        """``${x:1:2}``, ``${x/a/b}``, ``${x^^}``, ``${x@Q}``: what POSIX does not know."""
+        source = self.source
         if self.position >= len(source):
             raise Incomplete("missing '}'")
-        if source[self.position] in ":/^,@":
-            raise NotSimulated(f"${{{name}{source[self.position]}...}}")
+        char = source[self.position]
+        if char in ":/" and self.dialect.extended:
+            self.position += 1
+            part.op = char
+            if char == "/" and source[self.position : self.position + 1] in ("/", "#", "%"):
+                part.op += source[self.position]
+                self.position += 1
+            part.word = self._operand(quoted=quoted and char == ":", closing=char + "}")
+            if source[self.position - 1] == char:
+                part.more = self._operand(quoted=quoted)
+            return part
+        if char in "^,@" and self.dialect.bash:
+            part.op = next((op for op in _CASE_OPS if source.startswith(op, self.position)), char)
+            self.position += len(part.op)
+            part.word = self._operand(quoted=False)
+            return part
         raise SyntaxProblem("bad substitution")
 
     def _name(self) -> str:
@@ -306,15 +414,15 @@ class Lexer:
         self.position = end
         return source[start:end]
 
-    def _operand(self, *, quoted: bool) -> Word:
-        """The word of ``${x:-word}``, up to the closing brace."""
+    def _operand(self, *, quoted: bool, closing: str = "}") -> Word:
+        """The word of ``${x:-word}``, up to the closing brace (or another of the characters that close it)."""
         parts: list[Part] = []
         plain: list[str] = []
         while True:
             if self.position >= len(self.source):
                 raise Incomplete("missing '}'")
             char = self.source[self.position]
-            if char == "}":
+            if char in closing:
                 self.position += 1
                 break
             if char == '"':
@@ -361,7 +469,7 @@ class Lexer:
             redirection.word = Word([Text(text, quoted=True)]) if quoted else self._document_word(text)
 
     def _document_word(self, text: str) -> Word:
-        inner = Lexer(text)
+        inner = Lexer(text, self.dialect)
         inner.depth = self.depth + 1
         if inner.depth > MAX_DEPTH:
             raise NotSimulated(f"nesting deeper than {MAX_DEPTH} levels")
@@ -382,6 +490,11 @@ class Lexer:
         return Word(parts)
 
     subparser_for: Callable[[Lexer], None]
+
+
+def is_subscripted(text: str) -> bool:
+    """Whether a ``[`` after this text may begin the subscript of an assignment."""
+    return text == "" or (text.isascii() and text.isidentifier())
 
 
 def _flush(parts: list[Part], plain: list[str], *, quoted: bool) -> None:

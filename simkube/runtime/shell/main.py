@@ -5,26 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from simkube.runtime import signals
+from simkube.runtime.accounts import user_name
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process
-from simkube.runtime.shell.interpreter import Interpreter, Jump
+from simkube.runtime.shell import dialect, wording
+from simkube.runtime.shell.interpreter import Interpreter
+from simkube.runtime.shell.jumps import Jump
 from simkube.runtime.shell.parser import Parser
 from simkube.runtime.shell.state import ShellError, State
 from simkube.runtime.shell.syntax import Incomplete, NotSimulated, SyntaxProblem
 from simkube.runtime.shell.variables import set_options
 
 MAX_INPUT = 64 * 1024
+BASH_VERSION = "5.2.37(1)-release"
+_LONG = {"--login": "l", "--norc": "", "--noprofile": "", "--posix": "", "--noediting": "", "--verbose": "v"}
+_VERSION = f"""GNU bash, version {BASH_VERSION} (x86_64-pc-linux-gnu)
+Copyright (C) 2022 Free Software Foundation, Inc.
+License GPLv3+: GNU GPL version 3 or later <http://gnu.org/licenses/gpl.html>
+
+This is free software; you are free to change and redistribute it.
+There is NO WARRANTY, to the extent permitted by law.
+"""
 
 
 async def shell(process: Process) -> int:
     """Run a shell; its exit code."""
     interpreter = Interpreter(process, _initial_state(process))
     arguments = process.argv[1:]
-    command, from_input = False, False
+    command, from_input, forced = False, False, False
+    bash = interpreter.dialect.bash
     while arguments and len(arguments[0]) > 1 and arguments[0][0] in "-+":
         option = arguments.pop(0)
         if option == "--":
             break
+        if bash and option == "--version":
+            await process.out(_VERSION)
+            return 0
+        if bash and option in _LONG:
+            continue
+        forced = forced or "i" in option
         flags = option[1:].replace("l", "").replace("i", "")
         command = command or "c" in flags
         from_input = from_input or "s" in flags
@@ -34,6 +53,7 @@ async def shell(process: Process) -> int:
         if unknown:
             await interpreter.complain(f"{option}: option not simulated")
             return 2
+    interpreter.interactive = forced and not command
     return await interpreter.finish(_start(interpreter, arguments, command=command, from_input=from_input))
 
 
@@ -44,11 +64,17 @@ def _initial_state(process: Process) -> State:
         state.exported.add(name)
     state.set("PWD", process.cwd)
     state.exported.add("PWD")
-    state.variables.setdefault("PS1", _prompt_format(process))
+    kind = dialect.of(process.argv[0], process.container.spec.flavour)
+    state.variables.setdefault("PS1", _prompt_format(process, kind))
     state.variables["IFS"] = " \t\n"
     state.variables["OPTIND"] = "1"
     shlvl = state.variables.get("SHLVL", "0")
-    if process.container.spec.flavour == "busybox":
+    if kind.bash:
+        state.variables.update({"BASH": "/bin/bash", "BASH_VERSION": BASH_VERSION, "OSTYPE": "linux-gnu",
+                                "HOSTTYPE": "x86_64", "MACHTYPE": "x86_64-pc-linux-gnu"})  # fmt: skip
+        state.variables.setdefault("HOSTNAME", process.container.sandbox.config.hostname)
+        state.arrays["BASH_VERSINFO"] = dict(enumerate(["5", "2", "37", "1", "release", "x86_64-pc-linux-gnu"]))
+    if kind.extended:
         state.set("SHLVL", str(int(shlvl) + 1) if shlvl.isdecimal() and len(shlvl) < 5 else "1")
         state.exported.add("SHLVL")
     for number, handler in process.handlers.items():
@@ -57,9 +83,11 @@ def _initial_state(process: Process) -> State:
     return state
 
 
-def _prompt_format(process: Process) -> str:
+def _prompt_format(process: Process, kind: dialect.Dialect) -> str:
     sign = "#" if process.uid == 0 else "$"
-    return f"{sign} " if process.container.spec.flavour == "debian" else f"\\w {sign} "
+    if kind.bash:
+        return "\\u@\\h:\\w\\$ " if process.container.spec.flavour == "debian" else "bash-5.2\\$ "
+    return f"\\w {sign} " if kind.extended else f"{sign} "
 
 
 async def _start(interpreter: Interpreter, arguments: list[str], *, command: bool, from_input: bool) -> int:
@@ -79,7 +107,7 @@ async def _start(interpreter: Interpreter, arguments: list[str], *, command: boo
         return await _script(interpreter, state.name)
     state.positional = arguments
     stream = process.fds.get(0)
-    interpreter.interactive = stream is not None and stream.terminal
+    interpreter.interactive = interpreter.interactive or (stream is not None and stream.terminal)
     return await _Reader(interpreter).run()
 
 
@@ -88,14 +116,18 @@ async def _script(interpreter: Interpreter, path: str) -> int:
     try:
         stream = process.open_read(path)
     except FileError as error:
-        reason = "No such file" if process.container.spec.flavour == "debian" else error.strerror
-        opening = "cannot open" if process.container.spec.flavour == "debian" else "can't open"
-        await process.err(f"sh: {'0: ' if reason == 'No such file' else ''}{opening} {path!s}: {reason}\n")
+        words = wording.cannot_open(interpreter.dialect, path, error, reading=True)
+        if not interpreter.dialect.bash and interpreter.dialect.extended:
+            words = f"can't open '{path}': {error.strerror}"
+        where = "" if interpreter.dialect.extended else "0: "
+        await process.err(f"{process.argv[0]}: {where}{words}\n")
         return 127 if error.strerror != "Is a directory" else 126
     data = bytearray()
     while chunk := await stream.read():
         data += chunk
     stream.release()
+    if interpreter.dialect.bash:
+        interpreter.state.arrays["BASH_SOURCE"] = {0: path}
     return await interpreter.run_text(data.decode("utf-8", "surrogateescape"))
 
 
@@ -118,7 +150,8 @@ class _Reader:
             line = await self._line(continued=bool(text))
             if line is None:
                 if self._shell.interactive:
-                    await self._process.err("\n" if self._process.container.spec.flavour == "busybox" else "")
+                    kind = self._shell.dialect
+                    await self._process.err("exit\n" if kind.bash else "\n" if kind.extended else "")
                 elif text:
                     await self._shell.run_text(text)
                 return self._shell.state.status
@@ -154,7 +187,12 @@ class _Reader:
         shown = f"~{cwd[len(home) :]}" if home not in ("", "/") and (cwd == home or cwd.startswith(f"{home}/")) else cwd
         host = self._process.container.sandbox.config.hostname
         sign = "#" if self._process.uid == 0 else "$"
-        for code, value in (("\\w", shown), ("\\h", host), ("\\u", "root"), ("\\$", sign)):
+        user = user_name(self._process.container.files, self._process.uid)
+        user = "I have no name!" if user == str(self._process.uid) else user
+        short = shown.rpartition("/")[2] or shown
+        codes = {"\\w": shown, "\\W": short, "\\h": host, "\\H": host, "\\u": user, "\\$": sign, "\\n": "\n",
+                 "\\s": state.name, "\\[": "", "\\]": "", "\\e": "\x1b", "\\v": "5.2"}  # fmt: skip
+        for code, value in codes.items():
             text = text.replace(code, value)
         return text
 
@@ -167,12 +205,11 @@ class _Reader:
         finally:
             self._waiting = False
 
-    @staticmethod
-    def _complete(text: str) -> bool:
+    def _complete(self, text: str) -> bool:
         if text.endswith("\\\n"):
             return False
         try:
-            parser = Parser(text)
+            parser = Parser(text, 0, self._shell.dialect)
             while parser.next_command() is not None:
                 pass
         except Incomplete:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simkube.clock.clock import TimedOut, within
+from simkube.proxy.network import Connection
+from simkube.proxy.sockets import SocketStream
+from simkube.runtime.cri import NetworkError
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Replace
 from simkube.runtime.shell.syntax import Redirection
-from simkube.runtime.streams import BytesStream, Stream
+from simkube.runtime.shell.wording import cannot_open
+from simkube.runtime.streams import CHUNK, BytesStream, Stream
 
 if TYPE_CHECKING:
     from simkube.runtime.shell.interpreter import Interpreter
@@ -27,7 +32,10 @@ class Redirected:
 
     async def __aenter__(self) -> Redirected:
         for redirection in self._redirections:
-            if not await self._apply(redirection):
+            opened = len(self._shell.opened)
+            done = await self._apply(redirection)
+            self._shell.close_opened(opened)
+            if not done:
                 self.failed = True
                 break
         return self
@@ -53,18 +61,47 @@ class Redirected:
         text = await shell.expander.text(redirection.word)
         stream: Stream | None
         try:
-            if op == "<<":
+            if op in ("<<", "<<<"):
+                text += "\n" if op == "<<<" else ""
                 stream = BytesStream(text.encode("utf-8", "surrogateescape"))
+            elif shell.dialect.bash and text.startswith("/dev/tcp/"):
+                stream = await self._connect(text)
+                if stream is None:
+                    return False
             elif op in ("<&", ">&"):
                 return await self._duplicate(redirection.fd, text)
             elif op == "<":
                 stream = shell.process.open_read(text)
             else:
-                stream = shell.process.open_write(text, append=op in (">>", "<>"))
+                stream = shell.process.open_write(text, append=op in (">>", "<>", "&>>"))
         except FileError as error:
-            await shell.complain(_wording(text, error, reading=op == "<", flavour=shell.process.container.spec.flavour))
+            await shell.complain(cannot_open(shell.dialect, text, error, reading=op == "<"))
             return False
+        if op in ("&>", "&>>"):
+            self._install(2, stream.hold())
         return self._install(redirection.fd, stream)
+
+    async def _connect(self, path: str) -> Stream | None:
+        """``/dev/tcp/HOST/PORT``, which bash makes a connection of; None after saying why there is none."""
+        shell = self._shell
+        sandbox, clock = shell.process.container.sandbox, shell.process.container.clock
+        host, _, port = path.removeprefix("/dev/tcp/").partition("/")
+        number = int(port) if port.isdecimal() and len(port) < 6 else 0
+        try:
+            if not 0 < number < 65536:
+                raise NetworkError("name", "Invalid argument")
+            connection = await within(clock, 130.0, sandbox.network.connect(sandbox.ip, host, number, sandbox.config))
+            return _ConnectionStream(connection, SocketStream(await connection.stream()))
+        except (NetworkError, TimedOut) as error:
+            timed_out = isinstance(error, TimedOut)
+            if isinstance(error, NetworkError) and error.kind == "name":
+                await shell.complain(f"{host}: {error if number == 0 else 'Name or service not known'}")
+                await shell.complain(f"{path}: Invalid argument")
+                return None
+            why = "Connection timed out" if timed_out else str(error)
+            await shell.complain(f"connect: {why}")
+            await shell.complain(f"{path}: {why}")
+            return None
 
     async def _duplicate(self, fd: int, text: str) -> bool:
         if text == "-":
@@ -89,13 +126,19 @@ class Redirected:
         return True
 
 
-def _wording(path: str, error: FileError, *, reading: bool, flavour: str) -> str:
-    reason = error.strerror
-    missing = reason == "No such file or directory"
-    if flavour == "debian":
-        if missing:
-            reason = "No such file" if reading else "Directory nonexistent"
-        return f"cannot {'open' if reading else 'create'} {path}: {reason}"
-    if missing:
-        reason = "no such file" if reading else "nonexistent directory"
-    return f"can't {'open' if reading else 'create'} {path}: {reason}"
+class _ConnectionStream(Stream):
+    """A connection that ends when nobody holds it any more."""
+
+    def __init__(self, connection: Connection, stream: SocketStream) -> None:
+        super().__init__()
+        self._connection = connection
+        self._stream = stream
+
+    async def read(self, most: int = CHUNK) -> bytes:
+        return await self._stream.read(most)
+
+    async def write(self, data: bytes) -> None:
+        await self._stream.write(data)
+
+    def closed(self) -> None:
+        self._connection.close()

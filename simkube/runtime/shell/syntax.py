@@ -27,12 +27,17 @@ class Text:
 
 @dataclass(slots=True)
 class Parameter:
-    """``$x``, ``${x:-word}``, ``${#x}``: ``op`` is "", ``#len`` or the operator, ``word`` its operand."""
+    """``$x``, ``${x:-word}``, ``${#x}``: ``op`` is "", ``#len``, ``!keys``, ``!names`` or the operator, ``word`` its
+    operand, ``more`` a second one (``${x/word/more}``, ``${x:word:more}``). ``${x[subscript]}``; ``${!x}`` is indirect.
+    """
 
     name: str
     op: str
     word: Word | None
     quoted: bool
+    more: Word | None = None
+    subscript: Word | None = None
+    indirect: bool = False
 
 
 @dataclass(slots=True)
@@ -51,14 +56,24 @@ class Arithmetic:
     quoted: bool
 
 
-Part = Text | Parameter | Substitution | Arithmetic
+@dataclass(slots=True)
+class ProcessSubstitution:
+    """``<(...)``, or ``>(...)`` when ``writes``: the path of a pipe."""
+
+    body: Sequence
+    writes: bool
+    quoted: bool = False
+
+
+Part = Text | Parameter | Substitution | Arithmetic | ProcessSubstitution
 
 
 @dataclass(slots=True)
 class Word:
-    """Parts side by side."""
+    """Parts side by side; one that is ``assigned`` (to ``local`` and its like) is never split."""
 
     parts: list[Part]
+    assigned: bool = False
 
     def literal(self) -> str | None:
         """Its text when it is literal and nothing of it is quoted."""
@@ -70,9 +85,20 @@ class Word:
 
 
 @dataclass(slots=True)
+class Assignment:
+    """``name=value``, ``name[subscript]+=value``; ``items`` are pairs of subscript and value of ``name=(...)``."""
+
+    name: str
+    value: Word
+    append: bool = False
+    subscript: Word | None = None
+    items: list[tuple[Word | None, Word]] | None = None
+
+
+@dataclass(slots=True)
 class Redirection:
-    """``2>file``: ``op`` is ``<``, ``>``, ``>>``, ``>|``, ``<>``, ``<&``, ``>&`` or ``<<`` (then the word is the
-    document).
+    """``2>file``: ``op`` is ``<``, ``>``, ``>>``, ``>|``, ``<>``, ``<&``, ``>&``, ``&>``, ``<<<`` or ``<<`` (then the
+    word is the document).
     """
 
     fd: int
@@ -82,19 +108,21 @@ class Redirection:
 
 @dataclass(slots=True)
 class Simple:
-    """Assignments, words, redirections."""
+    """Assignments, words, redirections; ``arrays`` are those among the words of ``declare`` and its like."""
 
-    assignments: list[tuple[str, Word]]
+    assignments: list[Assignment]
     words: list[Word]
     redirections: list[Redirection]
+    arrays: list[Assignment] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Pipeline:
-    """``a | b``; ``negated`` by ``!``."""
+    """``a | b``; ``negated`` by ``!``, ``timed`` by ``time``."""
 
     commands: list[Node]
     negated: bool
+    timed: bool = False
 
 
 @dataclass(slots=True)
@@ -161,10 +189,52 @@ class For(Compound):
 
 @dataclass(slots=True)
 class Case(Compound):
-    """``case word in`` and its pairs of patterns and body."""
+    """``case word in`` and its patterns, body and end (``;;``, ``;&``, ``;;&``) each."""
 
     word: Word
-    items: list[tuple[list[Word], Sequence]]
+    items: list[tuple[list[Word], Sequence, str]]
+
+
+@dataclass(slots=True)
+class Calculation(Compound):
+    """``((expression))``."""
+
+    expression: Word
+
+
+@dataclass(slots=True)
+class CountingFor(Compound):
+    """``for ((first; test; step))``."""
+
+    first: Word
+    test: Word
+    step: Word
+    body: Sequence
+
+
+@dataclass(slots=True)
+class Select(Compound):
+    """``select name in words``."""
+
+    name: str
+    words: list[Word] | None
+    body: Sequence
+
+
+@dataclass(slots=True)
+class Test:
+    """Part of ``[[ ]]``: ``op`` is ``&&``, ``||``, ``!``, ``word``, or an operator of ``test``."""
+
+    op: str
+    words: list[Word] = field(default_factory=list)
+    tests: list[Test] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Conditional(Compound):
+    """``[[ ... ]]``."""
+
+    test: Test
 
 
 @dataclass(slots=True)
@@ -175,4 +245,20 @@ class Function:
     body: Node
 
 
-Node = Simple | Pipeline | AndOr | Sequence | Group | Subshell | If | While | For | Case | Function
+Node = (
+    Simple
+    | Pipeline
+    | AndOr
+    | Sequence
+    | Group
+    | Subshell
+    | If
+    | While
+    | For
+    | Case
+    | Function
+    | Calculation
+    | CountingFor
+    | Select
+    | Conditional
+)

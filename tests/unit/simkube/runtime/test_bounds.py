@@ -160,12 +160,15 @@ def test_regular_expressions_find_what_pythons_find(pattern: str, text: str) -> 
 
 
 @pytest.mark.parametrize(
-    "script", ["[[ a == b ]]", "echo $'x'", "for ((i=0;i<3;i++)); do :; done", "echo ${x/a/b}", "function f { :; }"]
+    ("script", "named"),
+    [("coproc cat", "coproc"), ("declare -n x=y", "-n"), ("shopt -s extglob", "extglob"), ("history", "history")],
 )
-def test_syntax_that_is_not_simulated_is_refused_by_name(script: str) -> None:
-    result = Bench().run(script)
-    assert result.code == 2
-    assert "sh: syntax not simulated: " in result.err
+def test_what_is_not_simulated_of_bash_is_refused_by_name(script: str, named: str) -> None:
+    bench = Bench()
+    result = bench.exec(["bash", "-c", script], bench.idle("nginx"))
+    assert result.code != 0
+    assert named in result.err
+    assert "not simulated" in result.err
 
 
 @pytest.mark.parametrize(

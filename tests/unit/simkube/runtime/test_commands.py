@@ -28,7 +28,7 @@ DEBIAN = [
     ("cat /nope", 1, "cat: /nope: No such file or directory\n"),
     ("ls /nope", 2, "ls: cannot access '/nope': No such file or directory\n"),
     ("cd /nope", 2, "sh: 1: cd: can't cd to /nope\n"),
-    ("echo 'x", 2, "sh: 1: Syntax error: unterminated quoted string\n"),
+    ("echo 'x", 2, "sh: 1: Syntax error: Unterminated quoted string\n"),
 ]
 
 

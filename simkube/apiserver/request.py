@@ -12,6 +12,7 @@ from typing import Any
 from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.apiserver.registry.resources import Resource
 from simkube.apiserver.validation.field import FORBIDDEN, INVALID, NOT_SUPPORTED, invalid_option, shown
+from simkube.apiserver.webhook.calling import Replies
 from simkube.client.client import Caller
 
 _KINDS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
@@ -116,7 +117,8 @@ class Request:
     """A request on its way. ``checked`` says whether the body is a stranger's (from HTTP) and its schema is checked.
 
     ``warnings``, ``notes`` and ``created`` are filled on the way: what the caller is to be warned of, what the audit
-    is to remember, whether a PUT or an apply created the object.
+    is to remember, whether a PUT or an apply created the object. ``answers`` are those of programs in the cluster that
+    were asked so far; None when the caller cannot wait for one.
     """
 
     caller: Caller
@@ -131,6 +133,7 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
     created: bool = False
+    answers: Replies | None = None
 
     @property
     def manager(self) -> str:

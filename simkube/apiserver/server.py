@@ -55,6 +55,7 @@ class APIServer:
         self.registry = Registry(store, self.computed)
         self._writer = Writer(store, clock, self.settings, self.authorizer)
         self.trace = self._writer.trace
+        self.outgoing = self._writer.outgoing
         self._deleter = Deleter(self._writer, clock)
         self._subresources = Subresources(self, self._writer)
 

@@ -85,6 +85,7 @@ class Cluster:
         self.gate = Gate(self.apiserver)
         self.informers = Informers(self.gate)
         self.network = Network(clock)
+        self.apiserver.outgoing.network = self.network
         self.network.api = ClusterAPI(self.gate, self.informers, self._allow)
         self._uplinks = {node.name: Gate(self.gate) for node in self.topology.nodes}
         self.kubelets = {node.name: self._kubelet(node) for node in self.topology.nodes}

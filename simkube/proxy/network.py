@@ -21,7 +21,15 @@ from simkube.proxy.ports import Listener, PortTable
 from simkube.proxy.sockets import Socket
 from simkube.runtime import httptext
 from simkube.runtime.cpu import CPU
-from simkube.runtime.cri import CLUSTER_DNS, NODE_DNS, HTTPRequest, HTTPResponse, NetworkError, SandboxConfig
+from simkube.runtime.cri import (
+    CLUSTER_DNS,
+    NODE_DNS,
+    HTTPRequest,
+    HTTPResponse,
+    NetworkError,
+    PlainServer,
+    SandboxConfig,
+)
 from simkube.runtime.nodes import Quota
 from simkube.runtime.process import RunQueue
 
@@ -96,10 +104,13 @@ class Connection:
         self.peer = peer
 
     async def exchange(self, request: HTTPRequest, *, secure: bool = False) -> HTTPResponse:
-        """One request, over TLS when ``secure`` (the caller has looked at the certificate).
+        """One request, over TLS when ``secure`` (who cares has looked at the certificate).
 
-        NetworkError ``reset`` when the server's process is gone; never answers on a dead node.
+        NetworkError ``reset`` when the server's process is gone, ``tls`` when it speaks none; never answers on a dead
+        node.
         """
+        if secure and self.listener.tls is None:
+            raise PlainServer
         if self.listener.tls is not None and not secure:
             return httptext.text(400, "Client sent an HTTP request to an HTTPS server.\n")
         if self.listener.accept is None:
@@ -397,11 +408,16 @@ class Network:
         node = pod.node if pod is not None else self._by_address.get(address)
         return address.startswith("127.") or (node is not None and node.reachable and not node.cut)
 
-    async def request(self, source: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse:
-        """One HTTP request on a connection of its own. It has no deadline but the network's: see ``clock.within``."""
+    async def request(
+        self, source: str, host: str, port: int, request: HTTPRequest, *, secure: bool = False
+    ) -> HTTPResponse:
+        """One HTTP request on a connection of its own, over TLS with whatever certificate when ``secure``.
+
+        It has no deadline but the network's: see ``clock.within``.
+        """
         connection = await self.connect(source, host, port)
         try:
-            return await connection.exchange(request)
+            return await connection.exchange(request, secure=secure)
         finally:
             connection.close()
 

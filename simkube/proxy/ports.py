@@ -31,10 +31,14 @@ _CLIENT_PORT = 40000
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a TLS server shows: the names and addresses it is for, and the certificate (PEM) of who issued it."""
+    """What a TLS server shows: the names and addresses it is for, and the certificate (PEM) of who issued it.
+
+    ``chain`` is all of what it shows as PEM, its own certificate first; "" where it is not at hand.
+    """
 
     names: tuple[str, ...]
     issuer: str
+    chain: str = ""
 
     def covers(self, host: str) -> bool:
         """Whether it is for that host; a name may begin with ``*.``."""

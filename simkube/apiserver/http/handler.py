@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from simkube.apiserver.http.watch_stream import SLOW_SECONDS, serve_watch
 from simkube.apiserver.registry.core import component_statuses
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer
+from simkube.apiserver.webhook.calling import Replies, Waiting, too_long
 from simkube.client.client import Caller
 from simkube.eventloop.fairness import Share
 
@@ -42,6 +43,8 @@ LARGE = 64 * 1024
 """Bytes from which on a body is parsed, and an answer shaped and sent, in pieces or aside."""
 MOST_LARGE = 4
 """How many large bodies one cluster may send at a time; further ones wait."""
+MOST_CALLS = 100
+"""Calls of programs in the cluster that one request may wait for."""
 _NOTES = "simkube.audit-notes"
 _WARNINGS = "simkube.warnings"
 _UPGRADES = frozenset({"attach", "exec", "portforward"})
@@ -149,6 +152,7 @@ class Frontend:
         accept = accepted(http.headers.get("Accept", ""))
         resource = target.resource
         request = Request(caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
+        request.answers = Replies()
         http[_NOTES], http[_WARNINGS] = request.notes, request.warnings
         include, now = http.query.get("includeObject", ""), self.server.clock.now()
         if resource.qualified in _DEPRECATED:
@@ -157,10 +161,10 @@ class Frontend:
             request.warnings.append(resource.custom.warning)
         status = 200
         if verb in ("list", "deletecollection"):
-            page = await self._page(http, request, raw)
+            page = await self._patient(request, lambda: self._page(http, request, raw))
             made = await self._answers.page(resource, page, accept, include, now, self.share.pause)
         else:
-            obj = await self._one(http, request, raw)
+            obj = await self._patient(request, lambda: self._one(http, request, raw))
             status = 201 if verb == "create" or request.created else 200
             made = self._answers.object(resource, obj, accept, include, now)
         shape = shape_of(len(made), accept, http)
@@ -187,35 +191,56 @@ class Frontend:
         await response.write_eof()
         return response
 
+    async def _patient(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work of a request, anew whenever a program in the cluster that takes its time has answered."""
+        warned = len(request.warnings)
+        for _ in range(MOST_CALLS):
+            try:
+                return await work()
+            except Waiting as waiting:
+                try:
+                    await streams.settled(waiting.task)
+                finally:
+                    waiting.task.cancel()
+                assert request.answers is not None  # else nobody would wait
+                request.answers[waiting.key] = waiting.task
+            request.created = False
+            del request.warnings[warned:]
+        raise too_long()
+
     async def _page(self, http: web.Request, request: Request, raw: bytes) -> Page:
+        patient, server = self.server.outgoing.patient, self.server
         if request.verb == "list":
-            return self.server.do_list(request, http.query)
+            with patient(request.answers):
+                return server.do_list(request, http.query)
         request.options = _delete_options(http, raw, http.query)
-        page = self.server.do_list(request, http.query)
+        page = server.do_list(request, http.query)
         for piece in pieces(page.items):
-            self.server.do_delete_each(request, piece)
+            with patient(request.answers):
+                server.do_delete_each(request, piece)
             await self.share.pause()
         return page
 
     async def _one(self, http: web.Request, request: Request, raw: bytes) -> dict[str, Any]:
-        if request.verb == "get":
-            return self.server.do_get(request)
-        if request.verb == "delete":
-            request.options = _delete_options(http, raw, http.query)
-            return self.server.do_delete(request)
+        patient, server = self.server.outgoing.patient, self.server
+        if request.verb in ("get", "delete"):
+            if request.verb == "delete":
+                request.options = _delete_options(http, raw, http.query)
+            with patient(request.answers):
+                return server.do_get(request) if request.verb == "get" else server.do_delete(request)
         content = http.headers.get("Content-Type", "")
         if request.verb == "patch":
             kind = kind_of_content(content)
             request.options = options_of("patch", _query(http.query))
             change, request.duplicates = await self._parsed(raw, lambda: _patch_body(raw, kind))
-            return self.server.do_patch(request, change, kind)
+            with patient(request.answers):
+                return server.do_patch(request, change, kind)
         media = body.media_type(content)
         request.options = options_of(request.verb, _query(http.query))
         given, duplicates = await self._parsed(raw, lambda: body.parse_object(raw, media, _kind_of(request)))
         request.duplicates = tuple(duplicates)
-        if request.verb == "create":
-            return self.server.do_create(request, given)
-        return self.server.do_update(request, given)
+        with patient(request.answers):
+            return server.do_create(request, given) if request.verb == "create" else server.do_update(request, given)
 
     async def _parsed(self, raw: bytes, parse: Callable[[], T]) -> T:
         """The value of a body; a large one is parsed aside, so that others need not wait for it."""

@@ -15,9 +15,9 @@ from simkube.apiserver.admission import (
     quota,
     signing_requests,
     validating,
-    webhooks,
 )
 from simkube.apiserver.admission import objects as admission
+from simkube.apiserver.admission.webhooks import Webhooks
 from simkube.apiserver.authorization import escalation
 from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.fields import ownership
@@ -37,6 +37,7 @@ from simkube.apiserver.request import Options, Request
 from simkube.apiserver.settings import Settings
 from simkube.apiserver.validation import metadata
 from simkube.apiserver.validation.field import Errors, invalid
+from simkube.apiserver.webhook.calling import Outgoing
 from simkube.client.client import Caller, Obj
 from simkube.clock.clock import Clock
 from simkube.etcd.store import Full, Store
@@ -58,6 +59,8 @@ class Writer:
         self._allocators = Allocators(settings)
         self.trace = Trace(clock)
         self._addresses = Addresses(store, clock)
+        self.outgoing = Outgoing(store, clock)
+        self._webhooks = Webhooks(store, self.outgoing)
 
     # create
 
@@ -75,7 +78,8 @@ class Writer:
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = naming.generate(meta["generateName"])
         self._admit_new(request, obj)
-        webhooks.call(webhooks.MUTATING, request, obj, None, self._store)
+        obj = self._webhooks.mutate(request, obj, None, lambda each: self._admit_new(request, each)) or obj
+        meta = obj["metadata"]
         escalation.confirm(request, self._authorizer, obj, None)
         naming.born(meta, self._clock.timestamp())
         prepare_create(request.resource.storage, kind, obj)
@@ -98,7 +102,7 @@ class Writer:
                 signing_requests.permit(request, self._authorizer, new, old)
         if old is None or request.subresource == "resize" or request.resource.storage == "persistentvolumeclaims":
             limits.check(request, new, self._store)
-        webhooks.call(webhooks.VALIDATING, request, new, old, self._store)
+        self._webhooks.validate(request, new, old)
         validating.check(request, new, old, self._store)
         pod_security.check(request, new, old, self._store)
         return quota.charges(request, new, old, self._store)
@@ -143,6 +147,10 @@ class Writer:
             claims.admit_new(request.resource.storage, obj, self._store)
         elif request.resource.storage == "ingresses.networking.k8s.io":
             ingress_class.default_class(obj, self._store)
+
+    def _admit_changed(self, request: Request, obj: Obj) -> None:
+        if request.resource.storage == "pods" and not request.subresource:
+            admission.tolerations(obj, self._settings)
 
     def _note(self, request: Request, obj: Obj, old: Obj | None) -> None:
         """What only the server adds: times, and a new pod's own labels in its selectors."""
@@ -197,9 +205,9 @@ class Writer:
         _keep_identity(meta, before)
         kind.defaults(new)
         ownership.record(request, old, new, self._clock.timestamp(), managed)
-        if resource.storage == "pods" and not request.subresource:
-            admission.tolerations(new, self._settings)
-        webhooks.call(webhooks.MUTATING, request, new, old, self._store)
+        self._admit_changed(request, new)
+        new = self._webhooks.mutate(request, new, old, lambda each: self._admit_changed(request, each)) or new
+        meta = new["metadata"]
         if request.resource.storage == signing_requests.STORAGE:
             signing_requests.prepare_update(new, old, request.subresource, self._clock.timestamp())
         else:
@@ -298,8 +306,8 @@ class Writer:
 
     def hold_deletion(self, request: Request, old: Obj) -> None:
         """What webhooks and policies refuse of a delete."""
-        webhooks.call(webhooks.MUTATING, request, None, old, self._store)
-        webhooks.call(webhooks.VALIDATING, request, None, old, self._store)
+        self._webhooks.mutate(request, None, old, lambda _: None)
+        self._webhooks.validate(request, None, old)
         validating.check(request, None, old, self._store)
 
     def remove(self, request: Request, obj: Obj) -> Obj:

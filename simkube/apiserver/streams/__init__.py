@@ -11,6 +11,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from simkube.apimachinery.errors import not_simulated
+from simkube.apiserver.streams.bridge import settled
 from simkube.apiserver.streams.exec import attach, execute
 from simkube.apiserver.streams.forwarding import forward
 from simkube.apiserver.streams.log import serve_log
@@ -57,4 +58,4 @@ async def handle(
     raise not_simulated(f"the subresource {subresource} of pods")
 
 
-__all__ = ["HANDLED", "StreamCluster", "handle"]
+__all__ = ["HANDLED", "StreamCluster", "handle", "settled"]

@@ -32,6 +32,13 @@ async def wait(future: Future[T]) -> T:
     return await target
 
 
+async def settled(future: Future[Any]) -> None:
+    """Wait until a simulated future has a result or an error, whichever; it is left alone when this is cancelled."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.when_done(lambda _: None if done.done() else done.set_result(None))
+    await done
+
+
 async def run(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
     """The result of simulated work, cancelled after ``seconds`` of wall time (TimeoutError) or with this call."""
     task = spawn(coroutine)

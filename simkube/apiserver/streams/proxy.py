@@ -1,7 +1,8 @@
 """``pods/[SCHEME:]NAME[:PORT]/proxy/PATH``, and the same for services: a request to a program in the cluster.
 
-All methods and bodies; answers are read whole (a program here never streams). Upgrades and HTTPS to the program are
-refused. Failures are worded as the API server's proxy words them, and every request is bounded in time.
+All methods and bodies, over HTTPS too (no certificate is looked at, as by the API server's proxy); answers are read
+whole (a program here never streams). Upgrades are refused. Failures are worded as the API server's proxy words them,
+and every request is bounded in time.
 """
 
 from __future__ import annotations
@@ -53,8 +54,7 @@ async def proxy_pod(
     address = (pod.get("status") or {}).get("podIP")
     if not address:
         raise bad_request("address not allowed")
-    _check_scheme(scheme)
-    return await _pass_on(cluster, request, address, port, rest)
+    return await _pass_on(cluster, request, scheme, address, port, rest)
 
 
 def _is_number(text: str) -> bool:
@@ -78,8 +78,7 @@ async def proxy_service(
     scheme, name, port_name = parse_name(given)
     service = cluster.apiserver.get(ADMIN, "services", name, namespace)
     address, port = _endpoint(cluster, service, port_name)
-    _check_scheme(scheme)
-    return await _pass_on(cluster, request, address, port, rest)
+    return await _pass_on(cluster, request, scheme, address, port, rest)
 
 
 def _endpoint(cluster: StreamCluster, service: Obj, port_name: str) -> tuple[str, int]:
@@ -106,12 +105,9 @@ def _endpoint(cluster: StreamCluster, service: Obj, port_name: str) -> tuple[str
     return random.choice(choices)  # noqa: S311 - load balancing, not secrets
 
 
-def _check_scheme(scheme: str) -> None:
-    if scheme == "https":
-        raise not_simulated("proxying to a program over HTTPS")
-
-
-async def _pass_on(cluster: StreamCluster, request: web.Request, address: str, port: int, rest: str) -> web.Response:
+async def _pass_on(
+    cluster: StreamCluster, request: web.Request, scheme: str, address: str, port: int, rest: str
+) -> web.Response:
     if "Upgrade" in request.headers:
         raise not_simulated("proxying an upgraded connection")
     if request.method not in METHODS:
@@ -124,7 +120,9 @@ async def _pass_on(cluster: StreamCluster, request: web.Request, address: str, p
             raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY}")
         passed = HTTPRequest(request.method, _path(request, rest), _headers(request, address, port), body)
         try:
-            answer = await run(cluster.network.request(cluster.network.control_plane, address, port, passed), SECONDS)
+            network, secure = cluster.network, scheme == "https"
+            asking = network.request(network.control_plane, address, port, passed, secure=secure)
+            answer = await run(asking, SECONDS)
         except NetworkError as error:
             raise unavailable(f"error trying to reach service: {connection_words(error, address, port)}") from error
         except TimeoutError as error:

@@ -23,7 +23,9 @@ class ClusterNetwork(Protocol):
 
     control_plane: str
 
-    async def request(self, source: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse: ...
+    async def request(
+        self, source: str, host: str, port: int, request: HTTPRequest, *, secure: bool = False
+    ) -> HTTPResponse: ...
 
     async def local(self, address: str, port: int) -> Connection: ...
 

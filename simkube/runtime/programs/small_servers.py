@@ -13,6 +13,7 @@ from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.flags import flags
 from simkube.runtime.programs.serving import listen, stop_request
+from simkube.runtime.programs.webhook import conversion_webhook, webhook
 
 
 async def pause(process: Process) -> int:
@@ -22,21 +23,27 @@ async def pause(process: Process) -> int:
     return 0
 
 
+_WEBHOOKS = {"crd-conversion-webhook": conversion_webhook, "webhook": webhook}
+
+
 async def agnhost(process: Process) -> int:
-    """``agnhost connect | netexec | serve-hostname | pause``; other subcommands are refused by name."""
+    """``agnhost connect | crd-conversion-webhook | netexec | serve-hostname | pause | webhook``; others are refused."""
     arguments = process.argv[1:] or ["pause"]
     command, options = arguments[0], flags(arguments[1:])
     if command == "pause":
         return await _agnhost_pause(process)
     if command == "connect":
         return await _connect(process, arguments[1:])
+    if command in _WEBHOOKS:
+        return await _WEBHOOKS[command](process, options)
     answer: Serve
     if command == "netexec":
         port, answer = _port(options.get("http-port", "8080")), _NetExec(process).serve
     elif command == "serve-hostname":
         port, answer = _port(options.get("port", "9376")), _hostname(process)
     else:
-        await process.err(f"agnhost: {command} is not simulated; connect, netexec, serve-hostname and pause are\n")
+        known = ", ".join(sorted(("connect", "netexec", "pause", "serve-hostname", *_WEBHOOKS)))
+        await process.err(f"agnhost: {command} is not simulated; these are: {known}\n")
         return 1
     try:
         listen(process, port, answer)

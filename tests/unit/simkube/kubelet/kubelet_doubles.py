@@ -466,7 +466,9 @@ class QuietNetwork:
     def node(self, name: str) -> Place:
         return Place()
 
-    async def request(self, source: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse:
+    async def request(
+        self, source: str, host: str, port: int, request: HTTPRequest, *, secure: bool = False
+    ) -> HTTPResponse:
         raise NetworkError("no-route", "No route to host")
 
 

@@ -162,7 +162,10 @@ class Network:
         self.failure = failure
         self.asked: list[tuple[str, int, HTTPRequest]] = []
 
-    async def request(self, source: str, host: str, port: int, request: HTTPRequest) -> HTTPResponse:
+    async def request(
+        self, source: str, host: str, port: int, request: HTTPRequest, *, secure: bool = False
+    ) -> HTTPResponse:
+        assert secure is (port == 8443)
         self.asked.append((host, port, request))
         if self.failure is not None:
             raise self.failure
@@ -441,7 +444,9 @@ class TestProxy:
         assert response.headers["location"] == "/api/v1/namespaces/default/pods/web/proxy/there"
         assert "bad" not in response.headers
 
-    @pytest.mark.parametrize(("name", "port"), [("web:9000", 9000), ("http:web:http", 8080), ("web:", 8080)])
+    @pytest.mark.parametrize(
+        ("name", "port"), [("web:9000", 9000), ("http:web:http", 8080), ("web:", 8080), ("https:web:8443", 8443)]
+    )
     def test_a_port_by_number_or_name(self, name: str, port: int) -> None:
         cluster = Cluster()
         _ask(cluster, "/proxy/", "proxy", name=name)
@@ -463,7 +468,6 @@ class TestProxy:
         pod = _pod()
         del pod["status"]["podIP"]
         assert _refused(Cluster(pod=pod), "/proxy/", "proxy").message == "address not allowed"
-        assert _refused(Cluster(), "/proxy/", "proxy", name="https:web:80").code == 501
         assert _refused(Cluster(), "/proxy/", "proxy", name="a:b:c:d").code == 400
         assert _refused(Cluster(), "/proxy/", "proxy", name="gone").code == 404
         assert _refused(Cluster(), "/x", "portforward").message == "Upgrade request required"

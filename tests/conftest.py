@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,11 @@ from xdist.scheduler import LoadScopeScheduling
 from labs import settings
 from labs.clusters.provider import ClusterError, ClusterSpec, Handle, Provider
 from labs.clusters.registry import Providers
+from simkube.apimachinery.crashes import FILE as CRASHES
 from simkube.host import launcher
 
+_CRASHES = Path(tempfile.mkdtemp(prefix="crashes-")) / "crashes"
+os.environ[CRASHES] = str(_CRASHES)
 THIS_RUN = secrets.token_hex(3)
 """Two runs on one machine do not take each other's clusters."""
 NEED_THREE_NODES = {"self-healing"}
@@ -50,6 +55,28 @@ def unavailable(why: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"must be there in CI: {why}")
     pytest.skip(why)
+
+
+def _crashes() -> list[str]:
+    return _CRASHES.read_text().splitlines() if _CRASHES.exists() else []
+
+
+@pytest.fixture(autouse=True)
+def _no_crashes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No component of any cluster, in this process or in a host's, may meet an exception that nobody foresaw.
+
+    A test that is about such exceptions is marked with ``crashes``.
+    """
+    before = len(_crashes())
+    yield
+    met = _crashes()[before:]
+    if met and request.node.get_closest_marker("crashes") is None:
+        pytest.fail("components met exceptions that nobody foresaw:\n" + "\n".join(met))
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(_CRASHES.parent, ignore_errors=True)
 
 
 class Watched:

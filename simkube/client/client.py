@@ -220,8 +220,15 @@ class Client:
 
     def observe(self, resource: str, handler: Handler) -> Informer:
         """The view of a resource, with ``handler`` told of what there is and of every change until :meth:`close`."""
+
+        def told(event: Event) -> None:
+            try:
+                handler(event)
+            except Exception as error:  # noqa: BLE001 - whoever wrote the object has nothing to do with it
+                self.clock.crashes.handle(self.component, f"hearing of {resource}", error, event.obj)
+
         informer = self.informer(resource)
-        self._handlers.append((resource, informer.on_change(handler)))
+        self._handlers.append((resource, informer.on_change(told)))
         return informer
 
     def forget(self, resource: str) -> None:

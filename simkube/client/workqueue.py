@@ -3,7 +3,8 @@
 After ``client-go/util/workqueue`` and the control loops built on it, with one queue for all components of a cluster, so
 that whoever drives it decides when anything happens: at once, in slices of real time, or step by step.
 
-It refuses to run anything by itself, and to judge failures: a reconcile that fails is logged and tried again later.
+It refuses to run anything by itself, and to judge failures: a reconcile that fails is tried again later; an exception
+that nobody foresaw goes to the clock's :class:`~simkube.apimachinery.crashes.Crashes`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Hashable
 from itertools import islice
 
 from simkube.apimachinery.errors import StatusError
-from simkube.client.client import Client, Informers, Server
+from simkube.client.client import Client, Informers, Obj, Server
 from simkube.clock.clock import Clock, Timer
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class WorkLoop:
         self.note: Callable[[str], None] = _unheard
         """Told what the running component does beside writing (see :mod:`simkube.trace.trace`)."""
         self._failures: dict[tuple[Component, Hashable], int] = {}
+        self._crashed: set[tuple[Component, Hashable]] = set()
         self._retries: dict[tuple[Component, Hashable], Timer] = {}
         self.done = 0
         """How many reconciles there were."""
@@ -90,11 +92,15 @@ class WorkLoop:
             if error.reason not in ("Conflict", "NotFound", "AlreadyExists"):
                 log.warning("%s %s: %s", component.name, key, error)
             self._retry(item)
-        except Exception:  # a fault in one reconcile must not stop the others; it is retried and logged
-            log.exception("%s failed on %s", component.name, key)
+        except Exception as error:  # noqa: BLE001 - a fault in one reconcile must not stop the others; it is retried
+            self._crashed.add(item)
+            self.clock.crashes.handle(component.name, f"reconciling {key}", error, component.subject(key))
             self._retry(item)
         else:
             self._failures.pop(item, None)
+            if item in self._crashed:
+                self._crashed.discard(item)
+                self.clock.crashes.mended(component.name, component.subject(key))
         finally:
             self.clock.cause, self.running = 0, None
         return item
@@ -136,6 +142,7 @@ class WorkLoop:
             self._retries.pop(item).cancel()
         for item in [item for item in self._failures if item[0] is component]:
             del self._failures[item]
+        self._crashed = {item for item in self._crashed if item[0] is not component}
 
     def _retry(self, item: tuple[Component, Hashable]) -> None:
         failures = self._failures[item] = self._failures.get(item, 0) + 1
@@ -159,6 +166,8 @@ class Component:
 
     name: str
     agent: str = ""
+    resource: str = ""
+    """What its keys name, ``(namespace, name)`` or a name alone; "" when they do not."""
 
     def __init__(self, server: Server, loop: WorkLoop, informers: Informers | None = None) -> None:
         self._server = server
@@ -213,6 +222,13 @@ class Component:
     def watch(self) -> None:
         """Subscribe to what it needs to see; called at each start."""
         raise NotImplementedError
+
+    def subject(self, key: Hashable) -> Obj | None:
+        """The object that a key is about; None when it is about none, or one that is not there."""
+        if not self.resource:
+            return None
+        namespace, name = key[:2] if isinstance(key, tuple) and len(key) > 1 else ("", key)
+        return self.client.informer(self.resource).get(str(namespace), str(name))
 
     def reconcile(self, key: Hashable) -> None:
         """Bring the world one step closer to what is desired for ``key``; safe at any time, any number of times."""

@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from simkube.apimachinery.crashes import Crashes
+
 T = TypeVar("T")
 
 
@@ -64,6 +66,7 @@ class Clock:
     :class:`simkube.clock.pace.PacedClock`.
 
     ``cause`` is the change that the running work answers to (see :mod:`simkube.trace.trace`); timers carry it on.
+    ``crashes`` takes what goes wrong unexpectedly in what runs on it.
     """
 
     def __init__(self, start: float | None = None, wakeup: Wakeup | None = None) -> None:
@@ -72,6 +75,7 @@ class Clock:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self.cause = 0
+        self.crashes = Crashes()
 
     def drive(self, wakeup: Wakeup | None) -> None:
         """Have ``wakeup`` called from now on, and at once for what already waits; None: nobody drives this clock."""
@@ -130,6 +134,8 @@ class Clock:
         before, self.cause = self.cause, timer.cause
         try:
             timer.call()
+        except Exception as error:  # noqa: BLE001 - a fault of one timer must not stop the others
+            self.crashes.handle("cluster", f"answering a timer of {timer.call.__qualname__}", error)
         finally:
             self.cause = before
 
@@ -190,6 +196,11 @@ class Future(Generic[T]):
         if not self._done:
             self._error = error
             self._finish()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What went wrong, when it is done and something did."""
+        return self._error
 
     def result(self) -> T:
         """Its value; raises its error. Only when :attr:`done`."""
@@ -253,7 +264,7 @@ class Task(Future[T]):
             self.fail(cancelled)
             return
         except Exception as failure:  # noqa: BLE001 - it belongs to whoever awaits the task
-            self.fail(failure)
+            self.fail(Cancelled() if _being_collected(failure) else failure)
             return
         finally:
             self._running = False
@@ -270,11 +281,33 @@ class Task(Future[T]):
             self._step()
 
 
+def _being_collected(failure: Exception) -> bool:
+    """Whether a task was resumed by its own end: its coroutine is collected as garbage, with all of its cluster."""
+    return isinstance(failure, ValueError) and "already executing" in str(failure)
+
+
 def spawn(coroutine: Coroutine[Any, Any, T]) -> Task[T]:
     """Run a coroutine until its first wait, and on from there as what it awaits gets done."""
     task = Task(coroutine)
     task._step()  # the one place that starts a task
     return task
+
+
+def in_background(clock: Clock, coroutine: Coroutine[Any, Any, T], component: str, about: Any = None) -> Task[T]:
+    """As :func:`spawn`, for work whose failure nobody awaits: ``clock.crashes`` gets it."""
+    task = spawn(coroutine)
+
+    def done(_: Future[T]) -> None:
+        if isinstance(task.error, Exception):
+            clock.crashes.handle(component, f"at work on {_named(about)}", task.error, about)
+
+    task.when_done(done)
+    return task
+
+
+def _named(about: Any) -> str:
+    meta = (about or {}).get("metadata") or {}
+    return "/".join(meta[part] for part in ("namespace", "name") if meta.get(part)) or "something"
 
 
 class TimedOut(Exception):
@@ -297,4 +330,4 @@ async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, T]) -> 
         task.cancel()
 
 
-__all__ = ["Cancelled", "Clock", "Future", "Task", "TimedOut", "Timer", "spawn", "within"]
+__all__ = ["Cancelled", "Clock", "Future", "Task", "TimedOut", "Timer", "in_background", "spawn", "within"]

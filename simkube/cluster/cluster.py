@@ -30,6 +30,7 @@ from simkube.clock.clock import Clock
 from simkube.clock.pace import PacedClock
 from simkube.cluster import topology as topologies
 from simkube.cluster.bootstrap import bootstrap
+from simkube.cluster.crash_reporter import CrashReporter
 from simkube.controllers.customresources import DefinitionController
 from simkube.controllers.manager import ControllerManager
 from simkube.etcd.store import Store
@@ -135,6 +136,7 @@ class Cluster:
                 EventExpiry(self.gate, self.work, self.informers),
                 FlowSchemaStatus(self.gate, self.work, self.informers),
                 DefinitionController(self.gate, self.work, self.informers),
+                CrashReporter(self.gate, self.work, self._control_plane(), self.informers),
             ],
         }
         if self.kubelets:  # volumes are made on nodes

@@ -25,6 +25,7 @@ class TokensController(Controller):
     """Keys are ``(namespace, name)`` of secrets. ``ca`` is a certificate in PEM; ``sign`` makes a token."""
 
     name = "serviceaccount-token-controller"
+    resource = "secrets"
 
     def __init__(
         self, server: Server, loop: WorkLoop, informers: Informers | None = None, ca: str = "", sign: Sign | None = None

@@ -22,6 +22,8 @@ REST_FROM_PODS = 50
 class BackendController(Controller):
     """A controller whose keys are services and whose input are the pods they select."""
 
+    resource = "services"
+
     def watch(self) -> None:
         """Services, and pods where it matters to a service."""
         self.triggers = Triggers()

@@ -32,6 +32,7 @@ class SigningController(Controller):
     """Keys are names of requests. ``sign`` makes a certificate; None where there is no authority."""
 
     name = "certificatesigningrequest-signing-controller"
+    resource = "certificatesigningrequests.certificates.k8s.io"
 
     def __init__(
         self, server: Server, loop: WorkLoop, informers: Informers | None = None, sign: Sign | None = None

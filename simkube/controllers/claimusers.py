@@ -29,6 +29,7 @@ class ClaimProtectionController(Controller):
     """Keys are ``(namespace, name)`` of claims: one that is deleted stays while a pod on a node uses it."""
 
     name = "persistentvolumeclaim-protection-controller"
+    resource = "persistentvolumeclaims"
 
     def watch(self) -> None:
         """Claims, and the ends of the pods that use them."""
@@ -64,6 +65,7 @@ class VolumeProtectionController(Controller):
     """Keys are names of volumes: one that is deleted stays while it is bound."""
 
     name = "persistentvolume-protection-controller"
+    resource = "persistentvolumes"
 
     def watch(self) -> None:
         """Volumes."""
@@ -100,6 +102,7 @@ class EphemeralVolumeController(Controller):
     """Keys are ``(namespace, name)`` of pods: each of their ephemeral volumes gets a claim that goes with the pod."""
 
     name = "ephemeral-volume-controller"
+    resource = "pods"
 
     def watch(self) -> None:
         """Pods with ephemeral volumes, and the loss of their claims."""

@@ -29,6 +29,7 @@ class CronJobController(Controller):
     """Keys are ``(namespace, name)`` of cron jobs."""
 
     name = "cronjob-controller"
+    resource = "cronjobs.batch"
 
     def watch(self) -> None:
         """Cron jobs and the jobs they have made."""

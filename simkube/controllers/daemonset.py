@@ -63,6 +63,7 @@ class DaemonSetController(Controller):
     """Keys are ``(namespace, name)`` of daemon sets."""
 
     name = "daemonset-controller"
+    resource = "daemonsets.apps"
 
     def watch(self) -> None:
         """Daemon sets, their pods and revisions, and what of nodes decides who runs there."""

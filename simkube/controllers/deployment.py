@@ -26,6 +26,7 @@ class DeploymentController(Controller):
     """Keys are ``(namespace, name)`` of deployments."""
 
     name = "deployment-controller"
+    resource = "deployments.apps"
 
     def watch(self) -> None:
         """Deployments, their replica sets, and the end of pods (a Recreate waits for it)."""

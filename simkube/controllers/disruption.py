@@ -31,6 +31,7 @@ class DisruptionController(Controller):
     """Keys are ``(namespace, name)`` of budgets, or a pod's whose announced disruption may not have come."""
 
     name = "disruption-controller"
+    resource = "poddisruptionbudgets.policy"
     reporter = "controllermanager"
 
     def watch(self) -> None:

@@ -49,6 +49,7 @@ class HorizontalController(Controller):
     """Keys are ``(namespace, name)`` of autoscalers."""
 
     name = "horizontal-pod-autoscaler"
+    resource = "horizontalpodautoscalers.autoscaling"
 
     def watch(self) -> None:
         """Autoscalers, each of which is looked at every 15 s."""

@@ -59,6 +59,7 @@ class JobController(Controller):
     """Keys are ``(namespace, name)`` of jobs, with a third word for a timer of its own; or an orphan pod's."""
 
     name = "job-controller"
+    resource = "jobs.batch"
 
     def watch(self) -> None:
         """Jobs, and pods as theirs."""

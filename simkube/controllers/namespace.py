@@ -22,6 +22,7 @@ class NamespaceController(Controller):
     """Keys are names of namespaces. ``resources`` are the qualified plurals of everything that is namespaced."""
 
     name = "namespace-controller"
+    resource = "namespaces"
 
     def __init__(
         self, server: Server, loop: WorkLoop, informers: Informers | None = None, resources: Sequence[str] = ()

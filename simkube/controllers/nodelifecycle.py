@@ -41,6 +41,7 @@ class NodeLifecycleController(Controller):
     """Keys are names of nodes. ``grace`` is ``--node-monitor-grace-period`` in seconds."""
 
     name = "node-lifecycle-controller"
+    resource = "nodes"
     reporter = "node-controller"
 
     def __init__(

@@ -16,6 +16,7 @@ class NodeTTLController(Controller):
     """Keys are names of nodes."""
 
     name = "ttl-controller"
+    resource = "nodes"
 
     def watch(self) -> None:
         """Nodes."""

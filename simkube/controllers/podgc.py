@@ -19,6 +19,7 @@ class PodGarbageCollector(Controller):
     """Keys are ``(namespace, name)`` of pods."""
 
     name = "pod-garbage-collector-controller"
+    resource = "pods"
 
     def watch(self) -> None:
         """Pods on nodes that are not there."""

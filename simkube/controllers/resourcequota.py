@@ -22,6 +22,7 @@ class ResourceQuotaController(Controller):
     """Keys are ``(namespace, name)`` of quotas. ``namespaced`` are the kinds that can be counted."""
 
     name = "resourcequota-controller"
+    resource = "resourcequotas"
 
     def __init__(
         self, server: Server, loop: WorkLoop, informers: Informers | None = None, namespaced: Sequence[str] = ()

@@ -25,6 +25,7 @@ class RootCAPublisher(Controller):
     """Keys are names of namespaces. ``ca`` is a certificate in PEM."""
 
     name = "root-ca-certificate-publisher-controller"
+    resource = "namespaces"
 
     def __init__(self, server: Server, loop: WorkLoop, informers: Informers | None = None, ca: str = "") -> None:
         super().__init__(server, loop, informers)

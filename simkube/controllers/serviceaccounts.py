@@ -15,6 +15,7 @@ class ServiceAccountsController(Controller):
     """Keys are names of namespaces."""
 
     name = "serviceaccount-controller"
+    resource = "namespaces"
 
     def watch(self) -> None:
         """Namespaces, and the end of service accounts."""

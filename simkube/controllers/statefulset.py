@@ -50,6 +50,7 @@ class StatefulSetController(Controller):
     """Keys are ``(namespace, name)`` of stateful sets."""
 
     name = "statefulset-controller"
+    resource = "statefulsets.apps"
 
     def watch(self) -> None:
         """Stateful sets, their pods, and their revisions."""

@@ -17,6 +17,7 @@ class TaintEvictionController(Controller):
     """Keys are ``(namespace, name)`` of pods."""
 
     name = "taint-eviction-controller"
+    resource = "pods"
 
     def watch(self) -> None:
         """Taints of nodes, and pods that get to a node."""

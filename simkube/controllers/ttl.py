@@ -17,6 +17,7 @@ class TTLAfterFinishedController(Controller):
     """Keys are ``(namespace, name)`` of jobs."""
 
     name = "ttl-after-finished-controller"
+    resource = "jobs.batch"
 
     def watch(self) -> None:
         """Jobs with a time to live."""

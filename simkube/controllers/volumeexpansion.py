@@ -18,6 +18,7 @@ class VolumeExpansionController(Controller):
     """Keys are ``(namespace, name)`` of bound claims that ask for more than they have."""
 
     name = "volume-expand-controller"
+    resource = "persistentvolumeclaims"
     reporter = "volume_expand"
 
     def watch(self) -> None:

@@ -16,6 +16,8 @@ from simkube.client.workqueue import WorkLoop
 from simkube.clock.pace import PacedClock
 from simkube.eventloop.fairness import Share
 
+RECOVERY = 1.0
+"""Wall seconds of rest after a slice that failed as nobody foresaw."""
 SLICE = 0.002
 """Wall seconds of work before everybody else gets a turn."""
 
@@ -109,7 +111,13 @@ class LiveDriver:
         self._next = None
         self.slices += 1
         began = time.perf_counter()
-        waits = run_slice(self._clock, self._work)
+        try:
+            waits = run_slice(self._clock, self._work)
+        except Exception as error:  # noqa: BLE001 - what is left is done later
+            self._clock.crashes.handle("cluster", "running what is due", error)
+            self._rests_until = self._aio.time() + RECOVERY
+            self._wake()
+            return
         took = time.perf_counter() - began
         self._share.charge(took)
         self._rests_until = self._aio.time() + self._share.rest(took) if self._clock.fast else 0.0

@@ -182,9 +182,12 @@ class Host:
         except Exception:
             # The last line of defence: a mistake of ours is a 500 for one request, with the trace in the log only.
             log.exception("%s %r failed", http.method, path)
-            message = f"Internal error occurred: this is a fault of the simulator; see {self._home.log}"
-            return refuse(StatusError(500, "InternalError", message))
+            return self._failed()
         return text("404 page not found\n", 404)
+
+    def _failed(self) -> web.Response:
+        message = f"Internal error occurred: this is a fault of the simulator; see {self._home.log}"
+        return refuse(StatusError(500, "InternalError", message))
 
     async def _cluster(self, http: Any, cluster: str, path: str) -> web.StreamResponse:
         tenant = self.tenants.get(cluster)
@@ -201,7 +204,13 @@ class Host:
                 return text(unwell, 500)
             if needs_etcd(path):
                 return refuse(trouble)
-        return await tenant.frontend.share.metered(tenant.frontend.handle(http, path))
+        try:
+            return await tenant.frontend.share.metered(tenant.frontend.handle(http, path))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the cluster tells of it itself
+            tenant.cluster.clock.crashes.handle("kube-apiserver", f"answering {http.method} {path}", error)
+            return self._failed()
 
 
 def main(folder: Path, port: int | None = None) -> int:

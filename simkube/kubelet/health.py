@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simkube.clock.clock import Task, spawn
+from simkube.clock.clock import Task, in_background
 from simkube.kubelet.actions import Outcome, act
 from simkube.kubelet.containers import Run
 from simkube.kubelet.pod import Pod
@@ -69,6 +69,7 @@ class Health:
             lambda action, timeout: act(action, target, timeout),
             lambda what, ok: self._result(run, what, ok),
             lambda what, outcome: self._failed(run, what, outcome),
+            lambda: self._pod.obj,
         )
         run.probers.append(prober)
         prober.start(run.container.started_at)
@@ -98,7 +99,8 @@ class Health:
         """End a running container, which is not probed meanwhile; a no-op while it ends already."""
         run.stop_probing()
         if run.name not in self._kills:
-            task = self._kills[run.name] = spawn(kill(self._pod, run, message, grace))
+            work = kill(self._pod, run, message, grace)
+            task = self._kills[run.name] = in_background(self._pod.node.clock, work, "kubelet", self._pod.obj)
             task.when_done(lambda _: self._killed(run))
 
     def _kill(self, run: Run, kind: Kind) -> None:

@@ -266,6 +266,11 @@ class Kubelet(Component):
         else:
             self.enqueue_after(uid, seconds)
 
+    def subject(self, key: Hashable) -> Obj | None:
+        """The pod that a key is about, or the node."""
+        uid = key[1] if isinstance(key, tuple) else key
+        return self.workers[str(uid)].pod.obj if str(uid) in self.workers else self._about()
+
     def reconcile(self, key: Hashable) -> None:
         """Bring the node's object or one pod in line."""
         if key == _NODE:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Literal
 
 from simkube.client.client import Obj
-from simkube.clock.clock import Clock, Task, Timer, spawn
+from simkube.clock.clock import Clock, Task, Timer, in_background
 from simkube.kubelet.actions import Outcome
 
 Kind = Literal["startup", "readiness", "liveness"]
@@ -23,7 +23,8 @@ class Prober:
     """One probe of one running container.
 
     ``on_result`` is told ``True`` or ``False`` whenever a threshold is reached (it may be the value it had already),
-    ``on_failure`` each single failure with its text and whether the probe could not even be tried.
+    ``on_failure`` each single failure with its text and whether the probe could not even be tried. ``about`` gives the
+    pod.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Prober:
         act: Act,
         on_result: Callable[[Kind, bool], None],
         on_failure: Callable[[Kind, Outcome], None],
+        about: Callable[[], Obj] = dict,
     ) -> None:
         self.kind = kind
         self._spec = spec
@@ -41,6 +43,7 @@ class Prober:
         self._act = act
         self._on_result = on_result
         self._on_failure = on_failure
+        self._about = about
         self._period = float(spec.get("periodSeconds") or 10)
         self._timeout = float(spec.get("timeoutSeconds") or 1)
         self._thresholds = {True: int(spec.get("successThreshold") or 1), False: int(spec.get("failureThreshold") or 3)}
@@ -70,14 +73,16 @@ class Prober:
         if self._stopped:
             return
         self._began = self._clock.now()
-        task = self._task = spawn(self._act(self._spec, self._timeout))
+        task = self._task = in_background(self._clock, self._act(self._spec, self._timeout), "kubelet", self._about())
         task.when_done(lambda _: self._done(task))
 
     def _done(self, task: Task[Outcome]) -> None:
         if self._stopped:
             return
-        outcome = task.result()
         self._wait(max(0.0, self._began + self._period - self._clock.now()))
+        if task.error is not None:
+            return
+        outcome = task.result()
         if not outcome.ok:
             self._on_failure(self.kind, outcome)
         if outcome.ok is not None:

@@ -8,7 +8,6 @@ forgets nothing.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
 
@@ -25,8 +24,6 @@ from simkube.kubelet.starting import start
 from simkube.kubelet.status import phase, pod_status
 from simkube.kubelet.stopping import kill, kill_all
 from simkube.runtime.cri import NetworkError
-
-log = logging.getLogger(__name__)
 
 RESTART_DELAY = 1.0
 """Seconds until the kubelet has noticed that a container ended and starts it again (one PLEG relist)."""
@@ -80,6 +77,7 @@ class PodWorker:
         self._wakes: list[float] = []
         self._again = False
         self._complained: set[str] = set()
+        self._broken = False
 
     # -- the two directions ------------------------------------------------------------------------------------------
 
@@ -162,14 +160,26 @@ class PodWorker:
             task.result()
         except Cancelled:
             return
-        except Exception:  # whatever one pod does must not stop the node; it is logged and tried again
-            log.exception("pod %s/%s on %s", self.pod.namespace, self.pod.name, self._node.name)
+        except Exception as error:  # noqa: BLE001 - whatever one pod does must not stop the node; it is tried again
+            self._crashed("bringing it up", error)
             self._wakes.append(TROUBLE)
+        else:
+            self._went_well()
         self.publish()
         if self._again:
             self._wake(0.0)
         elif self._wakes:
             self._wake(min(self._wakes))
+
+    def _crashed(self, doing: str, error: Exception) -> None:
+        self._broken = True
+        what = f"{doing}: pod {self.pod.namespace}/{self.pod.name} on {self._node.name}"
+        self._node.clock.crashes.handle("kubelet", what, error, self.pod.obj)
+
+    def _went_well(self) -> None:
+        if self._broken:
+            self._broken = False
+            self._node.clock.crashes.mended("kubelet", self.pod.obj)
 
     # -- up ----------------------------------------------------------------------------------------------------------
 
@@ -391,8 +401,8 @@ class PodWorker:
             task.result()
         except Cancelled:
             return
-        except Exception:  # as in _synced: the pod is looked at again
-            log.exception("ending pod %s/%s on %s", self.pod.namespace, self.pod.name, self._node.name)
+        except Exception as error:  # noqa: BLE001 - as in _synced: the pod is looked at again
+            self._crashed("ending it", error)
             self._wake(TROUBLE)
             return
         self._wake(0.0)

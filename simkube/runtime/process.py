@@ -8,11 +8,11 @@ from outside all but SIGKILL and SIGSTOP; a stopped process runs on at SIGCONT; 
 from __future__ import annotations
 
 import errno
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from simkube.apimachinery.errors import SimkubeError
 from simkube.clock.clock import Cancelled, Future, Task
 from simkube.runtime import signals
 from simkube.runtime.accounts import primary_group
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from simkube.runtime.container import SimContainer
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
+_FORESEEN = (SimkubeError, BrokenPipe, RegexError)
+"""What a task of a program may end with: somebody awaits it, or it does not matter."""
 Program = Callable[["Process"], Coroutine[Any, Any, int]]
 """What an executable does; returns the exit code."""
 
@@ -161,8 +162,20 @@ class Process:
         task = ProcessTask(self, work)
         self._tasks.add(task)
         task.when_done(self._tasks.discard)
+        task.when_done(self._task_done)
         task.begin()
         return task
+
+    def _task_done(self, task: Future[Any]) -> None:
+        if isinstance(task.error, Exception) and not isinstance(task.error, (*_FORESEEN, Exit)):
+            self._crashed(task.error)
+
+    def _crashed(self, error: BaseException) -> None:
+        """A fault of a simulated program: told of its pod."""
+        config = self.container.sandbox.config
+        about = {"apiVersion": "v1", "kind": "Pod", "namespace": config.namespace, "name": config.name}
+        command = " ".join(self.argv)[:100]
+        self.container.clock.crashes.handle("containerd", f"running {command!r}", error, {**about, "uid": config.uid})
 
     def _main_done(self, task: Future[int]) -> None:
         try:
@@ -179,8 +192,8 @@ class Process:
             code = 1
         except Cancelled:
             code = 128 + signals.KILL
-        except (Exception, RecursionError):  # a fault of a simulated program must not take the cluster down
-            log.exception("simulated program %s failed", self.argv[:1])
+        except (Exception, RecursionError) as error:  # noqa: BLE001 - must not take the cluster down
+            self._crashed(error)
             self.complain(f"{self.argv[0]}: this use of it is not simulated (internal error of the simulation)")
             code = 70
         self.end(code & 0xFF)

@@ -43,6 +43,7 @@ class Scheduler(Component):
     """
 
     name = "kube-scheduler"
+    resource = "pods"
 
     def __init__(self, server: Server, loop: WorkLoop, informers: Informers | None = None, host: str = "") -> None:
         super().__init__(server, loop, informers)

@@ -7,7 +7,6 @@ so that nothing is left running for nobody; a container's own first process is n
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,8 +34,6 @@ from simkube.apiserver.streams.target import StreamCluster, container_name, find
 from simkube.client.client import Caller, Obj
 from simkube.clock.clock import Clock, Future
 from simkube.runtime.cri import Container, StartError, Stdin
-
-log = logging.getLogger(__name__)
 
 SIGHUP, SIGKILL = 1, 9
 LINGER = 5.0
@@ -125,15 +122,15 @@ async def _stream(channels: Channels, outbox: Outbox, reading: asyncio.Task[None
         await asyncio.gather(writing, reading, ending, return_exceptions=True)
 
 
-async def _guarded(channels: Channels, work: Coroutine[None, None, None]) -> None:
+async def _guarded(cluster: StreamCluster, channels: Channels, work: Coroutine[None, None, None]) -> None:
     """Do the work of an accepted stream; from here on, an HTTP answer would only garble it."""
     with suppress(ConnectionError, TimeoutError):  # the client is gone: there is nobody to tell
         try:
             await work
         except (ConnectionError, TimeoutError):
             raise
-        except Exception:  # a fault in a simulated program, say: logged, and told without its traceback
-            log.exception("a stream failed")
+        except Exception as error:  # noqa: BLE001 - a fault in a simulated program, say: told without its traceback
+            cluster.clock.crashes.handle("kube-apiserver", "serving a stream", error)
             await channels.end(failed("the stream failed; the host's log has the cause"))
 
 
@@ -153,7 +150,7 @@ async def execute(
     with slot(cluster, "exec"):
         channels = await Channels.accept(request)
         try:
-            await _guarded(channels, _run(cluster.clock, channels, container, asked, buffers(cluster)))
+            await _guarded(cluster, channels, _run(cluster.clock, channels, container, asked, buffers(cluster)))
         finally:
             cluster.kubelets[pod["spec"]["nodeName"]].touched(pod["metadata"]["uid"])
         return channels.response
@@ -199,7 +196,7 @@ async def attach(
     with slot(cluster, "exec"):
         channels = await Channels.accept(request)
         await _guarded(
-            channels, _attached(channels, container, asked, buffers(cluster), once=_stdin_once(pod, container))
+            cluster, channels, _attached(channels, container, asked, buffers(cluster), once=_stdin_once(pod, container))
         )
         return channels.response
 

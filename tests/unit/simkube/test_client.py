@@ -98,6 +98,7 @@ def test_the_same_item_waits_once(component: Recording, loop: WorkLoop) -> None:
     assert component.seen == ["a", "b"]
 
 
+@pytest.mark.crashes
 @pytest.mark.parametrize("failure", [conflict("pods", "a", "stale"), ValueError("a fault")])
 def test_a_failure_is_retried_later_and_stops_nobody(
     component: Recording, loop: WorkLoop, failure: Exception, caplog: pytest.LogCaptureFixture

@@ -21,6 +21,8 @@ from simkube.controllers.pods import seconds_of
 
 CRONJOBS = "cronjobs.batch"
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+_NEVER = "time difference between two schedules is less than 1 second"
+"""What upstream has to say of 31 February: it takes "never" for a time, and that time for the next one after it."""
 MANY = 100
 """From so many missed times on, that is told."""
 
@@ -132,9 +134,13 @@ class CronJobController(Controller):
             schedule = parse(spec["schedule"])
         except ScheduleError as error:
             message = f'unparseable schedule: "{spec["schedule"]}" : {error}'
-            self.recorder.event(cron, "Warning", "UnparseableCronJobSchedule", message)
+            self.recorder.event(cron, "Warning", "UnparseableSchedule", message)
             return
         now = self.clock.now()
+        if schedule.next(self._since(cron, status), zone) is None:
+            message = f"invalid schedule: {spec['schedule']} : {_NEVER}"
+            self.recorder.event(cron, "Warning", "InvalidSchedule", message)
+            return
         due = self._latest_due(cron, status, schedule, zone)
         if due is not None and self._may_start(cron, status, due):
             self._start(cron, status, due, zone)
@@ -145,11 +151,7 @@ class CronJobController(Controller):
     def _latest_due(self, cron: Obj, status: Obj, schedule: Schedule, zone: tzinfo) -> float | None:
         """The latest time that has come since the last job, or None."""
         now = self.clock.now()
-        since = seconds_of(status.get("lastScheduleTime") or cron["metadata"]["creationTimestamp"])
-        deadline = cron["spec"].get("startingDeadlineSeconds")
-        if deadline is not None:
-            since = max(since, now - deadline)
-        found = schedule.next(since, zone)
+        found = schedule.next(self._since(cron, status), zone)
         if found is None or found > now:
             return None
         second = schedule.next(found, zone)
@@ -160,6 +162,12 @@ class CronJobController(Controller):
             message = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
             self.recorder.event(cron, "Warning", "TooManyMissedTimes", message)
         return _latest(schedule, zone, found, second - found, now)
+
+    def _since(self, cron: Obj, status: Obj) -> float:
+        """From when on times count: the last job's, but none whose starting deadline has passed."""
+        since = seconds_of(status.get("lastScheduleTime") or cron["metadata"]["creationTimestamp"])
+        deadline = cron["spec"].get("startingDeadlineSeconds")
+        return since if deadline is None else max(since, self.clock.now() - deadline)
 
     def _may_start(self, cron: Obj, status: Obj, due: float) -> bool:
         """Whether a job for that time is neither too late nor there nor unwanted beside another."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simkube.client.client import Obj
+from simkube.client.client import Obj, copy_of
 from tests.unit.simkube.controllers.test_job import end, live
 from tests.unit.simkube.doubles import Plane
 
@@ -169,3 +169,42 @@ def test_its_jobs_go_with_it(plane: Plane) -> None:
     assert jobs(plane) == []
     assert plane.pods() == []
     assert plane.clock.next_due() is None or plane.clock.next_due() > plane.clock.now() + 700
+
+
+@pytest.mark.parametrize("schedule", ["0 0 31 2 *", "0 0 30 2 *", "15 3 31 4,6,9,11 *"])
+def test_a_schedule_that_never_comes_is_told(plane: Plane, schedule: str) -> None:
+    create(plane, schedule)
+    why = "time difference between two schedules is less than 1 second"
+    assert plane.events("InvalidSchedule") == [f"invalid schedule: {schedule} : {why}"]
+    change(plane, schedule="*/5 * * * *")
+    plane.settle(300)
+    assert len(jobs(plane)) == 1
+
+
+def test_a_day_that_comes_every_fourth_year_is_waited_for(plane: Plane) -> None:
+    create(plane, "0 0 29 2 *")
+    plane.settle(4 * 366 * 86400)
+    assert plane.events("InvalidSchedule") == []
+    assert len(jobs(plane)) == 1
+
+
+def test_a_schedule_changed_to_one_that_never_comes_is_told(plane: Plane) -> None:
+    create(plane)
+    change(plane, schedule="0 0 31 2 *")
+    assert len(plane.events("InvalidSchedule")) == 1
+    plane.settle(3600)
+    assert jobs(plane) == []
+
+
+def test_what_cannot_be_understood_in_what_is_stored_is_told(plane: Plane) -> None:
+    create(plane)
+    for part, value in (("schedule", "TZ=UTC * * * * *"), ("timeZone", "Nowhere/At_All")):
+        stored = copy_of(plane.client.get(CRONS, "tick", "default"))
+        stored["spec"][part] = value
+        plane.store.put(CRONS, stored, expect=stored["metadata"]["resourceVersion"])
+        plane.settle()
+    assert [each.partition(" : ")[0] for each in plane.events("UnparseableSchedule")] == [
+        'unparseable schedule: "TZ=UTC * * * * *"'
+    ]
+    message = 'invalid timeZone: "Nowhere/At_All": unknown time zone Nowhere/At_All'
+    assert plane.events("UnknownTimeZone") == [message]

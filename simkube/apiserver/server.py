@@ -14,7 +14,7 @@ from typing import Any
 from simkube.apimachinery.errors import StatusError, bad_request, not_found, not_simulated
 from simkube.apiserver.audit.log import Audit
 from simkube.apiserver.authentication.tokens import Credentials
-from simkube.apiserver.authorization import bootstrap, reviews
+from simkube.apiserver.authorization import bootstrap, rbac, reviews
 from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.fields import apply
 from simkube.apiserver.http.paging import Page, check_version, page
@@ -70,6 +70,21 @@ class APIServer:
                 self.update(me, storage, mended)
         for storage in shared:
             self.readings[storage] = self._dressed
+
+    def mend_roles(self) -> None:
+        """What an API server does with roles at its start: make what was deleted, mend what lacks something."""
+        me = Caller("system:apiserver", ("system:masters",), "kube-apiserver")
+        for storage, objects in bootstrap.shared().items():
+            if rbac.GROUP not in storage:
+                continue
+            for (namespace, name), wanted in objects.items():
+                current = self.store.get(storage, namespace, name)
+                if current is None:
+                    self.create(me, storage, bootstrap.anew(wanted), namespace)
+                    continue
+                mended = None if current is wanted else bootstrap.mended(current, wanted)
+                if mended is not None:
+                    self.update(me, storage, mended)
 
     def _dressed(self, obj: Obj) -> Obj:
         if not bootstrap.is_shared(obj):

@@ -1,4 +1,4 @@
-"""What is there before anyone asks for it: the built-in namespaces and the API server's own Service.
+"""What a cluster has before anyone asks for it: what its API server keeps, and the add-ons of a kind cluster.
 
 Safe to call at every start; what someone changed is left as it is, what is missing is made.
 """
@@ -8,25 +8,18 @@ from __future__ import annotations
 from simkube.addons.localpath import STANDARD
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Client, Obj
-
-NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
-API_SERVICE_IP = "10.96.0.1"
-API_PORT = 6443
+from simkube.controlplane import kept
 
 
-def bootstrap(client: Client, api_address: str, *, dns: str = "", service_cidr: str = "10.96.0.0/16") -> None:
+def bootstrap(client: Client, api_address: str, *, ca: str = "", dns: str = "") -> None:
     """Make what is missing.
 
-    ``api_address`` is where the API server is on the pod network, ``dns`` the address pods ask for names ("" for none:
-    a cluster without nodes). The default storage class is made once: it may be deleted.
+    ``api_address`` is where the API server is on the pod network, ``ca`` the certificate of its authority, ``dns`` the
+    address pods ask for names ("" for none: a cluster without nodes). The default storage class is made once: it may be
+    deleted.
     """
     new = not client.list("namespaces")
-    for name in NAMESPACES:
-        _ensure(client, "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    _ensure(client, "servicecidrs.networking.k8s.io", _service_range(service_cidr))
-    _ensure(client, "services", _service())
-    _ensure(client, "endpoints", _endpoints(api_address))
-    _ensure(client, "endpointslices.discovery.k8s.io", _slice(api_address))
+    kept.make(client, api_address=api_address, ca=ca, born=client.clock.now())
     if dns:
         _ensure(client, "services", _dns_service(dns))
     if dns and new:
@@ -41,31 +34,6 @@ def _ensure(client: Client, resource: str, obj: Obj) -> None:
         if error.reason != "NotFound":
             raise
         client.create(resource, obj, namespace)
-
-
-def _service_range(cidr: str) -> Obj:
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "ServiceCIDR",
-        "metadata": {"name": "kubernetes"},
-        "spec": {"cidrs": [cidr]},
-    }
-
-
-def _service() -> Obj:
-    labels = {"component": "apiserver", "provider": "kubernetes"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
-        "spec": {
-            "type": "ClusterIP",
-            "clusterIP": API_SERVICE_IP,
-            "ipFamilyPolicy": "SingleStack",
-            "sessionAffinity": "None",
-            "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": API_PORT}],
-        },
-    }
 
 
 def _dns_service(address: str) -> Obj:
@@ -87,30 +55,4 @@ def _dns_service(address: str) -> Obj:
                 {"name": "dns-tcp", "protocol": "TCP", "port": 53, "targetPort": 53},
             ],
         },
-    }
-
-
-def _endpoints(address: str) -> Obj:
-    labels = {"endpointslice.kubernetes.io/skip-mirror": "true"}
-    ports = [{"name": "https", "port": API_PORT, "protocol": "TCP"}]
-    return {
-        "apiVersion": "v1",
-        "kind": "Endpoints",
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
-        "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
-    }
-
-
-def _slice(address: str) -> Obj:
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": "kubernetes",
-            "namespace": "default",
-            "labels": {"kubernetes.io/service-name": "kubernetes"},
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-        "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}],
     }

@@ -33,6 +33,9 @@ from simkube.cluster.bootstrap import bootstrap
 from simkube.cluster.crash_reporter import CrashReporter
 from simkube.controllers.customresources import DefinitionController
 from simkube.controllers.manager import ControllerManager
+from simkube.controlplane.kept import keepers
+from simkube.controlplane.leases import ProgramLease
+from simkube.controlplane.roles import BootstrapRoles
 from simkube.etcd.store import Store
 from simkube.eventloop.driver import LiveDriver
 from simkube.eventloop.fairness import Share
@@ -100,6 +103,8 @@ class Cluster:
             sign=self.apiserver.credentials.legacy,
             certify=signer.of(lambda: client_certificates.serial(self.apiserver.credentials)) if signer else None,
         )
+        self._ca = ca
+        self._leases: dict[str, ProgramLease] = {}
         metrics = MetricsServer(self.gate, self.work, self.kubelets, self.informers)
         self._programs = self._parts(metrics)
         self._static_pods = self._mirrored()
@@ -132,6 +137,7 @@ class Cluster:
             "coredns": [CoreDNS(self.gate, self.work, self.network, self.informers)],
             "kindnet": [NetworkPolicies(self.gate, self.work, self.network, self.informers)],
             "metrics-server": [metrics],
+            "kube-apiserver": self._own_loops(),
             "event-expiry": [
                 EventExpiry(self.gate, self.work, self.informers),
                 FlowSchemaStatus(self.gate, self.work, self.informers),
@@ -139,10 +145,28 @@ class Cluster:
                 CrashReporter(self.gate, self.work, self._control_plane(), self.informers),
             ],
         }
+        plane = self._control_plane()
+        for program in ("kube-apiserver", "kube-scheduler", "kube-controller-manager") if plane else ():
+            kept = ProgramLease(program, plane, self.gate, self.work, self.informers)
+            self._leases[kept.lease] = kept
+            parts[program].append(kept)
         if self.kubelets:  # volumes are made on nodes
             provisioner = LocalPathProvisioner(self.gate, self.work, self.kubelets, self.informers)
             parts["local-path-provisioner"] = [provisioner]
         return parts
+
+    def _own_loops(self) -> list[Component]:
+        """What the API server does by itself."""
+        roles = BootstrapRoles(self.apiserver.mend_roles, self.gate, self.work, self.informers)
+        address, born = self._api_address(), self.clock.now()
+        return [
+            roles,
+            *keepers(self.gate, self.work, self.informers, api_address=address, ca=self._ca, born=born),
+        ]
+
+    def _api_address(self) -> str:
+        plane = self.kubelets.get(self._control_plane())
+        return plane.settings.ip if plane else API_ADDRESS
 
     def _allow(
         self, caller: Caller, verb: str, group: str, resource: str, subresource: str = "", namespace: str = ""
@@ -193,6 +217,9 @@ class Cluster:
 
     def _read_lease(self, stored: Obj) -> Obj:
         meta = stored["metadata"]
+        program = self._leases.get(meta["name"]) if meta["namespace"] == "kube-system" else None
+        if program is not None:
+            return program.renewed(stored)
         kubelet = self.kubelets.get(meta["name"]) if meta["namespace"] == lease.NAMESPACE else None
         return stored if kubelet is None else lease.renewed(stored, kubelet.last_heartbeat())
 
@@ -207,7 +234,8 @@ class Cluster:
         self.network.control_plane = plane.settings.ip if plane else ""
         self.apiserver.seed()
         client = Client(self.apiserver, "kube-apiserver", self.clock)
-        bootstrap(client, plane.settings.ip if plane else API_ADDRESS, dns=self.network.dns_address if plane else "")
+        dns = self.network.dns_address if plane else ""
+        bootstrap(client, self._api_address(), ca=self._ca, dns=dns)
         self.store.compact()  # the history of a cluster begins when it is ready
         self.faults.start()
 

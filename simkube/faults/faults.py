@@ -131,6 +131,8 @@ class Faults:
         self._changed()
         if name in _OUTAGES:
             self._set_trouble()
+            for component in self._programs.get(name, ()):
+                component.stop()
         elif name.startswith("kubelet/"):
             node = name.removeprefix("kubelet/")
             self._kubelets[node].stop()
@@ -146,6 +148,8 @@ class Faults:
         self._changed()
         if name in _OUTAGES:
             self._set_trouble()
+            for component in self._programs.get(name, ()):
+                component.start()
             self._work.retry_now()
         elif name.startswith("kubelet/"):
             node = name.removeprefix("kubelet/")

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 
-from simkube.client.client import Client, Event, Informers, Obj, Server
+from simkube.client.client import Client, Event, Informers, Obj, Server, key_of
 from simkube.client.events import Recorder
 from simkube.client.workqueue import Component, WorkLoop
+from simkube.kubelet import lease
 from simkube.kubelet.actions import Network
 from simkube.kubelet.admitting import rejection
 from simkube.kubelet.disks import DiskKeeper
 from simkube.kubelet.env import service_variables
 from simkube.kubelet.eviction import INTERVAL, MemoryPressure, storage_excess
-from simkube.kubelet.lease import keep_lease
 from simkube.kubelet.node import NodeSettings, keep_drivers, register
 from simkube.kubelet.pod import NodeServices, Pod
 from simkube.kubelet.power import OFF, PAUSED, NodeRuntime, Power
@@ -33,6 +33,7 @@ from simkube.runtime.nodes import FileError
 from simkube.runtime.usage import Sample
 
 _NODE = "node"
+_LEASE = "lease"
 _EVICTION = "eviction"
 MIRROR = "kubernetes.io/config.mirror"
 
@@ -187,6 +188,7 @@ class Kubelet(Component):
         self.client.observe("pods", self._pod_changed)
         self.client.observe("configmaps", lambda event: self._source_changed("configmaps", event))
         self.client.observe("secrets", lambda event: self._source_changed("secrets", event))
+        self.client.observe(lease.RESOURCE, self._lease_changed)
         pods = self.client.informer("pods")
         for uid, worker in list(self.workers.items()):
             current = pods.get(worker.pod.namespace, worker.pod.name)
@@ -275,6 +277,8 @@ class Kubelet(Component):
         """Bring the node's object or one pod in line."""
         if key == _NODE:
             self._register()
+        elif key == _LEASE:
+            self._keep_lease()
         elif key == _EVICTION:
             self._look_at_memory()
         elif isinstance(key, tuple):
@@ -291,10 +295,19 @@ class Kubelet(Component):
         elif str(key) in self.workers:
             self.workers[str(key)].reconcile()
 
+    def _lease_changed(self, event: Event) -> None:
+        if event.type == "DELETED" and key_of(event.obj) == (lease.NAMESPACE, self.node_name):
+            self.enqueue_after(_LEASE, lease.RENEWAL)
+
+    def _keep_lease(self) -> None:
+        node = self.client.informer("nodes").get("", self.node_name)
+        if node is not None:
+            lease.keep_lease(self.client, node, self.clock.micro_timestamp())
+
     def _register(self) -> None:
         node, turned = self._register_now()
         about = {"kind": "Node", "apiVersion": "v1", "name": self.node_name, "uid": node["metadata"]["uid"]}
-        keep_lease(self.client, node, self.clock.micro_timestamp())
+        lease.keep_lease(self.client, node, self.clock.micro_timestamp())
         keep_drivers(self.client, node)
         self._node.recorder.event(about, "Normal", "Starting", "Starting kubelet.")
         if turned:

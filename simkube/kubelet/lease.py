@@ -45,13 +45,13 @@ def keep_lease(client: Client, node: Obj, now: str) -> None:
     client.create(RESOURCE, lease, NAMESPACE)
 
 
-def renewed(lease: Obj, heard: float) -> Obj:
-    """The Lease with the last renewal of a kubelet that was heard of at ``heard`` (cluster seconds)."""
+def renewed(lease: Obj, heard: float, every: float = RENEWAL) -> Obj:
+    """The Lease with the last renewal of whoever renews it so often and was last heard of at ``heard``."""
     spec = lease.get("spec") or {}
     try:
-        acquired = datetime.fromisoformat(spec["acquireTime"]).timestamp()
+        acquired = datetime.fromisoformat(spec.get("acquireTime") or spec["renewTime"]).timestamp()
     except (KeyError, TypeError, ValueError):
         return lease
-    last = max(acquired, heard - (heard - acquired) % RENEWAL)
+    last = max(acquired, heard - (heard - acquired) % every)
     moment = datetime.fromtimestamp(last, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {**lease, "spec": {**spec, "renewTime": moment}}

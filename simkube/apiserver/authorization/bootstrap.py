@@ -71,6 +71,14 @@ def is_shared(obj: Obj) -> bool:
     return meta["resourceVersion"] == VERSION and "creationTimestamp" not in meta
 
 
+def anew(shared: Obj) -> Obj:
+    """A shared object as it is created in a cluster that has lost it."""
+    meta = {
+        key: value for key, value in shared["metadata"].items() if key in ("name", "namespace", "labels", "annotations")
+    }
+    return {**shared, "metadata": meta}
+
+
 def mended(obj: Obj, wanted: Obj) -> Obj | None:
     """A changed role or binding with what it must have; None when it lacks nothing or is to be left alone."""
     if obj["metadata"].get("annotations", {}).get(_AUTOUPDATE) != "true":

@@ -109,7 +109,7 @@ class Plane:
         self.clock = Clock(start=START)
         self.journal = Journal()
         self.store = Store(self.journal, "test")
-        self.cluster = Cluster("test", self.store, self.clock, topology or {"nodes": []}, ca="CA")
+        self.cluster = Cluster("test", self.store, self.clock, {"nodes": []} if topology is None else topology, ca="CA")
         self.client = Client(self.cluster.apiserver, "kubectl", self.clock)
         self.cluster.start()
         self.settle()

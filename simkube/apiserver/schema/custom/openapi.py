@@ -47,12 +47,7 @@ def schemas(custom: CustomKind, references: str, version: int) -> Obj:
     """The kind and its list, by the names of their definitions; ``references`` is where other definitions are."""
     group, api_version, kind = custom.gvk
     gvk = {"group": group, "version": api_version, "kind": kind}
-    body = _schema(custom.schema, references, version)
-    named = body.get("properties", {}).get("metadata", {})
-    head = _head(f"{META}ObjectMeta", references, version)
-    if "description" in named:
-        head["metadata"]["description"] = named["description"]
-    made = {**body, "properties": {**body.get("properties", {}), **head}, "x-kubernetes-group-version-kind": [gvk]}
+    made = {**_whole(custom.schema, references, version), "x-kubernetes-group-version-kind": [gvk]}
     items = {
         "description": f"List of {custom.plural}. More info: "
         "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md",
@@ -67,6 +62,18 @@ def schemas(custom: CustomKind, references: str, version: int) -> Obj:
         "x-kubernetes-group-version-kind": [{**gvk, "kind": custom.list_kind}],
     }
     return {name_of(custom): made, list_name_of(custom): whole}
+
+
+def _whole(schema: Obj, references: str, version: int) -> Obj:
+    """The schema of whole objects. Of those that keep whatever they are given version 2 says nothing."""
+    if version == 2 and schema.get(PRESERVE):
+        return {"type": "object"}
+    body: Obj = _schema(schema, references, version)
+    head = _head(f"{META}ObjectMeta", references, version)
+    named = body.get("properties", {}).get("metadata", {})
+    if "description" in named:
+        head["metadata"]["description"] = named["description"]
+    return {**body, "properties": {**body.get("properties", {}), **head}}
 
 
 def _head(metadata: str, references: str, version: int) -> Obj:
@@ -95,8 +102,10 @@ def _schema(schema: Any, references: str, version: int) -> Any:
         else:
             made[key] = value
     if version == 2 and (schema.get("nullable") or schema.get(PRESERVE)):
-        for key in ("type", "properties", "items"):  # version 2 cannot say: null too, or anything beside
+        for key in ("properties", "items"):  # version 2 cannot say: null too, or anything beside
             made.pop(key, None)
+        if schema.get("nullable"):
+            made.pop("type", None)
     if schema.get(EMBEDDED):
         head = _head(f"{META}ObjectMeta", references, version)
         made["properties"] = {**made.get("properties", {}), **head}

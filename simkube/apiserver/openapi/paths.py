@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from simkube.apiserver.openapi import operations
 from simkube.apiserver.registry.kinds import ALL
 from simkube.apiserver.registry.resources import Resource, Subresource
 from simkube.apiserver.schema.custom import openapi as custom_openapi
@@ -64,7 +65,12 @@ _OF_VERB = {
 def paths(group: str, version: str, openapi: int, extra: Sequence[Resource] = ()) -> Document:
     """Every path of one group and version, those of the ``extra`` resources included; ``openapi`` is 2 or 3."""
     base = f"/apis/{group}/{version}" if group else f"/api/{version}"
-    found = {f"{base}/": {"get": _document_operation("APIResourceList", openapi)}}
+    about = {
+        **_document_operation("APIResourceList", openapi),
+        "operationId": operations.operation_id("about", group, version, "", "APIResources"),
+        "tags": [operations.tag(group, version)],
+    }
+    found = {f"{base}/": {"get": about}}
     for resource in (*ALL, *extra):
         if (resource.group, resource.version) == (group, version):
             found.update(_Builder(resource, base, openapi).paths())
@@ -75,11 +81,13 @@ def group_path(group: str, root: str, openapi: int) -> Document:
     """The path that tells the versions of a group, or all groups; ``root`` is ``api`` or ``apis``."""
     answer = "APIGroup" if group else "APIVersions" if root == "api" else "APIGroupList"
     path = f"/{root}/{group}/" if group else f"/{root}/"
-    return {path: {"get": _document_operation(answer, openapi)}}
+    name = operations.group_name(group) if group or root == "api" else ""
+    behind = "APIGroup" if group else "APIVersions"
+    return {path: {"get": {**_document_operation(answer, openapi), "operationId": f"get{name}{behind}"}}}
 
 
 def _document_operation(answer: str, openapi: int) -> Document:
-    return {"description": f"get {answer}", "responses": _responses(_META_PREFIX + answer, openapi)}
+    return {"description": operations.DOCUMENTS[answer], "responses": _responses(_META_PREFIX + answer, openapi)}
 
 
 def _reference(name: str, openapi: int) -> Document:
@@ -142,7 +150,7 @@ class _Builder:
         for verb in verbs:
             if verb in self._resource.verbs:
                 method = _OF_VERB[verb][0]
-                item[method] = self._operation(verb, self._name, self._resource.gvk)
+                item[method] = self._operation(verb, path, self._name, self._resource.gvk)
         return self._with_parameters(item, path)
 
     def _with_parameters(self, item: Document, path: str) -> Document:
@@ -150,11 +158,23 @@ class _Builder:
         parameters = [_path_parameter(name, self._openapi) for name in named]
         return {**item, "parameters": [*parameters, _query("pretty", self._openapi)]}
 
-    def _operation(self, verb: str, name: str, gvk: tuple[str, str, str]) -> Document:
+    def _named(self, verb: str, path: str, part: str = "") -> Document:
+        """How the operation is described, called and found."""
+        resource = self._resource
+        watched = "watch" in resource.verbs
+        everywhere = resource.namespaced and "{namespace}" not in path and not part
+        listed = "List" if verb == "watchlist" else ""
+        name = f"{resource.kind}{part[:1].upper()}{part[1:]}{listed}{'ForAllNamespaces' if everywhere else ''}"
+        return {
+            "description": operations.description(verb, resource.kind, part, watched=watched),
+            "operationId": operations.operation_id(verb, resource.group, resource.version, path, name),
+            "tags": [operations.tag(resource.group, resource.version)],
+        }
+
+    def _operation(self, verb: str, path: str, name: str, gvk: tuple[str, str, str], part: str = "") -> Document:
         method, action, parameters = _OF_VERB[verb]
         operation: Document = {
-            "description": f"{action} {gvk[2]}",
-            "operationId": f"{action}{self._resource.group}{self._resource.version}{gvk[2]}",
+            **self._named(verb, path, part),
             "parameters": [_query(parameter, self._openapi) for parameter in parameters],
         }
         if method in ("post", "put", "patch", "delete"):
@@ -195,7 +215,9 @@ class _Builder:
                 yield f"{path}/{{path}}", self._connection(f"{path}/{{path}}", subresource, gvk)
             return
         name = definitions().definition_name(gvk) or self._name
-        item = {_OF_VERB[verb][0]: self._operation(verb, name, gvk) for verb in subresource.verbs}
+        item = {
+            _OF_VERB[verb][0]: self._operation(verb, path, name, gvk, subresource.name) for verb in subresource.verbs
+        }
         yield path, self._with_parameters(item, path)
 
     def _connection(self, path: str, subresource: Subresource, gvk: tuple[str, str, str]) -> Document:
@@ -203,12 +225,22 @@ class _Builder:
         for verb in subresource.verbs:
             method = _OF_VERB[verb][0]
             item[method] = {
-                "description": f"connect to {subresource.name} of {self._resource.kind}",
+                **(self._named(verb, path, "log") if subresource.name == "log" else self._connected(method, path)),
                 "responses": _responses("string", self._openapi),
                 "x-kubernetes-action": "get" if subresource.name == "log" else "connect",
                 "x-kubernetes-group-version-kind": {"group": gvk[0], "kind": gvk[2], "version": gvk[1]},
             }
         return self._with_parameters(item, path)
+
+    def _connected(self, method: str, path: str) -> Document:
+        resource, behind = self._resource, "WithPath" if path.endswith("/{path}") else ""
+        part = path.removesuffix("/{path}").rpartition("/")[2]
+        name = f"{resource.kind}{part[:1].upper()}{part[1:]}{behind}"
+        return {
+            "description": operations.connection(method, resource.kind, part),
+            "operationId": operations.operation_id("connect", resource.group, resource.version, path, name, method),
+            "tags": [operations.tag(resource.group, resource.version)],
+        }
 
     def _watches(self) -> Iterator[tuple[str, Document]]:
         resource = self._resource
@@ -218,7 +250,7 @@ class _Builder:
         for path, action in [*((one, "watchlist") for one in lists), (f"{inside}/{resource.plural}/{{name}}", "watch")]:
             group, version, kind = resource.gvk
             operation = {
-                "description": "watch changes; deprecated: use the 'watch' parameter with a list operation instead",
+                **self._named(action, path),
                 "responses": _responses(f"{_META_PREFIX}WatchEvent", self._openapi),
                 "x-kubernetes-action": action,
                 "x-kubernetes-group-version-kind": {"group": group, "kind": kind, "version": version},

@@ -110,6 +110,7 @@ def _operation(given: Document) -> bytes:
     )
     return b"".join(
         (
+            _texts(1, given.get("tags")),
             _text(3, given.get("description")),
             _text(5, given.get("operationId")),
             _texts(7, given.get("consumes")),

@@ -64,6 +64,61 @@ def test_writes_say_that_fields_are_validated(path: str) -> None:
             assert {"fieldValidation", "fieldManager", "dryRun"} <= names
 
 
+def operations_of(paths: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in paths.items():
+        for method, operation in item.items():
+            if method != "parameters":
+                yield method, path, operation
+
+
+PODS = "/api/v1/namespaces/{namespace}/pods"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "id", "description"),
+    [
+        ("get", PODS, "listCoreV1NamespacedPod", "list or watch objects of kind Pod"),
+        ("get", "/api/v1/pods", "listCoreV1PodForAllNamespaces", "list or watch objects of kind Pod"),
+        ("post", PODS, "createCoreV1NamespacedPod", "create a Pod"),
+        ("delete", PODS, "deleteCoreV1CollectionNamespacedPod", "delete collection of Pod"),
+        ("get", f"{PODS}/{{name}}", "readCoreV1NamespacedPod", "read the specified Pod"),
+        ("patch", f"{PODS}/{{name}}", "patchCoreV1NamespacedPod", "partially update the specified Pod"),
+        ("put", f"{PODS}/{{name}}/status", "replaceCoreV1NamespacedPodStatus", "replace status of the specified Pod"),
+        ("post", f"{PODS}/{{name}}/eviction", "createCoreV1NamespacedPodEviction", "create eviction of a Pod"),
+        ("get", f"{PODS}/{{name}}/log", "readCoreV1NamespacedPodLog", "read log of the specified Pod"),
+        ("post", f"{PODS}/{{name}}/exec", "connectCoreV1PostNamespacedPodExec", "connect POST requests to exec of Pod"),
+        ("get", "/api/v1/nodes/{name}", "readCoreV1Node", "read the specified Node"),
+        ("get", "/api/v1/", "getCoreV1APIResources", "get available resources"),
+        ("get", "/apis/rbac.authorization.k8s.io/", "getRbacAuthorizationAPIGroup", "get information of a group"),
+        ("get", "/apis/", "getAPIVersions", "get available API versions"),
+        ("get", "/api/", "getCoreAPIVersions", "get available API versions"),
+        (
+            "post",
+            "/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses",
+            "createNetworkingV1NamespacedIngress",
+            "create an Ingress",
+        ),
+    ],
+)
+def test_operations_are_named_and_described(method: str, path: str, id: str, description: str) -> None:
+    operation = json.loads(openapi.v2())["paths"][path][method]
+    assert (operation["operationId"], operation["description"]) == (id, description)
+
+
+def test_no_two_operations_are_called_the_same_and_all_are_described() -> None:
+    found = list(operations_of(json.loads(openapi.v2())["paths"]))
+    ids = [operation["operationId"] for _, _, operation in found]
+    assert len(set(ids)) == len(ids)
+    assert all(operation["description"] for _, _, operation in found)
+
+
+@pytest.mark.parametrize("path", VERSIONS)
+def test_lists_are_described(path: str) -> None:
+    schemas = document(path)["components"]["schemas"]
+    lists = [one for name, one in schemas.items() if name.endswith("List") and "items" in one.get("properties", {})]
+    assert all(one.get("description") for one in lists)
+
+
 def test_only_what_is_served_appears() -> None:
     paths = json.loads(openapi.v2())["paths"]
     assert not any("internal.apiserver" in path for path in paths)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +84,45 @@ def test_a_lesson(kubectl: Kubectl) -> None:
     asked(kubectl, parts, {"start": "etcd"})
     asked(kubectl, clock, {"resume": True})
     assert "Error from server (BadRequest)" in kubectl.refused(f"create --raw {clock} -f -", '{"speed": 1e6}')
+
+
+def ages(text: str) -> list[int]:
+    """Every age that ``describe`` prints of events and of itself, in seconds."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    found = re.findall(r"^  (?:Normal|Warning)\s+\S+\s+((?:\d+[smh])+)", text, flags=re.MULTILINE)
+    return [sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([smh])", age)) for age in found]
+
+
+def began(text: str) -> float:
+    """Seconds since the ``Start Time`` that ``describe pod`` prints, by this machine's clock."""
+    found = re.search(r"^Start Time: +(.*)$", text, flags=re.MULTILINE)
+    assert found is not None, text
+    return time.time() - datetime.strptime(found[1], "%a, %d %b %Y %H:%M:%S %z").timestamp()
+
+
+@pytest.mark.parametrize(
+    ("wish", "least", "most"),
+    [({"step": 600}, 600, 660), ({"speed": 100}, 100, 100_000), ({"pause": True}, 0, 60)],
+    ids=["a step", "fast", "paused"],
+)
+def test_what_kubectl_shows_makes_sense_to_its_own_clock(
+    kubectl: Kubectl, wish: dict[str, Any], least: int, most: int
+) -> None:
+    kubectl("run web --image=busybox:1.35 -- sh -c 'echo hello; sleep 1d'")
+    kubectl("wait --for=condition=Ready pod/web")
+    asked(kubectl, "/simkube/clock", wish)
+    if "speed" in wish:
+        kubectl("wait --for=condition=Ready pod/web")
+        kubectl.until("get events -o name", lambda _: ages(kubectl("describe pod web"))[0] >= least)
+    told = kubectl("describe pod web")
+    assert "<invalid>" not in told
+    assert ages(told), told
+    assert all(least <= age <= most for age in ages(told)), told
+    assert least - 5 <= began(told) <= most, told
+    age = kubectl("get pod web --no-headers").split()[4]
+    assert least <= ages(f"  Normal  x  {age}")[0] <= most
+    assert "<invalid>" not in kubectl("events") + kubectl("describe node a-worker") + kubectl("describe pod web")
+    stamp = kubectl("logs web --timestamps --tail=1")[:19]
+    assert -5 <= time.time() - datetime.fromisoformat(f"{stamp}+00:00").timestamp() <= most
+    before, after = (json.loads(kubectl(f"annotate pod web seen={word} --overwrite -o json")) for word in "ab")
+    assert before["metadata"]["creationTimestamp"] == after["metadata"]["creationTimestamp"], "what is stored stays"

@@ -22,7 +22,7 @@ from simkube.apiserver.authentication.authentication import ANONYMOUS, Authentic
 from simkube.apiserver.authorization.attributes import Attributes, of_request
 from simkube.apiserver.discovery import documents
 from simkube.apiserver.fields.patch import kind_of_content
-from simkube.apiserver.http import body, paths
+from simkube.apiserver.http import body, paths, presentation
 from simkube.apiserver.http.answers import PLAIN, Answers, pieces, refuse, respond, shape_of, text
 from simkube.apiserver.http.negotiation import accepted
 from simkube.apiserver.http.paging import Page
@@ -154,7 +154,9 @@ class Frontend:
         request = Request(caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
         request.answers = Replies()
         http[_NOTES], http[_WARNINGS] = request.notes, request.warnings
-        include, now = http.query.get("includeObject", ""), self.server.clock.now()
+        include, custom = http.query.get("includeObject", ""), resource.custom is not None
+        moved = presentation.shift(http.headers, self.server.clock)
+        now = self.server.clock.now() + moved
         if resource.qualified in _DEPRECATED:
             request.warnings.append(_DEPRECATED[resource.qualified])
         elif resource.custom is not None and resource.custom.warning:
@@ -162,11 +164,13 @@ class Frontend:
         status = 200
         if verb in ("list", "deletecollection"):
             page = await self._patient(request, lambda: self._page(http, request, raw))
+            if moved:
+                page = replace(page, items=presentation.Shown(page.items, moved, custom=custom))
             made = await self._answers.page(resource, page, accept, include, now, self.share.pause)
         else:
             obj = await self._patient(request, lambda: self._one(http, request, raw))
             status = 201 if verb == "create" or request.created else 200
-            made = self._answers.object(resource, obj, accept, include, now)
+            made = self._answers.object(resource, presentation.shown(obj, moved, custom=custom), accept, include, now)
         shape = shape_of(len(made), accept, http)
         if len(made) < LARGE:
             return respond(shape.apply(made), shape, status=status, warnings=request.warnings)

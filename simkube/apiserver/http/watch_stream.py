@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.http import presentation
 from simkube.apiserver.http.answers import Answers, Pause, metadata_of
 from simkube.apiserver.http.encoding import dump
 from simkube.apiserver.http.negotiation import Accepted
@@ -50,7 +51,7 @@ async def serve_watch(
     if target.resource.custom is not None:
         target.resource.custom.ends.add(end)
     try:
-        lines = _Lines(frontend, target, accept, http.query.get("includeObject", ""), answers)
+        lines = _Lines(frontend, http, target, accept, answers)
         return await _stream(http, watch, some, lines, seconds or random.uniform(1800, 3600), frontend.share.pause)  # noqa: S311
     finally:
         frontend.watches.discard(end)
@@ -102,12 +103,15 @@ async def _wait(some: asyncio.Event, seconds: float) -> bool:
 class _Lines:
     """Encodes events in the accepted form. Only the first table of a watch has columns."""
 
-    def __init__(self, frontend: Frontend, target: Target, accept: Accepted, include: str, answers: Answers) -> None:
+    def __init__(
+        self, frontend: Frontend, http: web.Request, target: Target, accept: Accepted, answers: Answers
+    ) -> None:
         self._clock = frontend.server.clock
+        self._headers = http.headers
         self._reading = frontend.server.readings.get(target.resource.storage)
         self._resource = target.resource
         self._accept = accept
-        self._include = include
+        self._include = http.query.get("includeObject", "")
         self._answers = answers
         self._first = True
         self.content_type = "application/json"
@@ -116,15 +120,17 @@ class _Lines:
         """One event as a line."""
         if self._reading is not None and kind in ("ADDED", "MODIFIED"):
             obj = self._reading(obj)
+        moved = presentation.shift(self._headers, self._clock)
+        obj = presentation.shown(obj, moved, custom=self._resource.custom is not None)
         if self._accept.form == "object" or kind == "ERROR":
             return self._answers.encoder.event(kind, obj)
-        return dump({"type": kind, "object": self._shown(kind, obj)}) + b"\n"
+        return dump({"type": kind, "object": self._shown(kind, obj, moved)}) + b"\n"
 
-    def _shown(self, kind: Kind, obj: Obj) -> Any:
+    def _shown(self, kind: Kind, obj: Obj, moved: float) -> Any:
         if self._accept.form == "metadata":
             return metadata_of(obj)
         table = self._answers.table(
-            self._resource, [obj] if kind != "BOOKMARK" else [], self._include, self._clock.now()
+            self._resource, [obj] if kind != "BOOKMARK" else [], self._include, self._clock.now() + moved
         )
         table["metadata"] = {"resourceVersion": obj["metadata"]["resourceVersion"]}
         if not self._first:

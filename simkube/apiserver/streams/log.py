@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError, bad_request
+from simkube.apiserver.http.presentation import shift
 from simkube.apiserver.streams.bridge import Outbox, wait
 from simkube.apiserver.streams.limits import BUFFER, SEND_SECONDS, Budget, buffers, slot
 from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, kubelet_of
@@ -40,6 +41,8 @@ class Options:
     since: float = 0.0
     limit: int | None = None
     stream: str = ""
+    shift: float = 0.0
+    """Seconds that times are moved by for whoever reads (:mod:`simkube.apiserver.http.presentation`)."""
 
 
 def _invalid(pod: str, text: str, causes: list[Obj]) -> StatusError:
@@ -64,7 +67,7 @@ def _number(query: Mapping[str, str], field: str, least: int, pod: str) -> int |
     return value
 
 
-def parse(query: Mapping[str, str], now: float, pod: str = "") -> Options:
+def parse(query: Mapping[str, str], now: float, pod: str = "", shift: float = 0.0) -> Options:
     """The options of a query about ``pod``; StatusError 400 or 422 as the API server gives them."""
     since = 0.0
     seconds = _number(query, "sinceSeconds", 1, pod)
@@ -75,7 +78,7 @@ def parse(query: Mapping[str, str], now: float, pod: str = "") -> Options:
             text = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
             raise _invalid(pod, text, [{"reason": "FieldValueForbidden", "message": text, "field": ""}])
         try:
-            since = datetime.fromisoformat(query["sinceTime"]).timestamp()
+            since = datetime.fromisoformat(query["sinceTime"]).timestamp() - shift
         except ValueError:
             raise bad_request(
                 f'parsing time "{query["sinceTime"]}": it must be a time such as 2026-01-02T03:04:05Z'
@@ -97,6 +100,7 @@ def parse(query: Mapping[str, str], now: float, pod: str = "") -> Options:
         since=since,
         limit=_number(query, "limitBytes", 1, pod),
         stream="" if stream == "All" else stream.lower(),
+        shift=shift,
     )
 
 
@@ -147,9 +151,10 @@ def _identity(pod: Obj, name: str, *, previous: bool) -> str:
 def _text(line: LogLine, options: Options) -> bytes:
     text = f"{line.text}\n"
     if options.timestamps:
-        whole = int(line.when)
+        when = line.when + options.shift
+        whole = int(when)
         moment = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        text = f"{moment}.{int((line.when - whole) * 1e9):09d}Z {text}"
+        text = f"{moment}.{int((when - whole) * 1e9):09d}Z {text}"
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -169,7 +174,7 @@ def written(container: Container, options: Options) -> bytes:
 async def serve_log(cluster: StreamCluster, request: web.Request, namespace: str, name: str) -> web.StreamResponse:
     """Answer the request, following until the container ends or the client goes away."""
     pod = find_pod(cluster, namespace, name)
-    options = parse(request.query, cluster.clock.now(), name)
+    options = parse(request.query, cluster.clock.now(), name, shift(request.headers, cluster.clock))
     container = find_container(cluster, pod, options)
     if container is None:
         return web.Response(status=204)

@@ -2,8 +2,8 @@
 
 In a real cluster the API server connects these to the kubelet of the pod's node, or to the pod itself; here it asks the
 kubelet's runtime and the pod network directly, with the same answers. exec and attach speak the WebSocket protocols
-``v5.channel.k8s.io`` and ``v4.channel.k8s.io`` (kubectl since 1.31, the Python client), port forwarding what
-``forwarding.py`` says; SPDY itself is refused with 501. Everything is bounded per cluster, see ``limits.py``.
+``v5.channel.k8s.io`` and ``v4.channel.k8s.io`` (kubectl since 1.31, the Python client) and SPDY (kubectl before that),
+port forwarding what ``forwarding.py`` says. Everything is bounded per cluster, see ``limits.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The channel protocol of exec and attach over a WebSocket: one byte names the channel, the rest is its data.
 
 ``v4.channel.k8s.io`` ends with a Status on the error channel; ``v5.channel.k8s.io`` adds closing one channel; the
-``base64`` variants carry text. Source: ``k8s.io/apimachinery/pkg/util/remotecommand`` and ``httpstream/wsstream``.
+``base64`` variants carry text; ``channel.k8s.io``, or none, ends with a sentence when something went wrong.
+Source: ``k8s.io/apimachinery/pkg/util/remotecommand`` and ``httpstream/wsstream``.
 """
 
 from __future__ import annotations
@@ -15,11 +16,20 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from simkube.apimachinery.errors import StatusError, bad_request
+from simkube.apimachinery.errors import bad_request
 from simkube.apiserver.streams.limits import MESSAGE, SEND_SECONDS
+from simkube.apiserver.streams.upgrade import is_spdy
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
-PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io")
+PROTOCOLS = (
+    "v5.channel.k8s.io",
+    "v4.channel.k8s.io",
+    "v4.base64.channel.k8s.io",
+    "channel.k8s.io",
+    "base64.channel.k8s.io",
+)
+_NO_STATUS = ("", "channel.k8s.io", "base64.channel.k8s.io")
+"""Before v4 a failure was a sentence, and success was silence."""
 
 
 def is_websocket(request: web.Request) -> bool:
@@ -69,12 +79,14 @@ class Channels:
     async def accept(cls, request: web.Request) -> Channels:
         """Upgrade the connection; StatusError 400 when no protocol is shared."""
         asked = [one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if one.strip()]
-        shared = next((one for one in asked if one in PROTOCOLS), None)
+        shared = next((one for one in asked if one in PROTOCOLS), None if asked else "")
         if shared is None:
             raise bad_request(
                 f"unable to upgrade: none of the protocols {asked} is served here, only {list(PROTOCOLS)}"
             )
-        socket = web.WebSocketResponse(protocols=(shared,), max_msg_size=MESSAGE, heartbeat=60.0, compress=False)
+        socket = web.WebSocketResponse(
+            protocols=(shared,) if shared else (), max_msg_size=MESSAGE, heartbeat=60.0, compress=False
+        )
         await socket.prepare(request)
         return cls(socket, shared)
 
@@ -91,9 +103,16 @@ class Channels:
             sending = self._socket.send_bytes(bytes([channel]) + data)
         await asyncio.wait_for(sending, SEND_SECONDS)
 
+    async def greet(self, channel: int) -> None:
+        """An empty message on a channel tells the client that the stream is there."""
+        await self.send(channel, b"")
+
     async def end(self, status: Mapping[str, Any]) -> None:
         """Send the final Status and close."""
-        await self.send(ERROR, json.dumps(status).encode())
+        if self.protocol not in _NO_STATUS:
+            await self.send(ERROR, json.dumps(status).encode())
+        elif status.get("status") != "Success":
+            await self.send(ERROR, str(status.get("message", "")).encode())
         await self._socket.close()
 
     async def receive(self) -> AsyncIterator[tuple[int, bytes]]:
@@ -123,11 +142,7 @@ def size_of(data: bytes) -> tuple[int, int] | None:
     return (columns, rows) if 0 < columns < 10_000 and 0 < rows < 10_000 else None
 
 
-def refuse_spdy(request: web.Request) -> None:
-    """StatusError for a request that is not a WebSocket: 501 for SPDY, 400 for none."""
-    if "spdy" in request.headers.get("Upgrade", "").lower():
-        message = "streaming over SPDY is not simulated here; use kubectl 1.31 or newer, which streams over WebSockets"
-        causes = {"causes": [{"reason": "NotSimulated", "message": "streaming over SPDY"}]}
-        raise StatusError(501, "NotImplemented", message, causes)
-    if not is_websocket(request):
+def need_upgrade(request: web.Request) -> None:
+    """StatusError 400 for a request that asks for no upgrade."""
+    if not is_websocket(request) and not is_spdy(request):
         raise bad_request("Upgrade request required")

@@ -25,11 +25,13 @@ from simkube.apiserver.streams.channels import (
     Channels,
     exited,
     failed,
-    refuse_spdy,
+    is_websocket,
+    need_upgrade,
     size_of,
     success,
 )
 from simkube.apiserver.streams.limits import BUFFER, Budget, buffers, slot
+from simkube.apiserver.streams.spdy_channels import SPDYChannels
 from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, running_container
 from simkube.client.client import Caller, Obj
 from simkube.clock.clock import Clock, Future
@@ -40,6 +42,9 @@ LINGER = 5.0
 """Cluster seconds between SIGHUP and SIGKILL of a command whose client went away."""
 _TRUE = {"true", "1", "t", "True", "TRUE", "T"}
 _NUMBER = {"stdout": STDOUT, "stderr": STDERR}
+
+
+AnyChannels = Channels | SPDYChannels
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,20 @@ def _output(outbox: Outbox, asked: Asked) -> Callable[[str, bytes], None]:
     return put
 
 
-async def _greet(channels: Channels, asked: Asked) -> None:
-    """An empty message on the first channel that can be written tells the client that the stream is there."""
-    await channels.send(STDOUT if asked.stdout else STDERR if asked.stderr else ERROR, b"")
+async def _accept(request: web.Request, asked: Asked) -> AnyChannels:
+    """Upgrade the connection to what the client speaks."""
+    if is_websocket(request):
+        return await Channels.accept(request)
+    chosen = {STDIN: asked.stdin, STDOUT: asked.stdout, STDERR: asked.stderr, ERROR: True, RESIZE: asked.tty}
+    return await SPDYChannels.accept(request, [channel for channel, wanted in chosen.items() if wanted])
 
 
-async def _read(channels: Channels, stdin: Stdin | None, resize: Callable[[int, int], None], *, close: bool) -> None:
+async def _greet(channels: AnyChannels, asked: Asked) -> None:
+    """Tell the client that the streams are there, on the first channel that can be written."""
+    await channels.greet(STDOUT if asked.stdout else STDERR if asked.stderr else ERROR)
+
+
+async def _read(channels: AnyChannels, stdin: Stdin | None, resize: Callable[[int, int], None], *, close: bool) -> None:
     """Pass on what the client sends until it goes away."""
     async for channel, data in channels.receive():
         if channel == STDIN and stdin is not None:
@@ -97,13 +110,13 @@ async def _read(channels: Channels, stdin: Stdin | None, resize: Callable[[int, 
             stdin.close()
 
 
-async def _write(channels: Channels, outbox: Outbox) -> None:
+async def _write(channels: AnyChannels, outbox: Outbox) -> None:
     """Send what comes out until nothing more comes."""
     while (piece := await outbox.take()) is not None:
         await channels.send(*piece)
 
 
-async def _stream(channels: Channels, outbox: Outbox, reading: asyncio.Task[None], ended: Future[int]) -> int | None:
+async def _stream(channels: AnyChannels, outbox: Outbox, reading: asyncio.Task[None], ended: Future[int]) -> int | None:
     """Carry both directions; the exit code, or None when the client went away or did not read."""
     writing = asyncio.ensure_future(_write(channels, outbox))
     ending = asyncio.ensure_future(wait(ended))
@@ -122,7 +135,7 @@ async def _stream(channels: Channels, outbox: Outbox, reading: asyncio.Task[None
         await asyncio.gather(writing, reading, ending, return_exceptions=True)
 
 
-async def _guarded(cluster: StreamCluster, channels: Channels, work: Coroutine[None, None, None]) -> None:
+async def _guarded(cluster: StreamCluster, channels: AnyChannels, work: Coroutine[None, None, None]) -> None:
     """Do the work of an accepted stream; from here on, an HTTP answer would only garble it."""
     with suppress(ConnectionError, TimeoutError):  # the client is gone: there is nobody to tell
         try:
@@ -146,9 +159,9 @@ async def execute(
         return container
     if not asked.command:
         raise bad_request("you must specify a command")
-    refuse_spdy(request)
+    need_upgrade(request)
     with slot(cluster, "exec"):
-        channels = await Channels.accept(request)
+        channels = await _accept(request, asked)
         try:
             await _guarded(cluster, channels, _run(cluster.clock, channels, container, asked, buffers(cluster)))
         finally:
@@ -156,7 +169,7 @@ async def execute(
         return channels.response
 
 
-async def _run(clock: Clock, channels: Channels, container: Container, asked: Asked, budget: Budget) -> None:
+async def _run(clock: Clock, channels: AnyChannels, container: Container, asked: Asked, budget: Budget) -> None:
     outbox = Outbox(BUFFER, budget)
     await _greet(channels, asked)
     try:
@@ -192,9 +205,9 @@ async def attach(
     container = _container(cluster, request, pod, "attach")
     if isinstance(container, web.Response):
         return container
-    refuse_spdy(request)
+    need_upgrade(request)
     with slot(cluster, "exec"):
-        channels = await Channels.accept(request)
+        channels = await _accept(request, asked)
         await _guarded(
             cluster, channels, _attached(channels, container, asked, buffers(cluster), once=_stdin_once(pod, container))
         )
@@ -207,7 +220,7 @@ def _stdin_once(pod: Obj, container: Container) -> bool:
     return any(one["name"] == container.config.name and one.get("stdinOnce") for one in found)
 
 
-async def _attached(channels: Channels, container: Container, asked: Asked, budget: Budget, *, once: bool) -> None:
+async def _attached(channels: AnyChannels, container: Container, asked: Asked, budget: Budget, *, once: bool) -> None:
     outbox = Outbox(BUFFER, budget)
     await _greet(channels, asked)
     attachment = container.attach(_output(outbox, asked))

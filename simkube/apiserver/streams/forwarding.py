@@ -1,9 +1,10 @@
-"""``pods/NAME/portforward``: TCP connections from outside into a pod, many over one WebSocket.
+"""``pods/NAME/portforward``: TCP connections from outside into a pod, many over one upgraded connection.
 
 ``SPDY/3.1+portforward.k8s.io`` is what kubectl speaks since 1.31 (SPDY frames inside WebSocket messages, two streams a
-connection: bytes, and what went wrong); ``v4.channel.k8s.io`` is the Python client's (two channels a port, one
-connection each). Connections come from inside the pod, as the runtime makes them: network policies do not count, and a
-server on 127.0.0.1 is reached. Bounded per cluster; plain SPDY is refused. Sources:
+connection: bytes, and what went wrong), ``portforward.k8s.io`` the same over SPDY itself, before that;
+``v4.channel.k8s.io`` is the Python client's (two channels a port, one connection each), as is a WebSocket without a
+protocol. Connections come from inside the pod, as the runtime makes them: network policies do not count, and a server
+on 127.0.0.1 is reached. Bounded per cluster. Sources:
 ``k8s.io/apimachinery/pkg/util/portforward``, ``pkg/kubelet/server/portforward``.
 """
 
@@ -15,14 +16,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from simkube.apimachinery.errors import bad_request
 from simkube.apiserver.streams import spdy
 from simkube.apiserver.streams.bridge import wait
-from simkube.apiserver.streams.channels import refuse_spdy
-from simkube.apiserver.streams.limits import MESSAGE, SEND_SECONDS, slot
+from simkube.apiserver.streams.channels import is_websocket, need_upgrade
+from simkube.apiserver.streams.limits import slot
 from simkube.apiserver.streams.target import StreamCluster, find_pod, kubelet_of
+from simkube.apiserver.streams.upgrade import Messages, Raw, Text, Wire, chosen
 from simkube.client.client import Obj
 from simkube.clock.clock import spawn
 from simkube.proxy.network import Connection
@@ -32,7 +34,8 @@ from simkube.runtime.cri import NetworkError
 log = logging.getLogger(__name__)
 
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
-CHANNELS = "v4.channel.k8s.io"
+PLAIN = "portforward.k8s.io"
+CHANNELS = ("v4.channel.k8s.io", "v4.base64.channel.k8s.io", "")
 MOST_STREAMS = 256
 """Streams that one client may have open at once: two a connection."""
 WAITING = 256 * 1024
@@ -76,25 +79,38 @@ class Forward:
 
 async def forward(cluster: StreamCluster, request: web.Request, namespace: str, name: str) -> web.StreamResponse:
     """Answer one request; StatusError while nothing has been sent yet."""
-    refuse_spdy(request)
+    need_upgrade(request)
     pod = find_pod(cluster, namespace, name)
     kubelet_of(cluster, pod, f"/portForward/{namespace}/{name}")
-    asked = [one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-    protocol = next((one for one in asked if one in (TUNNEL, CHANNELS)), None)
-    if protocol is None:
-        raise bad_request(f"unable to upgrade: none of {asked} is served here, only {[TUNNEL, CHANNELS]}")
-    ports = _ports(request) if protocol == CHANNELS else []
+    protocol = _protocol(request)
+    ports = _ports(request) if protocol in CHANNELS else []
     with slot(cluster, "portforward"):
-        socket = web.WebSocketResponse(protocols=(protocol,), max_msg_size=MESSAGE, heartbeat=60.0, compress=False)
-        await socket.prepare(request)
-        session = Session(socket, Forward(cluster, pod))
+        if is_websocket(request):
+            given = (protocol,) if protocol else ()
+            kind = Text if "base64" in protocol else Messages
+            wire: Wire = await kind.accept(request, given)
+        else:
+            wire = await Raw.accept(request, protocol)
+        session = Session(wire, Forward(cluster, pod))
         try:
-            await (session.tunnel() if protocol == TUNNEL else session.channels(ports))
+            await (session.channels(ports) if protocol in CHANNELS else session.tunnel())
         except (ConnectionError, TimeoutError, spdy.SPDYError) as error:
             log.info("port forwarding to %s/%s ended: %s", namespace, name, error)
         finally:
             await session.end()
-        return socket
+        return wire.response
+
+
+def _protocol(request: web.Request) -> str:
+    """What the client speaks; a WebSocket that asks for no protocol gets channels."""
+    if not is_websocket(request):
+        return chosen(request, (PLAIN,))
+    asked = [one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if one.strip()]
+    known = (TUNNEL, *CHANNELS)
+    protocol = next((one for one in asked if one in known), None if asked else "")
+    if protocol is None:
+        raise bad_request(f"unable to upgrade: none of {asked} is served here, only {[one for one in known if one]}")
+    return protocol
 
 
 def _ports(request: web.Request) -> list[int]:
@@ -159,10 +175,10 @@ class Pair:
 
 
 class Session:
-    """One client's WebSocket."""
+    """One client."""
 
-    def __init__(self, socket: web.WebSocketResponse, target: Forward) -> None:
-        self._socket = socket
+    def __init__(self, wire: Wire, target: Forward) -> None:
+        self._wire = wire
         self._target = target
         self._writer = spdy.Writer()
         self._pairs: dict[str, Pair] = {}
@@ -171,27 +187,21 @@ class Session:
         self._open = 0
 
     async def end(self) -> None:
-        """End every connection, and the socket."""
+        """End every connection, and the client's."""
         for task in list(self._tasks.values()):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        await self._socket.close()
+        await self._wire.close()
 
     async def _send(self, data: bytes) -> None:
-        await asyncio.wait_for(self._socket.send_bytes(data), SEND_SECONDS)
-
-    async def _messages(self) -> bytes | None:
-        message = await self._socket.receive()
-        if message.type is WSMsgType.BINARY:
-            return bytes(message.data)
-        return message.data.encode() if message.type is WSMsgType.TEXT else None
+        await self._wire.send(data)
 
     # SPDY
 
     async def tunnel(self) -> None:
         """Serve SPDY frames until the client goes away."""
         reader = spdy.Reader()
-        while (message := await self._messages()) is not None:
+        while (message := await self._wire.receive()) is not None:
             for event in reader.feed(message):
                 await self._handle(event)
 
@@ -263,7 +273,7 @@ class Session:
             carrying.cancel()
 
     async def _read_channels(self) -> None:
-        while (message := await self._messages()) is not None:
+        while (message := await self._wire.receive()) is not None:
             known = self._flows.get(message[0]) if message else None
             if known is not None:
                 await known.put(message[1:], last=False)

@@ -115,6 +115,9 @@ class Channels:
     async def send(self, channel: int, data: bytes) -> None:
         self.sent.append((channel, data))
 
+    async def greet(self, channel: int) -> None:
+        await self.send(channel, b"")
+
     async def end(self, status: dict[str, Any]) -> None:
         self.status = status
 
@@ -387,7 +390,7 @@ class TestExec:
             ("command=ls", {}, 400, "you must specify at least one of stdin, stdout, stderr"),
             ("stdout=1", {}, 400, "you must specify a command"),
             ("command=ls&stdout=1", {}, 400, "Upgrade request required"),
-            ("command=ls&stdout=1", {"Upgrade": "SPDY/3.1"}, 501, "streaming over SPDY is not simulated here"),
+            ("command=ls&stdout=1", {"Upgrade": "SPDY/3.1"}, 403, "unable to upgrade: unable to negotiate protocol"),
             ("command=ls&stdout=1&container=x", {}, 400, "container x is not valid for pod web"),
         ],
     )

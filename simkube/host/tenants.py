@@ -201,8 +201,9 @@ class Tenants:
         )
         named = meta.get("users", {})
         users = {token: (named.get(who, who), _MASTERS) for who, token in meta["tokens"].items()}
+        cluster.apiserver.credentials.known = users
         share = self._shares.open()
-        frontend = Frontend(cluster.apiserver, cluster, Authenticator(users), self._answers, self._address, share)
+        frontend = Frontend(cluster.apiserver, cluster, Authenticator(), self._answers, self._address, share)
         tenant = Tenant(meta, cluster, frontend)
         cluster.start()
         tenant.door = InnerAPI(cluster, f"https://{self._address}/clusters/{cluster_id}", self._ca)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -17,6 +16,7 @@ from multidict import CIMultiDictProxy
 
 from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.apiserver.authentication import client_certificates
+from simkube.apiserver.authentication.tokens import EVERYBODY
 from simkube.apiserver.authorization.attributes import Attributes
 from simkube.client.client import Caller
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from simkube.apiserver.server import APIServer
 
 ANONYMOUS = Caller("system:anonymous", ("system:unauthenticated",))
-_ALL = "system:authenticated"
 _NOBODY = "system:unauthenticated"
 _ACCOUNT = "system:serviceaccount:"
 _EXTRA = "impersonate-extra-"
@@ -34,10 +33,7 @@ MOST_IMPERSONATED = 100
 
 
 class Authenticator:
-    """Tokens of one cluster: token -> (user, groups)."""
-
-    def __init__(self, known: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
-        self._known = dict(known)
+    """Who makes a request."""
 
     def caller(self, http: web.BaseRequest, server: APIServer) -> Caller:
         """The caller of a request by its credentials; 401 for a token or certificate that is nobody's here."""
@@ -53,15 +49,11 @@ class Authenticator:
         if found is None:
             raise _unauthorized()
         user, groups = found
-        return Caller(user, (*groups, _ALL), agent, extra=_credential(transport))
+        return Caller(user, (*groups, EVERYBODY), agent, extra=_credential(transport))
 
     def _by_token(self, scheme: str, token: str, agent: str, server: APIServer) -> Caller:
         if scheme.lower() != "bearer":
             raise _unauthorized()
-        found = self._known.get(token)
-        if found is not None:
-            user, groups = found
-            return Caller(user, (*groups, _ALL), agent)
         verdict = server.credentials.review(token)
         if verdict.caller is None:
             raise _unauthorized()
@@ -119,7 +111,7 @@ def _completed(user: str, groups: tuple[str, ...]) -> tuple[str, ...]:
     """The groups with the one that says whether somebody is known."""
     if user == ANONYMOUS.user:
         return groups if _NOBODY in groups else (*groups, _NOBODY)
-    return groups if _ALL in groups or _NOBODY in groups else (*groups, _ALL)
+    return groups if EVERYBODY in groups or _NOBODY in groups else (*groups, EVERYBODY)
 
 
 def _extra(headers: CIMultiDictProxy[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +27,8 @@ from simkube.clock.clock import Clock
 from simkube.etcd.store import Store
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
+EVERYBODY = "system:authenticated"
+"""The group of whoever is known."""
 LEGACY = "kubernetes/serviceaccount"
 _LEAST = 600
 _MOST = 1 << 32
@@ -67,6 +69,8 @@ class Credentials:
         self._store = store
         self._clock = clock
         self._secret: bytes | None = None
+        self.known: Mapping[str, tuple[str, tuple[str, ...]]] = {}
+        """Tokens that were given out beforehand, as those of a token file: user and groups by token."""
 
     def key(self) -> bytes:
         """The key; made when first needed, and kept."""
@@ -167,6 +171,10 @@ class Credentials:
 
     def review(self, token: str, audiences: Sequence[str] = (ISSUER,)) -> Verdict:
         """Whose token it is, if it is for any of these audiences."""
+        given = self.known.get(token)
+        if given is not None:
+            user, groups = given
+            return Verdict(Caller(user, (*groups, EVERYBODY)), (ISSUER,)) if ISSUER in audiences else INVALID
         claims = self._claims(token)
         if claims is None:
             return INVALID
@@ -245,7 +253,7 @@ class Credentials:
 def _account(account: Obj, extra: tuple[tuple[str, tuple[str, ...]], ...]) -> Caller:
     meta = account["metadata"]
     namespace = meta["namespace"]
-    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", EVERYBODY)
     return Caller(f"system:serviceaccount:{namespace}:{meta['name']}", groups, uid=meta["uid"], extra=extra)
 
 

@@ -42,3 +42,19 @@ def test_nobody_holds_a_cluster_that_was_closed(end: str) -> None:
         tenants.stop()
 
     asyncio.run(live())
+
+
+def test_the_token_that_a_cluster_was_made_with_is_reviewed_as_whose_it_is() -> None:
+    async def live() -> Any:
+        tenants = Tenants(Journal(), Answers(Encoder()), address="127.0.0.1:1", ca="")
+        tenant = tenants.create("a", TOPOLOGY, {}, users={"learner": "lea"})
+        client = Client(tenant.cluster.apiserver, "kr8s", tenant.cluster.clock)
+        asked = [{"token": tenant.meta["tokens"]["learner"], **more} for more in ({}, {"audiences": ["vault"]})]
+        said = [client.create("tokenreviews.authentication.k8s.io", {"spec": spec})["status"] for spec in asked]
+        tenants.stop()
+        return said
+
+    own, others = asyncio.run(live())
+    assert own["authenticated"]
+    assert own["user"] == {"username": "lea", "groups": ["system:masters", "system:authenticated"]}
+    assert "authenticated" not in others

@@ -54,6 +54,7 @@ class APIServer:
         self.audit = Audit()
         self.registry = Registry(store, self.computed)
         self._writer = Writer(store, clock, self.settings, self.authorizer)
+        self.admission = self._writer.admission
         self.trace = self._writer.trace
         self.outgoing = self._writer.outgoing
         self._deleter = Deleter(self._writer, clock)

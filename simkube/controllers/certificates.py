@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any
 
-from simkube.apiserver.admission.signing_requests import CLIENT, STORAGE
 from simkube.client.client import Event, Informers, Obj, Server
 from simkube.client.workqueue import WorkLoop
+from simkube.component_helpers.signers import CLIENT, REQUESTS
 from simkube.controllers.controller import Controller
 
 Sign = Callable[[Any, list[str], int], str]
@@ -42,7 +42,7 @@ class SigningController(Controller):
 
     def watch(self) -> None:
         """Certificate signing requests."""
-        self.requests = self.client.observe(STORAGE, lambda event: self.enqueue(event.obj["metadata"]["name"]))
+        self.requests = self.client.observe(REQUESTS, lambda event: self.enqueue(event.obj["metadata"]["name"]))
 
     def reconcile(self, key: Hashable) -> None:
         """Sign the request when it is approved, for a signer of ours, and nobody has yet."""
@@ -88,7 +88,7 @@ class SigningController(Controller):
 
     def _write(self, request: Obj, status: Obj) -> None:
         changed = {**request, "metadata": dict(request["metadata"]), "status": status}
-        self.client.update(STORAGE, changed, subresource="status")
+        self.client.update(REQUESTS, changed, subresource="status")
 
 
 def _problem(spec: Obj, request: Any) -> str:
@@ -119,7 +119,7 @@ class CleanerController(Controller):
 
     def watch(self) -> None:
         """Certificate signing requests, each until its time is over."""
-        self.requests = self.client.observe(STORAGE, self._changed)
+        self.requests = self.client.observe(REQUESTS, self._changed)
 
     def _changed(self, event: Event) -> None:
         name = event.obj["metadata"]["name"]
@@ -132,7 +132,7 @@ class CleanerController(Controller):
         """Delete the request when its time is over."""
         request = self.requests.get("", str(key))
         if request is not None and _expires(request) <= self.clock.now():
-            self.client.delete(STORAGE, str(key))
+            self.client.delete(REQUESTS, str(key))
 
 
 def _expires(request: Obj) -> float:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 from simkube.apimachinery import quantity
-from simkube.apiserver.admission import usage
 from simkube.client.client import Event, Informers, Obj, Server
 from simkube.client.workqueue import WorkLoop
+from simkube.component_helpers import quota_usage as usage
 from simkube.controllers.controller import Controller
 from simkube.controllers.definitions import DEFINITIONS, defined
 

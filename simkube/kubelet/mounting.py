@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from simkube.apimachinery.quantity import milli
 from simkube.client.client import Obj
+from simkube.component_helpers.unsimulated import volume_refusals
 from simkube.kubelet.disks import part_of
 from simkube.kubelet.eviction import watches_storage
 from simkube.kubelet.pod import Pod
-from simkube.kubelet.refusals import volume_refusals
 from simkube.kubelet.volumes import MountError, Part, Sources, contents, fill
 from simkube.runtime.cri import Volume
 

@@ -14,11 +14,11 @@ from datetime import datetime
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Obj
 from simkube.clock.clock import Cancelled, Future, Task, spawn
+from simkube.component_helpers.unsimulated import pod_refusals
 from simkube.kubelet.containers import Run
 from simkube.kubelet.health import Health
 from simkube.kubelet.mounting import PodVolumes
 from simkube.kubelet.pod import NodeServices, Pod
-from simkube.kubelet.refusals import pod_refusals
 from simkube.kubelet.resizing import adopt_resources
 from simkube.kubelet.starting import start
 from simkube.kubelet.status import phase, pod_status

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from simkube.apimachinery.errors import forbidden
+from simkube.apiserver.admission.attributes import Attributes
+from simkube.apiserver.admission.plugin import Plugin
 from simkube.apiserver.admission.pod_security_checks import BASELINE, RESTRICTED, Check, Found
 from simkube.apiserver.request import Request
 from simkube.apiserver.validation.field import Errors
@@ -58,6 +60,17 @@ class Policy:
     enforce: Level = Level()
     audit: Level = Level()
     warn: Level = Level()
+
+
+class PodSecurity(Plugin):
+    """After ``plugin/pkg/admission/security/podsecurity``."""
+
+    name = "PodSecurity"
+    operations = frozenset({"CREATE", "UPDATE"})
+
+    def validate(self, attributes: Attributes) -> None:
+        """Hold pods, templates and labels of namespaces to the levels that are asked for."""
+        check(attributes.request, attributes.new, attributes.old, self.store)
 
 
 def policy_of(labels: Mapping[str, str], errors: Errors | None = None) -> Policy:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from simkube.apimachinery.errors import StatusError
-from simkube.apiserver.admission import objects as admission
 from simkube.apiserver.registry.apiextensions import definition
 from simkube.apiserver.registry.kinds import strategy_of
 from simkube.apiserver.registry.served import DEFINITIONS
@@ -37,12 +36,8 @@ class Deleter:
         """Delete ``old``, or mark it; returns what the API server answers: the object or a ``Status`` of success."""
         check_preconditions(request, old)
         self._writer.hold_deletion(request, old)
-        if request.resource.storage == "priorityclasses.scheduling.k8s.io":
-            admission.priority_class_may_go(request.name)
-        if request.resource.storage == "namespaces":
-            admission.namespace_may_go(request.name)
-            if not old["metadata"].get("deletionTimestamp"):
-                return self._end_namespace(request, old)
+        if request.resource.storage == "namespaces" and not old["metadata"].get("deletionTimestamp"):
+            return self._end_namespace(request, old)
         if request.resource.storage == DEFINITIONS and not old["metadata"].get("deletionTimestamp"):
             now = self._clock.timestamp()
             ended = definition.ended(old, now)

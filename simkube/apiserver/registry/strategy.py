@@ -13,7 +13,7 @@ from typing import Any
 
 from simkube.apiserver.validation import metadata
 from simkube.apiserver.validation.field import Errors
-from simkube.client.client import Obj
+from simkube.client.client import Caller, Obj
 
 
 def _nothing(*_: object) -> None:
@@ -39,7 +39,8 @@ class Strategy:
 
     ``first_status`` is what a new object's status is set to; None leaves it. ``prepare_create`` and ``prepare_update``
     do what only the server may do to a new or changed object, in place, with the time of the request:
-    ``(new, now)``, ``(new, old, subresource, now)``. ``warnings`` says what is accepted and will not do what was
+    ``(new, now, caller)``, ``(new, old, subresource,
+    now)``. ``warnings`` says what is accepted and will not do what was
     meant: ``(new, old or None)``.
     """
 
@@ -49,7 +50,7 @@ class Strategy:
     validate_update: Callable[[Obj, Obj, Errors], None] = _nothing
     validate_status: Callable[[Obj, Obj, Errors], None] = _nothing
     parts: Mapping[str, Callable[[Obj, Obj, Errors], None]] = field(default_factory=dict)
-    prepare_create: Callable[[Obj, str], None] = _nothing
+    prepare_create: Callable[[Obj, str, Caller], None] = _nothing
     prepare_update: Callable[[Obj, Obj, str, str], None] = _nothing
     warnings: Callable[[Obj, Obj | None], Iterable[str]] = _no_warnings
     first_status: Mapping[str, Any] | None = None

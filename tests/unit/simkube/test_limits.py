@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from simkube.apiserver.admission import custom_resource_limits as definitions
 from simkube.apiserver.http import body, watch
 from simkube.apiserver.http import handler as http
 from simkube.apiserver.http import watch_stream as watching
-from simkube.apiserver.registry.apiextensions import limits as definitions
 from simkube.apiserver.streams import limits as streams
 from simkube.clock import pace
 from simkube.etcd.store import WINDOW, Limits

@@ -13,7 +13,7 @@ from simkube.apiserver.schema.custom import structural
 from simkube.apiserver.schema.custom.jsonpath import PathError, compiled
 from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.metadata import dns_1035_label, subdomain
-from simkube.client.client import Obj
+from simkube.client.client import Caller, Obj
 
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 APPROVED = "api-approved.kubernetes.io"
@@ -37,14 +37,16 @@ def defaults(obj: Obj) -> None:
             structural.decode(schema)
 
 
-def first_status(obj: Obj) -> Obj:
+def prepare_create(obj: Obj, _now: str, _caller: Caller) -> None:
     """The status of a new definition."""
     stored = [each.get("name", "") for each in obj["spec"].get("versions") or () if each.get("storage")]
-    return {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+    obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
 
 
-def store_version(new: Obj) -> None:
+def prepare_update(new: Obj, _old: Obj, subresource: str, _now: str) -> None:
     """Note the version that is stored from now on; changes ``new`` in place."""
+    if subresource == "status":
+        return
     status = dict(new.get("status") or {})
     known = list(status.get("storedVersions") or ())
     more = [each.get("name", "") for each in new["spec"].get("versions") or () if each.get("storage")]

@@ -26,6 +26,8 @@ KINDS = (
         Strategy(
             defaults=definition.defaults,
             validate=definition.validate,
+            prepare_create=definition.prepare_create,
+            prepare_update=definition.prepare_update,
             validate_update=definition.validate_update,
             validate_status=definition.validate_status,
             generation=True,

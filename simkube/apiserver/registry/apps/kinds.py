@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from simkube.apiserver.registry.apps import defaults, tables, validate_sets, validation
+from simkube.apiserver.registry.apps import defaults, preparation, tables, validate_sets, validation
 from simkube.apiserver.registry.kind import Kind
+from simkube.apiserver.registry.pods import warnings as pod_warnings
 from simkube.apiserver.registry.resources import SCALE, Resource, status
 from simkube.apiserver.registry.strategy import Strategy
 from simkube.apiserver.validation import metadata
@@ -11,7 +12,13 @@ from simkube.apiserver.validation import metadata
 KINDS = (
     Kind(
         Resource("", "v1", "podtemplates", "podtemplate", "PodTemplate", True),
-        Strategy(defaults=defaults.template, validate=validation.template, generation=True, answers_deleted=True),
+        Strategy(
+            defaults=defaults.template,
+            validate=validation.template,
+            warnings=pod_warnings.of("podtemplates"),
+            generation=True,
+            answers_deleted=True,
+        ),
         layout=tables.POD_TEMPLATES,
     ),
     Kind(
@@ -32,6 +39,7 @@ KINDS = (
         Strategy(
             defaults=defaults.replication_controller,
             validate=validation.replication_controller,
+            warnings=pod_warnings.of("replicationcontrollers"),
             validate_status=validation.replication_controller_status,
             generation=True,
             keeps_status=True,
@@ -60,6 +68,9 @@ KINDS = (
         Strategy(
             defaults=defaults.daemon_set,
             validate=validate_sets.daemon_set,
+            warnings=pod_warnings.of("daemonsets.apps"),
+            prepare_create=preparation.new_daemon_set,
+            prepare_update=preparation.changed_daemon_set,
             validate_update=validate_sets.daemon_set_update,
             validate_status=validate_sets.daemon_set_status,
             generation=True,
@@ -91,6 +102,8 @@ KINDS = (
         Strategy(
             defaults=defaults.deployment,
             validate=validation.deployment,
+            warnings=pod_warnings.of("deployments.apps"),
+            counts_annotations=True,
             validate_update=validation.deployment_update,
             validate_status=validation.deployment_status,
             generation=True,
@@ -118,6 +131,7 @@ KINDS = (
         Strategy(
             defaults=defaults.replica_set,
             validate=validation.replica_set,
+            warnings=pod_warnings.of("replicasets.apps"),
             validate_update=validation.replica_set_update,
             validate_status=validation.replica_set_status,
             generation=True,
@@ -145,6 +159,7 @@ KINDS = (
             name=metadata.dns_label,
             defaults=defaults.stateful_set,
             validate=validate_sets.stateful_set,
+            warnings=pod_warnings.of("statefulsets.apps"),
             validate_update=validate_sets.stateful_set_update,
             validate_status=validate_sets.stateful_set_status,
             generation=True,

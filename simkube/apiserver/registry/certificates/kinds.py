@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simkube.apiserver.registry.certificates import defaults, tables, validation
+from simkube.apiserver.registry.certificates import defaults, preparation, tables, validation
 from simkube.apiserver.registry.kind import Kind
 from simkube.apiserver.registry.resources import CHANGE, Resource, Subresource, status
 from simkube.apiserver.registry.strategy import Strategy
@@ -25,6 +25,8 @@ KINDS = (
         Strategy(
             defaults=defaults.signing_request,
             validate=validation.signing_request,
+            prepare_create=preparation.new_request,
+            prepare_update=preparation.changed_request,
             validate_status=validation.conditions,
             parts={"approval": validation.conditions},
             ratchets=True,

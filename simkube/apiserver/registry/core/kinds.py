@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simkube.apiserver.registry.core import defaults, tables, validate_nodes, validate_quotas, validation
+from simkube.apiserver.registry.core import defaults, preparation, tables, validate_nodes, validate_quotas, validation
 from simkube.apiserver.registry.kind import Kind
 from simkube.apiserver.registry.resources import PROXY, REVIEW, Resource, Subresource, status
 from simkube.apiserver.registry.strategy import Strategy
@@ -63,6 +63,8 @@ KINDS = (
         Strategy(
             name=metadata.label,
             defaults=defaults.namespace,
+            prepare_create=preparation.new_namespace,
+            prepare_update=preparation.changed_namespace,
             keeps_status=True,
             answers_deleted=True,
             first_status={"phase": "Active"},
@@ -131,6 +133,13 @@ KINDS = (
     ),
     Kind(
         Resource("events.k8s.io", "v1", "events", "event", "Event", True, short_names=("ev",), stored_as="events"),
+        Strategy(
+            defaults=defaults.event,
+            validate=validation.new_event,
+            validate_update=validation.changed_event,
+            created_by_put=True,
+            ratchets=True,
+        ),
         layout=tables.EVENTS,
     ),
     Kind(

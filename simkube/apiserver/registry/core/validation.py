@@ -91,12 +91,18 @@ def event(obj: Obj, errors: Errors) -> None:
 
 
 def new_event(obj: Obj, errors: Errors) -> None:
-    """What ``events.k8s.io/v1`` demands of a new event and the core group does not."""
+    """An event that comes through ``events.k8s.io/v1``, which demands what the core group does not."""
+    event(obj, errors)
     if obj.get("eventTime") is None:
         errors.required("eventTime")
     kind = obj.get("type", "")
     if kind not in ("Normal", "Warning"):
         errors.invalid("type", kind, f"has invalid value: {kind}")
+
+
+def changed_event(new: Obj, _old: Obj, errors: Errors) -> None:
+    """A change through ``events.k8s.io/v1``."""
+    event(new, errors)
 
 
 def lease(obj: Obj, errors: Errors) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simkube.apiserver.registry.kind import Kind
-from simkube.apiserver.registry.networking import defaults, tables, validate_policies, validation
+from simkube.apiserver.registry.networking import defaults, tables, validate_policies, validation, warnings
 from simkube.apiserver.registry.resources import Resource, status
 from simkube.apiserver.registry.strategy import Strategy
 
@@ -32,6 +32,7 @@ KINDS = (
         Strategy(
             defaults=defaults.ingress,
             validate=validation.ingress,
+            warnings=warnings.of_ingress,
             validate_status=validation.ingress_status,
             generation=True,
             keeps_status=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simkube.apiserver.registry.kind import Kind
-from simkube.apiserver.registry.pods import defaults, table, validate_part_changes, validation
+from simkube.apiserver.registry.pods import defaults, preparation, table, validate_part_changes, validation, warnings
 from simkube.apiserver.registry.resources import CHANGE, PROXY, REVIEW, Resource, Subresource, status
 from simkube.apiserver.registry.strategy import Strategy
 
@@ -56,6 +56,9 @@ KINDS = (
         Strategy(
             defaults=defaults.pod,
             validate=validation.pod,
+            warnings=warnings.of("pods"),
+            prepare_create=preparation.new_pod,
+            prepare_update=preparation.changed_pod,
             validate_update=validation.pod_update,
             validate_status=validation.status_update,
             parts={

@@ -5,7 +5,8 @@ After ``pkg/api/pod/warnings.go`` and the ``WarningsOnCreate`` of the strategies
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from simkube.apimachinery.quantity import QuantityError, parse
@@ -52,6 +53,11 @@ _SECCOMP = "seccomp.security.alpha.kubernetes.io/pod"
 _CONTAINER_SECCOMP = "container.seccomp.security.alpha.kubernetes.io/"
 _APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _SURPRISING = "which can result in surprising behavior; a DNS label is recommended"
+
+
+def of(storage: str) -> Callable[[Obj, Obj | None], Iterable[str]]:
+    """What says the warnings about objects of a kind that is, or makes, pods."""
+    return partial(warnings_of, storage)
 
 
 def warnings_of(storage: str, new: Obj, old: Obj | None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simkube.apiserver.registry.kind import Kind
 from simkube.apiserver.registry.resources import PROXY, Resource, Subresource, status
-from simkube.apiserver.registry.services import defaults, tables, validate_endpoints, validation
+from simkube.apiserver.registry.services import defaults, preparation, tables, validate_endpoints, validation, warnings
 from simkube.apiserver.registry.strategy import Strategy
 from simkube.apiserver.validation import metadata
 
@@ -33,6 +33,8 @@ KINDS = (
             name=metadata.label,
             defaults=defaults.service,
             validate=validation.service,
+            warnings=warnings.of_service,
+            prepare_update=preparation.changed_service,
             validate_update=validation.service_update,
             keeps_status=True,
             answers_deleted=True,

@@ -1,23 +1,18 @@
-"""What whoever makes a service or an ingress is warned of (``pkg/api/service/warnings.go``, the ingress strategy)."""
+"""What whoever makes or changes a service is warned of (``pkg/api/service/warnings.go``)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simkube.apiserver.registry.networking.validation import CLASS_ANNOTATION
 from simkube.client.client import Obj
 
-_CLASS = f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"
 _EXTERNAL = "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
 _HINTS = "service.kubernetes.io/topology-aware-hints"
 
 
-def warnings_of(storage: str, new: Obj, old: Obj | None) -> list[str]:
-    """The warnings about a new object (``old`` is None) or a changed one, in the order of the API server."""
-    if storage == "services":
-        return list(_service(new))
-    annotated = CLASS_ANNOTATION in new["metadata"].get("annotations", {})
-    return [_CLASS] if storage == "ingresses.networking.k8s.io" and old is None and annotated else []
+def of_service(new: Obj, _old: Obj | None) -> Iterator[str]:
+    """The warnings about a new or changed service, in the order of the API server."""
+    return _service(new)
 
 
 def _service(service: Obj) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simkube.apiserver.registry.kind import Kind
 from simkube.apiserver.registry.resources import Resource, status
-from simkube.apiserver.registry.storage import defaults, tables, validate_classes, validate_volumes
+from simkube.apiserver.registry.storage import defaults, preparation, tables, validate_classes, validate_volumes
 from simkube.apiserver.registry.strategy import Strategy
 
 KINDS = (
@@ -44,6 +44,8 @@ KINDS = (
         Strategy(
             defaults=defaults.persistent_volume,
             validate=validate_volumes.persistent_volume,
+            prepare_create=preparation.new_volume,
+            prepare_update=preparation.changed_volume,
             validate_update=validate_volumes.persistent_volume_update,
             validate_status=validate_volumes.persistent_volume_status,
             keeps_status=True,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simkube.apimachinery.errors import StatusError
-from simkube.apiserver.registry.services.warnings import warnings_of
+from simkube.apiserver.registry.services.warnings import of_service
 from tests.unit.simkube.doubles import Plane
 
 Obj = dict[str, Any]
@@ -246,7 +246,7 @@ def test_a_local_balancer_has_a_port_for_health_checks(plane: Plane) -> None:
     ],
 )
 def test_warnings_about_services(spec: Obj, warnings: list[str]) -> None:
-    found = warnings_of("services", {"metadata": {}, "spec": {"sessionAffinity": "None", **spec}}, None)
+    found = list(of_service({"metadata": {}, "spec": {"sessionAffinity": "None", **spec}}, None))
     assert len(found) == len(warnings)
     assert all(words in text for words, text in zip(warnings, found, strict=True))
 

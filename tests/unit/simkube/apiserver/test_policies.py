@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from simkube.apimachinery import quantity
 from simkube.apimachinery.errors import StatusError
-from simkube.apiserver.admission import pod_security, usage
+from simkube.apiserver.admission import pod_security
 from simkube.apiserver.admission.pod_security import Level, policy_of
 from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer
 from simkube.client.client import Caller
 from simkube.clock.clock import Clock
+from simkube.component_helpers import quota_usage as usage
 from simkube.etcd.journal import Journal
 from simkube.etcd.store import Store
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from kubelet_doubles import START, Node, Script
 
+from simkube.component_helpers.unsimulated import refusals
 from simkube.kubelet.env import expand, service_variables
-from simkube.kubelet.refusals import refusals
 
 
 def _container(**fields: Any) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.admission import custom_resource_limits as limits
 from simkube.apiserver.discovery import discovery
 from simkube.apiserver.http.paths import PageNotFound, parse
 from simkube.apiserver.openapi import documents as openapi
-from simkube.apiserver.registry.apiextensions import limits
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.tables.table import table

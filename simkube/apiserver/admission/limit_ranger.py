@@ -10,12 +10,34 @@ from fractions import Fraction
 
 from simkube.apimachinery import quantity
 from simkube.apimachinery.errors import forbidden
-from simkube.apiserver.admission.usage import pod_resources
+from simkube.apiserver.admission.attributes import Attributes
+from simkube.apiserver.admission.plugin import Plugin
 from simkube.apiserver.request import Request
 from simkube.client.client import Obj
+from simkube.component_helpers.quota_usage import pod_resources
 from simkube.etcd.store import Store
 
 _ANNOTATION = "kubernetes.io/limit-ranger"
+
+
+class LimitRanger(Plugin):
+    """After ``plugin/pkg/admission/limitranger``."""
+
+    name = "LimitRanger"
+    operations = frozenset({"CREATE", "UPDATE"})
+    handles = frozenset({"pods", "persistentvolumeclaims"})
+
+    def admit(self, attributes: Attributes) -> None:
+        """Give the containers of a new pod what the ranges of its namespace say they have by default."""
+        if attributes.request.resource.storage == "pods" and attributes.operation == "CREATE":
+            complete(attributes.request, attributes.new, self.store)
+
+    def validate(self, attributes: Attributes) -> None:
+        """403 for a pod or a claim that lies outside a range of its namespace."""
+        request = attributes.request
+        claim = request.resource.storage == "persistentvolumeclaims"
+        if attributes.operation == "CREATE" or request.subresource == "resize" or claim:
+            check(request, attributes.new, self.store)
 
 
 def complete(request: Request, pod: Obj, store: Store) -> None:

@@ -7,24 +7,31 @@ a quota whose usage nobody has counted yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from simkube.apimachinery import quantity
 from simkube.apimachinery.errors import StatusError, forbidden
-from simkube.apiserver.admission import usage
-from simkube.apiserver.admission.usage import Amounts
+from simkube.apiserver.admission.attributes import Attributes
+from simkube.apiserver.admission.plugin import Plugin
 from simkube.apiserver.request import Request
 from simkube.client.client import Obj
+from simkube.component_helpers import quota_usage as usage
+from simkube.component_helpers.quota_usage import Amounts
 from simkube.etcd.store import Store
 
 _CHANGES = frozenset({"services", "persistentvolumeclaims"})
 """Kinds whose changes are counted too."""
 
 
-def charge(request: Request, new: Obj, old: Obj | None, store: Store, save: Callable[[Obj, Obj], None]) -> None:
-    """403 when an object does not fit into a quota of its namespace; else ``save(old quota, new quota)`` for each."""
-    for quota, changed in charges(request, new, old, store):
-        save(quota, changed)
+class ResourceQuota(Plugin):
+    """After ``apiserver/pkg/admission/plugin/resourcequota``."""
+
+    name = "ResourceQuota"
+    operations = frozenset({"CREATE", "UPDATE"})
+
+    def validate(self, attributes: Attributes) -> None:
+        """Note what the quotas count, or 403 when the object does not fit into one."""
+        attributes.charges = charges(attributes.request, attributes.new, attributes.old, self.store)
 
 
 def charges(request: Request, new: Obj, old: Obj | None, store: Store) -> list[tuple[Obj, Obj]]:

@@ -10,7 +10,9 @@ from typing import Any
 from simkube.apimachinery.errors import StatusError, forbidden
 from simkube.apimachinery.labels import matches
 from simkube.apiserver.admission import expressions
+from simkube.apiserver.admission.attributes import Attributes
 from simkube.apiserver.admission.matching import concerns
+from simkube.apiserver.admission.plugin import Plugin
 from simkube.apiserver.cel.evaluation import Budget
 from simkube.apiserver.registry.kinds import by_kind
 from simkube.apiserver.request import Request
@@ -20,6 +22,16 @@ from simkube.etcd.store import Store
 POLICIES = "validatingadmissionpolicies.admissionregistration.k8s.io"
 BINDINGS = "validatingadmissionpolicybindings.admissionregistration.k8s.io"
 _CODES = {"Unauthorized": 401, "Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413}
+
+
+class ValidatingAdmissionPolicy(Plugin):
+    """After ``apiserver/pkg/admission/plugin/policy/validating``."""
+
+    name = "ValidatingAdmissionPolicy"
+
+    def validate(self, attributes: Attributes) -> None:
+        """Hold the request to the policies that are bound."""
+        check(attributes.request, attributes.given, attributes.old, self.store)
 
 
 def check(request: Request, new: Obj | None, old: Obj | None, store: Store) -> None:

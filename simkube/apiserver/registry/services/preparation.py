@@ -1,0 +1,33 @@
+"""What the server decides about a changed service itself (``pkg/registry/core/service/strategy.go``)."""
+
+from __future__ import annotations
+
+from simkube.client.client import Obj
+
+
+def changed_service(new: Obj, old: Obj, subresource: str, _now: str) -> None:
+    """What a service of its new type has no use for goes."""
+    if not subresource:
+        _give_up(new["spec"], old["spec"])
+
+
+def _give_up(new: Obj, old: Obj) -> None:
+    """What a service of its new type has no use for goes, when the caller left it as it was
+    (dropTypeDependentFields).
+    """
+    kind = new.get("type")
+    if kind == "ExternalName":
+        for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+            if name in new and new[name] == old.get(name):
+                del new[name]
+    if kind in ("ClusterIP", "ExternalName") and old.get("type") in ("NodePort", "LoadBalancer"):
+        had = {port.get("nodePort") for port in old.get("ports", ())}
+        for port in new.get("ports", ()):
+            if port.get("nodePort") in had:
+                port.pop("nodePort", None)
+        if new.get("externalTrafficPolicy") == old.get("externalTrafficPolicy"):
+            new.pop("externalTrafficPolicy", None)
+    if kind != "LoadBalancer" and old.get("type") == "LoadBalancer":
+        for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
+            if new.get(name) == old.get(name):
+                new.pop(name, None)

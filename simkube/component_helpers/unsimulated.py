@@ -29,7 +29,6 @@ _POD_FIELDS = {
     "resourceClaims": "a resource claim",
 }
 _SOURCES = frozenset({"configMap", "secret", "downwardAPI", "serviceAccountToken"})
-_PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
 def volume_refusals(spec: Obj) -> list[tuple[str, str]]:
@@ -51,7 +50,7 @@ def volume_refusals(spec: Obj) -> list[tuple[str, str]]:
 
 
 def pod_refusals(spec: Obj) -> list[str]:
-    """The features of a pod spec, other than volumes, that are not simulated, as phrases (``a gRPC probe``)."""
+    """The features of a pod spec, other than volumes, that are not simulated, as phrases (``a block volume``)."""
     found = [what for field, what in _POD_FIELDS.items() if spec.get(field)]
     if (spec.get("os") or {}).get("name", "linux") != "linux":
         found.append("a pod for Windows")
@@ -60,8 +59,6 @@ def pod_refusals(spec: Obj) -> list[str]:
         *spec.get("containers", []),
         *(spec.get("ephemeralContainers") or []),
     ]:
-        if any((container.get(probe) or {}).get("grpc") for probe in _PROBES):
-            found.append("a gRPC probe")
         if any(one.get("action") == "RestartAllContainers" for one in container.get("restartPolicyRules") or []):
             found.append("a restart rule for all containers of a pod")
         if any((one.get("valueFrom") or {}).get("fileKeyRef") for one in container.get("env") or []):

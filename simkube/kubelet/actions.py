@@ -1,7 +1,6 @@
-"""What probes and lifecycle hooks do: run a command, ask over HTTP, open a connection, sleep.
+"""What probes and lifecycle hooks do: run a command, ask over HTTP or gRPC, open a connection, sleep.
 
-Outcomes are worded as the real kubelet's probers word them (``pkg/probe``): the text ends up in Unhealthy events. gRPC
-is refused by ``refusals.py``.
+Outcomes are worded as the real kubelet's probers word them (``pkg/probe``): the text ends up in Unhealthy events.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from simkube.client.client import Obj
-from simkube.clock.clock import Clock, TimedOut, within
+from simkube.clock.clock import Clock, Future, TimedOut, within
 from simkube.runtime.cri import (
     Container,
     HTTPRequest,
@@ -108,6 +107,8 @@ async def act(action: Obj, target: Target, timeout: float) -> Outcome:
             return await _http(action["httpGet"], target, timeout)
         if action.get("tcpSocket") is not None:
             return await _tcp(action["tcpSocket"], target, timeout)
+        if action.get("grpc") is not None:
+            return await _grpc(action["grpc"], target, timeout)
         if action.get("sleep") is not None:
             await target.clock.sleep(float(action["sleep"]["seconds"]))
             return Outcome(True)
@@ -162,6 +163,30 @@ async def _tcp(action: dict[str, Any], target: Target, timeout: float) -> Outcom
     except TimedOut:
         return Outcome(False, f"dial tcp {host}:{port}: i/o timeout")
     return Outcome(True)
+
+
+async def _grpc(action: dict[str, Any], target: Target, timeout: float) -> Outcome:
+    """Who does not listen, or does not speak gRPC, is tried until the time is over (``pkg/probe/grpc``)."""
+    port, service = int(action["port"]), str(action.get("service") or "")
+
+    async def check() -> str | None:
+        try:
+            return await target.sandbox.grpc_health(port, service)
+        except NetworkError:
+            await Future[None]()
+            raise
+
+    try:
+        status = await within(target.clock, timeout, check())
+    except TimedOut:
+        where, why = f"{target.sandbox.ip}:{port}", "context deadline exceeded"
+        return Outcome(False, f'timeout: failed to connect service "{where}" within {timeout:g}s: {why}')
+    if status is None:
+        why = "rpc error: code = NotFound desc = unknown service"
+        return Outcome(False, f"error: health rpc probe failed: {why}")
+    if status != "SERVING":
+        return Outcome(False, f'service unhealthy (responded with "{status}")')
+    return Outcome(True, "service healthy")
 
 
 async def _http(action: dict[str, Any], target: Target, timeout: float) -> Outcome:

@@ -24,6 +24,9 @@ Serve = Callable[[HTTPRequest, str], Coroutine[Any, Any, HTTPResponse]]
 Accept = Callable[[Socket], Coroutine[Any, Any, None]]
 """Talks on one connection; it is closed when that returns."""
 
+Health = Callable[[str], str | None]
+"""What a gRPC server says of a service's health (``SERVING``, ...); None when it does not know that service."""
+
 MAX_CONNECTIONS = 1000
 """Connections a listener holds at once; more find no answer, as with a full backlog."""
 _CLIENT_PORT = 40000
@@ -74,10 +77,11 @@ class Daemon:
 class Listener:
     """A port that a process listens on. Closing it refuses new connections; those open live on.
 
-    Just one of ``serve`` and ``accept`` is given. ``tls`` says that clients must speak TLS, and what they are shown.
+    Just one of ``serve`` and ``accept`` is given. ``tls`` says that clients must speak TLS, and what they are shown;
+    ``health`` answers the gRPC health protocol, None where the server does not speak gRPC.
     """
 
-    __slots__ = ("_table", "accept", "address", "busy", "closed", "idle", "port", "process", "serve", "tls")
+    __slots__ = ("_table", "accept", "address", "busy", "closed", "health", "idle", "port", "process", "serve", "tls")
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class Listener:
         serve: Serve | None,
         accept: Accept | None = None,
         tls: Identify | None = None,
+        health: Health | None = None,
     ) -> None:
         self._table = table
         self.port = port
@@ -96,6 +101,7 @@ class Listener:
         self.serve = serve
         self.accept = accept
         self.tls = tls
+        self.health = health
         self.closed = False
         self.busy: set[Task[Any]] = set()
         self.idle: list[Future[None]] = []
@@ -194,13 +200,14 @@ class PortTable:
         *,
         accept: Accept | None = None,
         tls: Identify | None = None,
+        health: Health | None = None,
     ) -> Listener:
         """Listen; FileError EADDRINUSE when another process does, EACCES never (containers may bind low ports)."""
         if not 0 < port < 65536:
             raise FileError(errno.EINVAL)
         if port in self.listeners:
             raise FileError(errno.EADDRINUSE)
-        listener = self.listeners[port] = Listener(self, port, address, process, serve, accept, tls)
+        listener = self.listeners[port] = Listener(self, port, address, process, serve, accept, tls, health)
         process.on_end.append(listener.close)
         return listener
 

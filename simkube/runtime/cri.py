@@ -340,6 +340,12 @@ class Sandbox(Protocol):
     async def connect(self, port: int) -> None:
         """Open and close a TCP connection to this pod; :class:`NetworkError` when nobody listens."""
 
+    async def grpc_health(self, port: int, service: str) -> str | None:
+        """What a gRPC server in this pod says of the health of a service, None when it does not know it.
+
+        :class:`NetworkError` when nobody answers, of kind ``protocol`` when whoever listens does not speak gRPC.
+        """
+
     def remove(self) -> None:
         """Kill what runs and give the address back. Its exited containers and their logs can still be read."""
 

@@ -124,6 +124,14 @@ class PodSandbox:
             await connection.stream()
         connection.close()
 
+    async def grpc_health(self, port: int, service: str) -> str | None:
+        """What a gRPC server says of a service's health; NetworkError, of kind ``protocol`` without gRPC."""
+        connection = await self._open(port)
+        connection.close()
+        if connection.listener.health is None:
+            raise NetworkError("protocol", "error reading server preface: EOF")
+        return connection.listener.health(service)
+
     async def _open(self, port: int) -> Connection:
         if self.removed:
             raise NetworkError("no-route", "No route to host")

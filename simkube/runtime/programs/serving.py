@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from simkube.clock.clock import Future
-from simkube.proxy.ports import Certificate, Identify, Listener, Serve
+from simkube.proxy.ports import Certificate, Health, Identify, Listener, Serve
 from simkube.runtime import signals
 from simkube.runtime.process import Process
 
@@ -25,9 +25,10 @@ def listen(
     address: str = "0.0.0.0",  # noqa: S104 - simulated
     *,
     tls: Identify | None = None,
+    health: Health | None = None,
 ) -> Listener:
     """Listen in the process's pod; FileError EADDRINUSE."""
-    return process.container.sandbox.ports.listen(process, port, serve, address, tls=tls)
+    return process.container.sandbox.ports.listen(process, port, serve, address, tls=tls, health=health)
 
 
 def own_certificate(process: Process) -> Identify:

@@ -12,6 +12,7 @@ from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.flags import flags
+from simkube.runtime.programs.grpc_health import grpc_health_checking
 from simkube.runtime.programs.serving import listen, stop_request
 from simkube.runtime.programs.webhook import conversion_webhook, webhook
 
@@ -23,26 +24,30 @@ async def pause(process: Process) -> int:
     return 0
 
 
-_WEBHOOKS = {"crd-conversion-webhook": conversion_webhook, "webhook": webhook}
+_SERVERS = {
+    "crd-conversion-webhook": conversion_webhook,
+    "grpc-health-checking": grpc_health_checking,
+    "webhook": webhook,
+}
 
 
 async def agnhost(process: Process) -> int:
-    """``agnhost connect | crd-conversion-webhook | netexec | serve-hostname | pause | webhook``; others are refused."""
+    """``agnhost connect | netexec | pause | serve-hostname``, and :data:`_SERVERS`; others are refused."""
     arguments = process.argv[1:] or ["pause"]
     command, options = arguments[0], flags(arguments[1:])
     if command == "pause":
         return await _agnhost_pause(process)
     if command == "connect":
         return await _connect(process, arguments[1:])
-    if command in _WEBHOOKS:
-        return await _WEBHOOKS[command](process, options)
+    if command in _SERVERS:
+        return await _SERVERS[command](process, options)
     answer: Serve
     if command == "netexec":
         port, answer = _port(options.get("http-port", "8080")), _NetExec(process).serve
     elif command == "serve-hostname":
         port, answer = _port(options.get("port", "9376")), _hostname(process)
     else:
-        known = ", ".join(sorted(("connect", "netexec", "pause", "serve-hostname", *_WEBHOOKS)))
+        known = ", ".join(sorted(("connect", "netexec", "pause", "serve-hostname", *_SERVERS)))
         await process.err(f"agnhost: {command} is not simulated; these are: {known}\n")
         return 1
     try:

@@ -10,6 +10,7 @@ from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
+from simkube.runtime.programs.grpc_health import always_serving
 from simkube.runtime.programs.serving import listen, own_certificate, stop_request
 
 
@@ -27,7 +28,8 @@ async def stand_in(process: Process) -> int:
     heard = []
     for port, protocol in config.expected_ports:
         try:
-            listen(process, port, serve, tls=own_certificate(process) if protocol == "https" else None)
+            certificate = own_certificate(process) if protocol == "https" else None
+            listen(process, port, serve, tls=certificate, health=always_serving if protocol == "grpc" else None)
         except FileError as error:
             heard.append(f"not on {port} ({error.strerror.lower()})")
         else:

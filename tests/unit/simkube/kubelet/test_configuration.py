@@ -228,7 +228,7 @@ class TestRefusals:
         [
             ({"hostPID": True}, "the host PID namespace"),
             ({"runtimeClassName": "gvisor"}, "a runtime class"),
-            ({"containers": [_container(livenessProbe={"grpc": {"port": 1}})]}, "a gRPC probe"),
+            ({"containers": [_container(volumeDevices=[{"name": "v", "devicePath": "/dev/x"}])]}, "a block volume"),
         ],
     )
     def test_a_pod_that_asks_for_it_is_not_run_and_told_why(self, spec: dict[str, Any], feature: str) -> None:

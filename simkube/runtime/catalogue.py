@@ -1,8 +1,8 @@
 """What the simulated registry holds, read from ``simkube/behaviours/*.yaml``, and what is known of public registries.
 
-A file is a *family*: what its images share (entry point, userland, programs, behaviour), and under ``images`` the
-repositories that are of this kind, each with its tags (:mod:`simkube.runtime.tags`) and with what differs. Tags are
-worked out when somebody first asks for the repository.
+Each document of a file is a *family*: what its images share (entry point, userland, programs, behaviour), and under
+``images`` the repositories that are of this kind, each with its tags (:mod:`simkube.runtime.tags`) and with what
+differs. Tags are worked out when somebody first asks for the repository.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Repository:
         return self.entries[0].get("credentials")
 
 
-def read(folder: str) -> dict[str, dict[str, Any]]:
-    """Every YAML file of a folder below ``behaviours``, by its name."""
+def read(folder: str) -> dict[str, list[dict[str, Any]]]:
+    """The documents of every YAML file of a folder below ``behaviours``, by the file's name."""
     found = {}
     base = resources.files("simkube") / "behaviours"
     for item in sorted((base / folder if folder else base).iterdir(), key=lambda item: item.name):
         if item.name.endswith(".yaml"):
-            found[item.name.removesuffix(".yaml")] = yaml.load(item.read_text("utf-8"), _Loader)  # noqa: S506 - safe
+            found[item.name.removesuffix(".yaml")] = list(yaml.load_all(item.read_text("utf-8"), _Loader))
     return found
 
 
@@ -54,7 +54,7 @@ def read(folder: str) -> dict[str, dict[str, Any]]:
 def repositories() -> dict[str, Repository]:
     """Every repository by its full name."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for family in read("").values():
+    for family in (one for documents in read("").values() for one in documents):
         for entry in family["images"]:
             names = entry["repository"]
             for name in names if isinstance(names, list) else [names]:
@@ -76,12 +76,12 @@ def repository(name: str) -> Repository | None:
 @functools.cache
 def userlands() -> dict[str, dict[str, Any]]:
     """What images are built on."""
-    return read("userlands")
+    return {name: documents[0] for name, documents in read("userlands").items()}
 
 
 @functools.cache
 def _public() -> dict[str, Any]:
-    return read("registries")["public"]
+    return read("registries")["public"][0]
 
 
 def is_public(repository_name: str) -> bool:

@@ -5,6 +5,14 @@ from __future__ import annotations
 from simkube.runtime.applets.table import APPLETS
 from simkube.runtime.process import Program
 from simkube.runtime.programs.appetite import appetite
+from simkube.runtime.programs.databases.etcd import etcd, etcdctl
+from simkube.runtime.programs.databases.memcached import memcached
+from simkube.runtime.programs.databases.mongo import mongod
+from simkube.runtime.programs.databases.mongosh import mongosh
+from simkube.runtime.programs.databases.mysql import mysqld
+from simkube.runtime.programs.databases.mysql_client import healthcheck, mysql, mysqladmin
+from simkube.runtime.programs.databases.postgres import postgres
+from simkube.runtime.programs.databases.psql import pg_isready, psql
 from simkube.runtime.programs.described import described
 from simkube.runtime.programs.ingress.controller import dumb_init, ingress_controller
 from simkube.runtime.programs.nginx.main import nginx
@@ -21,10 +29,22 @@ PROGRAMS: dict[str, Program] = {
     "appetite": appetite,
     "dumb-init": dumb_init,
     "described": described,
+    "etcd": etcd,
+    "etcdctl": etcdctl,
     "http-echo": http_echo,
+    "mariadb-healthcheck": healthcheck,
+    "memcached": memcached,
+    "mongod": mongod,
+    "mongosh": mongosh,
+    "mysql": mysql,
+    "mysqladmin": mysqladmin,
+    "mysqld": mysqld,
     "nginx": nginx,
     "nginx-ingress-controller": ingress_controller,
     "pause": pause,
+    "pg_isready": pg_isready,
+    "postgres": postgres,
+    "psql": psql,
     "python": python,
     "redis-cli": redis_cli,
     "redis-server": redis_server,

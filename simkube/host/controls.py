@@ -28,8 +28,9 @@ from simkube.apiserver.http.answers import refuse
 from simkube.apiserver.http.handler import read_body
 from simkube.clock.pace import PacedClock
 from simkube.host.tenants import Tenant
+from simkube.trace.entry import Entry
 from simkube.trace.sentences import journey, sentence, statement
-from simkube.trace.trace import MOST, NOTE, Entry, Trace
+from simkube.trace.trace import MOST, NOTE, Trace
 
 STEP_SECONDS = 10.0
 """So many wall seconds a request waits for the end of a step; the step goes on after that."""

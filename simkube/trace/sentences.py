@@ -7,10 +7,9 @@ it says nothing about fields that are long. It refuses to show the values of Sec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from simkube.trace.trace import Entry
+from simkube.trace.entry import Entry
 
 MOST_PARTS = 4
 MOST_CHARACTERS = 40

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from simkube.clock.clock import Clock
+from simkube.trace.entry import Entry
 from simkube.trace.sentences import difference, report
 
 MOST = 2000
@@ -54,30 +55,6 @@ class Asked(Protocol):
     subresource: str
     checked: bool
     notes: dict[str, str]
-
-
-class Entry(NamedTuple):
-    """One change. ``at`` is in cluster seconds; ``did`` is ``created``, ``changed``, ``deleted`` or, without a
-    ``revision``, ``did``; ``by`` names a component, "" when a request came from outside; ``what`` says what is
-    different; ``cause`` is the id of another entry or 0; ``told`` are the components it gave work to.
-    """
-
-    id: int
-    at: float
-    did: str
-    resource: str
-    kind: str
-    namespace: str
-    name: str
-    revision: int
-    by: str
-    node: str
-    user: str
-    agent: str
-    verb: str
-    what: str
-    cause: int
-    told: tuple[str, ...]
 
 
 class Trace:

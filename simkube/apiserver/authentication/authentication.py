@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -18,10 +17,8 @@ from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.apiserver.authentication import client_certificates
 from simkube.apiserver.authentication.tokens import EVERYBODY
 from simkube.apiserver.authorization.attributes import Attributes
+from simkube.apiserver.backend import Backend
 from simkube.client.client import Caller
-
-if TYPE_CHECKING:
-    from simkube.apiserver.server import APIServer
 
 ANONYMOUS = Caller("system:anonymous", ("system:unauthenticated",))
 _NOBODY = "system:unauthenticated"
@@ -35,7 +32,7 @@ MOST_IMPERSONATED = 100
 class Authenticator:
     """Who makes a request."""
 
-    def caller(self, http: web.BaseRequest, server: APIServer) -> Caller:
+    def caller(self, http: web.BaseRequest, server: Backend) -> Caller:
         """The caller of a request by its credentials; 401 for a token or certificate that is nobody's here."""
         agent = _agent(http.headers.get("User-Agent", ""))
         scheme, _, token = http.headers.get("Authorization", "").partition(" ")
@@ -51,7 +48,7 @@ class Authenticator:
         user, groups = found
         return Caller(user, (*groups, EVERYBODY), agent, extra=_credential(transport))
 
-    def _by_token(self, scheme: str, token: str, agent: str, server: APIServer) -> Caller:
+    def _by_token(self, scheme: str, token: str, agent: str, server: Backend) -> Caller:
         if scheme.lower() != "bearer":
             raise _unauthorized()
         verdict = server.credentials.review(token)
@@ -79,7 +76,7 @@ def _agent(header: str) -> str:
     return "".join(character for character in first if character.isprintable()) or "unknown"
 
 
-def impersonated(caller: Caller, headers: CIMultiDictProxy[str], server: APIServer) -> Caller:
+def impersonated(caller: Caller, headers: CIMultiDictProxy[str], server: Backend) -> Caller:
     """Whom a caller acts as; themselves when no header says otherwise. 403 for whoever may not."""
     user, uid = headers.get("Impersonate-User", ""), headers.get("Impersonate-Uid", "")
     groups = tuple(headers.getall("Impersonate-Group", ()))

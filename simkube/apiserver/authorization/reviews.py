@@ -6,24 +6,22 @@ Answered and never stored. After ``pkg/registry/authorization`` and ``pkg/regist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simkube.apimachinery.errors import bad_request
 from simkube.apiserver.authentication.tokens import ISSUER
 from simkube.apiserver.authorization.attributes import Attributes
+from simkube.apiserver.backend import Backend
 from simkube.apiserver.fields import ownership
 from simkube.apiserver.request import Request
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Caller, Obj
 
-if TYPE_CHECKING:
-    from simkube.apiserver.server import APIServer
-
 _GROUP = "authorization.k8s.io"
 _EXACTLY_ONE = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 
 
-def answer(request: Request, review: Obj, server: APIServer) -> Obj:
+def answer(request: Request, review: Obj, server: Backend) -> Obj:
     """The review with its ``status``."""
     kind = request.resource.kind
     meta: Obj = review.setdefault("metadata", {})
@@ -36,7 +34,7 @@ def answer(request: Request, review: Obj, server: APIServer) -> Obj:
     return {**{key: review[key] for key in order if key in review}, **spec, "status": status}
 
 
-def user_info(caller: Caller, server: APIServer) -> Obj:
+def user_info(caller: Caller, server: Backend) -> Obj:
     """A caller as a ``UserInfo``."""
     uid = caller.uid or server.credentials.uid_of(caller.user)
     info: Obj = {"username": caller.user, **({"uid": uid} if uid else {}), "groups": list(caller.groups)}
@@ -45,11 +43,11 @@ def user_info(caller: Caller, server: APIServer) -> Obj:
     return info
 
 
-def _self(request: Request, _: Obj, server: APIServer) -> tuple[Obj, Obj]:
+def _self(request: Request, _: Obj, server: Backend) -> tuple[Obj, Obj]:
     return {}, {"userInfo": user_info(request.caller, server)}
 
 
-def _token(_: Request, review: Obj, server: APIServer) -> tuple[Obj, Obj]:
+def _token(_: Request, review: Obj, server: Backend) -> tuple[Obj, Obj]:
     spec = review.get("spec", {})
     if not spec.get("token"):
         raise bad_request("token is required for TokenReview in authentication")
@@ -61,7 +59,7 @@ def _token(_: Request, review: Obj, server: APIServer) -> tuple[Obj, Obj]:
     return {"spec": spec}, {"authenticated": True, "user": user, "audiences": list(verdict.audiences)}
 
 
-def _rules(request: Request, review: Obj, server: APIServer) -> tuple[Obj, Obj]:
+def _rules(request: Request, review: Obj, server: Backend) -> tuple[Obj, Obj]:
     namespace = review.get("spec", {}).get("namespace", "")
     if not namespace:
         raise bad_request("no namespace on request")
@@ -80,7 +78,7 @@ def _rules(request: Request, review: Obj, server: APIServer) -> tuple[Obj, Obj]:
     return {"spec": {}}, status
 
 
-def _access(request: Request, review: Obj, server: APIServer) -> tuple[Obj, Obj]:
+def _access(request: Request, review: Obj, server: Backend) -> tuple[Obj, Obj]:
     """SelfSubjectAccessReview, SubjectAccessReview, LocalSubjectAccessReview."""
     spec = review.get("spec", {})
     _validate(request, review, spec)
@@ -136,7 +134,7 @@ def _go(path: Mapping[str, Any]) -> Obj:
     return {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
 
 
-_ANSWERS: dict[str, Callable[[Request, Obj, APIServer], tuple[Obj, Obj]]] = {
+_ANSWERS: dict[str, Callable[[Request, Obj, Backend], tuple[Obj, Obj]]] = {
     "SelfSubjectReview": _self,
     "TokenReview": _token,
     "SelfSubjectRulesReview": _rules,

@@ -27,7 +27,7 @@ from simkube.apiserver.http.answers import PLAIN, Answers, pieces, refuse, respo
 from simkube.apiserver.http.negotiation import accepted
 from simkube.apiserver.http.paging import Page
 from simkube.apiserver.http.paths import PageNotFound, Target
-from simkube.apiserver.http.watch_stream import SLOW_SECONDS, serve_watch
+from simkube.apiserver.http.watch_stream import SLOW_SECONDS, Watches
 from simkube.apiserver.registry.core import component_statuses
 from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.server import APIServer
@@ -80,7 +80,7 @@ class Frontend:
     ) -> None:
         self.server = server
         self.cluster = cluster
-        self.watches: set[Callable[[], None]] = set()
+        self.watches = Watches(server, share.pause)
         self._authenticator = authenticator
         self._answers = answers
         self._address = address
@@ -89,8 +89,7 @@ class Frontend:
 
     def close(self) -> None:
         """End every watch."""
-        for end in list(self.watches):
-            end()
+        self.watches.end_all()
 
     async def handle(self, http: web.Request, path: str) -> web.StreamResponse:
         """Answer a request for ``path`` (decoded, without the cluster's prefix)."""
@@ -136,7 +135,7 @@ class Frontend:
             return await streams.handle(self.cluster, http, caller, *where, resource=target.resource.plural)
         if verb == "watch":
             accept = accepted(http.headers.get("Accept", ""))
-            return await serve_watch(self, http, target, accept, self._answers)
+            return await self.watches.serve(http, target, accept, self._answers)
         if http.method not in _WITH_BODY:
             return await self._serve(http, caller, verb, target, b"")
         if (http.content_length or 0) < LARGE and not http.headers.get("Transfer-Encoding"):

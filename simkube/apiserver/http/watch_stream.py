@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.backend import Backend
 from simkube.apiserver.http import presentation
 from simkube.apiserver.http.answers import Answers, Pause, metadata_of
 from simkube.apiserver.http.encoding import dump
@@ -17,9 +19,6 @@ from simkube.apiserver.http.paths import Target
 from simkube.apiserver.http.watch import Kind, Watch, wanted
 from simkube.apiserver.request import integer
 from simkube.client.client import Obj
-
-if TYPE_CHECKING:
-    from simkube.apiserver.http.handler import Frontend
 
 MOST_WATCHES = 600
 """How many watches one cluster serves at a time."""
@@ -30,34 +29,45 @@ SLOW_SECONDS = 30.0
 """A reader that takes nothing for so long, while something waits, is cut off."""
 
 
-async def serve_watch(
-    frontend: Frontend, http: web.Request, target: Target, accept: Accepted, answers: Answers
-) -> web.StreamResponse:
-    """Serve one watch to its end."""
-    what = wanted(target.resource, target.namespace, http.query, target.name)
-    seconds = integer(http.query.get("timeoutSeconds"))
-    if len(frontend.watches) >= MOST_WATCHES:
-        details = {"retryAfterSeconds": 5}
-        message = f"this cluster serves {MOST_WATCHES} watches at a time; end some first"
-        raise StatusError(429, "TooManyRequests", message, details)
-    some = asyncio.Event()
-    watch = Watch(frontend.server.store, what, some.set)
+class Watches:
+    """Those that one cluster serves. ``pause`` gives others their turn."""
 
-    def end() -> None:
-        watch.ended = True
-        some.set()
+    def __init__(self, server: Backend, pause: Pause) -> None:
+        self._server = server
+        self._pause = pause
+        self._ends: set[Callable[[], None]] = set()
 
-    frontend.watches.add(end)
-    if target.resource.custom is not None:
-        target.resource.custom.ends.add(end)
-    try:
-        lines = _Lines(frontend, http, target, accept, answers)
-        return await _stream(http, watch, some, lines, seconds or random.uniform(1800, 3600), frontend.share.pause)  # noqa: S311
-    finally:
-        frontend.watches.discard(end)
+    def end_all(self) -> None:
+        """End all of them."""
+        for end in list(self._ends):
+            end()
+
+    async def serve(self, http: web.Request, target: Target, accept: Accepted, answers: Answers) -> web.StreamResponse:
+        """Serve one watch to its end."""
+        what = wanted(target.resource, target.namespace, http.query, target.name)
+        seconds = integer(http.query.get("timeoutSeconds"))
+        if len(self._ends) >= MOST_WATCHES:
+            details = {"retryAfterSeconds": 5}
+            message = f"this cluster serves {MOST_WATCHES} watches at a time; end some first"
+            raise StatusError(429, "TooManyRequests", message, details)
+        some = asyncio.Event()
+        watch = Watch(self._server.store, what, some.set)
+
+        def end() -> None:
+            watch.ended = True
+            some.set()
+
+        self._ends.add(end)
         if target.resource.custom is not None:
-            target.resource.custom.ends.discard(end)
-        watch.close()
+            target.resource.custom.ends.add(end)
+        try:
+            lines = _Lines(self._server, http, target, accept, answers)
+            return await _stream(http, watch, some, lines, seconds or random.uniform(1800, 3600), self._pause)  # noqa: S311
+        finally:
+            self._ends.discard(end)
+            if target.resource.custom is not None:
+                target.resource.custom.ends.discard(end)
+            watch.close()
 
 
 async def _stream(
@@ -103,12 +113,10 @@ async def _wait(some: asyncio.Event, seconds: float) -> bool:
 class _Lines:
     """Encodes events in the accepted form. Only the first table of a watch has columns."""
 
-    def __init__(
-        self, frontend: Frontend, http: web.Request, target: Target, accept: Accepted, answers: Answers
-    ) -> None:
-        self._clock = frontend.server.clock
+    def __init__(self, server: Backend, http: web.Request, target: Target, accept: Accepted, answers: Answers) -> None:
+        self._clock = server.clock
         self._headers = http.headers
-        self._reading = frontend.server.readings.get(target.resource.storage)
+        self._reading = server.readings.get(target.resource.storage)
         self._resource = target.resource
         self._accept = accept
         self._include = http.query.get("includeObject", "")

@@ -7,9 +7,10 @@ exec, ...) are the kubelet's and never come here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simkube.apimachinery.errors import StatusError, bad_request, conflict, not_simulated
+from simkube.apiserver.backend import Backend
 from simkube.apiserver.fields import managed_fields
 from simkube.apiserver.registry import conversion, decoding
 from simkube.apiserver.registry.pods.eviction import Evictor
@@ -20,9 +21,6 @@ from simkube.apiserver.schema.custom import scale as custom_scale
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj, PatchType
 
-if TYPE_CHECKING:
-    from simkube.apiserver.server import APIServer
-
 _SCALE = ("autoscaling", "v1", "Scale")
 _BINDING = ("", "v1", "Binding")
 _TOKEN = ("authentication.k8s.io", "v1", "TokenRequest")
@@ -31,7 +29,7 @@ _TOKEN = ("authentication.k8s.io", "v1", "TokenRequest")
 class Subresources:
     """Dispatches by the name of the subresource."""
 
-    def __init__(self, server: APIServer, writer: Writer) -> None:
+    def __init__(self, server: Backend, writer: Writer) -> None:
         self._server = server
         self._writer = writer
         self._evictor = Evictor(server.store, server.clock, writer, server.find, server.do_delete)

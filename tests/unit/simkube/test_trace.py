@@ -9,8 +9,9 @@ import pytest
 from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.apiserver.request import Request
 from simkube.client.client import Caller
+from simkube.trace.entry import Entry
 from simkube.trace.sentences import difference, journey, sentence
-from simkube.trace.trace import MOST, Entry
+from simkube.trace.trace import MOST
 from tests.unit.simkube.doubles import Plane
 from tests.unit.simkube.test_cluster import topology, web
 

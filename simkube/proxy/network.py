@@ -51,6 +51,9 @@ CLUSTER_BYTES = 64 * 1024 * 1024
 MAX_SOCKETS = 1000
 """Connections of bytes that one cluster may have open at once."""
 
+OUTSIDE = "151.101.2.132"
+"""An address outside the cluster, for questions about the way there."""
+
 Target = tuple[str, int]
 """An address and a port."""
 
@@ -394,6 +397,14 @@ class Network:
         if listener.accept is not None:
             await connection.stream()
         return connection
+
+    def node_of(self, address: str) -> NodeNet | None:
+        """The node that an address is of, or that its pod is on."""
+        return self._node_of(address)
+
+    def leaves(self, source: str, port: int) -> bool:
+        """Whether a process may connect to an address outside the cluster (which answers to nobody here)."""
+        return self.policy is None or self.policy.allows(self._place(source), Place(OUTSIDE), port)
 
     def carries(self, peer: str, node: NodeNet) -> bool:
         """Whether packets still get from a peer to a node."""

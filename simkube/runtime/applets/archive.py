@@ -1,10 +1,11 @@
-"""``tar``: create and extract, enough for ``kubectl cp``. Compression is refused; archives are bounded in size."""
+"""``tar``: create and extract, enough for ``kubectl cp``; of compressions gzip. Archives are bounded in size."""
 
 from __future__ import annotations
 
 import io
 import tarfile
 
+from simkube.runtime.applets.compressing import packed, unpacked
 from simkube.runtime.applets.options import Options, parse
 from simkube.runtime.applets.reading import content, open_operand
 from simkube.runtime.files import join, normal
@@ -15,11 +16,15 @@ MAX_ARCHIVE = 8 * 1024 * 1024
 MAX_MEMBERS = 5000
 
 
+_LONG = {"file": "f", "directory": "C", "no-same-owner": "o", "create": "c", "extract": "x", "list": "t", "gzip": "z",
+         "verbose": "v"}  # fmt: skip
+
+
 async def tar(process: Process) -> int:
-    """``tar c|x|t [-f FILE] [-C DIRECTORY] [-vmph] [PATH]...``"""
+    """``tar c|x|t [-f FILE] [-C DIRECTORY] [-vmphz] [PATH]...``"""
     if len(process.argv) > 1 and process.argv[1][:1] not in ("-", ""):
         process.argv = [process.argv[0], f"-{process.argv[1]}", *process.argv[2:]]
-    options = await parse(process, "cxtvmphOo", "fC", long={"file": "f", "directory": "C", "no-same-owner": "o"})
+    options = await parse(process, "cxtvmphOozk", "fC", long=_LONG)
     modes = [letter for letter in "cxt" if letter in options]
     if len(modes) != 1:
         await process.err("tar: exactly one of -c, -x and -t is needed\n")
@@ -35,6 +40,8 @@ async def tar(process: Process) -> int:
         return 2
     data = await content(process, stream, MAX_ARCHIVE)
     try:
+        if data.startswith(b"\x1f\x8b"):
+            data = unpacked(data, MAX_ARCHIVE)
         return await _extract(process, options, base, data)
     except (tarfile.TarError, EOFError, ValueError) as error:
         await process.err(f"tar: invalid tar archive: {error}\n")
@@ -57,7 +64,7 @@ async def _create(process: Process, options: Options, base: str) -> int:
                 name = (operand.rstrip("/") + path[len(root.rstrip("/")) :]).lstrip("/") or "."
                 _add(archive, name, node)
                 await process.work(1)
-    data = output.getvalue()
+    data = packed(output.getvalue()) if "z" in options else output.getvalue()
     target = options.values.get("f", "-")
     if target == "-":
         await process.out(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from simkube.runtime import signals
-from simkube.runtime.applets.options import integer, parse, seconds_of
+from simkube.runtime.applets.options import Options, integer, parse, seconds_of
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
@@ -14,7 +14,12 @@ from simkube.runtime.programs.static_site import serve_folder
 _TYPES = ("A", "SRV", "PTR", "CNAME")
 
 
-async def nslookup(process: Process) -> int:
+async def nslookup_of_bind(process: Process) -> int:
+    """``nslookup`` of BIND, which shows the server's port otherwise than busybox."""
+    return await nslookup(process, mark="#")
+
+
+async def nslookup(process: Process, mark: str = ":") -> int:
     """``nslookup [-type=A|SRV|PTR|CNAME] NAME|ADDRESS [SERVER]``: asks the cluster's DNS."""
     words = process.argv[1:]
     kinds = [word.partition("=")[2].upper() for word in words if word.startswith(("-type=", "-query=", "-q="))]
@@ -37,11 +42,11 @@ async def nslookup(process: Process) -> int:
             await process.out(";; connection timed out; no servers could be reached\n\n")
         else:
             shown = server or sandbox.config.dns_servers[0]
-            await process.out(f"Server:\t\t{shown}\nAddress:\t{shown}:53\n\n")
+            await process.out(f"Server:\t\t{shown}\nAddress:\t{shown}{mark}53\n\n")
             await process.out(f"** server can't find {operands[0]}: NXDOMAIN\n\n")
         return 1
     shown = server or network.dns_address
-    await process.out(f"Server:\t\t{shown}\nAddress:\t{shown}:53\n\n")
+    await process.out(f"Server:\t\t{shown}\nAddress:\t{shown}{mark}53\n\n")
     return await _answer(process, resolver, operands[0], kinds[-1] if kinds else "A")
 
 
@@ -80,50 +85,91 @@ def _line(record: Any) -> str:
 
 
 async def ping(process: Process) -> int:
-    """``ping [-c N] [-w S] [-W S] HOST``: pods and nodes answer; service addresses do not, as with kube-proxy."""
-    options = await parse(process, "q46", "cwWis")
+    """``ping [-c N] [-w S] [-W S] [-i S] HOST``: pods and nodes answer; service addresses do not, as with kube-proxy.
+
+    Debian and Fedora have the ping of iputils.
+    """
+    options = await parse(process, "q46n", "cwWis")
     if not options.operands:
-        await process.err("ping: usage: ping [-c COUNT] HOST\n")
+        await process.err("ping: usage error: Destination address required\n" if _iputils(process) else _PING_USAGE)
         return 1
     host = options.operands[0]
     sandbox = process.container.sandbox
-    network = sandbox.network
-    if process.uid != 0:
+    if process.uid != 0 and not _iputils(process):
         await process.err("ping: permission denied (are you root?)\n")
         return 1
     try:
-        address = (await network.resolve(sandbox.ip, host, sandbox.config))[0]
-    except NetworkError:
-        await process.err(f"ping: bad address '{host}'\n")
-        return 1
-    await process.out(f"PING {host} ({address}): 56 data bytes\n")
-    count = integer(options.values.get("c", "")) or 1 << 30
-    deadline = seconds_of(options.values.get("w", "")) or 1e12
-    began, sent, received = process.container.clock.now(), 0, 0
-
-    def interrupted(_: int) -> None:
-        process.complain(_ping_summary(host, sent, received).rstrip("\n"))
-        process.end(int(not received))
-
-    process.handlers[signals.INT] = interrupted
-    while sent < count and process.container.clock.now() - began < deadline:
-        sent += 1
-        if network.answers_ping(address):
-            received += 1
-            await process.out(f"64 bytes from {address}: seq={sent - 1} ttl=62 time=0.100 ms\n")
-        if sent < count:
-            await process.sleep(1.0)
-        elif not received:
-            await process.sleep(min(10.0, deadline))
-    await process.out(_ping_summary(host, sent, received))
-    return int(not received)
+        address = (await sandbox.network.resolve(sandbox.ip, host, sandbox.config))[0]
+    except NetworkError as error:
+        if not _iputils(process):
+            await process.err(f"ping: bad address '{host}'\n")
+            return 1
+        temporary = "Temporary failure in name resolution"
+        await process.err(f"ping: {host}: {temporary if 'Temporary' in str(error) else 'Name or service not known'}\n")
+        return 2
+    size = "56(84) bytes of data." if _iputils(process) else "56 data bytes"
+    await process.out(f"PING {host} ({address}){':' if not _iputils(process) else ''} {size}\n")
+    return await _Ping(process, options, host, address).run()
 
 
-def _ping_summary(host: str, sent: int, received: int) -> str:
-    lost = 100 - received * 100 // max(1, sent)
-    text = f"\n--- {host} ping statistics ---\n"
-    text += f"{sent} packets transmitted, {received} packets received, {lost}% packet loss\n"
-    return text + ("round-trip min/avg/max = 0.100/0.100/0.100 ms\n" if received else "")
+_PING_USAGE = "ping: usage: ping [-c COUNT] HOST\n"
+
+
+def _iputils(process: Process) -> bool:
+    return process.container.spec.flavour != "busybox"
+
+
+class _Ping:
+    """Echo requests to one address, and what came of them."""
+
+    def __init__(self, process: Process, options: Options, host: str, address: str) -> None:
+        self._process = process
+        self._host, self._address = host, address
+        self._count = integer(options.values.get("c", "")) or 1 << 30
+        self._deadline = seconds_of(options.values.get("w", "")) or 1e12
+        self._pause = max(0.002, seconds_of(options.values.get("i", "")) or 1.0)
+        self._patience = seconds_of(options.values.get("W", "")) or 10.0
+        self._quiet = "q" in options
+        self._began = process.container.clock.now()
+        self._sent = self._received = 0
+
+    async def run(self) -> int:
+        """Until the count or the deadline is reached; 1 without any answer."""
+        process, clock = self._process, self._process.container.clock
+        network = process.container.sandbox.network
+        process.handlers[signals.INT] = self._interrupted
+        while self._sent < self._count and clock.now() - self._began < self._deadline:
+            self._sent += 1
+            if network.answers_ping(self._address):
+                self._received += 1
+                if not self._quiet:
+                    await process.out(self._answer())
+            if self._sent < self._count:
+                await process.sleep(self._pause)
+            elif not self._received:
+                await process.sleep(min(self._patience, self._deadline))
+        await process.out(self._summary())
+        return int(not self._received)
+
+    def _interrupted(self, _: int) -> None:
+        self._process.complain(self._summary().rstrip("\n"))
+        self._process.end(int(not self._received))
+
+    def _answer(self) -> str:
+        if _iputils(self._process):
+            return f"64 bytes from {self._address}: icmp_seq={self._sent} ttl=63 time=0.100 ms\n"
+        return f"64 bytes from {self._address}: seq={self._sent - 1} ttl=62 time=0.100 ms\n"
+
+    def _summary(self) -> str:
+        sent, received = self._sent, self._received
+        lost = 100 - received * 100 // max(1, sent)
+        text = f"\n--- {self._host} ping statistics ---\n"
+        if not _iputils(self._process):
+            text += f"{sent} packets transmitted, {received} packets received, {lost}% packet loss\n"
+            return text + ("round-trip min/avg/max = 0.100/0.100/0.100 ms\n" if received else "")
+        took = int((self._process.container.clock.now() - self._began) * 1000)
+        text += f"{sent} packets transmitted, {received} received, {lost}% packet loss, time {took}ms\n"
+        return text + ("rtt min/avg/max/mdev = 0.100/0.100/0.100/0.000 ms\n" if received else "\n")
 
 
 async def httpd(process: Process) -> int:

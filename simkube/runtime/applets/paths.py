@@ -251,8 +251,11 @@ async def mount(process: Process) -> int:
 
 
 async def checksum(process: Process) -> int:
-    """``md5sum``, ``sha256sum``"""
-    options = await parse(process)
+    """``md5sum``, ``sha1sum``, ``sha256sum``, ``sha512sum``, with ``-c`` against a list of sums."""
+    options = await parse(process, "cbtws")
+    name = name_of(process)
+    if "c" in options:
+        return await _check_sums(process, options.operands or ["-"], name.removesuffix("sum"), quiet="s" in options)
     status = 0
     for path in options.operands or ["-"]:
         stream = await open_operand(process, path)
@@ -260,10 +263,28 @@ async def checksum(process: Process) -> int:
             status = 1
             continue
         data = await content(process, stream)
-        name = name_of(process)
-        digest = hashlib.md5(data, usedforsecurity=False) if name == "md5sum" else hashlib.sha256(data)
+        digest = hashlib.new(name.removesuffix("sum"), data, usedforsecurity=False)
         await process.out(f"{digest.hexdigest()}  {path}\n")
     return status
+
+
+async def _check_sums(process: Process, lists: list[str], algorithm: str, *, quiet: bool) -> int:
+    failed = 0
+    for path in lists:
+        stream = await open_operand(process, path)
+        if stream is None:
+            return 1
+        for line in (await content(process, stream)).decode("utf-8", "replace").splitlines():
+            wanted, _, name = line.partition(" ")
+            opened = await open_operand(process, name.lstrip(" *"))
+            data = await content(process, opened) if opened is not None else None
+            right = data is not None and hashlib.new(algorithm, data, usedforsecurity=False).hexdigest() == wanted
+            failed += not right
+            if not quiet:
+                await process.out(f"{name.lstrip(' *')}: {'OK' if right else 'FAILED'}\n")
+    if failed:
+        await process.err(f"{name_of(process)}: WARNING: {failed} computed checksum did NOT match\n")
+    return int(failed > 0)
 
 
 async def base64(process: Process) -> int:

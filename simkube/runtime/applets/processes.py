@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simkube.clock.clock import Future
 from simkube.runtime import signals
+from simkube.runtime.applets import procps
 from simkube.runtime.applets.listing import owner
 from simkube.runtime.applets.options import integer, name_of, parse, seconds_of
 from simkube.runtime.applets.paths import run_command
@@ -11,6 +12,7 @@ from simkube.runtime.applets.reading import content, open_operand
 from simkube.runtime.executables import load, which
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process, Replace
+from simkube.runtime.regex import Regex
 
 MAX_SLEEP = 10 * 365 * 86400.0
 
@@ -46,30 +48,29 @@ async def usleep(process: Process) -> int:
 
 
 async def ps(process: Process) -> int:
-    """``ps [-o pid,ppid,user,stat,args,comm] [aux|ef]`` as busybox shows it."""
+    """``ps [-o pid,ppid,user,stat,args,comm] [aux|-ef]`` as busybox shows it, or procps where it is no busybox."""
     words = process.argv[1:]
     columns = ["pid", "user", "time", "args"]
-    titles = {
-        "pid": "PID",
-        "ppid": "PPID",
-        "user": "USER",
-        "time": "TIME",
-        "args": "COMMAND",
-        "comm": "COMMAND",
-        "stat": "STAT",
-    }
     if "-o" in words:
         columns = words[words.index("-o") + 1 : words.index("-o") + 2][0].split(",") if words[-1] != "-o" else []
-    if not columns or any(column not in titles for column in columns):
+    elif process.container.spec.flavour != "busybox":
+        return await procps.ps(process, _column)
+    columns = [_SAME.get(column, column) for column in columns]
+    if not columns or any(column not in _TITLES for column in columns):
         await process.err("ps: bad -o argument; pid, ppid, user, time, stat, args and comm are simulated\n")
         return 1
     rows = [
         [_column(process, other, column) for column in columns] for other in list(process.container.processes.values())
     ]
-    await process.out(_row([titles[column] for column in columns], columns))
+    await process.out(_row([_TITLES[column] for column in columns], columns))
     for row in rows:
         await process.out(_row(row, columns))
     return 0
+
+
+_TITLES = {"pid": "PID", "ppid": "PPID", "user": "USER", "time": "TIME", "args": "COMMAND", "comm": "COMMAND",
+           "stat": "STAT"}  # fmt: skip
+_SAME = {"cmd": "args", "command": "args", "ucmd": "comm", "s": "stat", "state": "stat", "euser": "user"}
 
 
 def _row(cells: list[str], columns: list[str]) -> str:
@@ -174,6 +175,35 @@ async def killall(process: Process) -> int:
             await process.err(f"killall: {name}: no process killed\n")
             status = 1
     return status
+
+
+async def pgrep(process: Process) -> int:
+    """``pgrep [-flaxo] PATTERN``, ``pkill [-SIGNAL] [-fxo] PATTERN``: processes by a regular expression."""
+    killing = name_of(process) == "pkill"
+    number: int | None = signals.TERM
+    words = process.argv[1:]
+    if killing and words and words[0].startswith("-") and signals.number_of(words[0][1:]):
+        number = signals.number_of(words[0][1:])
+        process.argv = [process.argv[0], *words[1:]]
+    options = await parse(process, "flaxonvce", "us", long={"full": "f", "signal": "s", "exact": "x"})
+    if "s" in options:
+        number = signals.number_of(options.values["s"])
+    if len(options.operands) != 1 or number is None:
+        await process.err(f"{name_of(process)}: no matching criteria specified\n")
+        return 2
+    regex = Regex(f"^({options.operands[0]})$" if "x" in options else options.operands[0], extended=True)
+    found = []
+    for other in list(process.container.processes.values()):
+        text = " ".join(other.argv) if "f" in options else _column(process, other, "comm")
+        if other is not process and regex.search(text) is not None:
+            found.append(other)
+    for other in found[:1] if "o" in options else found:
+        if killing:
+            other.signal(number)
+        else:
+            shown = " ".join(other.argv) if "a" in options else _column(process, other, "comm")
+            await process.out(f"{other.pid} {shown}\n" if "l" in options or "a" in options else f"{other.pid}\n")
+    return int(not found)
 
 
 async def pidof(process: Process) -> int:
@@ -297,6 +327,6 @@ async def xargs(process: Process) -> int:
 
 
 async def refused(process: Process) -> int:
-    """A program that is in the image but needs what is not simulated (a full screen)."""
+    """A program that can be had, but needs what is not simulated: a full screen, the kernel, a compiler."""
     await process.err(f"{name_of(process)}: not simulated here\n")
     return 1

@@ -1,7 +1,7 @@
 """``stress``: keeps processors busy and memory taken, as the programs of that name that the Kubernetes tasks use.
 
-Two of them: the classic one (``--cpu 2 --vm 1 --vm-bytes 150M --vm-hang 1 --timeout 60s``) and ``vish/stress``
-(``-cpus 2 -mem-total 150Mi``). Disks are not worked: ``--io`` and ``--hdd`` are refused by name.
+The classic one (``--cpu 2 --vm 1 --vm-bytes 150M --vm-hang 1 --timeout 60s``), also as ``stress-ng``; and
+``vish/stress`` (``-cpus 2 -mem-total 150Mi``). Disks are not worked: ``--io`` and ``--hdd`` are refused by name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BYTES = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONG = {"c": "cpu", "m": "vm", "t": "timeout", "i": "io", "d": "hdd", "q": "quiet", "v": "verbose", "n": "dry-run"}
 _VALUED = ("cpu", "vm", "vm-bytes", "vm-hang", "vm-stride", "timeout", "io", "hdd", "hdd-bytes", "backoff")
-_FLAGS = ("quiet", "verbose", "vm-keep", "dry-run")
+_FLAGS = ("quiet", "verbose", "vm-keep", "dry-run", "metrics-brief", "metrics")
 
 
 class Unknown(Exception):
@@ -33,7 +33,7 @@ async def stress(process: Process) -> int:
     try:
         options = _parse(process.argv[1:])
     except Unknown as problem:
-        await process.err(f"stress: FAIL: [{process.pid}] (440) {problem}\n")
+        await process.err(f"{_head(process, 'FAIL')} (440) {problem}\n")
         return 1
     hogs = {name: _number(options.get(name, "0")) for name in ("cpu", "vm", "io", "hdd")}
     if hogs["io"] or hogs["hdd"]:
@@ -47,7 +47,9 @@ async def stress(process: Process) -> int:
         return 1
     if "quiet" not in options:
         told = ", ".join(f"{count} {name}" for name, count in hogs.items())
-        await process.out(f"stress: info: [{process.pid}] dispatching hogs: {told}\n")
+        if _is_ng(process):
+            told = ", ".join(f"{count} {name}" for name, count in hogs.items() if count)
+        await process.out(f"{_head(process, 'info')} dispatching hogs: {told}\n")
     return await _dispatch(process, options, hogs)
 
 
@@ -69,11 +71,20 @@ async def _dispatch(process: Process, options: dict[str, str], hogs: dict[str, i
         child.signal(9)
     if code == 0 and "quiet" not in options:
         took = round(process.container.clock.now() - began)
-        await process.out(f"stress: info: [{process.pid}] successful run completed in {took}s\n")
+        shown = f"{took:.2f} secs" if _is_ng(process) else f"{took}s"
+        await process.out(f"{_head(process, 'info')} successful run completed in {shown}\n")
     elif 0 < code < 128 or code > 128 + 15:
-        await process.err(f"stress: FAIL: [{process.pid}] (415) <-- worker got signal {max(0, code - 128)}\n")
+        await process.err(f"{_head(process, 'FAIL')} (415) <-- worker got signal {max(0, code - 128)}\n")
         code = 1
     return code
+
+
+def _is_ng(process: Process) -> bool:
+    return process.argv[0].rpartition("/")[2] == "stress-ng"
+
+
+def _head(process: Process, level: str) -> str:
+    return f"stress-ng: {level}:  [{process.pid}]" if _is_ng(process) else f"stress: {level}: [{process.pid}]"
 
 
 def _hog(process: Process, work: object) -> Process:

@@ -16,6 +16,9 @@ from simkube.runtime.programs.databases.psql import pg_isready, psql
 from simkube.runtime.programs.described import described
 from simkube.runtime.programs.ingress.controller import dumb_init, ingress_controller
 from simkube.runtime.programs.nginx.main import nginx
+from simkube.runtime.programs.packages.apk import apk
+from simkube.runtime.programs.packages.apt import apt, dpkg
+from simkube.runtime.programs.packages.dnf import dnf
 from simkube.runtime.programs.redis import redis_cli, redis_server
 from simkube.runtime.programs.small_servers import agnhost, http_echo, pause, python
 from simkube.runtime.programs.stand_in import stand_in
@@ -26,7 +29,12 @@ PROGRAMS: dict[str, Program] = {
     **APPLETS,
     "agnhost": agnhost,
     "apache": apache,
+    "apk": apk,
     "appetite": appetite,
+    "apt": apt,
+    "apt-get": apt,
+    "dnf": dnf,
+    "dpkg": dpkg,
     "dumb-init": dumb_init,
     "described": described,
     "etcd": etcd,
@@ -39,6 +47,7 @@ PROGRAMS: dict[str, Program] = {
     "mysql": mysql,
     "mysqladmin": mysqladmin,
     "mysqld": mysqld,
+    "microdnf": dnf,
     "nginx": nginx,
     "nginx-ingress-controller": ingress_controller,
     "pause": pause,
@@ -51,4 +60,6 @@ PROGRAMS: dict[str, Program] = {
     "stand-in": stand_in,
     "stress": stress,
     "stress-consumer": consumer,
+    "stress-ng": stress,
+    "yum": dnf,
 }

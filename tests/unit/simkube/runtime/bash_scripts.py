@@ -41,7 +41,7 @@ BASH_SCRIPTS = [
     'name=x; x=val; echo ${!name}; ab1=1; ab2=2; echo ${!ab@}; echo "${x@Q}"',
     "echo $'a\\tb\\n' $'it\\'s' $'\\x41'; printf '%s\\n' $'two\\nlines'",
     "cat <<< \"here $((1 + 1))\"; tr a-z A-Z <<< word; wc -l <<< $'a\\nb'",
-    'cat <(echo one) <(echo two); while read l; do echo "<$l>"; done < <(echo in)',
+    'cat <(echo 1) <(echo 2); diff <(echo a) <(echo a) && echo same; while read l; do echo "<$l>"; done < <(echo in)',
     "echo to > >(cat); sleep 0.1; echo ok &> out; cat out; ls /none &>> out; wc -l < out; echo hidden &>/dev/null",
     "ls /none |& grep -c none; printf -v v '%03d' 7; echo $v; printf '%q\\n' 'a b'",
     "shopt -s nullglob; echo none*; shopt -u nullglob; echo none*; shopt -q nullglob; echo $?",

@@ -32,7 +32,7 @@ from simkube.runtime.applets import (
     text,
 )
 from simkube.runtime.process import Program
-from simkube.runtime.shell.main import shell
+from simkube.runtime.shell.main import bash, shell
 
 APPLETS: dict[str, Program] = {
     "[": conditions.test,
@@ -42,7 +42,7 @@ APPLETS: dict[str, Program] = {
     "awk": awk.awk,
     "base64": paths.base64,
     "basename": paths.basename,
-    "bash": shell,
+    "bash": bash,
     "busybox": multicall.busybox,
     "cat": text.cat,
     "chmod": filing.chmod,

@@ -21,8 +21,6 @@ ASH = Dialect("ash", extended=True)
 BASH = Dialect("bash", extended=True, bash=True)
 
 
-def of(program: str, flavour: str) -> Dialect:
-    """The dialect of a shell that was called by a name in an image of a flavour."""
-    if program.rpartition("/")[2].lstrip("-") == "bash":
-        return BASH
+def of(flavour: str) -> Dialect:
+    """What ``sh`` is in an image of a flavour."""
     return DASH if flavour == "debian" else ASH

@@ -15,8 +15,9 @@ from simkube.runtime import signals
 from simkube.runtime.executables import load, which
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process, Program, Replace
-from simkube.runtime.shell import compound, dialect, wording
+from simkube.runtime.shell import compound, wording
 from simkube.runtime.shell.assigning import assign
+from simkube.runtime.shell.dialect import Dialect
 from simkube.runtime.shell.expand import Expander
 from simkube.runtime.shell.jumps import Jump, leaves
 from simkube.runtime.shell.parser import Parser
@@ -56,10 +57,10 @@ MAX_DEPTH = 100
 class Interpreter:
     """One shell process."""
 
-    def __init__(self, process: Process, state: State, *, top_pid: int | None = None) -> None:
+    def __init__(self, process: Process, state: State, dialect: Dialect, *, top_pid: int | None = None) -> None:
         self.process = process
         self.state = state
-        self.dialect = dialect.of(state.name if top_pid is None else "", process.container.spec.flavour)
+        self.dialect = dialect
         self.opened: list[int] = []
         """File descriptors of process substitutions that are still in use."""
         self.top_pid = process.pid if top_pid is None else top_pid
@@ -455,7 +456,7 @@ class Interpreter:
 
     async def find_program(self, words: list[str], env: dict[str, str]) -> tuple[Program, list[str]] | int:
         """The program of a command, or the status (126, 127) after saying why there is none."""
-        from simkube.runtime.shell.main import shell  # a script without #! runs in a shell
+        from simkube.runtime.shell.main import bash, shell  # a script without #! runs in a shell
 
         files, name = self.process.container.files, words[0]
         search = {"PATH": self.state.variables["PATH"]} if "PATH" in self.state.variables else {}
@@ -470,7 +471,7 @@ class Interpreter:
             return load(files, path, words, env)
         except FileError as error:
             if error.strerror == "Exec format error":
-                return shell, ["bash" if self.dialect.bash else "sh", path, *words[1:]]
+                return (bash, ["bash", path, *words[1:]]) if self.dialect.bash else (shell, ["sh", path, *words[1:]])
             await self.complain(
                 f"{name}: {error.strerror if error.strerror != 'No such file or directory' else 'not found'}"
             )
@@ -493,8 +494,7 @@ class Interpreter:
         checked = self._checked
 
         async def program(process: Process) -> int:
-            shell = Interpreter(process, state, top_pid=self.top_pid)
-            shell.dialect = self.dialect
+            shell = Interpreter(process, state, self.dialect, top_pid=self.top_pid)
             shell.loops, shell._checked, shell.line = loops, checked, self.line
             return await shell.finish(body(shell))
 

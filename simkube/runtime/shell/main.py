@@ -29,19 +29,27 @@ There is NO WARRANTY, to the extent permitted by law.
 
 
 async def shell(process: Process) -> int:
-    """Run a shell; its exit code."""
-    interpreter = Interpreter(process, _initial_state(process))
+    """The program ``sh``: what it is in its image; its exit code."""
+    return await _run(process, dialect.of(process.container.spec.flavour))
+
+
+async def bash(process: Process) -> int:
+    """The program ``bash``, by whatever name it was called."""
+    return await _run(process, dialect.BASH)
+
+
+async def _run(process: Process, kind: dialect.Dialect) -> int:
+    interpreter = Interpreter(process, _initial_state(process, kind), kind)
     arguments = process.argv[1:]
     command, from_input, forced = False, False, False
-    bash = interpreter.dialect.bash
     while arguments and len(arguments[0]) > 1 and arguments[0][0] in "-+":
         option = arguments.pop(0)
         if option == "--":
             break
-        if bash and option == "--version":
+        if kind.bash and option == "--version":
             await process.out(_VERSION)
             return 0
-        if bash and option in _LONG:
+        if kind.bash and option in _LONG:
             continue
         forced = forced or "i" in option
         flags = option[1:].replace("l", "").replace("i", "")
@@ -57,14 +65,13 @@ async def shell(process: Process) -> int:
     return await interpreter.finish(_start(interpreter, arguments, command=command, from_input=from_input))
 
 
-def _initial_state(process: Process) -> State:
+def _initial_state(process: Process, kind: dialect.Dialect) -> State:
     state = State(process.argv[0].rpartition("/")[2] if process.argv[0].startswith("-") else process.argv[0])
     for name, value in process.env.items():
         state.set(name, value)
         state.exported.add(name)
     state.set("PWD", process.cwd)
     state.exported.add("PWD")
-    kind = dialect.of(process.argv[0], process.container.spec.flavour)
     state.variables.setdefault("PS1", _prompt_format(process, kind))
     state.variables["IFS"] = " \t\n"
     state.variables["OPTIND"] = "1"

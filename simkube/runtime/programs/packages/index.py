@@ -32,7 +32,7 @@ class Package:
 def packages_of(distribution: str) -> dict[str, Package]:
     """The index of ``debian``, ``alpine`` or ``fedora``."""
     found = {}
-    for name, said in catalogue.read("packages")[distribution].items():
+    for name, said in catalogue.read("packages")[distribution][0].items():
         programs = {**said.get("programs", {}), **{path: path.rpartition("/")[2] for path in said.get("tools", ())}}
         found[name] = Package(name, str(said["version"]), tuple(said.get("needs", ())), said.get("size", 200), programs)
     return found

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from simkube.client.client import Informers, Obj, Server
 from simkube.client.workqueue import Component, WorkLoop
-from simkube.proxy.network import Network, Place
 from simkube.proxy.services import SLICES, service_of
 from simkube.runtime.cri import NetworkError
+from simkube.runtime.network.network import Network, Place
 
 DOMAIN = "cluster.local"
 NDOTS = 5

@@ -1,8 +1,8 @@
 """Where exceptions that nobody foresaw, in a cluster's own code, are handed in: logged, kept, told.
 
 A loop, a timer, a task or a simulated program that meets one hands it in and goes on;
-:class:`~simkube.cluster.crash_reporter.CrashReporter` makes an event and a condition of it. It is not for errors that
-an API server answers with, nor for what a simulated program says of its own accord.
+:class:`~simkube.cluster.crash_reporter.CrashReporter` makes an event and a condition of it. It is not for
+errors that an API server answers with, nor for what a simulated program says of its own accord.
 
 After ``HandleCrash`` and ``HandleError`` of apimachinery (``pkg/util/runtime``). It refuses to judge: what is handed in
 is a fault of this code, whatever it was about. With :data:`FILE` set in the environment each one is a line of that file

@@ -45,10 +45,10 @@ from simkube.kubelet import lease
 from simkube.kubelet.kubelet import Kubelet
 from simkube.kubelet.node import NodeSettings
 from simkube.kubelet.static_pods import StaticPods
-from simkube.proxy.network import ClusterAPI, Network
 from simkube.proxy.policies import NetworkPolicies
 from simkube.proxy.services import KubeProxy
 from simkube.runtime.engine import Engine
+from simkube.runtime.network.network import ClusterAPI, Network
 from simkube.scheduler.scheduler import Scheduler
 
 API_ADDRESS = "172.18.0.2"

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from simkube.apimachinery import quantity
-from simkube.apiserver.registry.pods.parts import qos_class
 from simkube.client.client import Obj
+from simkube.component_helpers.qos import qos_class
 
 Amounts = dict[str, str]
 _ALIASES = frozenset({"configmaps", "secrets", "resourcequotas", "replicationcontrollers"})

@@ -10,6 +10,7 @@ from typing import Any
 
 from simkube.apimachinery.labels import matches, matches_node
 from simkube.apimachinery.quantity import milli
+from simkube.client.client import Informer
 
 Obj = dict[str, Any]
 
@@ -172,3 +173,14 @@ def owns(pod: Obj, claim: Obj) -> bool:
     return any(
         each.get("controller") and each.get("uid") == uid for each in claim["metadata"].get("ownerReferences") or ()
     )
+
+
+def by_claim(pods: Informer) -> None:
+    """Index pods as ``claim``: by the ``(namespace, name)`` of the claims they use."""
+
+    def values(pod: Obj) -> Iterable[object]:
+        if not pod["spec"].get("volumes"):
+            return ()
+        return [(pod["metadata"]["namespace"], name) for _, name, _ in claim_names(pod)]
+
+    pods.add_index("claim", values)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from simkube.apimachinery.labels import matches_set
 from simkube.client.client import Event, Key, Obj, key_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
 from simkube.controllers.controller import Controller
 
 REST_SECONDS_PER_POD = 0.0002

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Client, Informer, Obj
 from simkube.client.events import Recorder
+from simkube.component_helpers.owners import controller_reference
 from simkube.controllers import statefulpods
-from simkube.controllers.owners import controller_reference
 
 CLAIMS = "persistentvolumeclaims"
 

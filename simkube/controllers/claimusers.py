@@ -5,24 +5,13 @@ Sources: ``pkg/controller/volume/pvcprotection``, ``pvprotection``, ``ephemeral`
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 
 from simkube.apimachinery.errors import StatusError
-from simkube.client.client import Event, Informer, Obj, copy_of, key_of
-from simkube.component_helpers.volumebinding import CLAIMS, PROTECTION, VOLUMES, claim_names, owns
-from simkube.controllers import pods as podstate
+from simkube.client.client import Event, Obj, copy_of, key_of
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.volumebinding import CLAIMS, PROTECTION, VOLUMES, by_claim, claim_names, owns
 from simkube.controllers.controller import Controller
-
-
-def by_claim(pods: Informer) -> None:
-    """Index pods as ``claim``: by the ``(namespace, name)`` of the claims they use."""
-
-    def values(pod: Obj) -> Iterable[object]:
-        if not pod["spec"].get("volumes"):
-            return ()
-        return [(pod["metadata"]["namespace"], name) for _, name, _ in claim_names(pod)]
-
-    pods.add_index("claim", values)
 
 
 class ClaimProtectionController(Controller):

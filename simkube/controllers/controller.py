@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from simkube.client.client import Informer, Informers, Obj, Server
 from simkube.client.events import Recorder
 from simkube.client.workqueue import Component, WorkLoop
-from simkube.controllers.owners import controller_of
+from simkube.component_helpers.owners import controller_of
 
 MANAGER = "kube-controller-manager"
 

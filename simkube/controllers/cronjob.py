@@ -12,12 +12,12 @@ from datetime import UTC, datetime, tzinfo
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Event, Obj, copy_of, key_of
 from simkube.client.events import reference
+from simkube.component_helpers.owners import controller_of, controller_reference
+from simkube.component_helpers.pods import seconds_of
 from simkube.component_helpers.schedule import Schedule, ScheduleError, parse, zone_of
 from simkube.controllers.controller import Controller, by_controller
 from simkube.controllers.job import JOBS, end_of
-from simkube.controllers.owners import controller_of, controller_reference
 from simkube.controllers.podcontrol import namespace_ends
-from simkube.controllers.pods import seconds_of
 
 CRONJOBS = "cronjobs.batch"
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"

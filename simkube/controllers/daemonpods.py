@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from simkube.apimachinery.labels import matches_node, matches_set
 from simkube.client.client import Obj, copy_of
+from simkube.component_helpers.owners import controller_reference
 from simkube.component_helpers.tolerations import tolerates
 from simkube.controllers.history import POD_LABEL
-from simkube.controllers.owners import controller_reference
 from simkube.controllers.podcontrol import from_template
 
 API_VERSION = "apps/v1"

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from simkube.apimachinery.labels import matches
 from simkube.client.client import Event, Obj, key_of
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.owners import Claim, controller_of
 from simkube.controllers import daemonpods
-from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller, by_controller
 from simkube.controllers.history import POD_LABEL, REVISIONS, History
-from simkube.controllers.owners import Claim, controller_of
 from simkube.controllers.podcontrol import PodControl
 from simkube.controllers.rollout import scaled_value
 

@@ -13,10 +13,10 @@ from collections.abc import Hashable, Sequence
 from simkube.apimachinery.errors import StatusError
 from simkube.apimachinery.labels import matches
 from simkube.client.client import Event, Obj, copy_of, key_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.owners import Claim, controller_of, controller_reference
 from simkube.controllers import progress, revisions, rollout
 from simkube.controllers.controller import Controller, by_controller
-from simkube.controllers.owners import Claim, controller_of, controller_reference
 from simkube.controllers.replicaset import REPLICASETS
 
 DEPLOYMENTS = "deployments.apps"

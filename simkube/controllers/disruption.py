@@ -12,9 +12,9 @@ from simkube.apimachinery.errors import StatusError
 from simkube.apimachinery.labels import matches
 from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.client.client import Event, Obj, key_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.owners import controller_of
 from simkube.controllers.controller import Controller
-from simkube.controllers.owners import controller_of
 from simkube.controllers.rollout import scaled_value
 
 BUDGETS = "poddisruptionbudgets.policy"

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from simkube.client.client import Obj, copy_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
 from simkube.controllers.backends import BackendController, ports_of, target_reference
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"

@@ -10,10 +10,10 @@ import json
 from collections.abc import Hashable, Iterable, Sequence
 
 from simkube.client.client import Event, Obj, copy_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.owners import controller_reference
 from simkube.controllers.backends import BackendController, ports_of, target_reference
 from simkube.controllers.endpoints import HEADLESS, TRIGGERED
-from simkube.controllers.owners import controller_reference
 
 SLICES = "endpointslices.discovery.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Client, Informer, Obj, copy_of
-from simkube.controllers.owners import Claim, controller_of
+from simkube.component_helpers.owners import Claim, controller_of
 from simkube.controllers.revisions import without_vowels
 
 REVISIONS = "controllerrevisions.apps"

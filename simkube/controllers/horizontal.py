@@ -14,7 +14,7 @@ from simkube.apimachinery import quantity
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.client.client import Event, Key, Obj, copy_of, key_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
 from simkube.controllers.controller import Controller
 from simkube.controllers.nometrics import Failed, of_external, of_object, of_pods
 from simkube.controllers.scaling import Memory, decide

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from simkube.apimachinery.errors import StatusError
 from simkube.apimachinery.labels import matches
 from simkube.client.client import Event, Key, Obj, copy_of, key_of
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.owners import Claim, controller_of
 from simkube.controllers import jobpods, jobtracking
-from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller, by_controller
 from simkube.controllers.jobending import Ending, Facts, condition, ending
-from simkube.controllers.owners import Claim, controller_of
 from simkube.controllers.podcontrol import PodControl
 from simkube.controllers.ranking import to_delete
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simkube.client.client import Obj
+from simkube.component_helpers import pods as podstate
 from simkube.controllers import jobpods
-from simkube.controllers import pods as podstate
 from simkube.controllers.indexes import Indexes
 from simkube.controllers.jobpolicy import failure_of, success_of
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from simkube.client.client import Obj
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.owners import controller_reference
 from simkube.controllers.jobpolicy import judged
-from simkube.controllers.owners import controller_reference
 from simkube.controllers.podcontrol import from_template
 
 API_VERSION = "batch/v1"

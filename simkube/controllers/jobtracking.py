@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from simkube.client.client import Obj
+from simkube.component_helpers import pods as podstate
 from simkube.controllers import jobpods
-from simkube.controllers import pods as podstate
 from simkube.controllers.jobending import Ending, Facts
 
 

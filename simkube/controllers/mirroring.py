@@ -9,10 +9,10 @@ import json
 from collections.abc import Hashable, Iterable, Sequence
 
 from simkube.client.client import Event, Obj, copy_of, key_of
+from simkube.component_helpers.owners import controller_reference
 from simkube.controllers.controller import Controller
 from simkube.controllers.endpoints import TRIGGERED
 from simkube.controllers.endpointslice import MANAGED_BY, SERVICE_NAME, SLICES
-from simkube.controllers.owners import controller_reference
 
 MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from simkube.client.client import Event, Informers, Obj, Server
 from simkube.client.workqueue import WorkLoop
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
 from simkube.controllers.controller import Controller, by_node
 
 NOT_READY = "node.kubernetes.io/not-ready"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from simkube.client.client import Event, key_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
 from simkube.controllers.controller import Controller
 
 QUARANTINE = 40.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simkube.client.client import Obj
-from simkube.controllers.pods import condition, seconds_of
+from simkube.component_helpers.pods import condition, seconds_of
 from simkube.controllers.rollout import max_unavailable, replicas, status_total, total
 
 NO_DEADLINE = 2147483647

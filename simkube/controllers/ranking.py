@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from simkube.client.client import Obj
-from simkube.controllers.pods import is_active, is_ready, phase, ready_since, seconds_of
+from simkube.component_helpers.pods import is_active, is_ready, phase, ready_since, seconds_of
 
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"

@@ -12,9 +12,9 @@ from collections.abc import Hashable, Sequence
 from simkube.apimachinery.errors import StatusError
 from simkube.apimachinery.labels import matches
 from simkube.client.client import Event, Obj, key_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.owners import Claim, controller_of, controller_reference
 from simkube.controllers.controller import Controller, by_controller
-from simkube.controllers.owners import Claim, controller_of, controller_reference
 from simkube.controllers.podcontrol import PodControl, from_template
 from simkube.controllers.ranking import to_delete
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from simkube.client.client import Obj, copy_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.owners import controller_reference
 from simkube.controllers.history import POD_LABEL
-from simkube.controllers.owners import controller_reference
 from simkube.controllers.podcontrol import from_template
 
 API_VERSION = "apps/v1"

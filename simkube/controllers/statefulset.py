@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from simkube.apimachinery.errors import StatusError
 from simkube.apimachinery.labels import matches
 from simkube.client.client import Event, Obj, key_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.owners import Claim, controller_of
 from simkube.controllers import statefulpods
 from simkube.controllers.claims import CLAIMS, Claims
 from simkube.controllers.controller import Controller, by_controller
 from simkube.controllers.history import REVISIONS, History, template_of
-from simkube.controllers.owners import Claim, controller_of
 from simkube.controllers.rollout import scaled_value
 
 STATEFULSETS = "statefulsets.apps"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from simkube.client.client import Event, Key, Obj, key_of
+from simkube.component_helpers import pods as podstate
 from simkube.component_helpers.tolerations import tolerates
-from simkube.controllers import pods as podstate
 from simkube.controllers.controller import Controller, by_node
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from simkube.client.client import Event, key_of
+from simkube.component_helpers.pods import seconds_of
 from simkube.controllers.controller import Controller
 from simkube.controllers.job import JOBS, end_of
-from simkube.controllers.pods import seconds_of
 
 
 class TTLAfterFinishedController(Controller):

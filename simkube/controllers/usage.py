@@ -15,7 +15,7 @@ from typing import Any
 
 from simkube.apimachinery import quantity
 from simkube.client.client import Obj
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
 
 INITIALIZATION = 120.0
 """Seconds after its start in which a pod's use of processors may be its start-up (cpu-initialization-period)."""

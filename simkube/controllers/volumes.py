@@ -11,6 +11,7 @@ import re
 from collections.abc import Hashable
 
 from simkube.client.client import Event, Obj, copy_of
+from simkube.component_helpers import pods as podstate
 from simkube.component_helpers.volumebinding import (
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
@@ -20,6 +21,7 @@ from simkube.component_helpers.volumebinding import (
     PROVISIONERS,
     SELECTED_NODE,
     best,
+    by_claim,
     class_of,
     default_class,
     has_class,
@@ -31,8 +33,6 @@ from simkube.component_helpers.volumebinding import (
     reference,
     suits,
 )
-from simkube.controllers import pods as podstate
-from simkube.controllers.claimusers import by_claim
 from simkube.controllers.controller import Controller
 
 _EXTERNAL = (

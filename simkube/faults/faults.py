@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from simkube.controllers.manager import ControllerManager
     from simkube.etcd.store import Store
     from simkube.kubelet.kubelet import Kubelet
-    from simkube.proxy.network import Network
+    from simkube.runtime.network.network import Network
 
 MANAGER = "kube-controller-manager"
 CONTROL_PLANE = ("kube-scheduler", MANAGER, "kube-apiserver", "etcd")

@@ -17,8 +17,8 @@ from yarl import URL
 from simkube.apimachinery.errors import StatusError, not_simulated
 from simkube.apiserver.http.encoding import dump
 from simkube.clock.clock import Future
-from simkube.proxy.ports import Certificate, Daemon
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.network.ports import Certificate, Daemon
 
 if TYPE_CHECKING:
     from simkube.cluster.cluster import Cluster

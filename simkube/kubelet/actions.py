@@ -27,13 +27,6 @@ NOT_FOUND = 127
 OUTPUT_BYTES = 10 * 1024
 """How much of a probe command's output is kept."""
 REDIRECTS = 10
-_TEXT = {
-    "refused": "dial tcp {where}: connect: connection refused",
-    "timeout": "dial tcp {where}: i/o timeout",
-    "no-route": "dial tcp {where}: connect: no route to host",
-    "reset": "read tcp {where}: read: connection reset by peer",
-    "name": "dial tcp: lookup {host}: no such host",
-}
 
 
 class NodePlace(Protocol):
@@ -76,12 +69,6 @@ class Target:
     container: Container
     spec: Obj
     facts: Mapping[str, str] = field(default_factory=dict)
-
-
-def words(error: NetworkError, host: str, port: int) -> str:
-    """A failed connection in Go's words, as kubelet and API server report it."""
-    template = _TEXT.get(error.kind)
-    return template.format(where=f"{host}:{port}", host=host) if template else str(error)
 
 
 def port_of(port: int | str, container: Obj) -> int:
@@ -159,7 +146,7 @@ async def _tcp(action: dict[str, Any], target: Target, timeout: float) -> Outcom
     try:
         await within(target.clock, timeout, target.sandbox.connect(port))
     except NetworkError as error:
-        return Outcome(False, words(error, host, port))
+        return Outcome(False, error.in_go(host, port))
     except TimedOut:
         return Outcome(False, f"dial tcp {host}:{port}: i/o timeout")
     return Outcome(True)
@@ -201,7 +188,7 @@ async def _http(action: dict[str, Any], target: Target, timeout: float) -> Outco
     try:
         return await within(target.clock, timeout, _get(target, scheme, host, port, path, headers))
     except NetworkError as error:
-        return Outcome(False, f'Get "{url}": {words(error, host, port)}')
+        return Outcome(False, f'Get "{url}": {error.in_go(host, port)}')
     except TimedOut:
         return Outcome(
             False, f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'

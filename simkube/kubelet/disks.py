@@ -12,9 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from simkube.client.client import Client, Obj
-from simkube.component_helpers.volumebinding import claim_names, is_fully_bound, owns, reaches
-from simkube.controllers import pods as podstate
-from simkube.controllers.claimusers import by_claim
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.volumebinding import by_claim, claim_names, is_fully_bound, owns, reaches
 from simkube.kubelet.volumes import MountError, Part
 from simkube.runtime.cri import NodeDisk
 from simkube.runtime.nodes import FileError

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from simkube.client.client import Client, Event, Informers, Obj, Server, copy_of
 from simkube.client.workqueue import Component, WorkLoop
-from simkube.controllers.pods import is_ready
+from simkube.component_helpers.pods import is_ready
 from simkube.kubelet.node import VERSION
 
 if TYPE_CHECKING:

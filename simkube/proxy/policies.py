@@ -17,7 +17,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from simkube.apimachinery.labels import matches
 from simkube.client.client import Event, Informers, Obj, Server
 from simkube.client.workqueue import Component, WorkLoop
-from simkube.proxy.network import Network, Place
+from simkube.runtime.network.network import Network, Place
 
 POLICIES = "networkpolicies.networking.k8s.io"
 DNS_LABELS = {"k8s-app": "kube-dns"}
@@ -63,7 +63,7 @@ class NetworkPolicies(Component):
     # -- decisions -------------------------------------------------------------------------------------------------
 
     def allows(self, source: Place, target: Place, port: int, protocol: str = "TCP") -> bool:
-        """Keeps :class:`simkube.proxy.network.Policy`."""
+        """Keeps :class:`simkube.runtime.network.network.Policy`."""
         if not self.policies.list():
             return True
         if source.address == target.address:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from simkube.client.client import Event, Informers, Obj, Server
 from simkube.client.workqueue import Component, WorkLoop
-from simkube.proxy.network import Network, Rule, Target
+from simkube.runtime.network.network import Network, Rule, Target
 
 SLICES = "endpointslices.discovery.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"

@@ -38,12 +38,26 @@ class StartError(SimkubeError):
         self.reason = reason
 
 
+_IN_GO = {
+    "refused": "dial tcp {where}: connect: connection refused",
+    "timeout": "dial tcp {where}: i/o timeout",
+    "no-route": "dial tcp {where}: connect: no route to host",
+    "reset": "read tcp {where}: read: connection reset by peer",
+    "name": "dial tcp: lookup {host}: no such host",
+}
+
+
 class NetworkError(SimkubeError):
     """A connection that did not come about. ``kind``: ``refused``, ``timeout``, ``no-route``, ``name``, ``reset``."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+    def in_go(self, host: str, port: int) -> str:
+        """In the words of Go's HTTP client, as kubelet and API server report it."""
+        template = _IN_GO.get(self.kind)
+        return template.format(where=f"{host}:{port}", host=host) if template else str(self)
 
 
 class PlainServer(NetworkError):

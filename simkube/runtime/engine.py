@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from simkube.clock.clock import Clock
-from simkube.proxy.network import Network, NodeNet
 from simkube.runtime import reference, registry
 from simkube.runtime.cri import Credentials, Image, ImageError, SandboxConfig
 from simkube.runtime.disk import Disk
 from simkube.runtime.images import ImageSpec
+from simkube.runtime.network.network import Network, NodeNet
 from simkube.runtime.sandbox import PodSandbox
 from simkube.runtime.usage import SYSTEM_BYTES, SYSTEM_CORES, Machine, Processors, Sample
 from simkube.runtime.volume import MemoryVolume

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from simkube.clock.clock import Clock, Future
-from simkube.proxy.network import Connection, Network, NodeNet
-from simkube.proxy.ports import PortTable
 from simkube.runtime import signals
 from simkube.runtime.container import PidSpace, SimContainer
 from simkube.runtime.cri import (
@@ -23,6 +21,8 @@ from simkube.runtime.cri import (
     SandboxConfig,
 )
 from simkube.runtime.images import ImageSpec
+from simkube.runtime.network.network import Connection, Network, NodeNet
+from simkube.runtime.network.ports import PortTable
 from simkube.runtime.process import Process
 from simkube.runtime.usage import Machine
 from simkube.runtime.volume import MemoryVolume

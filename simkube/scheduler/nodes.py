@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 
 from simkube.apimachinery.quantity import milli
 from simkube.client.client import Key, Obj, key_of
+from simkube.component_helpers.owners import controller_of
+from simkube.component_helpers.pods import FINISHED, phase
 from simkube.component_helpers.volumebinding import claim_names
-from simkube.controllers.owners import controller_of
-from simkube.controllers.pods import FINISHED, phase
 
 PODS = "pods"
 DEFAULT_CPU = 100

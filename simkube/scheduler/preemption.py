@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from simkube.apimachinery.labels import matches
 from simkube.client.client import Key, Obj, key_of
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
 from simkube.scheduler.filters import Placement, Refusal
 from simkube.scheduler.nodes import NodeInfo, Nodes
 from simkube.scheduler.volumes import PodVolumes

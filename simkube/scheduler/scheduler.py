@@ -18,8 +18,8 @@ from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Event, Informers, Key, Obj, Server, key_of
 from simkube.client.events import SeriesRecorder
 from simkube.client.workqueue import Component, WorkLoop
-from simkube.controllers import pods as podstate
-from simkube.controllers.claimusers import by_claim
+from simkube.component_helpers import pods as podstate
+from simkube.component_helpers.volumebinding import by_claim
 from simkube.scheduler import events, preemption
 from simkube.scheduler.filters import Placement, Refusal
 from simkube.scheduler.nodes import NodeInfo, Nodes

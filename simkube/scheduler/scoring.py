@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from simkube.apimachinery.labels import matches_node_term
 from simkube.client.client import Obj
+from simkube.component_helpers.owners import controller_of
 from simkube.component_helpers.tolerations import tolerates
-from simkube.controllers.owners import controller_of
 from simkube.scheduler.filters import Placement
 from simkube.scheduler.nodes import NodeInfo, scored_requests
 

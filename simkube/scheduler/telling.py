@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from simkube.client.client import Obj
-from simkube.controllers import pods as podstate
+from simkube.component_helpers import pods as podstate
 from simkube.scheduler.filters import Refusal
 
 

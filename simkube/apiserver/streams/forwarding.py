@@ -27,9 +27,9 @@ from simkube.apiserver.streams.target import StreamCluster, find_pod, kubelet_of
 from simkube.apiserver.streams.upgrade import Messages, Raw, Text, Wire, chosen
 from simkube.client.client import Obj
 from simkube.clock.clock import spawn
-from simkube.proxy.network import Connection
-from simkube.proxy.sockets import Socket
 from simkube.runtime.cri import NetworkError
+from simkube.runtime.network.network import Connection
+from simkube.runtime.network.sockets import Socket
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from simkube.apimachinery.errors import StatusError, bad_request, not_simulated
 from simkube.apiserver.streams.bridge import run
 from simkube.apiserver.streams.limits import BODY, slot
-from simkube.apiserver.streams.target import ADMIN, StreamCluster, connection_words, find_pod, unavailable
+from simkube.apiserver.streams.target import ADMIN, StreamCluster, find_pod, unavailable
 from simkube.client.client import Obj
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 
@@ -124,7 +124,7 @@ async def _pass_on(
             asking = network.request(network.control_plane, address, port, passed, secure=secure)
             answer = await run(asking, SECONDS)
         except NetworkError as error:
-            raise unavailable(f"error trying to reach service: {connection_words(error, address, port)}") from error
+            raise unavailable(f"error trying to reach service: {error.in_go(address, port)}") from error
         except TimeoutError as error:
             raise unavailable(f"error trying to reach service: dial tcp {address}:{port}: i/o timeout") from error
     return _answer(request, answer)

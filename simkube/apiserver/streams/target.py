@@ -8,10 +8,8 @@ from typing import Protocol
 from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.client.client import Caller, Obj, Server
 from simkube.clock.clock import Clock
-from simkube.kubelet.actions import words
-from simkube.kubelet.kubelet import Kubelet
-from simkube.proxy.network import Connection
-from simkube.runtime.cri import Container, HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.cri import Container, HTTPRequest, HTTPResponse, Sandbox
+from simkube.runtime.network.network import Connection
 
 ADMIN = Caller("system:apiserver", ("system:masters",), "kube-apiserver")
 NODE_PORT = 10250
@@ -28,6 +26,44 @@ class ClusterNetwork(Protocol):
     ) -> HTTPResponse: ...
 
     async def local(self, address: str, port: int) -> Connection: ...
+
+
+class NodeSettings(Protocol):
+    """Where a kubelet is."""
+
+    @property
+    def ip(self) -> str: ...
+
+
+class Kubelet(Protocol):
+    """A node's agent, as the API server speaks to it: who runs what, and whether it can be reached at all."""
+
+    @property
+    def settings(self) -> NodeSettings: ...
+
+    @property
+    def powered(self) -> bool: ...
+
+    @property
+    def paused(self) -> bool: ...
+
+    @property
+    def cut(self) -> bool: ...
+
+    @property
+    def running(self) -> bool: ...
+
+    def container(self, uid: str, name: str) -> Container | None:
+        """The container of that name, of the pod with this uid."""
+
+    def container_of(self, uid: str, identity: str) -> Container | None:
+        """The container with this id."""
+
+    def sandbox(self, uid: str) -> Sandbox | None:
+        """The sandbox of a pod."""
+
+    def touched(self, uid: str) -> None:
+        """Somebody worked in a container of the pod: its files are to be saved soon."""
 
 
 class StreamCluster(Protocol):
@@ -106,8 +142,3 @@ def running_container(cluster: StreamCluster, pod: Obj, name: str, verb: str) ->
     kubelet = kubelet_of(cluster, pod, f"/{verb}/{meta['namespace']}/{meta['name']}/{name}")
     container = kubelet.container(meta["uid"], name)
     return container if container is not None and container.state == "running" else None
-
-
-def connection_words(error: NetworkError, host: str, port: int) -> str:
-    """A failed connection as Go says it."""
-    return words(error, host, port)

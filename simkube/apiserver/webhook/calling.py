@@ -30,7 +30,7 @@ from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 
 if TYPE_CHECKING:
     from simkube.etcd.store import Store
-    from simkube.proxy.network import Connection
+    from simkube.runtime.network.network import Connection
 
 MOST_BYTES = 3 << 20
 """The largest answer that is read, in bytes."""

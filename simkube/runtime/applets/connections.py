@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from simkube.clock.clock import Future, TimedOut, within
-from simkube.proxy.network import Connection
-from simkube.proxy.sockets import Socket, SocketStream
 from simkube.runtime.applets.fetching import address_of
 from simkube.runtime.applets.options import Options, integer, parse, seconds_of
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.executables import load, which
+from simkube.runtime.network.network import Connection
+from simkube.runtime.network.sockets import Socket, SocketStream
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 

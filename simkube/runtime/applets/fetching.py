@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from simkube.clock.clock import TimedOut, within
-from simkube.proxy.network import Connection
 from simkube.runtime import httptext
 from simkube.runtime.applets.options import Options, parse, seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.network.network import Connection
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 

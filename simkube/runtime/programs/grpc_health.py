@@ -5,9 +5,9 @@ After ``test/images/agnhost/grpc-health-checking``. Of gRPC nothing but ``grpc.h
 
 from __future__ import annotations
 
-from simkube.proxy.ports import Health
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
+from simkube.runtime.network.ports import Health
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.serving import listen, stop_request

@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import Any
 
 from simkube.clock.clock import TimedOut, within
-from simkube.proxy.sockets import Socket
 from simkube.runtime.cri import NetworkError
+from simkube.runtime.network.sockets import Socket
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.serving import stop_request

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from simkube.clock.clock import Future
-from simkube.proxy.ports import Certificate, Health, Identify, Listener, Serve
 from simkube.runtime import signals
+from simkube.runtime.network.ports import Certificate, Health, Identify, Listener, Serve
 from simkube.runtime.process import Process
 
 

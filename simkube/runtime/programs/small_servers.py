@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 
 from simkube.clock.clock import Future, TimedOut, within
-from simkube.proxy.ports import Serve
 from simkube.runtime import httptext, signals
 from simkube.runtime.applets.options import seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.network.ports import Serve
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.flags import flags

@@ -5,7 +5,7 @@ Certificate and key are real ones, looked at for what they say; no byte is ever 
 
 from __future__ import annotations
 
-from simkube.proxy.ports import Certificate
+from simkube.runtime.network.ports import Certificate
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simkube.clock.clock import TimedOut, within
-from simkube.proxy.network import Connection
-from simkube.proxy.sockets import SocketStream
 from simkube.runtime.cri import NetworkError
+from simkube.runtime.network.network import Connection
+from simkube.runtime.network.sockets import SocketStream
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Replace
 from simkube.runtime.shell.syntax import Redirection

@@ -9,7 +9,7 @@ from simkube.client.client import Client, Event, Obj, key_of
 from simkube.client.workqueue import Component
 from simkube.clock.clock import Clock
 from simkube.cluster.cluster import Cluster
-from simkube.controllers.pods import condition, is_ready
+from simkube.component_helpers.pods import condition, is_ready
 from simkube.etcd.journal import Journal
 from simkube.etcd.store import Store
 

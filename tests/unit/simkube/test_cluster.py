@@ -17,7 +17,7 @@ from simkube.clock.clock import Clock, spawn
 from simkube.clock.pace import PacedClock
 from simkube.cluster.cluster import Cluster
 from simkube.cluster.topology import read, seconds
-from simkube.controllers.pods import is_ready
+from simkube.component_helpers.pods import is_ready
 from simkube.etcd.journal import Journal
 from simkube.etcd.store import Store
 from simkube.eventloop.fairness import Shares

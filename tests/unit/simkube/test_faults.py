@@ -6,7 +6,7 @@ import pytest
 
 from simkube.apimachinery.errors import HostError
 from simkube.clock.clock import spawn
-from simkube.controllers.pods import condition, is_ready
+from simkube.component_helpers.pods import condition, is_ready
 from simkube.runtime.cri import HTTPRequest
 from tests.unit.simkube.doubles import Plane
 from tests.unit.simkube.test_cluster import killed, ready, topology, web

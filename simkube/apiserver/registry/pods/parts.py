@@ -1,4 +1,4 @@
-"""Pods through their subresources: what a request to change a part of a pod leaves of the rest; and a pod's class.
+"""Pods through their subresources: what a request to change a part of a pod leaves of the rest.
 
 After ``dropNonEphemeralContainerUpdates`` and ``dropNonResizeUpdates``: everything else a client sends is dropped, not
 refused.
@@ -6,9 +6,6 @@ refused.
 
 from __future__ import annotations
 
-from typing import Any
-
-from simkube.apimachinery.quantity import milli
 from simkube.client.client import Obj
 
 PARTS = frozenset({"ephemeralcontainers", "resize"})
@@ -40,29 +37,3 @@ def _resized(before: list[Obj], now: list[Obj]) -> list[Obj]:
         one = {key: value for key, value in container.items() if key not in ("resources", "resizePolicy")}
         made.append(one | {key: changed[key] for key in ("resources", "resizePolicy") if key in changed})
     return made
-
-
-def qos_class(spec: Obj) -> str:
-    """``Guaranteed``, ``Burstable`` or ``BestEffort`` (``pkg/apis/core/helper/qos``): of cpu and memory alone."""
-    guaranteed, anything = True, False
-    for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
-        resources = container.get("resources", {})
-        requests, limits = _amounts(resources.get("requests")), _amounts(resources.get("limits"))
-        anything = anything or bool(requests or limits)
-        guaranteed = guaranteed and set(limits) == {"cpu", "memory"} and (requests == limits or not requests)
-    if not anything:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
-
-
-def _amounts(resources: Any) -> dict[str, int]:
-    found = {}
-    for name in ("cpu", "memory"):
-        value = (resources or {}).get(name)
-        try:
-            amount = 0 if value is None else milli(value)
-        except ValueError:
-            amount = 0  # validation refuses it
-        if amount > 0:
-            found[name] = amount
-    return found

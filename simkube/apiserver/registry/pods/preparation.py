@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from simkube.apiserver.registry.pods import label_keys
-from simkube.apiserver.registry.pods.parts import PARTS, only_part, qos_class
+from simkube.apiserver.registry.pods.parts import PARTS, only_part
 from simkube.client.client import Caller, Obj
+from simkube.component_helpers.qos import qos_class
 
 
 def new_pod(pod: Obj, now: str, _caller: Caller) -> None:

@@ -7,9 +7,9 @@ asked (:mod:`simkube.apiserver.registry.pods.parts`).
 from __future__ import annotations
 
 from simkube.apiserver.registry.pods.internal_types import difference
-from simkube.apiserver.registry.pods.parts import qos_class
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj
+from simkube.component_helpers.qos import qos_class
 
 _MIRROR = "kubernetes.io/config.mirror"
 _RESIZED = ("cpu", "memory")

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from simkube.clock.clock import TimedOut, within
-from simkube.proxy.sockets import Socket
 from simkube.runtime.cri import NetworkError
+from simkube.runtime.network.sockets import Socket
 from simkube.runtime.process import Process
 
 _LONGEST = 256 * 1024

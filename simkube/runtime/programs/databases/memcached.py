@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from simkube.proxy.sockets import Socket
+from simkube.runtime.network.sockets import Socket
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.flags import flags

@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Any
 
-from simkube.proxy.ports import Certificate
+from simkube.runtime.network.ports import Certificate
 from simkube.runtime.programs.tls import NoKeyPair, of_pem
 
 

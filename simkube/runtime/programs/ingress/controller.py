@@ -14,10 +14,10 @@ from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Caller, Client, Event
 from simkube.client.events import Recorder
 from simkube.clock.clock import TimedOut, within
-from simkube.proxy.ports import Certificate
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.executables import load, which
+from simkube.runtime.network.ports import Certificate
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process, Replace
 from simkube.runtime.programs.ingress import routes
@@ -70,7 +70,7 @@ async def ingress_controller(process: Process) -> int:
 
 
 class Controller:
-    """One controller; ``api`` is what pods that watch are given (:class:`simkube.proxy.network.ClusterAPI`)."""
+    """One controller; ``api`` is the :class:`~simkube.runtime.network.network.ClusterAPI` that pods that watch have."""
 
     def __init__(self, process: Process, api: Any) -> None:
         self._process = process

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from simkube.proxy.ports import Listener
 from simkube.runtime import signals
+from simkube.runtime.network.ports import Listener
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import KERNEL

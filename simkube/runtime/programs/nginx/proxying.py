@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from simkube.clock.clock import TimedOut, within
-from simkube.proxy.network import Connection
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.network.network import Connection
 from simkube.runtime.process import Process
 from simkube.runtime.programs.nginx import logs
 from simkube.runtime.programs.nginx.configuration import Location, Lookup, Upstream

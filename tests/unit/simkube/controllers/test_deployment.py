@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simkube.client.client import Event, Obj
-from simkube.controllers.pods import is_active, is_ready
+from simkube.component_helpers.pods import is_active, is_ready
 from tests.unit.simkube.doubles import BrokenKubelet, NeverReadyKubelet, Plane, SlowKubelet, images, reason_of
 
 

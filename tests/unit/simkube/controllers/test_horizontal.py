@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from simkube.client.client import Obj
-from simkube.controllers.pods import condition
+from simkube.component_helpers.pods import condition
 from simkube.controllers.scaling import Memory, decide
 from simkube.controllers.usage import NoMetric, Target, Usage, propose, read
 from tests.unit.simkube.doubles import Plane, reason_of

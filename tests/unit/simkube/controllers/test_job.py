@@ -8,8 +8,8 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Obj
+from simkube.component_helpers.pods import condition
 from simkube.controllers.indexes import Indexes
-from simkube.controllers.pods import condition
 from tests.unit.simkube.doubles import Plane, reason_of
 
 JOBS = "jobs.batch"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simkube.client.client import Obj
-from simkube.controllers.pods import condition, is_ready
+from simkube.component_helpers.pods import condition, is_ready
 from tests.unit.simkube.doubles import Plane, reason_of
 
 FAST = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from simkube.clock.clock import spawn
-from simkube.proxy.network import MAX_SOCKETS
-from simkube.proxy.sockets import BUFFER, Socket, pair
 from simkube.runtime.cri import HTTPRequest, NetworkError
+from simkube.runtime.network.network import MAX_SOCKETS
+from simkube.runtime.network.sockets import BUFFER, Socket, pair
 from tests.unit.simkube.runtime.bench import Bench
 
 

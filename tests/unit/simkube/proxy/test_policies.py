@@ -8,8 +8,8 @@ import pytest
 
 from simkube.client.workqueue import WorkLoop
 from simkube.clock.clock import Clock
-from simkube.proxy.network import Network, Place
 from simkube.proxy.policies import NetworkPolicies
+from simkube.runtime.network.network import Network, Place
 from tests.unit.simkube.proxy.test_services import Objects
 
 PLACES = {

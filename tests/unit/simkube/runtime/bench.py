@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simkube.clock.clock import Clock
-from simkube.proxy.network import Network
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import ContainerConfig, Mount, SandboxConfig
 from simkube.runtime.engine import Engine
+from simkube.runtime.network.network import Network
 from simkube.runtime.sandbox import PodSandbox
 
 START = 1_700_000_000.0

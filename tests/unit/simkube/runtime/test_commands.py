@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simkube.proxy.network import Place
 from simkube.runtime.cri import NetworkError
+from simkube.runtime.network.network import Place
 from tests.unit.simkube.runtime.bench import Bench
 
 BUSYBOX = [

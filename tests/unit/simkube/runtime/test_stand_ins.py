@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from simkube.clock.clock import spawn
-from simkube.proxy.network import Network
 from simkube.runtime.cri import HTTPRequest, ImageError
 from simkube.runtime.engine import Engine
+from simkube.runtime.network.network import Network
 from tests.unit.simkube.runtime.bench import Bench
 
 IMAGE = "quay.io/somebody/server:1.2"

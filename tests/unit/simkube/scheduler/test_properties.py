@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from simkube.client.client import Obj
-from simkube.controllers.pods import condition
+from simkube.component_helpers.pods import condition
 from simkube.scheduler.filters import Placement
 from simkube.scheduler.nodes import Nodes, requests
 from simkube.scheduler.preemption import Search, priority

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simkube.client.client import Obj
-from simkube.controllers.pods import condition
+from simkube.component_helpers.pods import condition
 from tests.unit.simkube.doubles import Plane
 
 SUFFIX = "no new claims to deallocate, preemption: 0/2 nodes are available:"

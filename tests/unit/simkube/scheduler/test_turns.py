@@ -8,7 +8,7 @@ import pytest
 
 from simkube.apimachinery.errors import forbidden
 from simkube.client.client import Caller, Obj
-from simkube.controllers.pods import condition
+from simkube.component_helpers.pods import condition
 from simkube.faults.outage import etcd_down
 from tests.unit.simkube.doubles import Plane
 

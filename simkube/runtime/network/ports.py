@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from simkube.clock.clock import Cancelled, Future, Task, spawn
-from simkube.proxy import wire
-from simkube.proxy.sockets import Socket, pair
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.network import wire
+from simkube.runtime.network.sockets import Socket, pair
 from simkube.runtime.nodes import FileError
 
 T = TypeVar("T")
@@ -168,7 +168,7 @@ class Listener:
             await wire.serve(server, self.exchange)
 
 
-async def _plain(request: HTTPRequest, peer: str) -> HTTPResponse:  # noqa: ARG001 - whatever it is
+async def _plain(request: HTTPRequest, peer: str) -> HTTPResponse:
     """What an HTTPS server says to who does not speak TLS; TLS itself is not carried as bytes."""
     return httptext.text(400, "Client sent an HTTP request to an HTTPS server.\n")
 

@@ -2,16 +2,17 @@
 forwarded port.
 
 Simulated HTTP clients and servers hand each other requests and answers whole; this is how the same looks on a
-:class:`~simkube.proxy.sockets.Socket`. Heads and bodies are bounded; pipelining, trailers and upgrades are not kept.
+:class:`~simkube.runtime.network.sockets.Socket`. Heads and bodies are bounded; pipelining, trailers and upgrades are
+not kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from simkube.proxy.sockets import Socket
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.network.sockets import Socket
 
 HEAD = 64 * 1024
 """The largest head of a request or an answer, in bytes."""

@@ -16,9 +16,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simkube.clock.clock import Clock, Future
-from simkube.proxy import wire
-from simkube.proxy.ports import Listener, PortTable
-from simkube.proxy.sockets import Socket
 from simkube.runtime import httptext
 from simkube.runtime.cpu import CPU
 from simkube.runtime.cri import (
@@ -30,6 +27,9 @@ from simkube.runtime.cri import (
     PlainServer,
     SandboxConfig,
 )
+from simkube.runtime.network import wire
+from simkube.runtime.network.ports import Listener, PortTable
+from simkube.runtime.network.sockets import Socket
 from simkube.runtime.nodes import Quota
 from simkube.runtime.process import RunQueue
 

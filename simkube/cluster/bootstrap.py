@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from simkube.addons.localpath import STANDARD
 from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.registry.apiregistration import bootstrap as apiregistration
 from simkube.client.client import Client, Obj
 from simkube.controlplane import kept
 
@@ -15,8 +16,8 @@ def bootstrap(client: Client, api_address: str, *, ca: str = "", dns: str = "") 
     """Make what is missing.
 
     ``api_address`` is where the API server is on the pod network, ``ca`` the certificate of its authority, ``dns`` the
-    address pods ask for names ("" for none: a cluster without nodes). The default storage class is made once: it may be
-    deleted.
+    address pods ask for names ("" for none: a cluster without nodes). The default storage class and the registration of
+    the metrics are made once: they may be deleted.
     """
     new = not client.list("namespaces")
     kept.make(client, api_address=api_address, ca=ca, born=client.clock.now())
@@ -24,6 +25,7 @@ def bootstrap(client: Client, api_address: str, *, ca: str = "", dns: str = "") 
         _ensure(client, "services", _dns_service(dns))
     if dns and new:
         _ensure(client, "storageclasses.storage.k8s.io", STANDARD)
+        _ensure(client, apiregistration.RESOURCE, apiregistration.metrics())
 
 
 def _ensure(client: Client, resource: str, obj: Obj) -> None:

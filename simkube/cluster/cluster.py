@@ -33,6 +33,7 @@ from simkube.cluster.bootstrap import bootstrap
 from simkube.cluster.crash_reporter import CrashReporter
 from simkube.controllers.customresources import DefinitionController
 from simkube.controllers.manager import ControllerManager
+from simkube.controlplane.aggregator import APIServiceAvailability, DefinitionRegistration
 from simkube.controlplane.kept import keepers
 from simkube.controlplane.leases import ProgramLease
 from simkube.controlplane.roles import BootstrapRoles
@@ -159,8 +160,11 @@ class Cluster:
         """What the API server does by itself."""
         roles = BootstrapRoles(self.apiserver.mend_roles, self.gate, self.work, self.informers)
         address, born = self._api_address(), self.clock.now()
+        outgoing, metrics = self.apiserver.outgoing, lambda: self.faults.runs("metrics-server")
         return [
             roles,
+            APIServiceAvailability(self.gate, self.work, self.informers, outgoing, metrics),
+            DefinitionRegistration(self.gate, self.work, self.informers),
             *keepers(self.gate, self.work, self.informers, api_address=address, ca=self._ca, born=born),
         ]
 

@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.authorization import roles_of_controllers, roles_of_users, rules
 from simkube.apiserver.authorization.rbac import BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, GROUP, ROLES
+from simkube.apiserver.registry.apiregistration import bootstrap as apiregistration
 from simkube.apiserver.registry.flowcontrol import bootstrap as flowcontrol
 from simkube.client.client import Obj
 
@@ -49,6 +50,7 @@ def shared() -> Mapping[str, Mapping[Key, Obj]]:
         meta = obj["metadata"]
         made[resource][meta.get("namespace", ""), meta["name"]] = obj
     made["priorityclasses.scheduling.k8s.io"] = {("", obj["metadata"]["name"]): obj for obj in _priority_classes()}
+    made[apiregistration.RESOURCE] = {("", obj["metadata"]["name"]): obj for obj in _api_services()}
     for resource, obj in _flow_control():
         made.setdefault(resource, {})["", obj["metadata"]["name"]] = obj
     return made
@@ -249,6 +251,25 @@ def _priority_classes() -> Iterator[Obj]:
         }
         body = {"value": value, "description": text, "preemptionPolicy": "PreemptLowerPriority"}
         yield {"kind": "PriorityClass", "apiVersion": api, "metadata": meta, **body}
+
+
+def _api_services() -> Iterator[Obj]:
+    for obj in apiregistration.bootstrap():
+        name = obj["metadata"]["name"]
+        labels: Obj = {".": {}, f"f:{apiregistration.MANAGED}": {}}
+        spec: Obj = {"f:metadata": {"f:labels": labels}, "f:spec": {f"f:{key}": {} for key in sorted(obj["spec"])}}
+        condition: Obj = {".": {}, **{f"f:{key}": {} for key in ("lastTransitionTime", *sorted(apiregistration.LOCAL))}}
+        status = {"f:status": {"f:conditions": {".": {}, 'k:{"type":"Available"}': condition}}}
+        meta = {
+            **obj["metadata"],
+            "uid": str(uuid5(NAMESPACE_URL, f"simkube/APIService//{name}")),
+            "resourceVersion": VERSION,
+            "managedFields": [
+                _entry("kube-apiserver", "Update", spec, apiregistration.API),
+                {**_entry("kube-apiserver", "Update", status, apiregistration.API), "subresource": "status"},
+            ],
+        }
+        yield {**obj, "metadata": meta}
 
 
 def _flow_control() -> Iterator[tuple[str, Obj]]:

@@ -19,6 +19,8 @@ from simkube.apiserver.registry.resources import Resource, Subresource
 Document = dict[str, Any]
 Extra = Sequence[Resource]
 """What one cluster serves beside what all clusters do."""
+Elsewhere = Sequence[tuple[str, str]]
+"""Groups with their versions that are said to be served by others, who do not answer."""
 
 VERSION = "v1.36.2"
 """The version of Kubernetes that is presented."""
@@ -78,9 +80,9 @@ def legacy_versions(address: str) -> Document:
     }
 
 
-def groups(extra: Extra = ()) -> Document:
+def groups(extra: Extra = (), elsewhere: Elsewhere = ()) -> Document:
     """``/apis``: every named group."""
-    known = _groups(extra)
+    known = [*_groups(extra), *elsewhere]
     names = dict.fromkeys(name for name, _ in known)
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(name, known) for name in names]}
 
@@ -90,9 +92,9 @@ def _groups(extra: Extra) -> list[tuple[str, str]]:
     return list(dict.fromkeys([*GROUPS, *((one.group, one.version) for one in extra)]))
 
 
-def group(name: str, extra: Extra = ()) -> Document | None:
+def group(name: str, extra: Extra = (), elsewhere: Elsewhere = ()) -> Document | None:
     """``/apis/GROUP``, or None when there is no such group."""
-    groups = _groups(extra)
+    groups = [*_groups(extra), *elsewhere]
     if all(name != known for known, _ in groups):
         return None
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, groups)}
@@ -177,8 +179,25 @@ def _storage_hash(resource: Resource) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
-def aggregated(core: bool, extra: Extra = ()) -> Document:
+def aggregated(core: bool, extra: Extra = (), elsewhere: Elsewhere = ()) -> Document:
     """The aggregated form of ``/api`` (``core``) or of ``/apis``."""
+    found = _aggregated(core, extra)
+    if core or not elsewhere:
+        return found
+    versions: dict[str, list[Document]] = {}
+    for name, one in elsewhere:
+        versions.setdefault(name, []).append({"version": one, "freshness": "Stale"})
+    items = [
+        {**each, "versions": [*each["versions"], *versions.pop(each["metadata"].get("name", ""), ())]}
+        for each in found["items"]
+    ]
+    return {
+        **found,
+        "items": [*items, *({"metadata": {"name": name}, "versions": of} for name, of in versions.items())],
+    }
+
+
+def _aggregated(core: bool, extra: Extra) -> Document:
     document = _built_in_aggregated(core)
     if core or not extra:
         return document

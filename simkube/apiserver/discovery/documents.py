@@ -35,7 +35,7 @@ def answer(http: web.Request, path: str, address: str, kinds: Registry = BUILT_I
         return document(discovery.paths(kinds.extra))
     if path.startswith("/openapi/"):
         return _openapi(http, path, [one for one in kinds.extra if one.custom is not None])
-    return _discovery(http, path, address, kinds.extra)
+    return _discovery(http, path, address, kinds)
 
 
 def _health(http: web.Request, path: str) -> web.Response:
@@ -45,8 +45,11 @@ def _health(http: web.Request, path: str) -> web.Response:
     return text("\n".join([*lines, f"{path[1:]} check passed", ""]))
 
 
-def _discovery(http: web.Request, path: str, address: str, extra: Sequence[Resource]) -> web.Response | None:
+def _discovery(http: web.Request, path: str, address: str, kinds: Registry) -> web.Response | None:
     parts = path[1:].split("/")
+    if parts[0] not in ("api", "apis") or len(parts) > 3:
+        return None
+    extra, elsewhere = kinds.extra, kinds.elsewhere
     aggregated = discovery.wants_aggregated(http.headers.get("Accept", ""))
     if parts == ["api"]:
         if aggregated:
@@ -54,13 +57,13 @@ def _discovery(http: web.Request, path: str, address: str, extra: Sequence[Resou
         return document(discovery.legacy_versions(address))
     if parts == ["apis"]:
         if aggregated:
-            return document(discovery.aggregated(core=False, extra=extra), discovery.AGGREGATED)
-        return document(discovery.groups(extra))
+            return document(discovery.aggregated(core=False, extra=extra, elsewhere=elsewhere), discovery.AGGREGATED)
+        return document(discovery.groups(extra, elsewhere))
     found = None
     if parts[0] == "api" and len(parts) == 2:
         found = discovery.resources("", parts[1])
     elif parts[0] == "apis" and len(parts) == 2:
-        found = discovery.group(parts[1], extra)
+        found = discovery.group(parts[1], extra, elsewhere)
         if found is None:
             return text("404 page not found\n", 404)
     elif parts[0] == "apis" and len(parts) == 3:

@@ -20,7 +20,7 @@ from simkube.apimachinery.errors import StatusError, StoreError, bad_request, me
 from simkube.apiserver import streams
 from simkube.apiserver.authentication.authentication import ANONYMOUS, Authenticator, impersonated
 from simkube.apiserver.authorization.attributes import Attributes, of_request
-from simkube.apiserver.discovery import documents
+from simkube.apiserver.discovery import aggregation, documents
 from simkube.apiserver.fields.patch import kind_of_content
 from simkube.apiserver.http import body, paths, presentation
 from simkube.apiserver.http.answers import PLAIN, Answers, pieces, refuse, respond, shape_of, text
@@ -103,6 +103,9 @@ class Frontend:
             response = refuse(error, http.get(_WARNINGS, ()))
         except PageNotFound:
             response = text("404 page not found\n", 404)
+        except aggregation.Unavailable:
+            who.reason = "ServiceUnavailable"
+            response = text("service unavailable\n", 503)
         except StoreError as error:
             response = refuse(StatusError(500, "InternalError", f"Internal error occurred: {error}"))
         except RecursionError:
@@ -119,11 +122,13 @@ class Frontend:
         who.real = "" if caller is real else real.user
         await self.share.request()
         self.server.authorizer.check(caller, asked)
+        if path.startswith("/apis/"):
+            aggregation.refuse(path, self.server.registry)
         found = documents.answer(http, path, self._address, self.server.registry)
         if found is not None:
             return found
         target = paths.parse(path, self.server.registry)
-        if target.resource.computed and target.resource.qualified not in self.server.computed:
+        if target.resource.computed and not self.server.registry.serves(target.resource):
             raise PageNotFound
         verb = _verb(http, target)
         if target.subresource in _UPGRADES and http.method == "GET":  # a web socket, which does what a POST does

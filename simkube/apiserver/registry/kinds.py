@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from simkube.apiserver.registry.admissionregistration import kinds as admissionregistration
 from simkube.apiserver.registry.apiextensions import kinds as apiextensions
+from simkube.apiserver.registry.apiregistration import kinds as apiregistration
 from simkube.apiserver.registry.apps import kinds as apps
 from simkube.apiserver.registry.autoscaling import kinds as autoscaling
 from simkube.apiserver.registry.batch import kinds as batch
@@ -31,6 +32,7 @@ from simkube.apiserver.registry.strategy import GENERAL, Strategy
 from simkube.apiserver.tables.columns import NAME_AND_AGE, Layout
 
 GROUPS: tuple[tuple[str, str], ...] = (
+    ("apiregistration.k8s.io", "v1"),
     ("apps", "v1"),
     ("events.k8s.io", "v1"),
     ("authentication.k8s.io", "v1"),
@@ -57,6 +59,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
 _FOLDERS = (
     admissionregistration.KINDS,
     apiextensions.KINDS,
+    apiregistration.KINDS,
     apps.KINDS,
     autoscaling.KINDS,
     batch.KINDS,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from simkube.apiserver.registry import kinds
+from simkube.apiserver.registry.apiregistration import bootstrap as apiregistration
 from simkube.apiserver.registry.resources import CHANGE, SCALE, Resource, Subresource
 from simkube.apiserver.schema.custom.kind import CustomKind, priority, versions_of
 from simkube.client.client import Event, Obj
@@ -37,6 +38,7 @@ class Registry:
                 self._take(definition)
             self._index()
             store.subscribe(DEFINITIONS, self._changed)
+            store.subscribe(apiregistration.RESOURCE, self._registered)
 
     def by_path(self, group: str, version: str, plural: str) -> Resource | None:
         """The resource behind ``/apis/GROUP/VERSION/PLURAL``, or None."""
@@ -49,8 +51,34 @@ class Registry:
     @property
     def extra(self) -> list[Resource]:
         """What is served here and not everywhere, by group and version: the preferred one first."""
-        computed = [one for one in kinds.METRICS if one.qualified in self._computed]
-        return [*computed, *self._by_path.values()]
+        return [*(one for one in kinds.METRICS if self.serves(one)), *self._by_path.values()]
+
+    def serves(self, resource: Resource) -> bool:
+        """Whether a computed resource is answered here: metrics are while somebody has registered them."""
+        if resource.qualified not in self._computed:
+            return False
+        return not resource.group or self.api_service(resource.group, resource.version) is not None
+
+    def api_service(self, group: str, version: str) -> Obj | None:
+        """The APIService of a group and version, or None."""
+        if self._store is None:
+            return None
+        return self._store.get(apiregistration.RESOURCE, "", apiregistration.named(group, version))
+
+    @property
+    def elsewhere(self) -> list[tuple[str, str]]:
+        """Groups with their versions that APIServices say others serve, the most important first."""
+        if self._store is None:
+            return []
+        here = {(one.group, one.version) for one in (*kinds.ALL, *self.extra)}
+        specs = [each["spec"] for each in self._store.objects(apiregistration.RESOURCE) if each["spec"].get("service")]
+        specs.sort(key=lambda spec: (-spec["groupPriorityMinimum"], spec.get("group", ""), -spec["versionPriority"]))
+        found = [(spec.get("group", ""), spec["version"]) for spec in specs]
+        return [each for each in found if each not in here]
+
+    def _registered(self, event: Event) -> None:
+        if event.old is None or event.type == "DELETED" or event.old["spec"] != event.obj["spec"]:
+            self.revision += 1
 
     def _changed(self, event: Event) -> None:
         name = event.obj["metadata"]["name"]

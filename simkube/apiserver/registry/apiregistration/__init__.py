@@ -1,0 +1,1 @@
+"""APIServices: who serves which group and version."""

@@ -22,17 +22,17 @@ from typing import Any
 
 from aiohttp import web
 
-from simkube.apimachinery.errors import HostError, StatusError, StoreDamaged, StoreError
-from simkube.apiserver.http.answers import Answers, refuse, text
+from simkube.apimachinery.errors import HostError, StoreDamaged, StoreError
+from simkube.apiserver.http.answers import Answers
 from simkube.apiserver.http.encoding import Encoder
 from simkube.apiserver.schema.schema import definitions
 from simkube.etcd.journal import Journal
-from simkube.faults.outage import needs_etcd, unhealthy
-from simkube.host import certificates, controls
+from simkube.host import certificates
 from simkube.host.admin import Admin
 from simkube.host.home import NO_SPACE, Home, fingerprint, write_private
 from simkube.host.protocol import Server
-from simkube.host.tenants import Tenants, UnknownCluster
+from simkube.host.routing import Router
+from simkube.host.tenants import Tenants
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,7 @@ COLLECT_SHARE = 0.01
 """The most of the loop's time that this may take."""
 SWITCH_SECONDS = 0.0005
 """How long the loop waits for a thread that parses or compresses something large."""
-_CLUSTERS = "/clusters/"
-_CONTROLS = "/simkube/"
+_HOST = "/host/"
 
 
 class _OneLine(logging.Formatter):
@@ -88,6 +87,19 @@ def _listen(home: Home, port: int | None) -> socket.socket:
     raise HostError("no port on 127.0.0.1 is free")
 
 
+class _Routes(Router):
+    """The host's own API beside those of its clusters."""
+
+    def __init__(self, tenants: Tenants, log_name: str, admin: Admin) -> None:
+        super().__init__(tenants, log_name)
+        self._admin = admin
+
+    async def answer(self, http: Any, path: str) -> web.StreamResponse:
+        if path.startswith(_HOST):
+            return await self._admin.handle(http, path.removeprefix(_HOST.rstrip("/")))
+        return await super().answer(http, path)
+
+
 class Host:
     """The running host. ``serving`` is set once every cluster is back; ``url`` is its address, ``ca`` its authority."""
 
@@ -106,7 +118,8 @@ class Host:
         )
         token = secrets.token_urlsafe(32)
         about = {"pid": os.getpid(), "version": fingerprint(), "url": self.url}
-        self._admin = Admin(self.tenants, token, about, self._stopping.set)
+        admin = Admin(self.tenants, token, about, self._stopping.set)
+        self._routes = _Routes(self.tenants, str(home.log), admin)
         self._info = {**about, "token": token, "ca": self._certificates.ca, "started": time.time()}
 
     async def run(self) -> None:
@@ -114,7 +127,7 @@ class Host:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        server = Server(self._handle, access_log=None)
+        server = Server(self._routes.handle, access_log=None)
         runner = web.ServerRunner(server)
         await runner.setup()
         await web.SockSite(runner, self._socket, ssl_context=self._certificates.context).start()
@@ -161,56 +174,6 @@ class Host:
             began = time.perf_counter()
             gc.collect()
             pause = max(COLLECT_SECONDS, (time.perf_counter() - began) / COLLECT_SHARE)
-
-    async def _handle(self, http: Any) -> web.StreamResponse:
-        path = http.path
-        try:
-            if path.startswith(_CLUSTERS):
-                cluster, _, rest = path.removeprefix(_CLUSTERS).partition("/")
-                return await self._cluster(http, cluster, "/" + rest)
-            if path.startswith("/host/"):
-                return await self._admin.handle(http, path.removeprefix("/host"))
-            # Older kubectl drops the path of the server's URL (get --raw): the token says which cluster is meant.
-            token = http.headers.get("Authorization", "").removeprefix("Bearer ")
-            meant = self.tenants.of_token(token)
-            if meant is not None:
-                return await self._cluster(http, meant, path)
-        except UnknownCluster as error:
-            return refuse(StatusError(404, "NotFound", str(error)))
-        except (ConnectionError, asyncio.CancelledError):
-            raise
-        except Exception:
-            # The last line of defence: a mistake of ours is a 500 for one request, with the trace in the log only.
-            log.exception("%s %r failed", http.method, path)
-            return self._failed()
-        return text("404 page not found\n", 404)
-
-    def _failed(self) -> web.Response:
-        message = f"Internal error occurred: this is a fault of the simulator; see {self._home.log}"
-        return refuse(StatusError(500, "InternalError", message))
-
-    async def _cluster(self, http: Any, cluster: str, path: str) -> web.StreamResponse:
-        tenant = self.tenants.get(cluster)
-        if path.startswith(_CONTROLS):
-            return await tenant.frontend.share.metered(controls.serve(tenant, http, path.removeprefix(_CONTROLS)))
-        trouble = tenant.cluster.trouble
-        if trouble is not None:
-            if not tenant.cluster.reachable:
-                if http.transport is not None:
-                    http.transport.abort()
-                return refuse(trouble)
-            unwell = unhealthy(path)
-            if unwell is not None:
-                return text(unwell, 500)
-            if needs_etcd(path):
-                return refuse(trouble)
-        try:
-            return await tenant.frontend.share.metered(tenant.frontend.handle(http, path))
-        except (ConnectionError, asyncio.CancelledError):
-            raise
-        except Exception as error:  # noqa: BLE001 - the cluster tells of it itself
-            tenant.cluster.clock.crashes.handle("kube-apiserver", f"answering {http.method} {path}", error)
-            return self._failed()
 
 
 def main(folder: Path, port: int | None = None) -> int:

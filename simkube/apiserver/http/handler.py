@@ -45,8 +45,6 @@ MOST_LARGE = 4
 """How many large bodies one cluster may send at a time; further ones wait."""
 MOST_CALLS = 100
 """Calls of programs in the cluster that one request may wait for."""
-_NOTES = "simkube.audit-notes"
-_WARNINGS = "simkube.warnings"
 _UPGRADES = frozenset({"attach", "exec", "portforward"})
 STREAMS = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 _ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
@@ -57,11 +55,12 @@ _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DE
 
 @dataclass(slots=True)
 class _Who:
-    """What the audit is told of a request: who asked, as whom, and why it was refused."""
+    """What is kept of a request beside its answer: who asked, as whom, why it was refused, what is noted of it."""
 
     caller: Caller = ANONYMOUS
     real: str = ""
     reason: str = ""
+    request: Request | None = None
 
 
 class Frontend:
@@ -100,7 +99,7 @@ class Frontend:
             response = await self._handle(http, path, asked, who)
         except StatusError as error:
             who.reason = error.reason
-            response = refuse(error, http.get(_WARNINGS, ()))
+            response = refuse(error, who.request.warnings if who.request else ())
         except PageNotFound:
             response = text("404 page not found\n", 404)
         except aggregation.Unavailable:
@@ -112,7 +111,7 @@ class Frontend:
             response = refuse(bad_request("the object provided is nested too deeply"))
         finally:
             code = 0 if response is None else response.status  # 0: whoever asked went away
-            now, notes = self.server.clock.wall(), http.get(_NOTES)
+            now, notes = self.server.clock.wall(), who.request.notes if who.request else None
             self.server.audit.request(now, who.caller, who.real, asked, code, who.reason, notes)
         return response
 
@@ -142,22 +141,20 @@ class Frontend:
             accept = accepted(http.headers.get("Accept", ""))
             return await self.watches.serve(http, target, accept, self._answers)
         if http.method not in _WITH_BODY:
-            return await self._serve(http, caller, verb, target, b"")
+            return await self._serve(http, who, verb, target, b"")
         if (http.content_length or 0) < LARGE and not http.headers.get("Transfer-Encoding"):
-            return await self._serve(http, caller, verb, target, await read_body(http))
+            return await self._serve(http, who, verb, target, await read_body(http))
         async with self._large:
-            return await self._serve(http, caller, verb, target, await read_body(http))
+            return await self._serve(http, who, verb, target, await read_body(http))
 
     # plain requests
 
-    async def _serve(
-        self, http: web.Request, caller: Caller, verb: str, target: Target, raw: bytes
-    ) -> web.StreamResponse:
+    async def _serve(self, http: web.Request, who: _Who, verb: str, target: Target, raw: bytes) -> web.StreamResponse:
         accept = accepted(http.headers.get("Accept", ""))
         resource = target.resource
-        request = Request(caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
+        request = Request(who.caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
         request.answers = Replies()
-        http[_NOTES], http[_WARNINGS] = request.notes, request.warnings
+        who.request = request
         include, custom = http.query.get("includeObject", ""), resource.custom is not None
         moved = presentation.shift(http.headers, self.server.clock)
         now = self.server.clock.now() + moved

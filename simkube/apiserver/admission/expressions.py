@@ -1,40 +1,41 @@
 """The expressions of policies and of webhooks' conditions: what they may name, and what they say of a request.
 
-After ``apiserver/pkg/admission/plugin/cel``. It refuses (501) the authorizer, which expressions may ask elsewhere.
+After ``apiserver/pkg/admission/plugin/cel``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from simkube.apimachinery.errors import not_simulated
 from simkube.apiserver.admission.attributes import operation_of
+from simkube.apiserver.authorization import rbac
+from simkube.apiserver.authorization.attributes import Attributes
 from simkube.apiserver.cel import types as t
 from simkube.apiserver.cel.checking import check
 from simkube.apiserver.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate
-from simkube.apiserver.cel.syntax import CelError, Node, NotSimulated, parse
+from simkube.apiserver.cel.library.authorizer import Authorizer, Decision, Question, ResourceCheck
+from simkube.apiserver.cel.syntax import CelError, NotSimulated, parse
 from simkube.apiserver.cel.types import Kind, Types
 from simkube.apiserver.request import Request
 from simkube.apiserver.validation.field import Errors
-from simkube.client.client import Obj
+from simkube.client.client import Caller, Obj
 from simkube.etcd.store import Store
 
-_NAMES = ("object", "oldObject", "request", "namespaceObject", "params", "variables")
+_NAMES = dict.fromkeys(("object", "oldObject", "request", "namespaceObject", "params", "variables"), t.DYN)
+_AUTHORIZER = {"authorizer": t.AUTHORIZER, "authorizer.requestResource": t.RESOURCE_CHECK}
 Wrong = (EvaluationError, BudgetError)
 """What an evaluation ends with when it has no value."""
 
 
-def compiled(text: str, path: str, errors: Errors, kind: Kind | None = t.BOOL) -> None:
-    """Note what is wrong with an expression that must be of this type (None: any)."""
+def compiled(text: str, path: str, errors: Errors, kind: Kind | None = t.BOOL, *, authorizer: bool = True) -> None:
+    """Note what is wrong with an expression that must be of this type (None: any), and may ask the authorizer."""
     if not text.strip():
         errors.required(path, "expression is not specified")
         return
     try:
-        tree = parse(text)
-        if "authorizer" in set(_mentioned(tree)):
-            raise NotSimulated("the authorizer in expressions", 0)
-        found = check(tree, dict.fromkeys(_NAMES, t.DYN), Types())
+        found = check(parse(text), {**_NAMES, **(_AUTHORIZER if authorizer else {})}, Types())
     except NotSimulated as error:
         raise not_simulated(error.message) from None
     except CelError as error:
@@ -42,13 +43,6 @@ def compiled(text: str, path: str, errors: Errors, kind: Kind | None = t.BOOL) -
         return
     if kind is not None and found not in (kind, t.DYN):
         errors.invalid(path, text, f"must evaluate to {kind.name}")
-
-
-def _mentioned(tree: Node) -> Iterator[str]:
-    if tree.kind == "name":
-        yield tree.text
-    for one in tree.of:
-        yield from _mentioned(one)
 
 
 def value(text: str, names: Obj, budget: Budget) -> Any:
@@ -74,7 +68,42 @@ def names_for(request: Request, new: Obj | None, old: Obj | None, store: Store) 
         "userInfo": {"username": request.caller.user, "groups": list(request.caller.groups)},
         "dryRun": request.options.dry_run,
     }
-    return {"object": new, "oldObject": old, "request": asked, "namespaceObject": where, "params": None}
+    return {
+        "object": new,
+        "oldObject": old,
+        "request": asked,
+        "namespaceObject": where,
+        "params": None,
+        **_authorizers(request, str(asked["name"]), store),
+    }
+
+
+def _authorizers(request: Request, name: str, store: Store) -> Obj:
+    """What expressions ask whether the caller, or a service account, may do something."""
+    authorizer, resource = rbac.Authorizer(store), request.resource
+
+    def ask(about: Question) -> Decision:
+        caller = request.caller if about.account is None else _service_account(*about.account)
+        asked = Attributes(
+            about.verb,
+            about.group,
+            "" if about.path else "*",
+            about.resource,
+            about.subresource,
+            about.namespace,
+            about.name,
+            about.path,
+        )
+        found = authorizer.decide(caller, asked)
+        return Decision(found.allowed, found.why)
+
+    own = Question("", None, "", resource.group, resource.plural, request.subresource, request.namespace, name)
+    return {"authorizer": Authorizer(ask), "authorizer.requestResource": ResourceCheck(ask, own)}
+
+
+def _service_account(namespace: str, name: str) -> Caller:
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    return Caller(f"system:serviceaccount:{namespace}:{name}", groups)
 
 
 def conditions(given: Iterable[Obj], names: Obj, budget: Budget) -> bool:

@@ -1,6 +1,6 @@
-"""The Common Expression Language, as far as rules of definitions and policies use it.
+"""The Common Expression Language, as rules of definitions, policies and conditions of webhooks use it.
 
-After the CEL specification and ``apiextensions-apiserver/pkg/apiserver/schema/cel``: read (:mod:`.syntax`), checked
-against the schema's types (:mod:`.checking`), evaluated within a budget (:mod:`.evaluation`). An expression that uses
-more than is here is refused by name (501) when the definition is made, so that no rule is ever skipped.
+After the CEL specification and ``apiserver/pkg/cel``: read (:mod:`.tokens`, :mod:`.syntax`), checked against the
+schema's types (:mod:`.checking`), evaluated within a budget (:mod:`.evaluation`); functions are in :mod:`.library`. An
+expression that uses more than is here is refused by name (501) when it is written, so that no rule is ever skipped.
 """

@@ -10,10 +10,14 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
-from simkube.apiserver.cel.functions import FUNCTIONS, AssociativeList, EvaluationError
-from simkube.apiserver.cel.syntax import Node
+from simkube.apiserver.cel import library
+from simkube.apiserver.cel.errors import EvaluationError
+from simkube.apiserver.cel.library.lists import sorted_by
+from simkube.apiserver.cel.library.optionals import at_field
+from simkube.apiserver.cel.syntax import OF_OPTIONALS, TWO_VARIABLES, Node
 from simkube.apiserver.cel.times import Duration, duration, timestamp
 from simkube.apiserver.cel.types import Kind, escaped
+from simkube.apiserver.cel.values import NONE, AssociativeList, Optional
 from simkube.client.client import Obj
 
 MOST_STEPS = 100_000
@@ -50,18 +54,50 @@ def evaluate(tree: Node, names: dict[str, Any], budget: Budget) -> Any:
     if kind == "name":
         return names[tree.text] if tree.text in names else Kind(tree.text)
     if kind == "select":
+        if tree.dotted in names:
+            return names[tree.dotted]
         return _field(evaluate(tree.of[0], names, budget), tree.text)
+    if kind == "maybe":
+        return at_field(evaluate(tree.of[0], names, budget), tree.text)
     if kind == "has":
-        return tree.text in evaluate(tree.of[0], names, budget)
+        return at_field(evaluate(tree.of[0], names, budget), tree.text).there
     if kind == "list":
-        return [evaluate(one, names, budget) for one in tree.of]
+        return [item for at, one in enumerate(tree.of) for item in _items(one, at in tree.optional, names, budget)]
     if kind == "map":
-        given = [evaluate(one, names, budget) for one in tree.of]
-        return dict(zip(given[::2], given[1::2], strict=True))
+        return _map(tree, names, budget)
     return _macro(tree, names, budget) if kind == "macro" else _call(tree, names, budget)
 
 
+def _items(tree: Node, optional: bool, names: dict[str, Any], budget: Budget) -> tuple[Any, ...]:
+    """The one element of a literal, or none where it is optional and has no value."""
+    found = evaluate(tree, names, budget)
+    if not optional:
+        return (found,)
+    if not isinstance(found, Optional):
+        raise EvaluationError("no such overload")
+    return found.items
+
+
+def _map(tree: Node, names: dict[str, Any], budget: Budget) -> dict[Any, Any]:
+    made: dict[Any, Any] = {}
+    for at, (one, other) in enumerate(zip(tree.of[::2], tree.of[1::2], strict=True)):
+        key = evaluate(one, names, budget)
+        for item in _items(other, at in tree.optional, names, budget):
+            _insert(made, key, item)
+    return made
+
+
+def _insert(made: dict[Any, Any], key: Any, item: Any) -> None:
+    if not isinstance(key, (str, int, float, bool)):
+        raise EvaluationError(f"unsupported key type: {key}")
+    if key in made:
+        raise EvaluationError(f"insert failed: key {key} already exists")
+    made[key] = item
+
+
 def _field(target: Any, name: str) -> Any:
+    if isinstance(target, Optional):
+        return at_field(target, name)
     if not isinstance(target, dict):
         raise EvaluationError("no such overload")
     if name not in target:
@@ -79,10 +115,7 @@ def _call(tree: Node, names: dict[str, Any], budget: Budget) -> Any:
         return evaluate(of[1] if _bool(evaluate(of[0], names, budget)) else of[2], names, budget)
     arguments = [evaluate(one, names, budget) for one in of]
     budget.spend(sum(_weight(one) for one in arguments))
-    try:
-        made = FUNCTIONS[name](*arguments)
-    except (TypeError, AttributeError):
-        raise EvaluationError("no such overload") from None
+    made = library.call(name, arguments)
     budget.spend(_weight(made))
     return made
 
@@ -115,15 +148,49 @@ def _logic(asked: Iterable[tuple[Node, dict[str, Any]]], budget: Budget, *, deci
 
 def _macro(tree: Node, names: dict[str, Any], budget: Budget) -> Any:
     over = evaluate(tree.of[0], names, budget)
+    if tree.text in OF_OPTIONALS:
+        return _of_optional(tree, over, names, budget)
     rounds = _rounds(over, names, tree.names)
+    if tree.text in TWO_VARIABLES:
+        return _transformed(tree, rounds, budget)
     if tree.text in ("all", "exists"):
         return _logic(((tree.of[1], inner) for inner in rounds), budget, decisive=tree.text == "exists")
     if tree.text == "exists_one":
         return sum(_bool(evaluate(tree.of[1], inner, budget)) for inner in rounds) == 1
+    if tree.text == "sortBy":
+        return sorted_by(list(over), [evaluate(tree.of[1], inner, budget) for inner in rounds])
     test, made = (None, tree.of[1]) if len(tree.of) == 2 else (tree.of[1], tree.of[2])
     if tree.text == "filter":
         return [inner[tree.names[0]] for inner in rounds if _bool(evaluate(tree.of[1], inner, budget))]
     return [evaluate(made, inner, budget) for inner in rounds if test is None or _bool(evaluate(test, inner, budget))]
+
+
+def _of_optional(tree: Node, over: Any, names: dict[str, Any], budget: Budget) -> Any:
+    if not isinstance(over, Optional):
+        raise EvaluationError("no such overload")
+    if not over.there:
+        return NONE
+    made = evaluate(tree.of[1], {**names, tree.names[0]: over.items[0]}, budget)
+    return Optional((made,)) if tree.text == "optMap" else made
+
+
+def _transformed(tree: Node, rounds: Iterable[dict[str, Any]], budget: Budget) -> Any:
+    """A list or map made of another, by what is behind both variables."""
+    test, made = (None, tree.of[1]) if len(tree.of) == 2 else (tree.of[1], tree.of[2])
+    kept = [inner for inner in rounds if test is None or _bool(evaluate(test, inner, budget))]
+    if tree.text == "transformList":
+        return [evaluate(made, inner, budget) for inner in kept]
+    found: dict[Any, Any] = {}
+    for inner in kept:
+        value = evaluate(made, inner, budget)
+        if tree.text == "transformMap":
+            _insert(found, inner[tree.names[0]], value)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                _insert(found, key, item)
+        else:
+            raise EvaluationError("no such overload")
+    return found
 
 
 def _rounds(over: Any, names: dict[str, Any], variables: tuple[str, ...]) -> Iterable[dict[str, Any]]:

@@ -10,57 +10,39 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from simkube.apiserver.cel.tokens import LITERALS, CelError, NotSimulated, UInt, tokens
+
 MOST_TEXT = 5000
 MOST_DEPTH = 40
 MOST_LEVELS = 100
-MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|//[^\n]*)
-      | (?P<string>[rR]?[bB]?[rR]?(?:'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\"
-          |'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))
-      | (?P<double>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
-      | (?P<int>0[xX][0-9a-fA-F]+[uU]?|\d+[uU]?)
-      | (?P<name>[_a-zA-Z][_a-zA-Z0-9]*)
-      | (?P<sign>\|\||&&|[<>=!]=|\.\?|\[\?|[-+*/%<>!?:.,()\[\]{}])
-    """,
-    re.VERBOSE | re.DOTALL,
+MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter", "sortBy"})
+TWO_VARIABLES = frozenset({"transformList", "transformMap", "transformMapEntry"})
+"""Macros that always have two variables: index and element, or key and value."""
+OF_OPTIONALS = frozenset({"optMap", "optFlatMap"})
+SPACES = frozenset(
+    {"sets", "math", "optional", "lists", "strings", "ip", "format", "net", "kubernetes", "google", "cel"}
 )
-
+"""Names that functions and types are found behind (``sets.contains``, ``net.IP``)."""
+_DOTTED = re.compile(
+    r"sets\.(contains|equivalent|intersects)|optional\.(of|ofNonZeroValue|none|unwrap)|lists\.range|strings\.quote"
+    r"|ip\.isCanonical|format\.\w+|net\.(IP|CIDR)|kubernetes\.(Quantity|URL|Semver|NamedFormat)"
+    r"|google\.protobuf\.(Timestamp|Duration)"
+)
 _EXPECTED = (
     "expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, "
     "IDENTIFIER}"
 )
 
 
-class CelError(Exception):
-    """A mistake in an expression, with the place that it is at (an offset into the text)."""
-
-    def __init__(self, message: str, at: int) -> None:
-        super().__init__(message)
-        self.message = message
-        self.at = at
-
-    def shown(self, text: str) -> str:
-        """The mistake as cel-go prints it: line, column, the line itself and a caret below."""
-        before = text[: self.at]
-        line, start = before.count("\n") + 1, before.rfind("\n") + 1
-        content = text[start:].partition("\n")[0]
-        column = self.at - start
-        return f"ERROR: <input>:{line}:{column + 1}: {self.message}\n | {content}\n | {'.' * column}^"
-
-
-class NotSimulated(CelError):
-    """Something of CEL that is not here; the message names it."""
-
-
 @dataclass(slots=True)
 class Node:
     """A node of the tree.
 
-    ``kind`` is ``literal`` (``value``), ``name`` (``text``), ``select`` and ``has`` (``text`` of ``of[0]``), ``call``
-    (function ``text`` of ``of``; ``method`` when the first of them is what it is called on), ``list``, ``map`` (keys
-    and values in turn) or ``macro`` (``text`` over ``of[0]`` with ``names``; the rest of ``of`` are its arguments).
+    ``kind`` is ``literal`` (``value``), ``name`` (``text``), ``select``, ``maybe`` (``.?``) and ``has`` (``text`` of
+    ``of[0]``), ``call`` (function ``text`` of ``of``; ``method`` when the first of them is what it is called on),
+    ``list``, ``map`` (keys and values in turn) or ``macro`` (``text`` over ``of[0]`` with ``names``; the rest of ``of``
+    are its arguments). ``optional`` are the elements of a list, or the entries of a map, that are only there if they
+    have a value.
     """
 
     kind: str
@@ -70,12 +52,15 @@ class Node:
     value: Any = None
     method: bool = False
     names: tuple[str, ...] = ()
+    optional: frozenset[int] = frozenset()
 
-
-class UInt(int):
-    """An unsigned integer."""
-
-    __slots__ = ()
+    @property
+    def dotted(self) -> str:
+        """``a.b.c`` when the node is that, else ""."""
+        if self.kind == "name":
+            return self.text
+        before = self.of[0].dotted if self.kind == "select" else ""
+        return f"{before}.{self.text}" if before else ""
 
 
 def parse(text: str) -> Node:
@@ -102,7 +87,7 @@ def _depth(tree: Node) -> int:
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = list(_tokens(text))
+        self._tokens = list(tokens(text))
         self._next = 0
         self._depth = 0
 
@@ -202,9 +187,13 @@ class _Parser:
     def _member(self) -> Node:
         made = self._primary()
         while True:
-            if self._peek() in (".?", "[?"):
-                raise NotSimulated("optional values in rules (.? and [?])", self._tokens[self._next][2])
-            if (at := self._take(".")) is not None:
+            if (at := self._take(".?")) is not None:
+                made = Node("maybe", at, self._field_name(), [made])
+            elif (at := self._take("[?")) is not None:
+                index = self.expression()
+                self._expect("]")
+                made = Node("call", at, "_[?_]", [made, index])
+            elif (at := self._take(".")) is not None:
                 made = self._selected(made, at)
             elif (at := self._take("[")) is not None:
                 index = self.expression()
@@ -215,16 +204,28 @@ class _Parser:
             else:
                 return made
 
-    def _selected(self, target: Node, dot: int) -> Node:
+    def _field_name(self) -> str:
         kind, name, _ = self._tokens[self._next]
-        if kind != "name":
+        if kind == "quoted":
+            name = name[1:-1]
+        elif kind != "name":
             self._fail("expecting a name")
         self._next += 1
+        return str(name)
+
+    def _selected(self, target: Node, dot: int) -> Node:
+        name = self._field_name()
+        dotted = f"{target.dotted}.{name}" if target.dotted.partition(".")[0] in SPACES else ""
         at = self._take("(")
         if at is None:
+            if dotted and _DOTTED.fullmatch(dotted):
+                return Node("name", dot, dotted)
             return Node("select", dot, name, [target])
         arguments = self._arguments(")")
-        if name in MACROS and len(arguments) in (2, 3):
+        if dotted and _DOTTED.fullmatch(dotted):
+            return Node("call", at, dotted, arguments)
+        least, most = (3, 4) if name in TWO_VARIABLES else (2, 2) if name in OF_OPTIONALS else (2, 4)
+        if name in MACROS | TWO_VARIABLES | OF_OPTIONALS and least <= len(arguments) <= most:
             return _macro(name, at, target, arguments)
         return Node("call", at, name, [target, *arguments], method=True)
 
@@ -238,6 +239,21 @@ class _Parser:
             found.append(self.expression())
         return found
 
+    def _list(self, at: int, first: bool) -> Node:
+        """The rest of a list, whose ``[`` is behind; ``[?`` when its first element is optional."""
+        found: list[Node] = []
+        optional: set[int] = set()
+        while first or self._take("]") is None:
+            if found:
+                self._expect(",")
+                if self._take("]") is not None:
+                    break
+            if first or self._take("?") is not None:
+                optional.add(len(found))
+            first = False
+            found.append(self.expression())
+        return Node("list", at, of=found, optional=frozenset(optional))
+
     def _primary(self) -> Node:
         kind, text, at = self._tokens[self._next]
         if self._take("(") is not None:
@@ -245,14 +261,16 @@ class _Parser:
             self._expect(")")
             return made
         if self._take("[") is not None:
-            return Node("list", at, of=self._arguments("]"))
+            return self._list(at, False)
+        if self._take("[?") is not None:
+            return self._list(at, True)
         if self._take("{") is not None:
-            return Node("map", at, of=self._entries())
+            return self._map(at)
         if self._take(".") is not None:
             return self._primary()
         self._next += 1
         if kind in ("int", "double", "string"):
-            return Node("literal", at, value=_LITERALS[kind](text, at))
+            return Node("literal", at, value=LITERALS[kind](text, at))
         if kind != "name" or text == "in":
             self._next -= 1
             self._fail()
@@ -269,77 +287,34 @@ class _Parser:
             raise CelError("invalid argument to has() macro", at)
         return Node("has", at, arguments[0].text, arguments[0].of)
 
-    def _entries(self) -> list[Node]:
+    def _map(self, at: int) -> Node:
         found: list[Node] = []
+        optional: set[int] = set()
         while self._take("}") is None:
             if found:
                 self._expect(",")
                 if self._take("}") is not None:
                     break
+            if self._take("?") is not None:
+                optional.add(len(found) // 2)
             found.append(self.expression())
             self._expect(":")
             found.append(self.expression())
-        return found
+        return Node("map", at, of=found, optional=frozenset(optional))
 
 
 def _macro(name: str, at: int, target: Node, arguments: list[Node]) -> Node:
     usual = "exists_one" if name == "existsOne" else name
-    variables = arguments[: -1 if usual != "map" or len(arguments) == 2 else 1]
-    if any(one.kind != "name" for one in variables):
+    if usual in TWO_VARIABLES or (usual in ("all", "exists", "exists_one") and len(arguments) == 3):
+        count = 2
+    elif len(arguments) in (2, 3) and (usual == "map" or len(arguments) == 2):
+        count = 1
+    else:
+        return Node("call", at, name, [target, *arguments], method=True)
+    if any(one.kind != "name" for one in arguments[:count]):
         raise CelError("argument must be a simple name", arguments[0].at)
-    names = tuple(one.text for one in variables)
-    if len(names) > 1 and usual not in ("all", "exists", "exists_one"):
-        raise CelError(f"undeclared reference to '{name}'", at)
-    return Node("macro", at, usual, [target, *arguments[len(names) :]], names=names)
+    names = tuple(one.text for one in arguments[:count])
+    return Node("macro", at, usual, [target, *arguments[count:]], names=names)
 
 
-def _tokens(text: str) -> Any:
-    at = 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise CelError(f"Syntax error: token recognition error at: '{text[at]}'", at)
-        if match.lastgroup != "space":
-            yield match.lastgroup, match[0], at
-        at = match.end()
-    yield "end", "", len(text)
-
-
-def _int(text: str, at: int) -> int:
-    unsigned = text[-1] in "uU"
-    value = int(text.rstrip("uU"), 0) if text[:2] in ("0x", "0X") else int(text.rstrip("uU"))
-    if value >= (1 << 64 if unsigned else 1 << 63):
-        raise CelError("invalid uint literal" if unsigned else "invalid int literal", at)
-    return UInt(value) if unsigned else value
-
-
-def _string(text: str, at: int) -> str | bytes:
-    prefix = re.match(r"[rRbB]*", text)[0].lower()  # type: ignore[index]  # it matches the empty text too
-    body = text[len(prefix) :]
-    quotes = 3 if body[:3] in ("'''", '"""') else 1
-    body = body[quotes:-quotes]
-    made = body if "r" in prefix else _unescaped(body, at)
-    return made.encode() if "b" in prefix else made
-
-
-def _unescaped(body: str, at: int) -> str:
-    def one(match: re.Match[str]) -> str:
-        code = match[1]
-        if code[0] in "xXuU":
-            return chr(int(code[1:], 16))
-        if code[0] in "0123":
-            return chr(int(code, 8))
-        if code in _ESCAPES:
-            return _ESCAPES[code]
-        if code in "\\'\"`?":
-            return code
-        raise CelError(f"Syntax error: invalid escape sequence \\{code}", at)
-
-    try:
-        pattern = r"\\([xX][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-3][0-7]{2}|.)"
-        return re.sub(pattern, one, body, flags=re.DOTALL)
-    except (ValueError, OverflowError):
-        raise CelError("Syntax error: invalid unicode code point", at) from None
-
-
-_LITERALS: dict[str, Any] = {"int": _int, "double": lambda text, _: float(text), "string": _string}
+__all__ = ["CelError", "Node", "NotSimulated", "UInt", "parse"]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from simkube.apiserver.cel.errors import EvaluationError
+
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _PIECE = re.compile(r"(\d{0,18})(?:\.(\d{0,18}))?(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _MOST = 1 << 63
@@ -18,16 +20,10 @@ class Duration(int):
     __slots__ = ()
 
 
-def _error(message: str) -> Exception:
-    from simkube.apiserver.cel.functions import EvaluationError  # functions are made of these
-
-    return EvaluationError(message)
-
-
 def bounded(nanoseconds: int) -> int:
     """The number, or an error when it is beyond what a duration can be."""
     if not -_MOST <= nanoseconds < _MOST:
-        raise _error("duration overflow")
+        raise EvaluationError("duration overflow")
     return nanoseconds
 
 
@@ -45,7 +41,7 @@ def duration(value: Any) -> Duration:
         total += int(match[1] or 0) * unit + int(digits or 0) * unit // 10 ** len(digits)
         at = match.end()
     if (at < len(rest) or not rest) and rest != "0":
-        raise _error(f'time: invalid duration "{value}"')
+        raise EvaluationError(f'time: invalid duration "{value}"')
     return Duration(bounded(-total if value[:1] == "-" else total))
 
 
@@ -67,7 +63,7 @@ def timestamp(value: Any) -> datetime:
             return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value)).astimezone(UTC)
         return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError):
-        raise _error(f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse') from None
+        raise EvaluationError(f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse') from None
 
 
 def text(moment: datetime) -> str:
@@ -81,7 +77,7 @@ def moved(moment: datetime, by: Duration) -> datetime:
     try:
         return moment + timedelta(microseconds=int(by) / 1000)
     except OverflowError:
-        raise _error("timestamp overflow") from None
+        raise EvaluationError("timestamp overflow") from None
 
 
 def between(start: datetime, end: datetime) -> Duration:

@@ -55,6 +55,11 @@ class Kind:
 INT, UINT, DOUBLE, STRING = Kind("int"), Kind("uint"), Kind("double"), Kind("string")
 BOOL, BYTES, NULL, DYN = Kind("bool"), Kind("bytes"), Kind("null_type"), Kind("dyn")
 TIMESTAMP, DURATION, TYPE = Kind("google.protobuf.Timestamp"), Kind("google.protobuf.Duration"), Kind("type")
+QUANTITY, URL, SEMVER = Kind("kubernetes.Quantity"), Kind("kubernetes.URL"), Kind("kubernetes.Semver")
+IP, CIDR, FORMAT = Kind("net.IP"), Kind("net.CIDR"), Kind("kubernetes.NamedFormat")
+AUTHORIZER, DECISION = Kind("kubernetes.authorization.Authorizer"), Kind("kubernetes.authorization.Decision")
+GROUP_CHECK, PATH_CHECK = Kind("kubernetes.authorization.GroupCheck"), Kind("kubernetes.authorization.PathCheck")
+RESOURCE_CHECK = Kind("kubernetes.authorization.ResourceCheck")
 _STRINGS = {"byte": BYTES, "date": TIMESTAMP, "date-time": TIMESTAMP, "datetime": TIMESTAMP, "duration": DURATION}
 
 
@@ -66,6 +71,14 @@ def list_of(element: Kind) -> Kind:
 def map_of(key: Kind, value: Kind) -> Kind:
     """``map(key, value)``."""
     return Kind("map", (key, value))
+
+
+OPTIONAL = "optional_type"
+
+
+def optional_of(kind: Kind) -> Kind:
+    """``optional_type(kind)``: a value that may be missing."""
+    return Kind(OPTIONAL, (kind,))
 
 
 def escaped(name: str) -> str | None:

@@ -81,7 +81,7 @@ def _said(spec: Obj, errors: Errors) -> None:
         path = f"spec.validations[{index}]"
         compiled(each.get("expression", ""), f"{path}.expression", errors)
         if each.get("messageExpression"):
-            compiled(each["messageExpression"], f"{path}.messageExpression", errors, t.STRING)
+            compiled(each["messageExpression"], f"{path}.messageExpression", errors, t.STRING, authorizer=False)
         if "\n" in each.get("message", "").strip():
             errors.invalid(f"{path}.message", each["message"].strip(), "message must not contain line breaks")
         if each.get("reason") and each["reason"] not in _REASONS:

@@ -15,7 +15,8 @@ from simkube.apiserver.cel import types as t
 from simkube.apiserver.cel.checking import check
 from simkube.apiserver.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate, value_of
 from simkube.apiserver.cel.syntax import CelError, Node, NotSimulated, parse
-from simkube.apiserver.cel.types import Types
+from simkube.apiserver.cel.types import Kind, Types
+from simkube.apiserver.cel.values import NONE, Optional
 from simkube.apiserver.schema.custom.values import ABSENT, NIL, blocking, correlated
 from simkube.apiserver.validation.field import INVALID, Errors, shown
 from simkube.client.client import Obj
@@ -51,16 +52,17 @@ class _Place:
 def compile_rule(given: Obj, schema: Obj, *, root: bool) -> Rule:
     """A rule ready to be evaluated; :class:`CelError` when it makes no sense there."""
     types = Types()
-    kind = types.of(schema, resource=root)
     tree = parse(given["rule"])
     transition = "oldSelf" in set(_names(tree))
-    names = {"self": kind, "oldSelf": kind}
-    found = check(tree, names, types)
+    found = check(tree, _kinds(given, types.of(schema, resource=root)), types)
     if found not in (t.BOOL, t.DYN):
         raise CelError("cel expression must evaluate to a bool", 0)
-    if given.get("optionalOldSelf"):
-        raise NotSimulated("optionalOldSelf in rules", 0)
     return Rule(given, tree, compile_message(given, schema, root=root), transition)
+
+
+def _kinds(given: Obj, kind: Kind) -> dict[str, Kind]:
+    """The types of what a rule may name; an old value that may be missing is optional."""
+    return {"self": kind, "oldSelf": t.optional_of(kind) if given.get("optionalOldSelf") else kind}
 
 
 def compile_message(given: Obj, schema: Obj, *, root: bool) -> Node | None:
@@ -68,9 +70,8 @@ def compile_message(given: Obj, schema: Obj, *, root: bool) -> Node | None:
     if not given.get("messageExpression"):
         return None
     types = Types()
-    kind = types.of(schema, resource=root)
     tree = parse(given["messageExpression"])
-    if check(tree, {"self": kind, "oldSelf": kind}, types) not in (t.STRING, t.DYN):
+    if check(tree, _kinds(given, types.of(schema, resource=root)), types) not in (t.STRING, t.DYN):
         raise CelError("messageExpression must evaluate to a string", 0)
     return tree
 
@@ -128,9 +129,12 @@ class Rules:
             errors.because(INVALID, path or NIL, f"Invalid value: {error}")
             return
         for rule in place.rules:
-            if rule.transition and "oldSelf" not in names:
+            given = names
+            if rule.given.get("optionalOldSelf"):
+                given = {**names, "oldSelf": Optional((names["oldSelf"],)) if "oldSelf" in names else NONE}
+            elif rule.transition and "oldSelf" not in names:
                 continue
-            problem = _broken(rule, names, budget)
+            problem = _broken(rule, given, budget)
             if problem is not None:
                 at = f"{path}{rule.given.get('fieldPath', '')}".removeprefix(".")
                 _note(rule, at, value, problem, errors)

@@ -183,3 +183,58 @@ def test_no_object_and_schema_take_long() -> None:
     with pytest.raises(StatusError) as caught:
         validate([1000] * 20_000, schema, Errors())
     assert caught.value.code == 501
+
+
+def test_an_old_value_may_be_missing() -> None:
+    """With ``optionalOldSelf`` a rule about old values holds for new objects too."""
+    rule = {"rule": "oldSelf.orValue('') != '' || self == 'new'", "optionalOldSelf": True, "message": "begin as new"}
+    schema: Obj = {
+        "type": "object",
+        "properties": {"phase": {"type": "string", "x-kubernetes-validations": [rule]}},
+    }
+
+    def found(new: str, old: Any = ABSENT) -> list[str]:
+        errors = Errors()
+        before = ABSENT if old is ABSENT else {"phase": old}
+        Rules(schema).check({"phase": new}, before, errors)
+        return [message for _, _, message in errors.found]
+
+    assert found("new") == []
+    assert found("old") == ['Invalid value: "old": begin as new']
+    assert found("other", "new") == []
+    assert found("other", "") == ['Invalid value: "other": begin as new']
+
+
+def test_quantities_and_addresses_of_a_schema() -> None:
+    schema: Obj = {
+        "type": "object",
+        "properties": {
+            "size": {
+                "x-kubernetes-int-or-string": True,
+                "x-kubernetes-validations": [
+                    {"rule": "type(self) == int || quantity(self).isLessThan(quantity('1Gi'))", "message": "too large"}
+                ],
+            },
+            "network": {
+                "type": "string",
+                "x-kubernetes-validations": [
+                    {
+                        "rule": "isCIDR(self) && cidr('10.0.0.0/8').containsCIDR(self)",
+                        "messageExpression": "'%s is not in 10.0.0.0/8'.format([self])",
+                    }
+                ],
+            },
+        },
+    }
+
+    def found(obj: Obj) -> list[str]:
+        errors = Errors()
+        Rules(schema).check(obj, ABSENT, errors)
+        return [message for _, _, message in errors.found]
+
+    assert found({"size": "512Mi", "network": "10.1.0.0/16"}) == []
+    assert found({"size": 5}) == []
+    assert found({"size": "2Gi"}) == ['Invalid value: "2Gi": too large']
+    assert found({"network": "192.168.0.0/16"}) == [
+        'Invalid value: "192.168.0.0/16": 192.168.0.0/16 is not in 10.0.0.0/8'
+    ]

@@ -7,7 +7,7 @@ import pytest
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.registry.flowcontrol.bootstrap import LEVELS, SCHEMAS, FlowSchemaStatus
 from simkube.apiserver.request import Request, options_of
-from simkube.client.client import Informers
+from simkube.client.client import Caller, Informers
 from simkube.client.workqueue import WorkLoop
 from simkube.clock.clock import Clock
 from tests.unit.simkube.apiserver.kinds.conftest import ME
@@ -126,8 +126,37 @@ def test_expressions_are_compiled_when_they_are_written(server) -> None:
         in error.message
     )
     assert "must evaluate to bool" in refusal(policy, server, {"expression": "1 + 1"}).message
-    assert refusal(policy, server, {"expression": "authorizer.path('/').check('get').allowed()"}).code == 501
+    asks = {"expression": "true", "messageExpression": "authorizer.path('/').check('get').reason()"}
+    assert "undeclared reference to 'authorizer'" in refusal(policy, server, asks).message
     assert refusal(server.create, ME, f"mutatingadmissionpolicies.{GROUP}", {"metadata": {"name": "a"}}).code == 501
+
+
+def test_an_expression_asks_what_the_caller_may_do(server) -> None:
+    asked = "authorizer.group('').resource('secrets').namespace('default').check('get').allowed()"
+    account = f"authorizer.serviceAccount('default', 'robot'){asked.removeprefix('authorizer')}"
+    policy(server, {"expression": f"{asked} && !{account}", "message": "who reads secrets may write"})
+    own = "authorizer.requestResource.check('create').allowed() && !authorizer.path('/metrics').check('get').allowed()"
+    policy(server, {"expression": own, "message": "no metrics"}, name="own")
+    for name in ("owners", "own"):
+        bind(server, "Deny", name=name)
+    roles, rules = "roles.rbac.authorization.k8s.io", [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+    writer = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}
+    server.create(ME, roles, {"metadata": {"name": "reader"}, "rules": rules}, "default")
+    server.create(ME, roles, {"metadata": {"name": "writer"}, "rules": [writer]}, "default")
+
+    def give(name, user):
+        ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+        subjects = [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}]
+        body = {"metadata": {"name": f"{name}-{user}"}, "roleRef": ref, "subjects": subjects}
+        server.create(ME, "rolebindings.rbac.authorization.k8s.io", body, "default")
+
+    ann = Caller("ann", ("system:authenticated",), "tester")
+    give("writer", "ann")
+    error = refusal(server.create, ann, "configmaps", {"metadata": {"name": "a"}}, "default")
+    assert "who reads secrets may write" in error.message
+    give("reader", "ann")
+    assert server.create(ann, "configmaps", {"metadata": {"name": "a"}}, "default")
+    assert "no metrics" in refusal(write, server, "b").message  # who is master of all may read them
 
 
 def hook(server, kind="validating", **fields):

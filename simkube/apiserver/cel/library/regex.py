@@ -1,0 +1,44 @@
+"""Regular expressions: ``matches`` of CEL, ``find`` and ``findAll`` of Kubernetes (``cel/library/regex.go``)."""
+
+from __future__ import annotations
+
+from simkube.apiserver.cel import types as t
+from simkube.apiserver.cel.errors import EvaluationError
+from simkube.apiserver.cel.library.model import Library, function, method, of_any
+from simkube.apiserver.cel.types import list_of
+from simkube.apiserver.schema.custom.patterns import PatternError, compiled, found_in
+
+
+def _matches(text: str, pattern: str) -> bool:
+    try:
+        return found_in(pattern, text)
+    except PatternError as error:
+        raise EvaluationError(f"error parsing regexp: {error}") from None
+
+
+def _find(text: str, pattern: str) -> str:
+    return next(iter(_find_all(text, pattern, 1)), "")
+
+
+def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
+    try:
+        found: list[str] = []
+        for match in compiled(pattern).finditer(text):
+            if 0 <= most <= len(found):
+                break
+            found.append(match.group(0))
+        return found
+    except PatternError as error:
+        raise EvaluationError(f"error parsing regexp: {error}") from None
+
+
+_TWO = (t.STRING, t.STRING)
+
+LIBRARY = Library(
+    {
+        "matches": [method(*_TWO, gives=t.BOOL), function(*_TWO, gives=t.BOOL)],
+        "find": [method(*_TWO, gives=t.STRING)],
+        "findAll": [method(*_TWO, gives=list_of(t.STRING)), method(*_TWO, t.INT, gives=list_of(t.STRING))],
+    },
+    of_any({"matches": _matches, "find": _find, "findAll": _find_all}),
+)

@@ -14,19 +14,20 @@ from typing import Any
 from simkube.apimachinery.errors import StatusError, bad_request, not_found, not_simulated
 from simkube.apiserver.audit.log import Audit
 from simkube.apiserver.authentication.tokens import Credentials
-from simkube.apiserver.authorization import bootstrap, rbac, reviews
+from simkube.apiserver.authorization import bootstrap, rbac
 from simkube.apiserver.authorization.rbac import Authorizer
-from simkube.apiserver.fields import apply
-from simkube.apiserver.http.paging import Page, check_version, page
-from simkube.apiserver.registry import conversion, decoding, selectors
+from simkube.apiserver.fields import apply, decoding
+from simkube.apiserver.handlers import reviews
+from simkube.apiserver.handlers.deletion import Deleter
+from simkube.apiserver.handlers.paging import Page, check_version, page
+from simkube.apiserver.handlers.subresources import Subresources
+from simkube.apiserver.handlers.writing import Writer
+from simkube.apiserver.registry import conversion, selectors
 from simkube.apiserver.registry.apiextensions.requests import no_strategic_merge, refuse_terminating
-from simkube.apiserver.registry.deletion import Deleter
 from simkube.apiserver.registry.kinds import strategy_of
+from simkube.apiserver.registry.request import Request, options_of
 from simkube.apiserver.registry.resources import Resource
 from simkube.apiserver.registry.served import Registry
-from simkube.apiserver.registry.subresources import Subresources
-from simkube.apiserver.registry.writing import Writer
-from simkube.apiserver.request import Request, options_of
 from simkube.apiserver.settings import Settings
 from simkube.client.client import Caller, Event, Handler, Obj, Patch, PatchType
 from simkube.clock.clock import Clock

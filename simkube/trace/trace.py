@@ -46,7 +46,7 @@ class Work(Protocol):
 
 
 class Asked(Protocol):
-    """What a trace takes from a request (:class:`simkube.apiserver.request.Request`)."""
+    """What a trace takes from a request (:class:`simkube.apiserver.registry.request.Request`)."""
 
     caller: Any
     verb: str

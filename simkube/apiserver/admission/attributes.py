@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.client.client import Obj
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]

@@ -8,41 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from simkube.apimachinery.errors import not_simulated
 from simkube.apiserver.admission.attributes import operation_of
 from simkube.apiserver.authorization import rbac
 from simkube.apiserver.authorization.attributes import Attributes
-from simkube.apiserver.cel import types as t
-from simkube.apiserver.cel.checking import check
 from simkube.apiserver.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate
 from simkube.apiserver.cel.library.authorizer import Authorizer, Decision, Question, ResourceCheck
-from simkube.apiserver.cel.syntax import CelError, NotSimulated, parse
-from simkube.apiserver.cel.types import Kind, Types
-from simkube.apiserver.request import Request
-from simkube.apiserver.validation.field import Errors
+from simkube.apiserver.cel.syntax import parse
+from simkube.apiserver.registry.request import Request
 from simkube.client.client import Caller, Obj
 from simkube.etcd.store import Store
 
-_NAMES = dict.fromkeys(("object", "oldObject", "request", "namespaceObject", "params", "variables"), t.DYN)
-_AUTHORIZER = {"authorizer": t.AUTHORIZER, "authorizer.requestResource": t.RESOURCE_CHECK}
 Wrong = (EvaluationError, BudgetError)
 """What an evaluation ends with when it has no value."""
-
-
-def compiled(text: str, path: str, errors: Errors, kind: Kind | None = t.BOOL, *, authorizer: bool = True) -> None:
-    """Note what is wrong with an expression that must be of this type (None: any), and may ask the authorizer."""
-    if not text.strip():
-        errors.required(path, "expression is not specified")
-        return
-    try:
-        found = check(parse(text), {**_NAMES, **(_AUTHORIZER if authorizer else {})}, Types())
-    except NotSimulated as error:
-        raise not_simulated(error.message) from None
-    except CelError as error:
-        errors.invalid(path, text, f"compilation failed: {error.shown(text)}")
-        return
-    if kind is not None and found not in (kind, t.DYN):
-        errors.invalid(path, text, f"must evaluate to {kind.name}")
 
 
 def value(text: str, names: Obj, budget: Budget) -> Any:

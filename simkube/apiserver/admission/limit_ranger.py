@@ -12,7 +12,7 @@ from simkube.apimachinery import quantity
 from simkube.apimachinery.errors import forbidden
 from simkube.apiserver.admission.attributes import Attributes
 from simkube.apiserver.admission.plugin import Plugin
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.client.client import Obj
 from simkube.component_helpers.quota_usage import pod_resources
 from simkube.etcd.store import Store

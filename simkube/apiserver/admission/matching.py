@@ -12,7 +12,7 @@ from functools import cache
 from simkube.apimachinery.labels import matches as selects
 from simkube.apiserver.admission.attributes import operation_of
 from simkube.apiserver.registry.kinds import ALL
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.client.client import Obj
 from simkube.etcd.store import Store
 

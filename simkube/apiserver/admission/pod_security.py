@@ -15,7 +15,7 @@ from simkube.apimachinery.errors import forbidden
 from simkube.apiserver.admission.attributes import Attributes
 from simkube.apiserver.admission.plugin import Plugin
 from simkube.apiserver.admission.pod_security_checks import BASELINE, RESTRICTED, Check, Found
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj
 from simkube.etcd.store import Store

@@ -15,7 +15,7 @@ from simkube.apiserver.admission.matching import concerns
 from simkube.apiserver.admission.plugin import Plugin
 from simkube.apiserver.cel.evaluation import Budget
 from simkube.apiserver.registry.kinds import by_kind
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.client.client import Obj
 from simkube.etcd.store import Store
 

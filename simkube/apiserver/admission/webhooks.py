@@ -21,11 +21,11 @@ from simkube.apiserver.admission import expressions
 from simkube.apiserver.admission.attributes import operation_of
 from simkube.apiserver.admission.matching import concerns
 from simkube.apiserver.cel.evaluation import Budget
-from simkube.apiserver.fields import json_patch
+from simkube.apiserver.fields import decoding, json_patch
 from simkube.apiserver.fields.strategic import PatchError
-from simkube.apiserver.registry import conversion, decoding
+from simkube.apiserver.registry import conversion
 from simkube.apiserver.registry.kinds import strategy_of
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.apiserver.webhook.calling import CallFailed, Outgoing
 from simkube.client.client import Obj, copy_of
 from simkube.etcd.store import Store

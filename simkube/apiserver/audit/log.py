@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from simkube.apiserver.authorization.attributes import Attributes
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.client.client import Caller
 
 MOST_REQUESTS = 2000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from typing import Protocol
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -15,9 +16,9 @@ from multidict import CIMultiDictProxy
 
 from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.apiserver.authentication import client_certificates
-from simkube.apiserver.authentication.tokens import EVERYBODY
+from simkube.apiserver.authentication.tokens import EVERYBODY, Credentials
 from simkube.apiserver.authorization.attributes import Attributes
-from simkube.apiserver.backend import Backend
+from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.client.client import Caller
 
 ANONYMOUS = Caller("system:anonymous", ("system:unauthenticated",))
@@ -29,10 +30,20 @@ MOST_IMPERSONATED = 100
 """How many groups and extra values one request may ask to have."""
 
 
+class Authorities(Protocol):
+    """What is known of callers: kept by the API server of each cluster."""
+
+    @property
+    def credentials(self) -> Credentials: ...
+
+    @property
+    def authorizer(self) -> Authorizer: ...
+
+
 class Authenticator:
     """Who makes a request."""
 
-    def caller(self, http: web.BaseRequest, server: Backend) -> Caller:
+    def caller(self, http: web.BaseRequest, server: Authorities) -> Caller:
         """The caller of a request by its credentials; 401 for a token or certificate that is nobody's here."""
         agent = _agent(http.headers.get("User-Agent", ""))
         scheme, _, token = http.headers.get("Authorization", "").partition(" ")
@@ -48,7 +59,7 @@ class Authenticator:
         user, groups = found
         return Caller(user, (*groups, EVERYBODY), agent, extra=_credential(transport))
 
-    def _by_token(self, scheme: str, token: str, agent: str, server: Backend) -> Caller:
+    def _by_token(self, scheme: str, token: str, agent: str, server: Authorities) -> Caller:
         if scheme.lower() != "bearer":
             raise _unauthorized()
         verdict = server.credentials.review(token)
@@ -76,7 +87,7 @@ def _agent(header: str) -> str:
     return "".join(character for character in first if character.isprintable()) or "unknown"
 
 
-def impersonated(caller: Caller, headers: CIMultiDictProxy[str], server: Backend) -> Caller:
+def impersonated(caller: Caller, headers: CIMultiDictProxy[str], server: Authorities) -> Caller:
     """Whom a caller acts as; themselves when no header says otherwise. 403 for whoever may not."""
     user, uid = headers.get("Impersonate-User", ""), headers.get("Impersonate-Uid", "")
     groups = tuple(headers.getall("Impersonate-Group", ()))

@@ -11,7 +11,7 @@ from simkube.apiserver.authorization import rules
 from simkube.apiserver.authorization.attributes import Attributes
 from simkube.apiserver.authorization.rbac import GROUP, MASTERS, Authorizer
 from simkube.apiserver.authorization.rules import Rule
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.client.client import Obj
 
 _EVERYTHING: list[Rule] = [

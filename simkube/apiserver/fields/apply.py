@@ -31,8 +31,8 @@ from simkube.apiserver.fields.managed_fields import (
 )
 from simkube.apiserver.fields.typed import field_set, merge, named_fields, remove
 from simkube.apiserver.fields.typed_problems import TypedError, validate
+from simkube.apiserver.registry.customresources.kind import CustomKind
 from simkube.apiserver.schema import strict
-from simkube.apiserver.schema.custom.kind import CustomKind
 from simkube.apiserver.schema.golang import quote
 from simkube.apiserver.schema.schema import ANY, GVK, Type, definitions
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from simkube.apiserver.fields.fieldset import FieldSet, difference, leaf, union, valid, without
 from simkube.apiserver.fields.typed import Comparison, compare
+from simkube.apiserver.registry.customresources.kind import CustomKind
 from simkube.apiserver.registry.kinds import by_kind
-from simkube.apiserver.schema.custom.kind import CustomKind
 from simkube.apiserver.schema.schema import ANY, GVK, Type, definitions
 
 Obj = dict[str, Any]

@@ -9,7 +9,7 @@ from collections.abc import Hashable
 
 from simkube.apiserver.fields import managed_fields
 from simkube.apiserver.registry import conversion
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.client.client import Obj
 
 

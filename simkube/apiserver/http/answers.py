@@ -15,11 +15,11 @@ import yaml
 from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.handlers.paging import Page
 from simkube.apiserver.http.encoding import Encoder, dump
 from simkube.apiserver.http.negotiation import Accepted
-from simkube.apiserver.http.paging import Page
+from simkube.apiserver.http.tables import table
 from simkube.apiserver.registry.resources import Resource
-from simkube.apiserver.tables.table import table
 from simkube.client.client import Obj
 
 Pause = Callable[[], Awaitable[None]]

@@ -20,17 +20,18 @@ from simkube.apimachinery.errors import StatusError, StoreError, bad_request, me
 from simkube.apiserver import streams
 from simkube.apiserver.authentication.authentication import ANONYMOUS, Authenticator, impersonated
 from simkube.apiserver.authorization.attributes import Attributes, of_request
-from simkube.apiserver.discovery import aggregation, documents
+from simkube.apiserver.discovery import aggregation
 from simkube.apiserver.fields.patch import kind_of_content
-from simkube.apiserver.http import body, paths, presentation
+from simkube.apiserver.handlers.paging import Page
+from simkube.apiserver.http import body, documents, paths
 from simkube.apiserver.http.answers import PLAIN, Answers, pieces, refuse, respond, shape_of, text
 from simkube.apiserver.http.negotiation import accepted
-from simkube.apiserver.http.paging import Page
 from simkube.apiserver.http.paths import PageNotFound, Target
 from simkube.apiserver.http.watch_stream import SLOW_SECONDS, Watches
 from simkube.apiserver.registry.core import component_statuses
-from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.registry.request import Request, options_of
 from simkube.apiserver.server import APIServer
+from simkube.apiserver.tables import presentation
 from simkube.apiserver.webhook.calling import Replies, Waiting, too_long
 from simkube.client.client import Caller
 from simkube.eventloop.fairness import Share

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from simkube.apimachinery.errors import StatusError, gone
 from simkube.apiserver.registry import conversion, selectors
+from simkube.apiserver.registry.request import list_option
 from simkube.apiserver.registry.resources import Resource
-from simkube.apiserver.request import list_option
 from simkube.client.client import Event, Obj
 from simkube.etcd.store import Compacted, Store
 

@@ -10,14 +10,14 @@ from typing import Any
 from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError
-from simkube.apiserver.backend import Backend
-from simkube.apiserver.http import presentation
+from simkube.apiserver.handlers.backend import Backend
 from simkube.apiserver.http.answers import Answers, Pause, metadata_of
 from simkube.apiserver.http.encoding import dump
 from simkube.apiserver.http.negotiation import Accepted
 from simkube.apiserver.http.paths import Target
 from simkube.apiserver.http.watch import Kind, Watch, wanted
-from simkube.apiserver.request import integer
+from simkube.apiserver.registry.request import integer
+from simkube.apiserver.tables import presentation
 from simkube.client.client import Obj
 
 MOST_WATCHES = 600

@@ -21,9 +21,9 @@ from simkube.apiserver.discovery.discovery import VERSION, Extra
 from simkube.apiserver.openapi import paths as openapi_paths
 from simkube.apiserver.openapi import protobuf as openapi_protobuf
 from simkube.apiserver.openapi.paths import META
+from simkube.apiserver.registry.customresources import openapi as custom_openapi
 from simkube.apiserver.registry.kinds import ALL, GROUPS
 from simkube.apiserver.registry.resources import Resource
-from simkube.apiserver.schema.custom import openapi as custom_openapi
 from simkube.apiserver.schema.schema import raw_definitions
 
 Document = dict[str, Any]

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simkube.apiserver.openapi import operations
+from simkube.apiserver.registry.customresources import openapi as custom_openapi
 from simkube.apiserver.registry.kinds import ALL
 from simkube.apiserver.registry.resources import Resource, Subresource
-from simkube.apiserver.schema.custom import openapi as custom_openapi
 from simkube.apiserver.schema.schema import definitions
 
 Document = dict[str, Any]

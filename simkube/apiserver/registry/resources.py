@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from simkube.apiserver.schema.custom.kind import CustomKind
+from simkube.apiserver.registry.customresources.kind import CustomKind
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 CHANGE = ("get", "patch", "update")

@@ -11,8 +11,8 @@ from collections.abc import Container
 
 from simkube.apiserver.registry import kinds
 from simkube.apiserver.registry.apiregistration import bootstrap as apiregistration
+from simkube.apiserver.registry.customresources.kind import CustomKind, priority, versions_of
 from simkube.apiserver.registry.resources import CHANGE, SCALE, Resource, Subresource
-from simkube.apiserver.schema.custom.kind import CustomKind, priority, versions_of
 from simkube.client.client import Event, Obj
 from simkube.etcd.store import Store
 

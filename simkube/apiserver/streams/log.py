@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError, bad_request
-from simkube.apiserver.http.presentation import shift
 from simkube.apiserver.streams.bridge import Outbox, wait
 from simkube.apiserver.streams.limits import BUFFER, SEND_SECONDS, Budget, buffers, slot
 from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, kubelet_of
+from simkube.apiserver.tables.presentation import shift
 from simkube.client.client import Obj
 from simkube.runtime.cri import Container, LogLine
 

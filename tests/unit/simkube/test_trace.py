@@ -7,7 +7,7 @@ import re
 import pytest
 
 from simkube.apiserver.registry.kinds import RESOURCES
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.client.client import Caller
 from simkube.trace.entry import Entry
 from simkube.trace.sentences import difference, journey, sentence

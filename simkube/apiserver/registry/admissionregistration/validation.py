@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from simkube.apimachinery.errors import not_simulated
-from simkube.apiserver.admission.expressions import compiled
 from simkube.apiserver.cel import types as t
+from simkube.apiserver.registry.admissionregistration.compilation import compiled
 from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.metadata import dns_1035_label, qualified_name, subdomain
 from simkube.apiserver.validation.selector import label_selector

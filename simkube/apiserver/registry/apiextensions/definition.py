@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from simkube.apimachinery.errors import not_simulated
-from simkube.apiserver.schema.custom import structural
+from simkube.apiserver.registry.apiextensions import structural
 from simkube.apiserver.schema.custom.jsonpath import PathError, compiled
 from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.metadata import dns_1035_label, subdomain

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simkube.apimachinery.errors import StatusError
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 
 
 def no_strategic_merge() -> StatusError:

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from simkube.apimachinery import quantity
-from simkube.apiserver.registry.pods.validate_placement import node_selector
 from simkube.apiserver.registry.storage.validate_sources import driver_name, source
 from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.metadata import dns_label, subdomain
+from simkube.apiserver.validation.node_selector import node_selector
 from simkube.apiserver.validation.selector import label_selector
 from simkube.client.client import Obj
 

@@ -13,7 +13,7 @@ from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.admission import pod_security
 from simkube.apiserver.admission.pod_security import Level, policy_of
 from simkube.apiserver.registry.kinds import RESOURCES
-from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.registry.request import Request, options_of
 from simkube.apiserver.server import APIServer
 from simkube.client.client import Caller
 from simkube.clock.clock import Clock

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simkube.apiserver.http.presentation import Shown, moved, shift, shown
+from simkube.apiserver.tables.presentation import Shown, moved, shift, shown
 
 DESCRIBE = {"Kubectl-Command": "kubectl describe"}
 POD: dict[str, Any] = {

@@ -10,7 +10,7 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError, StoreError
 from simkube.apiserver.registry.kinds import RESOURCES
-from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.registry.request import Request, options_of
 from simkube.apiserver.server import APIServer
 from simkube.client.client import Caller, Event
 from simkube.clock.clock import Clock

@@ -126,7 +126,7 @@ def test_a_container_sees_its_limits(lab: Lab) -> None:
 def test_what_is_not_done_is_refused_by_name(lab: Lab, spec: dict[str, Any], feature: str) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "no"}, "spec": {"containers": [SHELL], **spec}}
     from simkube.apiserver.registry.kinds import RESOURCES
-    from simkube.apiserver.request import Request
+    from simkube.apiserver.registry.request import Request
 
     request = Request(ME, "create", RESOURCES["pods"], "default", checked=True)
     with pytest.raises(StatusError) as refused:

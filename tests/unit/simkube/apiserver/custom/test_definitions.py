@@ -9,8 +9,8 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.registry.apiextensions import definition
+from simkube.apiserver.registry.apiextensions.structural import MOST_DEPTH
 from simkube.apiserver.schema.custom.pruning import prune
-from simkube.apiserver.schema.custom.structural import MOST_DEPTH
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj
 from tests.unit.simkube.apiserver.custom.test_kinds import definition as valid

@@ -12,10 +12,10 @@ from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.admission import custom_resource_limits as limits
 from simkube.apiserver.discovery import discovery
 from simkube.apiserver.http.paths import PageNotFound, parse
+from simkube.apiserver.http.tables import table
 from simkube.apiserver.openapi import documents as openapi
-from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.registry.request import Request, options_of
 from simkube.apiserver.server import APIServer
-from simkube.apiserver.tables.table import table
 from simkube.client.client import Caller, Obj
 from simkube.clock.clock import Clock
 from simkube.cluster.cluster import Cluster

@@ -12,7 +12,7 @@ from simkube.apiserver.cel.checking import check
 from simkube.apiserver.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate
 from simkube.apiserver.cel.syntax import CelError, NotSimulated, parse
 from simkube.apiserver.cel.types import Types
-from simkube.apiserver.schema.custom.rules import Rules
+from simkube.apiserver.registry.customresources.rules import Rules
 from simkube.apiserver.schema.custom.values import ABSENT, validate
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj

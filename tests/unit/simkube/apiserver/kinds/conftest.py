@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from simkube.apimachinery.errors import StatusError
-from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.registry.request import Request, options_of
 from simkube.apiserver.server import APIServer
 from simkube.client.client import Caller
 from simkube.clock.clock import Clock

@@ -6,7 +6,7 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.registry.flowcontrol.bootstrap import LEVELS, SCHEMAS, FlowSchemaStatus
-from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.registry.request import Request, options_of
 from simkube.client.client import Caller, Informers
 from simkube.client.workqueue import WorkLoop
 from simkube.clock.clock import Clock

@@ -165,7 +165,7 @@ def test_a_cron_jobs_name_leaves_room_for_the_time(refuse) -> None:
 
 
 def test_who_deletes_a_job_is_told_what_stays(server, make) -> None:
-    from simkube.apiserver.request import Request, options_of
+    from simkube.apiserver.registry.request import Request, options_of
 
     make("jobs.batch", job())
     resource = server.registry.named("jobs.batch")

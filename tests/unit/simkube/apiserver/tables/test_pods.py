@@ -2,9 +2,9 @@
 
 import pytest
 
+from simkube.apiserver.http.tables import table
 from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.apiserver.registry.pods.table import status
-from simkube.apiserver.tables.table import table
 
 NOW = 1_000_000_000.0
 AGO = "2001-09-09T01:41:40Z"  # five minutes before

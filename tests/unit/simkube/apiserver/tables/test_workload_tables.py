@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from simkube.apiserver.http.tables import table
 from simkube.apiserver.registry.kinds import RESOURCES, by_path
-from simkube.apiserver.tables.table import table
 
 NOW = 1_000_000_000.0
 META = {"name": "a", "namespace": "b", "creationTimestamp": "2001-09-09T01:41:40Z"}

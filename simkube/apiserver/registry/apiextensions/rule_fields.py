@@ -10,7 +10,7 @@ from typing import Any
 
 from simkube.apimachinery.errors import not_simulated
 from simkube.apiserver.cel.syntax import CelError, NotSimulated
-from simkube.apiserver.schema.custom.rules import compile_message, compile_rule
+from simkube.apiserver.registry.customresources.rules import compile_message, compile_rule
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj
 

@@ -16,12 +16,12 @@ from simkube.apiserver.admission.webhooks import Webhooks
 from simkube.apiserver.authorization import escalation
 from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.fields import ownership
+from simkube.apiserver.handlers.preparation import prepare_create, prepare_update
+from simkube.apiserver.handlers.service_storage import ServiceStorage
 from simkube.apiserver.registry import naming
 from simkube.apiserver.registry.kinds import RESOURCES, strategy_of
-from simkube.apiserver.registry.preparation import prepare_create, prepare_update
-from simkube.apiserver.registry.services.storage import ServiceStorage
+from simkube.apiserver.registry.request import Options, Request
 from simkube.apiserver.registry.strategy import Strategy
-from simkube.apiserver.request import Options, Request
 from simkube.apiserver.settings import Settings
 from simkube.apiserver.validation import metadata
 from simkube.apiserver.validation.field import Errors, invalid

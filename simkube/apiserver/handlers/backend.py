@@ -7,7 +7,7 @@ from typing import Protocol
 
 from simkube.apiserver.authentication.tokens import Credentials
 from simkube.apiserver.authorization.rbac import Authorizer
-from simkube.apiserver.request import Request
+from simkube.apiserver.registry.request import Request
 from simkube.client.client import Obj
 from simkube.clock.clock import Clock
 from simkube.etcd.store import Store

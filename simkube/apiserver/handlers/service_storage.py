@@ -6,9 +6,9 @@ After ``pkg/registry/core/service/storage`` (beginCreate, beginUpdate).
 from __future__ import annotations
 
 from simkube.apimachinery.errors import StoreError
-from simkube.apiserver.registry.services.addresses import Addresses
+from simkube.apiserver.handlers.service_addresses import Addresses
+from simkube.apiserver.registry.request import Request
 from simkube.apiserver.registry.services.allocators import Allocators
-from simkube.apiserver.request import Request
 from simkube.apiserver.settings import Settings
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj

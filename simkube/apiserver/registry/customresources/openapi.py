@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simkube.apiserver.schema.custom.kind import CustomKind
+from simkube.apiserver.registry.customresources.kind import CustomKind
 from simkube.apiserver.schema.custom.pruning import EMBEDDED, PRESERVE
 from simkube.client.client import Obj
 

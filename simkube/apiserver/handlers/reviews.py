@@ -11,9 +11,9 @@ from typing import Any
 from simkube.apimachinery.errors import bad_request
 from simkube.apiserver.authentication.tokens import ISSUER
 from simkube.apiserver.authorization.attributes import Attributes
-from simkube.apiserver.backend import Backend
 from simkube.apiserver.fields import ownership
-from simkube.apiserver.request import Request
+from simkube.apiserver.handlers.backend import Backend
+from simkube.apiserver.registry.request import Request
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Caller, Obj
 

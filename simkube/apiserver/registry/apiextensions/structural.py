@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from simkube.apiserver.registry.apiextensions.completeness import complete
+from simkube.apiserver.registry.apiextensions.list_types import list_type, must_be
+from simkube.apiserver.registry.apiextensions.rule_fields import compiled_rule, rule_fields
+from simkube.apiserver.registry.customresources.rules import RULES
 from simkube.apiserver.schema import strict
 from simkube.apiserver.schema.canonical import of_type
 from simkube.apiserver.schema.custom import values
-from simkube.apiserver.schema.custom.completeness import complete
-from simkube.apiserver.schema.custom.list_types import list_type, must_be
 from simkube.apiserver.schema.custom.patterns import PatternError, compiled
 from simkube.apiserver.schema.custom.pruning import EMBEDDED, PRESERVE, prune
-from simkube.apiserver.schema.custom.rule_fields import compiled_rule, rule_fields
-from simkube.apiserver.schema.custom.rules import RULES
 from simkube.apiserver.schema.schema import Type, definitions
 from simkube.apiserver.validation.field import INVALID, Errors
 from simkube.client.client import Obj

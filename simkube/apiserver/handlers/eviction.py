@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from simkube.apimachinery.errors import StatusError, bad_request, forbidden
 from simkube.apimachinery.labels import matches
-from simkube.apiserver.registry import decoding
-from simkube.apiserver.registry.deletion import check_preconditions
+from simkube.apiserver.fields import decoding
+from simkube.apiserver.handlers.deletion import check_preconditions
+from simkube.apiserver.handlers.writing import Writer
 from simkube.apiserver.registry.kinds import RESOURCES
-from simkube.apiserver.registry.writing import Writer
-from simkube.apiserver.request import Request, options_of
+from simkube.apiserver.registry.request import Request, options_of
 from simkube.client.client import Obj
 from simkube.clock.clock import Clock
 from simkube.etcd.store import Store

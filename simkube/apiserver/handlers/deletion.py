@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from simkube.apimachinery.errors import StatusError
+from simkube.apiserver.handlers.writing import Writer
 from simkube.apiserver.registry.apiextensions import definition
 from simkube.apiserver.registry.kinds import strategy_of
+from simkube.apiserver.registry.request import Request
 from simkube.apiserver.registry.served import DEFINITIONS
-from simkube.apiserver.registry.writing import Writer
-from simkube.apiserver.request import Request
 from simkube.client.client import Obj
 from simkube.clock.clock import Clock
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from simkube.apimachinery.errors import StatusError, bad_request
-from simkube.apiserver.request import integer, list_option
+from simkube.apiserver.registry.request import integer, list_option
 from simkube.client.client import Obj
 
 

@@ -12,11 +12,11 @@ from typing import Any
 from simkube.apimachinery.errors import bad_request
 from simkube.apiserver.fields.patch import Kind as PatchKind
 from simkube.apiserver.fields.patch import Validation, apply_patch, invalid_patch, patched
+from simkube.apiserver.registry.customresources.kind import CustomKind
+from simkube.apiserver.registry.request import Request
 from simkube.apiserver.registry.resources import Resource
-from simkube.apiserver.request import Request
 from simkube.apiserver.schema import strict
 from simkube.apiserver.schema.canonical import canonical
-from simkube.apiserver.schema.custom.kind import CustomKind
 from simkube.apiserver.schema.schema import GVK, definitions
 from simkube.client.client import Obj, Patch
 

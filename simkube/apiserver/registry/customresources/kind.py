@@ -10,13 +10,14 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from simkube.apiserver.registry.customresources import columns
+from simkube.apiserver.registry.customresources.embedded import check_embedded
+from simkube.apiserver.registry.customresources.rules import Rules
+from simkube.apiserver.registry.customresources.scale import ScalePaths, check_scale
 from simkube.apiserver.registry.strategy import Strategy
 from simkube.apiserver.schema import strict
 from simkube.apiserver.schema.canonical import of_type
-from simkube.apiserver.schema.custom import columns, pruning, values
-from simkube.apiserver.schema.custom.embedded import check_embedded
-from simkube.apiserver.schema.custom.rules import Rules
-from simkube.apiserver.schema.custom.scale import ScalePaths, check_scale
+from simkube.apiserver.schema.custom import pruning, values
 from simkube.apiserver.schema.custom.types import object_meta, type_of
 from simkube.apiserver.schema.golang import quote
 from simkube.apiserver.schema.schema import Type

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from simkube.apimachinery.errors import StatusError, bad_request, conflict, not_simulated
-from simkube.apiserver.backend import Backend
-from simkube.apiserver.fields import managed_fields
-from simkube.apiserver.registry import conversion, decoding
-from simkube.apiserver.registry.pods.eviction import Evictor
+from simkube.apiserver.fields import decoding, managed_fields
+from simkube.apiserver.handlers.backend import Backend
+from simkube.apiserver.handlers.eviction import Evictor
+from simkube.apiserver.handlers.writing import Writer
+from simkube.apiserver.registry import conversion
+from simkube.apiserver.registry.customresources import scale as custom_scale
 from simkube.apiserver.registry.pods.parts import PARTS
-from simkube.apiserver.registry.writing import Writer
-from simkube.apiserver.request import Request
-from simkube.apiserver.schema.custom import scale as custom_scale
+from simkube.apiserver.registry.request import Request
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj, PatchType
 

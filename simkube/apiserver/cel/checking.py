@@ -17,20 +17,37 @@ from simkube.apiserver.cel.types import Kind, Types
 
 _TYPE_NAMES = frozenset({"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"})
 _TRANSFORMS = frozenset({"map", "sortBy", "transformList", "transformMap", "transformMapEntry"})
+MOST_MISTAKES = 100
 _NUMBERS = frozenset({"int", "uint", "double"})
 _ORDERED = ("_<_", "_<=_", "_>_", "_>=_")
 
 
 def check(tree: Node, names: Mapping[str, Kind], types: Types) -> Kind:
-    """The type of the expression; :class:`CelError` when it has none."""
-    return _Checker(types).of(tree, dict(names))
+    """The type of the expression; :class:`CelError` with all mistakes when it has none."""
+    checker = _Checker(types)
+    found = checker.of(tree, dict(names))
+    if checker.mistakes:
+        first, *others = checker.mistakes[:MOST_MISTAKES]
+        raise CelError(first.message, first.at, tuple(others))
+    return found
 
 
 class _Checker:
     def __init__(self, types: Types) -> None:
         self._types = types
+        self.mistakes: list[CelError] = []
 
     def of(self, node: Node, names: dict[str, Kind]) -> Kind:
+        """The type of a node; of one with a mistake, which is noted, it is any."""
+        try:
+            return self._of(node, names)
+        except NotSimulated:
+            raise
+        except CelError as error:
+            self.mistakes.append(error)
+            return t.DYN
+
+    def _of(self, node: Node, names: dict[str, Kind]) -> Kind:
         return {
             "literal": self._literal,
             "name": self._name,

@@ -25,15 +25,20 @@ _TOKEN = re.compile(
 
 
 class CelError(Exception):
-    """A mistake in an expression, with the place that it is at (an offset into the text)."""
+    """A mistake in an expression, with the place that it is at (an offset into the text); ``more`` are others."""
 
-    def __init__(self, message: str, at: int) -> None:
+    def __init__(self, message: str, at: int, more: tuple[CelError, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.at = at
+        self.more = more
 
     def shown(self, text: str) -> str:
-        """The mistake as cel-go prints it: line, column, the line itself and a caret below."""
+        """All mistakes as cel-go prints them, in the order of the text."""
+        return "\n".join(one._shown(text) for one in sorted((self, *self.more), key=lambda one: one.at))
+
+    def _shown(self, text: str) -> str:
+        """Line, column, the line itself and a caret below."""
         before = text[: self.at]
         line, start = before.count("\n") + 1, before.rfind("\n") + 1
         content = text[start:].partition("\n")[0]

@@ -44,6 +44,26 @@ def test_an_expression_is_a_mistake(text: str, why: str) -> None:
         value(text)
 
 
+def test_all_mistakes_are_told_in_the_order_of_the_text() -> None:
+    text = "x.foo(1) == 'a' + 1 &&\n  y"
+    with pytest.raises(CelError) as caught:
+        value(text)
+    assert caught.value.shown(text).splitlines() == [
+        "ERROR: <input>:1:1: undeclared reference to 'x' (in container '')",
+        " | x.foo(1) == 'a' + 1 &&",
+        " | ^",
+        "ERROR: <input>:1:6: undeclared reference to 'foo' (in container '')",
+        " | x.foo(1) == 'a' + 1 &&",
+        " | .....^",
+        "ERROR: <input>:1:17: found no matching overload for '_+_' applied to '(string, int)'",
+        " | x.foo(1) == 'a' + 1 &&",
+        " | ................^",
+        "ERROR: <input>:2:3: undeclared reference to 'y' (in container '')",
+        " |   y",
+        " | ..^",
+    ]
+
+
 def test_every_function_that_is_declared_does_something() -> None:
     written = {"_&&_", "_||_", "!_", "_?_:_"}  # by the evaluation itself
     for name in OVERLOADS.keys() - written:

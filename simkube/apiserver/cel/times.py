@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from simkube.apiserver.cel.errors import EvaluationError
 
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _PIECE = re.compile(r"(\d{0,18})(?:\.(\d{0,18}))?(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_OFFSET = re.compile(r"([+-]?)(\d\d):(\d\d)", re.ASCII)
 _MOST = 1 << 63
 
 
@@ -101,13 +103,25 @@ PARTS: dict[str, Callable[[datetime], int]] = {
 DURATION_PARTS = {"getHours": 3600 * 10**9, "getMinutes": 60 * 10**9, "getSeconds": 10**9, "getMilliseconds": 10**6}
 
 
-def _reader(name: str) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
+def _zone(name: str) -> tzinfo:
+    """A time zone by its name in the tz database, or by its distance from UTC: ``-02:00``."""
+    match = _OFFSET.fullmatch(name)
+    if match is not None:
+        distance = timedelta(hours=int(match[2]), minutes=int(match[3]))
+        return timezone(-distance if match[1] == "-" else distance)
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise EvaluationError(f"unknown time zone {name}") from None
+
+
+def _reader(name: str) -> Callable[..., int]:
+    def read(value: Any, zone: str = "") -> int:
         if isinstance(value, Duration):
             if name == "getMilliseconds":
                 return abs(int(value)) % 10**9 // 10**6
             return int(int(value) / DURATION_PARTS[name])
-        return PARTS[name](value)
+        return PARTS[name](value.astimezone(_zone(zone)) if zone else value)
 
     return read
 

@@ -93,7 +93,7 @@ def _overloads() -> dict[str, list[Overload]]:
         "type": [(False, (A,), t.TYPE)],
     }
     for name in times.PARTS:
-        found[name] = [(True, (t.TIMESTAMP,), t.INT)]
+        found[name] = [(True, (t.TIMESTAMP,), t.INT), (True, (t.TIMESTAMP, t.STRING), t.INT)]
     for name in times.DURATION_PARTS:
         found[name].append((True, (t.DURATION,), t.INT))
     return found

@@ -20,7 +20,7 @@ from simkube.runtime.files import FileSystem
 from simkube.runtime.images import ImageSpec
 from simkube.runtime.log import ContainerLog
 from simkube.runtime.nodes import Directory, FileError, Quota
-from simkube.runtime.process import Process
+from simkube.runtime.process import Process, Program
 from simkube.runtime.procfs import mount_kernel_files
 from simkube.runtime.session import Attached, Session
 from simkube.runtime.stdin import MOST_WAITING, Keyboard, PipeInput
@@ -78,6 +78,7 @@ class SimContainer:
         self.id = id
         self.clock = sandbox.clock
         self.queue = sandbox.network.queue
+        self._programs = sandbox.programs
         self.image = Image(spec.reference, spec.id, spec.pull_seconds, spec.stand_in)
         self.state = "created"
         self.started_at = 0.0
@@ -154,7 +155,7 @@ class SimContainer:
         try:
             if not self.files.is_directory(cwd):
                 self.files.make_directories(cwd)
-            program, arguments = load(self.files, self._executable(argv[0], cwd), argv, self.env)
+            program, arguments = self.load(self._executable(argv[0], cwd), argv, self.env)
         except FileError as error:
             raise start_error(argv[0], error, _SHIM) from None
         self.sandbox.share(self)
@@ -164,6 +165,10 @@ class SimContainer:
         process.exited.when_done(lambda future: self._ended(future.result()))
         process.run(program)
         self.hold(self.spec.memory)
+
+    def load(self, path: str, argv: Sequence[str], env: Mapping[str, str]) -> tuple[Program, list[str]]:
+        """The program behind an executable file of it and the arguments it gets; FileError ENOENT, ENOEXEC."""
+        return load(self.files, path, argv, env, self._programs)
 
     def _executable(self, name: str, cwd: str) -> str:
         """Where the first process's program is; what a stand-in does not have it stands in for as well."""
@@ -275,7 +280,7 @@ class SimContainer:
         if not argv:
             raise StartError("process args cannot be empty", 126)
         try:
-            program, arguments = load(self.files, which(self.files, argv[0], self.env, cwd), argv, self.env)
+            program, arguments = self.load(which(self.files, argv[0], self.env, cwd), argv, self.env)
             session = Session(self, arguments, {**self.env, **self._home()}, cwd, output, tty=tty)
         except FileError as error:
             raise start_error(argv[0], error, "OCI runtime exec failed: exec failed: ") from None

@@ -15,6 +15,7 @@ from simkube.runtime.cri import Credentials, Image, ImageError, SandboxConfig
 from simkube.runtime.disk import Disk
 from simkube.runtime.images import ImageSpec
 from simkube.runtime.network.network import Network, NodeNet
+from simkube.runtime.programs.table import PROGRAMS
 from simkube.runtime.sandbox import PodSandbox
 from simkube.runtime.usage import SYSTEM_BYTES, SYSTEM_CORES, Machine, Processors, Sample
 from simkube.runtime.volume import MemoryVolume
@@ -100,7 +101,7 @@ class Engine:
         if state is not None:
             for kept in state["containers"]:
                 self.preload(kept["config"]["image"])
-        sandbox = PodSandbox(config, self.network, self.node, self._present, self.machine, ip, self.disk)
+        sandbox = PodSandbox(config, self.network, self.node, self._present, self.machine, PROGRAMS, ip, self.disk)
         self._sandboxes.append(sandbox)
         if state is not None:
             sandbox.restore(state)

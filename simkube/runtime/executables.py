@@ -44,17 +44,20 @@ def _check(files: FileSystem, path: str) -> None:
         raise FileError(errno.EACCES, path)
 
 
-def load(files: FileSystem, path: str, argv: Sequence[str], env: Mapping[str, str]) -> tuple[Program, list[str]]:
-    """The program behind an executable file and the arguments it gets; FileError ENOENT, ENOEXEC."""
-    from simkube.runtime.programs.table import PROGRAMS  # programs start other programs
+def load(
+    files: FileSystem, path: str, argv: Sequence[str], env: Mapping[str, str], programs: Mapping[str, Program]
+) -> tuple[Program, list[str]]:
+    """The program behind an executable file and the arguments it gets; FileError ENOENT, ENOEXEC.
 
+    ``programs`` are all that are simulated, by the names that files of images give them.
+    """
     arguments = list(argv)
     for _ in range(MAX_INTERPRETERS):
         node = files.node(path)
         if not isinstance(node, File):
             raise FileError(errno.EACCES, path)
         if node.program:
-            return PROGRAMS[node.program], arguments
+            return programs[node.program], arguments
         if not node.data.startswith(b"#!"):
             raise FileError(errno.ENOEXEC, path)
         first = bytes(node.data[2:256]).split(b"\n", 1)[0].decode("utf-8", "replace").split(None, 1)

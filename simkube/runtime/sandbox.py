@@ -23,7 +23,7 @@ from simkube.runtime.cri import (
 from simkube.runtime.images import ImageSpec
 from simkube.runtime.network.network import Connection, Network, NodeNet
 from simkube.runtime.network.ports import PortTable
-from simkube.runtime.process import Process
+from simkube.runtime.process import Process, Program
 from simkube.runtime.usage import Machine
 from simkube.runtime.volume import MemoryVolume
 
@@ -44,6 +44,7 @@ class PodSandbox:
         node: NodeNet,
         image: Callable[[str], ImageSpec],
         machine: Machine,
+        programs: Mapping[str, Program],
         ip: str = "",
         disk: MemoryVolume | None = None,
     ) -> None:
@@ -52,6 +53,7 @@ class PodSandbox:
         self.node = node
         self.clock: Clock = network.clock
         self.machine = machine
+        self.programs = programs
         self.space = PidSpace() if config.share_processes else None
         self.containers: list[SimContainer] = []
         self.removed = False

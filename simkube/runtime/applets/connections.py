@@ -9,7 +9,7 @@ from simkube.clock.clock import Future, TimedOut, within
 from simkube.runtime.applets.fetching import address_of
 from simkube.runtime.applets.options import Options, integer, parse, seconds_of
 from simkube.runtime.cri import NetworkError
-from simkube.runtime.executables import load, which
+from simkube.runtime.executables import which
 from simkube.runtime.network.network import Connection
 from simkube.runtime.network.sockets import Socket, SocketStream
 from simkube.runtime.nodes import FileError
@@ -109,7 +109,7 @@ async def _program(process: Process, socket: Socket, command: list[str]) -> int:
     """Run a program whose input and outputs are the connection."""
     try:
         path = which(process.container.files, command[0], process.env, process.cwd)
-        program, arguments = load(process.container.files, path, command, process.env)
+        program, arguments = process.container.load(path, command, process.env)
         child = process.child(arguments)
     except FileError as error:
         await process.err(f"nc: can't execute '{command[0]}': {error.strerror}\n")

@@ -10,7 +10,6 @@ import hashlib
 
 from simkube.runtime.applets.options import integer, name_of, parse
 from simkube.runtime.applets.reading import complain_file, content, open_operand
-from simkube.runtime.executables import load
 from simkube.runtime.executables import which as find_executable
 from simkube.runtime.nodes import Device, Directory, File, FileError, Node, Symlink, tree_size
 from simkube.runtime.process import Process
@@ -193,7 +192,7 @@ async def run_command(process: Process, argv: list[str], env: dict[str, str] | N
     environment = process.env if env is None else env
     try:
         path = find_executable(process.container.files, argv[0], environment, process.cwd)
-        program, arguments = load(process.container.files, path, argv, environment)
+        program, arguments = process.container.load(path, argv, environment)
         child = process.child(arguments, env=environment)
     except FileError as error:
         await process.err(f"{name_of(process)}: {argv[0]}: {error.strerror}\n")

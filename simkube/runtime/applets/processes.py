@@ -9,7 +9,7 @@ from simkube.runtime.applets.listing import owner
 from simkube.runtime.applets.options import integer, name_of, parse, seconds_of
 from simkube.runtime.applets.paths import run_command
 from simkube.runtime.applets.reading import content, open_operand
-from simkube.runtime.executables import load, which
+from simkube.runtime.executables import which
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process, Replace
 from simkube.runtime.regex import Regex
@@ -227,7 +227,7 @@ async def timeout(process: Process) -> int:
         return 1
     try:
         path = which(process.container.files, words[1], process.env, process.cwd)
-        program, arguments = load(process.container.files, path, words[1:], process.env)
+        program, arguments = process.container.load(path, words[1:], process.env)
         child = process.child(arguments)
     except FileError as error:
         await process.err(f"timeout: can't execute '{words[1]}': {error.strerror}\n")
@@ -279,7 +279,7 @@ async def _become(process: Process, words: list[str], environment: dict[str, str
         return 1
     try:
         path = which(process.container.files, words[0], environment, process.cwd)
-        program, arguments = load(process.container.files, path, words, environment)
+        program, arguments = process.container.load(path, words, environment)
     except FileError as error:
         quoted = f"'{words[0]}'" if process.container.spec.flavour == "busybox" else f"‘{words[0]}’"
         can = "can't execute " if process.container.spec.flavour == "busybox" else ""

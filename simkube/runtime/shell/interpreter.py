@@ -12,7 +12,7 @@ from typing import Any
 
 from simkube.clock.clock import Future
 from simkube.runtime import signals
-from simkube.runtime.executables import load, which
+from simkube.runtime.executables import which
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process, Program, Replace
 from simkube.runtime.shell import compound, wording
@@ -468,7 +468,7 @@ class Interpreter:
             await self.complain(f"{name}: {'Permission denied' if denied else missing}")
             return 126 if denied else 127
         try:
-            return load(files, path, words, env)
+            return self.process.container.load(path, words, env)
         except FileError as error:
             if error.strerror == "Exec format error":
                 return (bash, ["bash", path, *words[1:]]) if self.dialect.bash else (shell, ["sh", path, *words[1:]])

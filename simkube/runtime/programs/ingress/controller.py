@@ -16,7 +16,7 @@ from simkube.client.events import Recorder
 from simkube.clock.clock import TimedOut, within
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
-from simkube.runtime.executables import load, which
+from simkube.runtime.executables import which
 from simkube.runtime.network.ports import Certificate
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process, Replace
@@ -41,8 +41,8 @@ async def dumb_init(process: Process) -> int:
     if not words:
         await process.err("Usage: dumb-init [option] program [args]\n")
         return 1
-    files = process.container.files
-    program, process.argv = load(files, which(files, words[0], process.env, process.cwd), words, process.env)
+    path = which(process.container.files, words[0], process.env, process.cwd)
+    program, process.argv = process.container.load(path, words, process.env)
     raise Replace(program)
 
 

@@ -114,6 +114,7 @@ class Cluster:
         self.faults = Faults(
             store,
             self.gate,
+            self.apiserver.admission,
             self.work,
             self.network,
             self.manager,

@@ -1,4 +1,4 @@
-"""What can be broken in a cluster on purpose, by name, and mended: components, single controllers, nodes.
+"""What can be broken in a cluster on purpose, by name, and mended: components, controllers, admission plug-ins, nodes.
 
 What is broken is kept beside the objects, so that a killed host finds it broken. The effects are Kubernetes' own: a
 stopped component is a killed process, a node that is cut off runs on unheard, memory that something outside all pods
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from simkube.apimachinery.errors import HostError, StatusError
+from simkube.apiserver.admission.chain import OWN, PLUGINS, Chain
 from simkube.client.workqueue import Component
 from simkube.controllers.names import official
 from simkube.faults.outage import Gate, apiserver_down, cut_off, etcd_down
@@ -27,6 +28,7 @@ CONTROL_PLANE = ("kube-scheduler", MANAGER, "kube-apiserver", "etcd")
 INNER = frozenset({"event-expiry", "static-pods"})
 """What etcd's leases and the control plane's kubelet do; they are no components of their own."""
 SIGKILL = 9
+_ADMISSION = frozenset(plugin.name for plugin in PLUGINS) - OWN
 _OUTAGES = {"kube-apiserver": apiserver_down, "etcd": etcd_down}
 _STOPPED, _CUT, _FILLED = "stopped-components", "cut-nodes", "filled-nodes"
 
@@ -42,6 +44,7 @@ class Faults:
         self,
         store: Store,
         gate: Gate,
+        admission: Chain,
         work: WorkLoop,
         network: Network,
         manager: ControllerManager,
@@ -52,6 +55,7 @@ class Faults:
         changed: Callable[[], None],
     ) -> None:
         self._store, self._gate, self._work, self._network = store, gate, work, network
+        self._admission = admission
         self._manager, self._programs = manager, programs
         self._controllers = {official(each.name): each for each in manager.controllers}
         self._kubelets, self._uplinks, self._plane = kubelets, uplinks, plane
@@ -66,6 +70,7 @@ class Faults:
         plane = self._kubelets.get(self._plane)
         self._down = self._stopped | set(CONTROL_PLANE if plane is not None and not plane.power.on else ())
         self._set_trouble()
+        self._set_admission()
         for node, since in self._cut.items():
             self._sever(node, since)
         for name in self._programs:
@@ -90,12 +95,15 @@ class Faults:
         return "kube-apiserver" not in self._down
 
     def components(self) -> dict[str, bool]:
-        """Every component that can be stopped, and whether it runs; kubelets as ``kubelet/NODE``, then controllers."""
+        """Every component that can be stopped, and whether it runs; kubelets as ``kubelet/NODE``, then controllers,
+        then admission plug-ins in the order of their chain.
+        """
         programs = [name for name in self._programs if name not in INNER]
         running = {name: name not in self._down for name in (*programs, *_OUTAGES)}
         running |= {f"kubelet/{name}": kubelet.running for name, kubelet in self._kubelets.items()}
         controllers = {name: each.running for name, each in self._controllers.items()}
-        return dict(sorted(running.items())) | dict(sorted(controllers.items()))
+        plugins = {each.name: each.name not in self._down for each in PLUGINS if each.name in _ADMISSION}
+        return dict(sorted(running.items())) | dict(sorted(controllers.items())) | plugins
 
     def stop_component(self, name: str) -> None:
         """Stop a component by its Kubernetes name (``kubelet/NODE`` for a kubelet); a no-op when it is stopped.
@@ -139,6 +147,8 @@ class Faults:
             self._look_at(node)
         elif name in self._controllers:
             self._controllers[name].stop()
+        elif name in _ADMISSION:
+            self._set_admission()
         else:
             for component in self._programs[name]:
                 component.stop()
@@ -158,6 +168,8 @@ class Faults:
         elif name in self._controllers:
             if MANAGER not in self._down:
                 self._controllers[name].start()
+        elif name in _ADMISSION:
+            self._set_admission()
         else:
             for component in self._programs[name]:
                 if name != MANAGER or official(component.name) not in self._stopped:
@@ -166,6 +178,9 @@ class Faults:
     def _set_trouble(self) -> None:
         first = next((name for name in _OUTAGES if name in self._down), None)
         self._gate.trouble = _OUTAGES[first] if first else None
+
+    def _set_admission(self) -> None:
+        self._admission.disabled = frozenset(self._down & _ADMISSION)
 
     # -- nodes -------------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,25 @@ def test_one_controller_alone_is_stopped_and_started(plane: Plane) -> None:
     assert len(ready(after)) == 2
 
 
+def test_an_admission_plugin_is_stopped_and_started(plane: Plane) -> None:
+    plane.cluster.stop_component("DefaultTolerationSeconds")
+    web(plane, replicas=1)
+    plane.settle(5)
+    assert ready(plane)[0]["spec"].get("tolerations", []) == []
+    after = killed(plane)
+    assert not after.cluster.components()["DefaultTolerationSeconds"]
+    after.cluster.start_component("DefaultTolerationSeconds")
+    (pod,) = after.pods()
+    after.client.delete("pods", pod["metadata"]["name"], pod["metadata"]["namespace"])
+    after.settle(40)
+    assert len(ready(after)[0]["spec"]["tolerations"]) == 2
+
+
+def test_what_protects_the_simulation_cannot_be_stopped(plane: Plane) -> None:
+    with pytest.raises(HostError, match="there is no component 'Unsimulated'"):
+        plane.cluster.stop_component("Unsimulated")
+
+
 def test_controllers_have_their_official_names(plane: Plane) -> None:
     known = plane.cluster.components()
     for name in ("endpoints-controller", "endpointslice-controller", "replicationcontroller-controller"):

@@ -19,7 +19,8 @@ from simkube.runtime.programs.nginx.main import nginx
 from simkube.runtime.programs.packages.apk import apk
 from simkube.runtime.programs.packages.apt import apt, dpkg
 from simkube.runtime.programs.packages.dnf import dnf
-from simkube.runtime.programs.redis import redis_cli, redis_server
+from simkube.runtime.programs.redis.cli import redis_cli
+from simkube.runtime.programs.redis.server import redis_server
 from simkube.runtime.programs.small_servers import agnhost, http_echo, pause, python
 from simkube.runtime.programs.stand_in import stand_in
 from simkube.runtime.programs.static_site import apache

@@ -58,8 +58,16 @@ def repositories() -> dict[str, Repository]:
         for entry in family["images"]:
             names = entry["repository"]
             for name in names if isinstance(names, list) else [names]:
-                found.setdefault(name, []).append({**family, **entry})
+                found.setdefault(name, []).append(under(family, entry))
     return {name: Repository(name, tuple(entries)) for name, entries in found.items()}
+
+
+def under(family: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A family with what differs: a field replaces that of the family, files come beside its files."""
+    merged = {**family, **more}
+    if "files" in family and "files" in more:
+        merged["files"] = {**family["files"], **more["files"]}
+    return merged
 
 
 def repository(name: str) -> Repository | None:

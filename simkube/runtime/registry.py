@@ -84,7 +84,7 @@ def _alike(name: str) -> list[str]:
     """Repositories with a name like that one, or a last part like its."""
     names = [Reference(one, "").familiar for one in catalogue.repositories() if one != STAND_IN]
     last = name.rpartition("/")[2]
-    same = [one for one in names if one.rpartition("/")[2] == last]
+    same = sorted((one for one in names if one.rpartition("/")[2] == last), key=len)
     by_last = {one.rpartition("/")[2]: one for one in reversed(names)}
     close = [by_last[one] for one in tags.close(last, by_last)]
     return list(dict.fromkeys([*same, *close]))[:3]
@@ -125,7 +125,7 @@ def _digests(repository: str) -> dict[str, str]:
 def _build(repository: str, tag: str, called: str) -> ImageSpec:
     build, entry = catalogue.repositories()[repository].tags[tag]
     image_id = f"{called}@{_digest(repository, build.name)}"
-    return images.build(f"{called}:{tag}", image_id, {**entry, **build.more}, build.version)
+    return images.build(f"{called}:{tag}", image_id, catalogue.under(entry, build.more), build.version)
 
 
 @functools.lru_cache(maxsize=1024)

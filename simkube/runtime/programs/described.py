@@ -5,11 +5,12 @@
 ``logs``       lines at its start (``{err: text}`` for standard error)
 ``waits``      ``[{host:, port:, says:}]``: servers that it waits for
 ``starts``     seconds until it listens
-``ports``      ``[{port:, env:, flag:, tls:, headers:, routes:, otherwise:, access_log:}]``
+``ports``      ``[{port:, env:, flag:, tls:, grpc:, headers:, routes:, otherwise:, access_log:}]``
 ``ready``      lines once it listens
 ``every``      ``{seconds:, says:}``: a line again and again
 ``ends``       the code with which it ends by itself
 ``stop``       ``{code: 0, says:}``: how it ends at SIGTERM
+``says_ok``    ``{TOOL: text}``: what tools beside it say, which always succeed (program ``said-ok``)
 =============  =========================================================================================================
 
 A route is a path (``*`` at its end: whatever follows) and a text, or ``{status:, type:, body:, headers:, fetch: {NAME:
@@ -29,11 +30,12 @@ from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.flags import flags
+from simkube.runtime.programs.grpc_health import always_serving
 from simkube.runtime.programs.serving import listen, own_certificate, stop_request
 
 FETCH_SECONDS = 3.0
 MOST_BODY = 64 * 1024
-_HOLE = re.compile(r"\$\{([a-z]+)(?:\.([A-Za-z0-9_.-]+))?(?:\|([^}]*))?\}")
+_HOLE = re.compile(r"\$\{([a-z]+)(?:\.([A-Za-z0-9_.-]+))?(?:\|((?:[^{}]|\{[^{}]*\})*))?\}")
 
 Facts = Mapping[str, Any]
 
@@ -45,7 +47,7 @@ def fill(text: str, facts: Facts) -> str:
         known = facts.get(found[1], {} if found[2] else "")
         if found[2]:
             known = known.get(found[2]) if isinstance(known, Mapping) else None
-        return str(known) if known not in (None, "") else (found[3] or "")
+        return str(known) if known not in (None, "") else fill(found[3] or "", facts)
 
     return _HOLE.sub(value, text)
 
@@ -80,9 +82,12 @@ async def described(process: Process) -> int:
         await process.sleep(float(data["starts"]))
     for one in data.get("ports", ()):
         port = _number(one, process)
+        if not port:
+            continue  # a port that only a flag or a variable opens
         try:
             server = Answering(process, one, {**facts, "port": port})
-            listen(process, port, server.serve, tls=own_certificate(process) if one.get("tls") else None)
+            tls = own_certificate(process) if one.get("tls") else None
+            listen(process, port, server.serve, tls=tls, health=always_serving if one.get("grpc") else None)
         except FileError as error:
             await process.err(f"listen tcp :{port}: bind: {error.strerror.lower()}\n")
             return 1
@@ -95,6 +100,15 @@ async def described(process: Process) -> int:
     stop = data.get("stop") or {}
     await _say(process, [stop["says"]] if "says" in stop else (), facts_of(process))
     return int(stop.get("code", 0))
+
+
+async def said_ok(process: Process) -> int:
+    """A tool beside such a server: says what ``says_ok`` has for its name, and succeeds."""
+    texts = process.container.spec.behaviour.get("says_ok") or {}
+    text = fill(str(texts.get(process.argv[0].rpartition("/")[2], "")), facts_of(process))
+    if text:
+        await process.out(f"{text}\n")
+    return 0
 
 
 def _has(process: Process, wanted: Mapping[str, Any]) -> bool:

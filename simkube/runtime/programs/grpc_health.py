@@ -5,11 +5,13 @@ After ``test/images/agnhost/grpc-health-checking``. Of gRPC nothing but ``grpc.h
 
 from __future__ import annotations
 
+from simkube.clock.clock import TimedOut, within
 from simkube.runtime import httptext
-from simkube.runtime.cri import HTTPRequest, HTTPResponse
+from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.network.ports import Health
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
+from simkube.runtime.programs.flags import flags
 from simkube.runtime.programs.serving import listen, stop_request
 
 SERVING, NOT_SERVING = "SERVING", "NOT_SERVING"
@@ -72,9 +74,28 @@ async def _no_http(request: HTTPRequest, peer: str) -> HTTPResponse:
     return httptext.text(400, "this port speaks gRPC\n")
 
 
+async def grpc_health_probe(process: Process) -> int:
+    """``grpc_health_probe -addr=:PORT [-service=S]``: asks a server in its own pod; 0 when it is healthy."""
+    given = flags(process.argv[1:])
+    port, service = given.get("addr", "").rpartition(":")[2], given.get("service", "")
+    if not (port.isdecimal() and len(port) < 6):
+        await process.err("error: -addr not specified, or not :PORT of its own pod\n")
+        return 1
+    try:
+        status = await within(process.container.clock, 1.0, process.container.sandbox.grpc_health(int(port), service))
+    except (NetworkError, TimedOut):
+        await process.err(f'timeout: failed to connect service ":{port}" within 1s\n')
+        return 2
+    if status is None:
+        await process.err("error: health rpc failed: rpc error: code = NotFound desc = unknown service\n")
+        return 3
+    await process.err(f"status: {status}\n")
+    return 0 if status == SERVING else 4
+
+
 def always_serving(service: str) -> str | None:
     """Every service is healthy."""
     return SERVING
 
 
-__all__ = ["Health", "always_serving", "grpc_health_checking"]
+__all__ = ["Health", "always_serving", "grpc_health_checking", "grpc_health_probe"]

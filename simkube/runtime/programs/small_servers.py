@@ -24,9 +24,32 @@ async def pause(process: Process) -> int:
     return 0
 
 
+LIVELY = 10.0
+"""Seconds for which ``agnhost liveness`` is healthy."""
+
+
+async def _liveness(process: Process, options: dict[str, str]) -> int:
+    """The server of the documentation's page on probes: ``/healthz`` is 200 for ten seconds, then 500."""
+    began = process.container.clock.now()
+
+    async def serve(request: HTTPRequest, peer: str) -> HTTPResponse:
+        path = httptext.split_path(request.path)[0]
+        age = process.container.clock.now() - began
+        if path == "/started":
+            return httptext.text(200, f"{age:.9f}s")
+        if path == "/healthz" and age > LIVELY:
+            return httptext.text(500, f"error: {age:.9f}")
+        return httptext.text(200, "ok") if path == "/healthz" else httptext.text(404, "404 page not found\n")
+
+    listen(process, 8080, serve)
+    await stop_request(process)
+    return 2
+
+
 _SERVERS = {
     "crd-conversion-webhook": conversion_webhook,
     "grpc-health-checking": grpc_health_checking,
+    "liveness": _liveness,
     "webhook": webhook,
 }
 

@@ -1,8 +1,12 @@
-"""Servers of static files: httpd (Apache) and busybox httpd, as their images come. Configuration files are not read."""
+"""Servers of static files: httpd (Apache), busybox httpd, Python's http.server, and those that are data.
+
+Configuration files are not read.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 from simkube.clock.clock import Future
 from simkube.runtime import httptext, signals
@@ -21,15 +25,17 @@ class Site:
     server: str
     error_page: str
     index: tuple[str, ...] = ("index.html",)
+    listing: bool = False
 
 
 async def apache(process: Process) -> int:
-    """httpd-foreground: serves /usr/local/apache2/htdocs on port 80."""
+    """httpd-foreground: serves /usr/local/apache2/htdocs (or what the image says) on port 80."""
     page = (
         '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n<title>{0}</title>\n</head><body>\n'
         "<h1>{1}</h1>\n</body></html>\n"
     )
-    site = Site("/usr/local/apache2/htdocs", f"Apache/{process.env.get('HTTPD_VERSION', '2.4')} (Unix)", page)
+    root = str(process.container.spec.behaviour.get("root", "/usr/local/apache2/htdocs"))
+    site = Site(root, f"Apache/{process.env.get('HTTPD_VERSION', '2.4')} (Unix)", page)
     try:
         listen(process, 80, _Serving(process, site).serve)
     except FileError:
@@ -45,12 +51,28 @@ async def apache(process: Process) -> int:
     return 0
 
 
-async def serve_folder(process: Process, port: int, root: str) -> Future[int]:
+async def static_site(process: Process) -> int:
+    """A server that is data: ``port``, ``root``, ``server`` (its name) and ``says`` of its image's behaviour."""
+    data = process.container.spec.behaviour
+    port, page = int(data.get("port", 80)), "{0}\n"
+    try:
+        listen(process, port, _Serving(process, Site(str(data["root"]), str(data.get("server", "")), page)).serve)
+    except FileError as error:
+        await process.err(f"listen tcp :{port}: bind: {error.strerror.lower()}\n")
+        return 1
+    await process.err(f"{data.get('says', 'serving')}\n")
+    await stop_request(process)
+    return 0
+
+
+async def serve_folder(
+    process: Process, port: int, root: str, *, listing: bool = False, logs: bool = False
+) -> Future[int]:
     """busybox httpd: a folder on a port, without an access log; the future gets the signal that would end it."""
     page = (
         "<HTML><HEAD><TITLE>{0}</TITLE></HEAD>\n<BODY><H1>{0}</H1>\nThe requested URL was not found\n</BODY></HTML>\n"
     )
-    serving = _Serving(process, Site(root, "", page), logs=False)
+    serving = _Serving(process, Site(root, "", page, listing=listing), logs=logs)
     listen(process, port, serving.serve)
     return Future()
 
@@ -91,7 +113,8 @@ class _Serving:
         place = files.find(f"{root}/{path.lstrip('/')}")
         if not (place.path + "/").startswith(files.find(root).path.rstrip("/") + "/"):
             return self._error(404)
-        if isinstance(place.node, Directory):
+        folder = place.node
+        if isinstance(folder, Directory):
             if not path.endswith("/"):
                 return HTTPResponse(301, {"location": f"{path}/", "content-length": "0"})
             for name in self._site.index:
@@ -99,6 +122,8 @@ class _Serving:
                     place = files.find(f"{place.path}/{name}")
                     break
             else:
+                if self._site.listing:
+                    return self._listing(path, sorted(folder.entries))
                 return self._error(403 if self._site.server else 404)
         if place.node is None or isinstance(place.node, Directory):
             return self._error(404)
@@ -112,6 +137,13 @@ class _Serving:
             "accept-ranges": "bytes",
         }
         return self._named(HTTPResponse(200, headers, content))
+
+    def _listing(self, path: str, names: list[str]) -> HTTPResponse:
+        lines = "".join(f'<li><a href="{escape(name)}">{escape(name)}</a></li>\n' for name in names)
+        title = f"Directory listing for {escape(path)}"
+        head = f"<html>\n<head><title>{title}</title></head>\n<body>\n<h1>{title}</h1>\n"
+        body = f"{head}<ul>\n{lines}</ul>\n</body>\n</html>\n"
+        return self._named(httptext.text(200, body, "text/html; charset=utf-8"))
 
     def _error(self, status: int) -> HTTPResponse:
         reason = httptext.reason(status)

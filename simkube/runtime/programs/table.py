@@ -13,8 +13,11 @@ from simkube.runtime.programs.databases.mysql import mysqld
 from simkube.runtime.programs.databases.mysql_client import healthcheck, mysql, mysqladmin
 from simkube.runtime.programs.databases.postgres import postgres
 from simkube.runtime.programs.databases.psql import pg_isready, psql
-from simkube.runtime.programs.described import described
+from simkube.runtime.programs.described import described, said_ok
+from simkube.runtime.programs.grpc_health import grpc_health_probe
+from simkube.runtime.programs.guestbook import guestbook
 from simkube.runtime.programs.ingress.controller import dumb_init, ingress_controller
+from simkube.runtime.programs.interpreter import interpreter
 from simkube.runtime.programs.nginx.main import nginx
 from simkube.runtime.programs.packages.apk import apk
 from simkube.runtime.programs.packages.apt import apt, dpkg
@@ -23,8 +26,9 @@ from simkube.runtime.programs.redis.cli import redis_cli
 from simkube.runtime.programs.redis.server import redis_server
 from simkube.runtime.programs.small_servers import agnhost, http_echo, pause, python
 from simkube.runtime.programs.stand_in import stand_in
-from simkube.runtime.programs.static_site import apache
+from simkube.runtime.programs.static_site import apache, static_site
 from simkube.runtime.programs.stress import consumer, stress
+from simkube.runtime.programs.voting import result, vote, worker
 
 PROGRAMS: dict[str, Program] = {
     **APPLETS,
@@ -40,7 +44,10 @@ PROGRAMS: dict[str, Program] = {
     "described": described,
     "etcd": etcd,
     "etcdctl": etcdctl,
+    "grpc_health_probe": grpc_health_probe,
+    "guestbook": guestbook,
     "http-echo": http_echo,
+    "interpreter": interpreter,
     "mariadb-healthcheck": healthcheck,
     "memcached": memcached,
     "mongod": mongod,
@@ -58,9 +65,14 @@ PROGRAMS: dict[str, Program] = {
     "python": python,
     "redis-cli": redis_cli,
     "redis-server": redis_server,
+    "result": result,
+    "said-ok": said_ok,
     "stand-in": stand_in,
+    "static-site": static_site,
     "stress": stress,
     "stress-consumer": consumer,
     "stress-ng": stress,
     "yum": dnf,
+    "vote": vote,
+    "worker": worker,
 }

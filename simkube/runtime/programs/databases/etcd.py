@@ -16,6 +16,7 @@ from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.databases.conversation import Client, converse, why_not_connected
 from simkube.runtime.programs.flags import flags
+from simkube.runtime.programs.grpc_health import always_serving
 from simkube.runtime.programs.serving import listen, stop_request
 
 PORT = 2379
@@ -93,7 +94,7 @@ async def etcd(process: Process) -> int:
         return httptext.text(200 if path in known else 404, known.get(path, "404 page not found\n"))
 
     try:
-        ports.listen(process, port, accept=accept)
+        ports.listen(process, port, accept=accept, health=always_serving)
         if setting["listen-metrics-urls"]:
             listen(process, _port_of(setting["listen-metrics-urls"]), health)
     except FileError as error:

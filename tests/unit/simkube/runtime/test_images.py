@@ -48,7 +48,7 @@ def test_an_unknown_tag_is_refused_in_containerds_words() -> None:
     ("wanted", "words"),
     [
         ("ngnix", r"pull access denied, .* \(the simulated registry does not have it; nearest: nginx\)"),
-        ("nobody/nginx", r"pull access denied, .* nearest: nginx\)"),
+        ("nobody/nginx", r"pull access denied, .* nearest: nginx, "),
         ("docker.io/zzzz/qqqq", r"pull access denied, .* nor anything with a name like it\)"),
         ("registry.k8s.io/agnhost:2.40", r"not found \(.*nearest: registry.k8s.io/e2e-test-images/agnhost\)"),
         ("nginx:latset", r"not found \(nearest: nginx:latest\)"),

@@ -1,0 +1,183 @@
+"""Images that are data: each comes up as its family says, and what courses look at is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from simkube.runtime import catalogue, registry
+from simkube.runtime.container import SimContainer
+from simkube.runtime.programs.described import fill
+from simkube.runtime.programs.interpreter import pi
+from tests.unit.simkube.runtime.bench import Bench
+
+ENV = {"MYSQL_ROOT_PASSWORD": "x", "POSTGRES_PASSWORD": "x", "REDIS_PASSWORD": "x"}
+NEEDS_MORE = ("haproxy", "curl", "kubectl", "ingress-nginx/controller")
+"""Images that end with an error when nobody tells them what to do, as the real ones do."""
+
+
+def _of_each_repository() -> list[str]:
+    return [
+        f"{name}:{list(one.tags)[-1]}" for name, one in catalogue.repositories().items() if name != registry.STAND_IN
+    ]
+
+
+@pytest.mark.parametrize("image", _of_each_repository())
+def test_it_comes_up_and_ends_when_it_is_told_to(image: str) -> None:
+    bench = Bench()
+    container = bench.started(image, env=ENV)
+    bench.clock.advance(15)
+    if container.state == "running":
+        container.stop(2)
+        bench.clock.advance(3)
+        assert container.exited.done
+    elif not any(part in image for part in NEEDS_MORE):
+        assert container.exited.result() == 0, [line.text for line in container.log.lines()]
+
+
+def get(bench: Bench, container: SimContainer, port: int, path: str = "/", *options: str) -> str:
+    client = bench.idle("curlimages/curl")
+    return bench.exec(["curl", "-s", *options, f"http://{container.sandbox.ip}:{port}{path}"], client).out
+
+
+def up(bench: Bench, image: str, command: list[str] | None = None, **more: object) -> SimContainer:
+    container = bench.started(image, command, **more)  # type: ignore[arg-type]
+    bench.clock.advance(12)
+    return container
+
+
+@pytest.mark.parametrize(
+    ("image", "port", "path", "words"),
+    [
+        ("gcr.io/google-samples/hello-app:2.0", 8080, "/", "Hello, world!\nVersion: 2.0.0\nHostname: pod\n"),
+        ("gcr.io/google-samples/kubernetes-bootcamp:v1", 8080, "/", "Kubernetes bootcamp! | Running on: pod | v=1"),
+        ("registry.k8s.io/echoserver:1.10", 8080, "/a?b=c", "real path=/a?b=c"),
+        ("kicbase/echo-server:1.0", 8080, "/", "Request served by pod"),
+        ("traefik/whoami", 80, "/", "Hostname: pod\nIP: 127.0.0.1\nIP: "),
+        ("stefanprodan/podinfo:6.5.0", 9898, "/", '"message": "greetings from podinfo v6.5.0"'),
+        ("ghcr.io/stefanprodan/podinfo:6.5.0", 9898, "/readyz", '"status": "OK"'),
+        ("gcr.io/kuar-demo/kuard-amd64:blue", 8080, "/healthy", "ok"),
+        ("luksa/kubia:v1", 8080, "/", "You've hit pod"),
+        ("registry.k8s.io/nginx-slim:0.27", 80, "/", "Welcome to nginx!"),
+        ("nginxinc/nginx-unprivileged", 8080, "/", "Welcome to nginx!"),
+        ("caddy:2", 80, "/", "Caddy works!"),
+        ("tomcat:9.0", 8080, "/", "HTTP Status 404"),
+        ("php:8.2-apache", 80, "/", "403 Forbidden"),
+        ("elasticsearch:8.11.1", 9200, "/", '"number":"8.11.1"'),
+        ("prom/prometheus:v2.45.0", 9090, "/-/ready", "Prometheus Server is Ready."),
+        ("grafana/grafana:10.4.1", 3000, "/api/health", '"database": "ok"'),
+        ("quay.io/argoproj/argocd:v2.9.3", 8080, "/healthz", "ok"),
+        ("kennethreitz/httpbin", 80, "/status/418", "teapot"),
+        ("istio/examples-bookinfo-details-v1:1.20.1", 9080, "/details/0", "William Shakespeare"),
+        ("gcr.io/google-samples/microservices-demo/frontend:v0.10.1", 8080, "/_healthz", "ok"),
+    ],
+)  # fmt: skip
+def test_what_one_sees_of_it(image: str, port: int, path: str, words: str) -> None:
+    bench = Bench()
+    assert words in get(bench, up(bench, image), port, path)
+
+
+def test_variables_and_flags_change_ports_and_texts() -> None:
+    bench = Bench()
+    hello = up(bench, "gcr.io/google-samples/hello-app:1.0", env={"PORT": "9000"})
+    assert "Version: 1.0.0" in get(bench, hello, 9000)
+    podinfo = up(bench, "stefanprodan/podinfo:6.5.0", ["./podinfo", "--port=9999", "--level=info"],
+                 env={"PODINFO_UI_MESSAGE": "good day"})  # fmt: skip
+    assert "good day" in get(bench, podinfo, 9999)
+    whoami = up(bench, "traefik/whoami", args=["--port", "2001"])
+    assert whoami.log.lines()[0].text.endswith("Starting up on port 2001")
+
+
+def test_a_port_that_is_taken_ends_it() -> None:
+    bench = Bench()
+    first = up(bench, "traefik/whoami")
+    second = up(bench, "traefik/whoami", sandbox=first.sandbox)
+    assert (second.state, second.exited.result()) == ("exited", 1)
+    assert "address already in use" in second.log.lines()[-1].text
+
+
+def test_placeholders_are_filled_in_once() -> None:
+    facts = {"a": "${b}", "b": "x", "env": {"N": "", "M": "m"}}
+    assert fill("${a} ${b} ${env.M|o} ${env.N|o} ${env.none|p} ${unknown} ${Not}", facts) == "${b} x m o p  ${Not}"
+    assert fill('${env.N|in ${b}} ${env.N|{"a": 1}}.', facts) == 'in x {"a": 1}.'
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "out"),
+    [
+        ("python:3.12", ["python", "--version"], "Python 3.12.12\n"),
+        ("python:3.12-slim", ["python3", "-c", "print('hello')"], "hello\n"),
+        ("node:20-alpine", ["node", "-e", 'console.log("a\\nb")'], "a\nb\n"),
+        ("node:20-alpine", ["node", "-v"], "v20.19.5\n"),
+        ("golang:1.22", ["go", "version"], "go version go1.22.12 linux/amd64\n"),
+        ("ruby:3.3", ["ruby", "-e", "puts 42"], "42\n"),
+        ("php:8.2", ["php", "-r", 'echo "x";'], "x"),
+        ("perl:5.34.0", ["perl", "-Mbignum=bpi", "-wle", "print bpi(30)"], "3.14159265358979323846264338328\n"),
+        ("ubuntu:22.04", ["bash", "-c", "echo ${BASH_VERSION:+bash}"], "bash\n"),
+        ("fedora:40", ["cat", "/etc/os-release"], 'NAME="Fedora Linux"\nID=fedora\n'),
+        ("bash:5.2", ["bash", "-c", "echo $((1 + 1))"], "2\n"),
+    ],
+)
+def test_base_systems_and_interpreters(image: str, command: list[str], out: str) -> None:
+    bench = Bench()
+    result = bench.exec(command, bench.idle(image))
+    assert (result.code, result.out[: len(out)]) == (0, out)
+
+
+@pytest.mark.parametrize(
+    ("image", "command"),
+    [
+        ("python:3", ["python", "app.py"]),
+        ("node:20", ["node", "server.js"]),
+        ("python:3", ["python", "-c", "import os"]),
+    ],
+)
+def test_programs_of_interpreters_are_refused_by_name(image: str, command: list[str]) -> None:
+    bench = Bench()
+    result = bench.exec(command, bench.idle(image))
+    assert result.code == 127
+    assert f"programs of {command[0]} are not carried out here" in result.err
+
+
+def test_the_job_that_computes_pi_takes_its_time() -> None:
+    bench = Bench()
+    container = bench.started("perl:5.34.0", ["perl", "-Mbignum=bpi", "-wle", "print bpi(2000)"])
+    bench.clock.advance(0.5)
+    assert container.state == "running"
+    bench.clock.advance(10)
+    (line,) = container.log.lines()
+    assert len(line.text) == 2001
+    assert line.text.startswith(pi(100)[:-1])
+
+
+def test_python_serves_a_folder() -> None:
+    bench = Bench()
+    container = bench.started(
+        "python:3.12", ["sh", "-c", "mkdir /w; cd /w; echo hi > a.txt; exec python -m http.server 8080"]
+    )
+    bench.clock.advance(1)
+    assert '<li><a href="a.txt">a.txt</a></li>' in get(bench, container, 8080)
+    assert get(bench, container, 8080, "/a.txt") == "hi\n"
+    assert "Serving HTTP on 0.0.0.0 port 8080" in container.log.lines()[0].text
+
+
+def test_servers_that_need_another_wait_for_it() -> None:
+    bench = Bench()
+    wordpress = up(bench, "wordpress:6.4-apache", env={"WORDPRESS_DB_HOST": "10.244.0.9:3306"})
+    assert "MySQL Connection Error" in wordpress.log.lines()[-1].text
+    assert wordpress.state == "running"
+
+
+def test_liveness_of_agnhost_fails_after_ten_seconds() -> None:
+    bench = Bench()
+    container = bench.started("registry.k8s.io/e2e-test-images/agnhost:2.40", args=["liveness"])
+    bench.clock.advance(1)
+    assert get(bench, container, 8080, "/healthz") == "ok"
+    bench.clock.advance(12)
+    assert get(bench, container, 8080, "/healthz").startswith("error: ")
+
+
+def test_grpc_health_probe() -> None:
+    bench = Bench()
+    server = up(bench, "gcr.io/google-samples/microservices-demo/emailservice:v0.2.0", env={"PORT": "8081"})
+    assert bench.exec(["/bin/grpc_health_probe", "-addr=:8081"], server).code == 0
+    assert bench.exec(["/bin/grpc_health_probe", "-addr=:8080"], server).code == 2

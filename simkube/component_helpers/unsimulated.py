@@ -23,8 +23,6 @@ SIMULATED_VOLUMES = frozenset(
     }
 )
 _POD_FIELDS = {
-    "hostPID": "the host PID namespace",
-    "hostIPC": "the host IPC namespace",
     "runtimeClassName": "a runtime class",
     "resourceClaims": "a resource claim",
 }
@@ -64,7 +62,7 @@ def pod_refusals(spec: Obj) -> list[str]:
         if any((one.get("valueFrom") or {}).get("fileKeyRef") for one in container.get("env") or []):
             found.append("a variable from a file (fileKeyRef)")
         if container.get("volumeDevices"):
-            found.append("a block volume")
+            found.append("a block volume (volumeDevices): the nodes have no block devices")
     return sorted(set(found))
 
 

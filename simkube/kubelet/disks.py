@@ -20,8 +20,13 @@ from simkube.runtime.nodes import FileError
 
 SAVING = (1.0, 30.0)
 """Shortest and longest pause between a write to the disk and its being stored, in seconds."""
-_TYPES = {"Directory": ("directory", "a directory"), "File": ("file", "a file")}
-_SPECIAL = {"Socket": "a socket file", "CharDevice": "a character device", "BlockDevice": "a block device"}
+_TYPES = {
+    "Directory": ("directory", "a directory"),
+    "File": ("file", "a file"),
+    "Socket": ("socket", "a socket file"),
+    "CharDevice": ("char", "a character device"),
+    "BlockDevice": ("block", "a block device"),
+}
 _ONE_POD = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
 
 
@@ -46,8 +51,6 @@ def _clean(path: str) -> str:
 def _check(disk: NodeDisk, path: str, kind: str) -> None:
     """What ``hostPath.type`` demands of a path of the node."""
     found = disk.kind(path)
-    if kind in _SPECIAL:
-        raise MountError(f"hostPath type check failed: {path} is not {_SPECIAL[kind]}")
     if kind in _TYPES and found != _TYPES[kind][0]:
         raise MountError(f"hostPath type check failed: {path} is not {_TYPES[kind][1]}")
     try:

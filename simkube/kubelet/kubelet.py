@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
+from typing import Any
 
 from simkube.client.client import Client, Event, Informers, Obj, Server, key_of
 from simkube.client.events import Recorder
@@ -21,6 +22,7 @@ from simkube.kubelet.disks import DiskKeeper
 from simkube.kubelet.env import service_variables
 from simkube.kubelet.eviction import INTERVAL, MemoryPressure, storage_excess
 from simkube.kubelet.node import NodeSettings, keep_drivers, register
+from simkube.kubelet.node_files import COMMAND, node_files
 from simkube.kubelet.pod import NodeServices, Pod
 from simkube.kubelet.power import OFF, PAUSED, NodeRuntime, Power
 from simkube.kubelet.recovery import lose, recover
@@ -29,6 +31,7 @@ from simkube.kubelet.static_pods import is_mirror
 from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
 from simkube.runtime.cri import Container, Sandbox
+from simkube.runtime.machine import BOOTED
 from simkube.runtime.nodes import FileError
 from simkube.runtime.usage import Sample
 
@@ -79,6 +82,18 @@ class Kubelet(Component):
             self._complain,
         )
         self._node = self._services()
+        runtime.machine.daemons = self._daemons
+        runtime.machine.sandboxes = self._sandboxes
+        runtime.machine.files = lambda: node_files(self.node_name, self.settings)
+
+    def _daemons(self) -> list[list[str]]:
+        """The command lines of what runs on the node beside containers."""
+        mirrors = [pod["spec"]["containers"][0]["command"] for pod in self._mirrors()]
+        return [*map(list, BOOTED), *([list(COMMAND)] if self.running else []), *mirrors]
+
+    def _sandboxes(self) -> list[Any]:
+        """The sandboxes of the pods that the node knows, ended ones included."""
+        return [worker.pod.sandbox for worker in self.workers.values() if worker.pod.sandbox is not None]
 
     def _connect(self) -> Client:
         user = f"system:node:{self.node_name}"
@@ -99,6 +114,7 @@ class Kubelet(Component):
             mirrors=self._mirrors,
             rejection=lambda pod: rejection(pod, self._node.pods(), pressed=self.memory.pressed),
             wrote=self._wrote,
+            log=self._log,
             pods=lambda: (worker.pod for worker in self.workers.values() if not worker.gone),
         )
 
@@ -126,7 +142,13 @@ class Kubelet(Component):
     def start(self) -> None:
         """Watch and work; a no-op when it runs or when the node is switched off or paused."""
         if self.power.on:
+            if not self.running:
+                self._log("Started kubelet.service - kubelet: The Kubernetes Node Agent.")
             super().start()
+
+    def _log(self, text: str) -> None:
+        """A line of the node's journal."""
+        self.runtime.machine.journal.append((self.clock.now(), "kubelet", text))
 
     def stop(self) -> None:
         """The kubelet's process ends; containers go on."""
@@ -134,6 +156,7 @@ class Kubelet(Component):
             self._silent_since = self.last_heartbeat()
             self.memory.end()
             self.save_all()
+            self._log("Stopped kubelet.service - kubelet: The Kubernetes Node Agent.")
             super().stop()
             for worker in self.workers.values():
                 worker.suspend()

@@ -25,6 +25,10 @@ def _ignored(_: Pod) -> None:
     return None
 
 
+def _unwritten(_: str) -> None:
+    return None
+
+
 def _unheard(run: Run, why: str) -> None:
     """No worker yet."""
 
@@ -49,6 +53,8 @@ class NodeServices:
     rejection: Callable[[Pod], tuple[str, str] | None] = _never
     wrote: Callable[[Pod], None] = _ignored
     """A pod whose files are limited has written some."""
+    log: Callable[[str], None] = _unwritten
+    """A line of the node's journal."""
     cluster_domain: str = "cluster.local"
 
     def lookup(self, namespace: str) -> Callable[[str, str], Obj | None]:
@@ -176,7 +182,10 @@ class Pod:
         return Target(node.clock, node.network, node.ip, self.sandbox, run.container, run.spec, self.facts())
 
     def event(self, type: EventType, reason: str, message: str, run: Run | None = None) -> None:
-        """Record an event about it, or about one of its containers."""
+        """Record an event about it, or about one of its containers; a warning is in the node's journal, too."""
+        if type == "Warning":
+            where = f'pod="{self.namespace}/{self.name}"' + (f' containerName="{run.name}"' if run is not None else "")
+            self.node.log(f'"{reason}" {where} err="{message[:300]}"')
         self.node.recorder.event(self.obj, type, reason, message, field_path="" if run is None else run.field_path)
 
     def sandbox_config(self) -> SandboxConfig:
@@ -192,6 +201,7 @@ class Pod:
             hostname=self.node.name if self.spec.get("hostNetwork") else str(shown)[:64],
             node=self.node.name,
             host_network=bool(self.spec.get("hostNetwork")),
+            host_pid=bool(self.spec.get("hostPID")),
             share_processes=bool(self.spec.get("shareProcessNamespace")),
             hosts=aliases(self.spec),
             fqdn=fqdn,

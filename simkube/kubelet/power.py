@@ -6,7 +6,8 @@ from typing import Protocol
 
 from simkube.kubelet.saving import SideStore
 from simkube.runtime.cri import Runtime
-from simkube.runtime.usage import Machine, Sample
+from simkube.runtime.machine import Machine
+from simkube.runtime.usage import Sample
 
 ON, OFF, PAUSED = "on", "off", "paused"
 

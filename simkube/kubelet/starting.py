@@ -199,6 +199,7 @@ def _config(pod: Pod, run: Run) -> ContainerConfig:
         stop_signal=str((run.spec.get("lifecycle") or {}).get("stopSignal") or ""),
         cores=cores_of(run.spec) or cores_of(pod.spec),
         memory=memory_of(run.spec) or memory_of(pod.spec),
+        attempt=run.restarts + (1 if run.ended is not None else 0),
         oom_score_adj=oom_score_adj(pod.obj, run.spec, pod.node.allocatable),
         expected_ports=expectations.ports(run.spec),
         expected_to_end=expectations.ends(pod.spec, run.spec, run.role),

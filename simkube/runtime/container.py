@@ -17,6 +17,7 @@ from simkube.runtime.cpu import CPU
 from simkube.runtime.cri import ContainerConfig, Image, ImageError, StartError
 from simkube.runtime.executables import load, which
 from simkube.runtime.files import FileSystem
+from simkube.runtime.host_processes import HostProcesses
 from simkube.runtime.images import ImageSpec
 from simkube.runtime.log import ContainerLog
 from simkube.runtime.nodes import Directory, FileError, Quota
@@ -55,6 +56,21 @@ class PidSpace:
         """The next number."""
         self.last += 1
         return self.last
+
+
+class HostSpace(PidSpace):
+    """The node's own: everything that runs there is in it."""
+
+    __slots__ = ("_pids",)
+
+    def __init__(self, viewer: SimContainer) -> None:
+        super().__init__()
+        self.processes = HostProcesses(viewer)
+        self._pids = viewer.sandbox.machine.pids
+
+    def number(self) -> int:
+        """The next number on the node."""
+        return self._pids.next()
 
 
 class SimContainer:
@@ -124,6 +140,8 @@ class SimContainer:
                 if volume.in_memory:
                     volume.on_write(lambda: self.sandbox.hold_files())
                 files.mount(mount.path, volume.mount_point(read_only=mount.read_only, sub_path=mount.sub_path))
+                for below, point in volume.mounts_below(mount.sub_path, self).items():
+                    files.mount(mount.path.rstrip("/") + below or "/", point)
         files.mounts["/"].read_only = self.config.read_only_root
         return files
 
@@ -241,6 +259,8 @@ class SimContainer:
 
         ImageError stands for what the kubelet reports when that container does not run.
         """
+        if self.sandbox.config.host_pid:
+            return HostSpace(self)
         target = self.config.pid_of
         if target:
             for other in reversed(self.sandbox.containers):
@@ -366,6 +386,7 @@ class SimContainer:
                 "cores": config.cores,
                 "memory": config.memory,
                 "oom_score_adj": config.oom_score_adj,
+                "attempt": config.attempt,
                 "expected_ports": [list(one) for one in config.expected_ports],
                 "expected_to_end": config.expected_to_end,
             },

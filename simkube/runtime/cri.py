@@ -119,7 +119,7 @@ class NodeDisk(Volume, Protocol):
         """An empty file where there is nothing; FileError when there is no directory for it."""
 
     def kind(self, path: str) -> str:
-        """``directory``, ``file``, ``other``, or "" for nothing."""
+        """``directory``, ``file``, ``socket``, ``char``, ``block``, ``other``, or "" for nothing."""
 
     def on_change(self, changed: Callable[[], None]) -> None:
         """Have ``changed`` called after each write from now on."""
@@ -145,6 +145,7 @@ class Mount:
 class ContainerConfig:
     """What a container is made from; ``command``/``args`` None means the image's own entrypoint/cmd.
 
+    ``attempt`` is how many of its name were there before.
     ``run_as_user`` is a uid, None means the image's own user; ``run_as_group`` a gid, None means the user's own group;
     ``groups`` are further gids (``fsGroup``, ``supplementalGroups``). ``pid_of`` names a running container of the pod
     whose processes it shares. ``stop_signal`` ("SIGUSR1") is instead of the image's. ``cores`` and ``memory`` (bytes)
@@ -171,6 +172,7 @@ class ContainerConfig:
     cores: float | None = None
     memory: int | None = None
     oom_score_adj: int = 1000
+    attempt: int = 0
     expected_ports: Sequence[tuple[int, str]] = ()
     expected_to_end: bool = False
 
@@ -189,6 +191,7 @@ class SandboxConfig:
     hostname: str
     node: str
     host_network: bool = False
+    host_pid: bool = False
     share_processes: bool = False
     dns_searches: Sequence[str] = ()
     dns_servers: Sequence[str] = (CLUSTER_DNS,)

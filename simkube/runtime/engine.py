@@ -14,10 +14,11 @@ from simkube.runtime import reference, registry
 from simkube.runtime.cri import Credentials, Image, ImageError, SandboxConfig
 from simkube.runtime.disk import Disk
 from simkube.runtime.images import ImageSpec
+from simkube.runtime.machine import Machine
 from simkube.runtime.network.network import Network, NodeNet
 from simkube.runtime.programs.table import PROGRAMS
 from simkube.runtime.sandbox import PodSandbox
-from simkube.runtime.usage import SYSTEM_BYTES, SYSTEM_CORES, Machine, Processors, Sample
+from simkube.runtime.usage import SYSTEM_BYTES, SYSTEM_CORES, Processors, Sample
 from simkube.runtime.volume import MemoryVolume
 
 LEFT = 50 << 20
@@ -38,7 +39,8 @@ class Engine:
         self.machine.memory.exhausted = self._kill_worst
         self._images: dict[str, ImageSpec] = {}
         self._sandboxes: list[PodSandbox] = []
-        self.disk = Disk(clock.now, parent=network.storage)
+        self.machine.sandboxes = self.sandboxes
+        self.disk = Disk(clock.now, parent=network.storage, machine=self.machine)
 
     # -- images ----------------------------------------------------------------------------------------------------
 

@@ -312,10 +312,12 @@ class FileSystem:
             raise FileError(errno.ENOTEMPTY, path)
         if seen.mount.read_only:
             raise FileError(errno.EROFS, path)
+        shared = seen.node.shared
         place = self.find(path.rstrip("/"), follow=False, write=True)
         assert place.node is not None
         del place.parent.entries[place.name]
-        place.mount.quota.charge(-tree_size(place.node))
+        gone = tree_size(place.node)
+        place.mount.quota.charge(-(gone - NODE_COST if shared else gone))  # an image's entry cost nothing
 
     def change(self, path: str, *, mode: int | None = None, mtime: float | None = None) -> None:
         """Set mode or time of modification."""

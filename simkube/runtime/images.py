@@ -101,7 +101,7 @@ def _directory(root: Directory, path: str) -> Directory:
             continue
         below = here.entries.setdefault(name, Directory())
         if isinstance(below, Symlink):
-            return _directory(root, below.target)
+            below = _directory(root, below.target)
         assert isinstance(below, Directory), f"{path} of an image is not a directory"
         here = below
     return here

@@ -5,14 +5,16 @@ Only what lessons look at is there; a path of /proc that is not simulated does n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from simkube.runtime.files import FileSystem, MountPoint
+from simkube.runtime.host_processes import HostProcesses
 from simkube.runtime.nodes import Device, Directory, File, Quota, Symlink
 
 if TYPE_CHECKING:
     from simkube.runtime.container import SimContainer
+    from simkube.runtime.process import Process
 
 KERNEL = "6.12.0-simkube"
 """The version of the Linux kernel that containers see."""
@@ -50,8 +52,18 @@ def _text(text: str) -> Device:
     return Device("text", lambda: text.encode(), 0o444)
 
 
-def _proc(container: SimContainer) -> Directory:
-    proc = _ProcessDirectory(container)
+def host_mounts(viewer: SimContainer) -> dict[str, MountPoint]:
+    """The kernel's files of the node that a container runs on, as its root sees them."""
+    proc = _proc(viewer, HostProcesses(viewer))
+    return {
+        "/proc": MountPoint(proc, Quota(0), read_only=True, source="proc", kind="proc"),
+        "/sys": MountPoint(_sys(viewer), Quota(0), read_only=True, source="sysfs", kind="sysfs"),
+        "/dev": MountPoint(_dev(), Quota(64 * 1024), source="devtmpfs", kind="devtmpfs"),
+    }
+
+
+def _proc(container: SimContainer, processes: Mapping[int, Process] | None = None) -> Directory:
+    proc = _ProcessDirectory(container, container.processes if processes is None else processes)
     clock = container.clock
     proc.fixed = {
         "uptime": Device(
@@ -124,26 +136,26 @@ def mounts_text(container: SimContainer) -> str:
 class _ProcessDirectory(Directory):
     """/proc: its entries are the processes there are right now."""
 
-    __slots__ = ("_container", "fixed")
+    __slots__ = ("_container", "_processes", "fixed")
 
-    def __init__(self, container: SimContainer) -> None:
+    def __init__(self, container: SimContainer, processes: Mapping[int, Process]) -> None:
         self._container = container
+        self._processes = processes
         self.fixed: dict[str, Device | Symlink] = {}
         super().__init__(0o555)
 
     @property  # type: ignore[override] # computed instead of stored
     def entries(self) -> dict[str, Directory | Device | Symlink]:
         found: dict[str, Directory | Device | Symlink] = dict(self.fixed)
-        for pid in self._container.processes:
-            found[str(pid)] = self._process(pid)
+        for pid, process in self._processes.items():
+            found[str(pid)] = self._process(pid, process)
         return found
 
     @entries.setter
     def entries(self, value: object) -> None:
         return
 
-    def _process(self, pid: int) -> Directory:
-        process = self._container.processes[pid]
+    def _process(self, pid: int, process: Process) -> Directory:
         name = process.argv[0].rpartition("/")[2][:15]
         parent = process.parent.pid if process.parent is not None else 0
         state = "T (stopped)" if process.frozen else "S (sleeping)"

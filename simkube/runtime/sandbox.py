@@ -21,10 +21,10 @@ from simkube.runtime.cri import (
     SandboxConfig,
 )
 from simkube.runtime.images import ImageSpec
+from simkube.runtime.machine import Machine
 from simkube.runtime.network.network import Connection, Network, NodeNet
 from simkube.runtime.network.ports import PortTable
 from simkube.runtime.process import Process, Program
-from simkube.runtime.usage import Machine
 from simkube.runtime.volume import MemoryVolume
 
 PAUSE_USER = 65535

@@ -226,15 +226,4 @@ SYSTEM_CORES = 0.055
 """What the kubelet, the container runtime and the operating system take of them."""
 
 
-class Machine:
-    """The hardware of one node: since when it runs (cluster seconds), its processors and its memory."""
-
-    __slots__ = ("cores", "memory", "started")
-
-    def __init__(self, started: float, cores: float = NODE_CORES, memory: int = NODE_BYTES) -> None:
-        self.started = started
-        self.cores = cores
-        self.memory = Memory(memory, SYSTEM_BYTES)
-
-
-__all__ = ["EVER", "FRESH", "WINDOW", "Machine", "Memory", "Processors", "Sample"]
+__all__ = ["EVER", "FRESH", "NODE_BYTES", "NODE_CORES", "SYSTEM_BYTES", "WINDOW", "Memory", "Processors", "Sample"]

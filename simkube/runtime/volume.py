@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simkube.runtime.files import FileSystem, MountPoint, normal
 from simkube.runtime.nodes import NODE_COST, Directory, File, FileError, Node, Quota, Symlink, tree_size
+
+if TYPE_CHECKING:
+    from simkube.runtime.container import SimContainer
 
 VOLUME_BYTES = 8 * 1024 * 1024
 
@@ -100,6 +103,10 @@ class MemoryVolume:
             return MountPoint(root, self.quota, read_only, "tmpfs", "tmpfs")
         return MountPoint(root, self.quota, read_only)
 
+    def mounts_below(self, sub_path: str, viewer: SimContainer) -> dict[str, MountPoint]:
+        """What else is mounted in that part of it, by path from there (``/proc``), as ``viewer`` sees it."""
+        return {}
+
     def give(self, group: int, *, read_only: bool) -> None:
         """Everything in it, and what is made in it from now on, belongs to a group that may read it, or change it."""
         bits = 0o440 if read_only else 0o660
@@ -131,17 +138,25 @@ def private_size(directory: Directory) -> int:
     return size
 
 
-def dump_tree(directory: Directory, *, whole: bool = False) -> dict[str, Any]:
+def dump_tree(directory: Directory, *, whole: bool = False, base: Directory | None = None) -> dict[str, Any]:
     """A directory as JSON: what is private in full, of what it shares with an image the names alone.
 
-    The ``whole`` of it where there is no image below: what was moved there from one belongs there now.
+    The ``whole`` of it where there is no image below, or another ``base``: what was moved there from an image belongs
+    there now, and only what it shares with the base is left to that.
     """
-    found: dict[str, Any] = {"": [name for name, node in directory.entries.items() if node.shared and not whole]}
+    below = base.entries if base is not None else {}
+
+    def left(name: str, node: Node) -> bool:
+        return node.shared and (not whole or below.get(name) is node)
+
+    found: dict[str, Any] = {"": [name for name, node in directory.entries.items() if left(name, node)]}
     for name, node in directory.entries.items():
-        if node.shared and not whole:
+        if left(name, node):
             continue
         if isinstance(node, Directory):
-            found[name] = {"mode": node.mode, "dir": dump_tree(node, whole=whole), **_owned(node)}
+            under = below.get(name)
+            inner = dump_tree(node, whole=whole, base=under if isinstance(under, Directory) else None)
+            found[name] = {"mode": node.mode, "dir": inner, **_owned(node)}
         elif isinstance(node, File):
             content = base64.b64encode(node.data).decode()
             found[name] = {"mode": node.mode, "mtime": node.mtime, "data": content, "program": node.program}

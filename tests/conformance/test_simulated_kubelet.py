@@ -135,8 +135,6 @@ def _debug(kubectl: Runner) -> None:
     kubectl("wait", "--for=condition=Ready", "pod/copy", "--timeout=30s")
     assert "nginx" in kubectl("exec", "copy", "-c", "tools", "--", "ps")
     kubectl("delete", "pod", "copy", "--now")
-    refused = kubectl("debug", "node/a-control-plane", "--image=busybox:1.36", fails=True)
-    assert "the host PID namespace" in refused
 
 
 def _resize(kubectl: Runner) -> None:
@@ -162,3 +160,29 @@ def _inside(kubectl: Runner, copy: Path) -> None:
     kubectl("cp", str(copy), "pair:/y", "-c", "helper")
     assert kubectl(*helper, "wc -c < /y").strip() == "512"
     assert "hello" in kubectl("attach", "-q", "-i", "talk", given="hello\n")
+
+
+@pytest.mark.parametrize("profile", ["legacy", "general", "baseline", "netadmin", "restricted", "sysadmin"])
+def test_debugging_a_node(kubectl: Runner, profile: str) -> None:
+    here = kubectl.elsewhere()
+    asked = ("debug", "node/a-control-plane", "--image=busybox:1.36", f"--profile={profile}")
+    said = here(*asked, "--", "sh", "-c", "id -u; sleep 1d")
+    pod = said.partition("Creating debugging pod ")[2].split()[0]
+    if profile == "restricted":
+        told = until(here, "runAsNonRoot", "get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].state}")
+        assert "CreateContainerConfigError" in told
+        return
+    here("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=30s")
+    spec = json.loads(here("get", "pod", pod, "-o", "json"))["spec"]
+    inside = ("exec", pod, "--")
+    listed = here(*inside, "ps")
+    assert ("/usr/bin/kubelet" in listed) == bool(spec.get("hostPID")) == (profile != "baseline"), listed
+    address = here(*inside, "hostname", "-i").strip()
+    node = here("get", "node", "a-control-plane", "-o", "jsonpath={.status.addresses[0].address}")
+    assert (address == node) == bool(spec.get("hostNetwork")) == (profile != "baseline")
+    if profile in ("legacy", "general", "sysadmin"):
+        assert here(*inside, "chroot", "/host", "cat", "/etc/hostname").strip() == "a-control-plane"
+        assert "trixie" in here(*inside, "cat", "/host/etc/os-release")
+        assert "kube-apiserver.yaml" in here(*inside, "ls", "/host/etc/kubernetes/manifests")
+        assert pod in here(*inside, "chroot", "/host", "crictl", "ps")
+        assert f"{pod}_" in here(*inside, "ls", "/host/var/log/containers")

@@ -19,6 +19,7 @@ from simkube.runtime.programs.guestbook import guestbook
 from simkube.runtime.programs.ingress.controller import dumb_init, ingress_controller
 from simkube.runtime.programs.interpreter import interpreter
 from simkube.runtime.programs.nginx.main import nginx
+from simkube.runtime.programs.node_tools import chroot, crictl, journalctl, systemctl
 from simkube.runtime.programs.packages.apk import apk
 from simkube.runtime.programs.packages.apt import apt, dpkg
 from simkube.runtime.programs.packages.dnf import dnf
@@ -33,6 +34,10 @@ from simkube.runtime.programs.voting import result, vote, worker
 PROGRAMS: dict[str, Program] = {
     **APPLETS,
     "agnhost": agnhost,
+    "chroot": chroot,
+    "crictl": crictl,
+    "journalctl": journalctl,
+    "systemctl": systemctl,
     "apache": apache,
     "apk": apk,
     "appetite": appetite,

@@ -172,7 +172,7 @@ def test_a_bound_pod_is_given_grace_which_may_be_shortened(server: APIServer) ->
     ("spec", "feature"),
     [
         ({"volumes": [{"name": "v", "nfs": {"server": "nas", "path": "/"}}]}, "nfs"),
-        ({"hostPID": True}, "host PID"),
+        ({"runtimeClassName": "gvisor"}, "a runtime class"),
     ],
 )
 def test_what_no_kubelet_here_does_is_refused_by_name(server: APIServer, spec: dict[str, Any], feature: str) -> None:

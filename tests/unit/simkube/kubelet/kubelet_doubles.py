@@ -32,7 +32,7 @@ from simkube.runtime.cri import (
     StartError,
 )
 from simkube.runtime.disk import Disk
-from simkube.runtime.usage import Machine
+from simkube.runtime.machine import Machine
 
 START = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""

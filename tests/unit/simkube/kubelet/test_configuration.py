@@ -222,13 +222,15 @@ class TestVolumes:
         assert node.container()["state"]["waiting"]["reason"] == "CreateContainerConfigError"
 
 
+BLOCK = "a block volume (volumeDevices): the nodes have no block devices"
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("spec", "feature"),
         [
-            ({"hostPID": True}, "the host PID namespace"),
             ({"runtimeClassName": "gvisor"}, "a runtime class"),
-            ({"containers": [_container(volumeDevices=[{"name": "v", "devicePath": "/dev/x"}])]}, "a block volume"),
+            ({"containers": [_container(volumeDevices=[{"name": "v", "devicePath": "/dev/x"}])]}, BLOCK),
         ],
     )
     def test_a_pod_that_asks_for_it_is_not_run_and_told_why(self, spec: dict[str, Any], feature: str) -> None:

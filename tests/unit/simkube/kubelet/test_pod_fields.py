@@ -111,7 +111,6 @@ def test_a_container_sees_its_limits(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("spec", "feature"),
     [
-        ({"hostPID": True}, "the host PID namespace"),
         ({"volumes": [{"name": "x", "nfs": {"server": "a", "path": "/"}}]}, "a volume of kind nfs"),
         (
             {

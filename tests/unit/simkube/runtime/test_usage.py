@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from simkube.clock.clock import Clock
-from simkube.runtime.usage import EVER, Machine, Processors
+from simkube.runtime.machine import Machine
+from simkube.runtime.usage import EVER, Processors
 
 START = 1_767_225_600.0
 """A moment at which the metrics server looks."""

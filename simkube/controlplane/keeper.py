@@ -60,7 +60,9 @@ class Keeper(Component):
     def _changed_of(self, resource: str) -> Callable[[Event], None]:
         def changed(event: Event) -> None:
             key = (resource, *key_of(event.obj))
-            if event.type != "ADDED" and key in self._kept and key not in self._timers:
+            if key not in self._kept or key in self._timers:
+                return
+            if event.type != "ADDED" and self._problem(key) is not None:
                 left = self._every - (self.clock.now() - self._started) % self._every if self._every else 0.0
                 self.enqueue_after(key, left) if left else self.enqueue(key)
 

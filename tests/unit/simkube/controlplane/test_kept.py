@@ -184,3 +184,10 @@ def test_at_rest_nothing_is_looked_at(plane: Plane) -> None:
     done = plane.cluster.work.done
     plane.settle(3600)
     assert plane.cluster.work.done == done
+
+
+def test_a_change_that_may_stay_makes_nobody_look(plane: Plane) -> None:
+    due = plane.clock.next_due()
+    plane.client.patch("services", "kubernetes", {"metadata": {"labels": {"mine": "yes"}}}, "default")
+    plane.settle()
+    assert plane.clock.next_due() == due

@@ -2,7 +2,7 @@
 
 After ``rancher/local-path-provisioner`` and ``sig-storage-lib-external-provisioner``. It makes no volume before a node
 is chosen, refuses what a directory cannot be (shared between nodes, a block device), and removes directory and volume
-when the claim is gone. It has no pod of its own here.
+when the claim is gone. It works while its pod runs (:mod:`simkube.addons.system`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from simkube.component_helpers.volumebinding import (
     notes,
     reference,
 )
+from simkube.runtime.network.agents import Agents
 
 PROVISIONER = "rancher.io/local-path"
 FOLDER = "/var/local-path-provisioner"
@@ -58,10 +59,16 @@ class LocalPathProvisioner(Component):
     agent = "local-path-provisioner"
 
     def __init__(
-        self, server: Server, loop: WorkLoop, disks: Mapping[str, Directories], informers: Informers | None = None
+        self,
+        server: Server,
+        loop: WorkLoop,
+        disks: Mapping[str, Directories],
+        informers: Informers | None = None,
+        agents: Agents | None = None,
     ) -> None:
         super().__init__(server, loop, informers)
         self._disks = disks
+        self._agents = agents or Agents()
         self._failures: dict[Hashable, int] = {}
 
     def watch(self) -> None:
@@ -72,6 +79,20 @@ class LocalPathProvisioner(Component):
         self.volumes = self.client.observe(VOLUMES, self._volume_changed)
         self.claims = self.client.observe(CLAIMS, self._claim_changed)
         self.client.observe("nodes", self._node_changed)
+        self._unhear = self._agents.on_change(self.name, self._look)
+
+    def stop(self) -> None:
+        """As :meth:`Component.stop`."""
+        if self.running:
+            self._unhear()
+        super().stop()
+
+    def _look(self) -> None:
+        """Its pod runs again: what waits for it is done."""
+        for claim in self.claims.list():
+            self._claim_changed(Event("ADDED", claim))
+        for volume in self.volumes.list():
+            self._volume_changed(Event("ADDED", volume))
 
     def _claim_changed(self, event: Event) -> None:
         claim = event.obj
@@ -96,6 +117,8 @@ class LocalPathProvisioner(Component):
     def reconcile(self, key: Hashable) -> None:
         """Make one volume, or remove one."""
         assert isinstance(key, tuple)
+        if not self._agents.runs(self.name):
+            return
         if key[0] == "volume":
             volume = self.volumes.get("", key[1])
             if volume is not None and _is_done_with(volume):

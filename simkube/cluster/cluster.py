@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from simkube.addons import system
 from simkube.addons.dns import CoreDNS
 from simkube.addons.localpath import LocalPathProvisioner
 from simkube.addons.metrics import NODES, PODS, MetricsServer
@@ -80,6 +81,7 @@ class Cluster:
     ) -> None:
         self.id = cluster_id
         self._stand_ins = stand_ins
+        self._runtimes: list[Engine] = []
         self.store = store
         self.clock = clock
         self.topology = topologies.read(topology, cluster_id)
@@ -128,6 +130,7 @@ class Cluster:
         self.apiserver.readings[lease.RESOURCE] = self._read_lease
         if self.kubelets:  # without nodes there is nowhere for a metrics server to run
             self.apiserver.computed |= {PODS: metrics.pods, NODES: metrics.nodes}
+        self._furnished = False
         self._driver: LiveDriver | None = None
 
     def _parts(self, metrics: MetricsServer) -> dict[str, list[Component]]:
@@ -153,7 +156,7 @@ class Cluster:
             self._leases[kept.lease] = kept
             parts[program].append(kept)
         if self.kubelets:  # volumes are made on nodes
-            provisioner = LocalPathProvisioner(self.gate, self.work, self.kubelets, self.informers)
+            provisioner = LocalPathProvisioner(self.gate, self.work, self.kubelets, self.informers, self.network.agents)
             parts["local-path-provisioner"] = [provisioner]
         return parts
 
@@ -187,6 +190,7 @@ class Cluster:
 
     def _kubelet(self, node: topologies.Node) -> Kubelet:
         runtime = Engine(self.clock, self.network, node.name, stand_ins=self._stand_ins)
+        self._runtimes.append(runtime)
         settings = NodeSettings(labels=node.labels, taints=node.taints)
         return Kubelet(
             node.name,
@@ -241,8 +245,34 @@ class Cluster:
         client = Client(self.apiserver, "kube-apiserver", self.clock)
         dns = self.network.dns_address if plane else ""
         bootstrap(client, self._api_address(), ca=self._ca, dns=dns)
+        if self.store.side.get(system.FURNISHED):
+            self._house()
         self.store.compact()  # the history of a cluster begins when it is ready
         self.faults.start()
+
+    def visit(self, path: str) -> None:
+        """Somebody asks for ``path`` from outside: the cluster is furnished now if it is to be, and was not before."""
+        if self._furnished or not self.kubelets or not system.shown_by(path) or self.trouble is not None:
+            return
+        self._furnished = True
+        if self.store.side.get(system.FURNISHED):
+            return
+        quiet = not len(self.work)
+        self._house()
+        client = Client(self.apiserver, "kubeadm", self.clock)
+        with self.trace.silence():
+            system.furnish(client, cluster=self.id, plane=self._control_plane())
+            self.store.side.put(system.FURNISHED, True)
+            if quiet:
+                self.run_until_quiet()
+
+    def _house(self) -> None:
+        """From now on pods do what the cluster does by itself; their images are on the nodes."""
+        system.house(self.network.agents, self.kubelets)
+        for runtime in self._runtimes:
+            runtime.disk.make("/run")
+            for image in system.images():
+                runtime.preload(image)
 
     def snapshot(self) -> None:
         """Keep the present state, what is in containers included, for ``store.restore()``."""

@@ -72,6 +72,7 @@ class Router:
                 return text(unwell, 500)
             if needs_etcd(path):
                 return refuse(trouble)
+        tenant.cluster.visit(path)
         try:
             return await tenant.frontend.share.metered(tenant.frontend.handle(http, path))
         except (ConnectionError, asyncio.CancelledError):

@@ -75,7 +75,7 @@ class NetworkPolicies(Component):
 
     def _may(self, subject: Place, other: Place, direction: str, where: tuple[Place, int, str]) -> bool:
         """Whether the policies of one pod allow the other end in one direction."""
-        if subject.pod is None:
+        if subject.pod is None or not self._network.agents.runs(self.name, subject.node):
             return True
         policies = self._of(subject.pod, direction)
         return not policies or any(self._rules(policy, direction, other, where) for policy in policies)

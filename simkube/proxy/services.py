@@ -5,8 +5,9 @@ as kube-proxy does in iptables mode (``--iptables-min-sync-period=1s``): for up 
 connections and a removed one still does. Rules stay when it is stopped. Source: ``pkg/proxy/iptables/proxier.go``,
 ``pkg/proxy/topology.go``.
 
-One component programs the rules of all nodes. Which endpoints are near (``trafficDistribution``) is told by their
-nodes, not by hints in slices. UDP, SCTP, IPv6 and load-balancer source ranges are not simulated.
+One component programs the rules of all nodes on which kube-proxy's pod runs; the others keep those they have. Which
+endpoints are near (``trafficDistribution``) is told by their nodes, not by hints in slices. UDP is carried for
+questions to name servers only; SCTP, IPv6 and load-balancer source ranges are not simulated.
 """
 
 from __future__ import annotations
@@ -53,7 +54,14 @@ class KubeProxy(Component):
         self.slices = self.client.observe(SLICES, self._changed)
         self.slices.add_index("service", service_of)
         self.nodes = self.client.observe("nodes", self._node_changed)
+        self._unhear = self._network.agents.on_change(self.name, lambda: self.enqueue(SYNC))
         self.enqueue(SYNC)
+
+    def stop(self) -> None:
+        """As :meth:`Component.stop`; the rules stay."""
+        if self.running:
+            self._unhear()
+        super().stop()
 
     def _changed(self, event: Event) -> None:  # noqa: ARG002 - whatever it was, all rules are written anew
         self.enqueue(SYNC)
@@ -78,6 +86,7 @@ class KubeProxy(Component):
     def sync(self) -> None:
         """Write all rules now."""
         rules: dict[Target, Rule] = {}
+        udp: dict[Target, Rule] = {}
         self._zones = {
             each["metadata"]["name"]: (each["metadata"].get("labels") or {}).get(ZONE, "") for each in self.nodes.list()
         }
@@ -89,10 +98,14 @@ class KubeProxy(Component):
             meta = service["metadata"]
             slices = self.slices.indexed("service", (meta["namespace"], meta["name"]))
             for port in spec.get("ports") or []:
-                if port.get("protocol", "TCP") == "TCP":
-                    self._rules_of(spec, port, list(_endpoints(slices, port.get("name") or "")), nodes, rules)
-        self._network.program(rules)
-        self.loop.note(f"wrote {len(rules)} rules, from service addresses to endpoints, on every node")
+                table = {"TCP": rules, "UDP": udp}.get(port.get("protocol", "TCP"))
+                if table is not None:
+                    self._rules_of(spec, port, list(_endpoints(slices, port.get("name") or "")), nodes, table)
+        here = [name for name in nodes if self._network.agents.runs(self.name, name)]
+        everywhere = len(here) == len(nodes)
+        self._network.program(rules, udp, None if everywhere else here)
+        where = "every node" if everywhere else ", ".join(here) or "no node"
+        self.loop.note(f"wrote {len(rules)} rules, from service addresses to endpoints, on {where}")
 
     def _near(
         self, spec: Obj, endpoints: list[_Endpoint], nodes: Iterable[str]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from simkube.clock.clock import Clock
@@ -68,12 +69,15 @@ class Trace:
         self.work: Work | None = None
         self.last = 0
         """The id of the latest entry."""
+        self._silent = False
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def change(self, request: Asked, did: str, old: Obj | None, write: Callable[[], Obj]) -> Obj:
         """Have ``write`` commit a change, and note it with what it set going; a failure leaves no entry."""
         clock, work = self._clock, self.work
+        if self._silent:
+            return write()
         before, waited = clock.cause, len(work) if work is not None else 0
         clock.cause = self.last + 1
         try:
@@ -125,12 +129,23 @@ class Trace:
 
     def note(self, what: str) -> None:
         """Note what the running component did beside writing."""
+        if self._silent:
+            return
         by, node = self._actor()
         self.last += 1
         entry = (self.last, self._clock.now(), "did", "", "", "", "", 0, by, node, "", "", "", what)
         self._ring.append((*entry, self._clock.cause, ()))
         if self._waiting:
             self._tell()
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """What happens now is to be taken for what was there before: nothing of it is noted."""
+        self._silent = True
+        try:
+            yield
+        finally:
+            self._silent = False
 
     def _actor(self) -> tuple[str, str]:
         running = self.work.running if self.work is not None else None

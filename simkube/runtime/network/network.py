@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +28,7 @@ from simkube.runtime.cri import (
     SandboxConfig,
 )
 from simkube.runtime.network import wire
+from simkube.runtime.network.agents import Agents
 from simkube.runtime.network.ports import Listener, PortTable
 from simkube.runtime.network.sockets import Socket
 from simkube.runtime.nodes import Quota
@@ -70,6 +71,17 @@ class Rule:
     affinity_seconds: float = 0.0
     by_node: Mapping[str, tuple[Target, ...]] | None = None
     drop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The service rules of a node, by protocol."""
+
+    tcp: dict[Target, Rule]
+    udp: dict[Target, Rule]
+
+
+_NO_RULES = Rules({}, {})
 
 
 @dataclass(slots=True)
@@ -193,6 +205,13 @@ class Resolver(Protocol):
         """Where the name servers are, as network policies see it."""
 
 
+class NameServer(Protocol):
+    """A name server in a pod."""
+
+    def asked_by(self, source: str) -> Any:
+        """It, as a client at an address has it: a :class:`Resolver` that also has ``answer(name, type)``."""
+
+
 class Network:
     """One cluster's network. ``seed`` makes the choice among endpoints repeatable."""
 
@@ -204,7 +223,9 @@ class Network:
         self.cpu = CPU(clock, *CLUSTER_STEPS)
         self.storage = Quota(CLUSTER_BYTES)
         self.nodes: dict[str, NodeNet] = {}
+        self.agents = Agents()
         self.resolver: Resolver | None = None
+        self._name_servers: dict[str, NameServer] = {}
         self.policy: Policy | None = None
         self.control_plane = ""
         self.api: ClusterAPI | None = None
@@ -215,7 +236,7 @@ class Network:
         next(self._node_addresses)
         self._sandboxes: dict[str, PodSandbox] = {}
         self._by_address: dict[str, NodeNet] = {}
-        self._rules: dict[Target, Rule] = {}
+        self._rules: dict[str, Rules] = {}
         self._sticky: dict[tuple[str, Target], tuple[Target, float]] = {}
         self._random = random.Random(seed)  # noqa: S311 - load balancing, not secrets
 
@@ -254,12 +275,24 @@ class Network:
 
     # -- services --------------------------------------------------------------------------------------------------
 
-    def program(self, rules: Mapping[Target, Rule]) -> None:
-        """Replace every service rule (cluster IP or node address and port -> endpoints), as kube-proxy does."""
-        self._rules = dict(rules)
+    def program(
+        self, rules: Mapping[Target, Rule], udp: Mapping[Target, Rule] | None = None, nodes: Iterable[str] | None = None
+    ) -> None:
+        """Replace the service rules (cluster IP or node address and port -> endpoints) of ``nodes`` (None: of all), as
+        kube-proxy does; ``udp`` are those for UDP."""
+        made = Rules(dict(rules), dict(udp or {}))
+        for node in self.nodes if nodes is None else nodes:
+            self._rules[node] = made
+        if nodes is None:
+            self._rules[""] = made
         if self._sticky:
             now = self.clock.now()
-            self._sticky = {key: kept for key, kept in self._sticky.items() if kept[1] > now and key[1] in self._rules}
+            self._sticky = {key: kept for key, kept in self._sticky.items() if kept[1] > now and key[1] in made.tcp}
+
+    def _rules_for(self, own: NodeNet | None, address: str) -> Rules:
+        """The rules that packets to an address meet: those of the node they leave from, or that they come to."""
+        node = self._by_address.get(address) or own
+        return self._rules.get(node.name if node is not None else "") or self._rules.get("") or _NO_RULES
 
     def _choose(self, source: str, where: Target, rule: Rule, own: NodeNet | None) -> Target | None:
         """An endpoint for a new connection; None when packets vanish, NetworkError ``refused`` without endpoints."""
@@ -300,19 +333,19 @@ class Network:
             return ["127.0.0.1"]
         config = asker or self._config(source)
         if config is None:
-            return (await self.name_server(source)).resolve(name, ())
+            return list((await self.name_server(source)).resolve(name, ()))
         if name and name in (config.hostname, config.fqdn):
             return [source]
         for address, names in config.hosts:
             if name in names:
                 return [address]
-        return (await self.name_server(source, "", config)).resolve(name, config.dns_searches, config.ndots)
+        return list((await self.name_server(source, "", config)).resolve(name, config.dns_searches, config.ndots))
 
     def _config(self, address: str) -> SandboxConfig | None:
         sandbox = self._sandboxes.get(address)
         return None if sandbox is None else sandbox.config
 
-    async def name_server(self, source: str, asked: str = "", asker: SandboxConfig | None = None) -> Resolver:
+    async def name_server(self, source: str, asked: str = "", asker: SandboxConfig | None = None) -> Any:
         """What answers a process at ``source`` that looks up a name, at the server ``asked`` or at its own one.
 
         NetworkError ``name``: at once from a server that knows no names of the cluster, else after the time it takes to
@@ -323,15 +356,56 @@ class Network:
         for server in servers[:3]:
             if server == NODE_DNS:
                 raise NetworkError("name", "Name or service not known")
-            if self.resolver is not None and server in (CLUSTER_DNS, self.dns_address, self.resolver.place().address):
-                place = self.resolver.place()
-                cut = self.nodes.get(self._place(source).node)
-                if cut is not None and cut.cut:
-                    pass  # the servers are on other nodes
-                elif self.policy is None or self.policy.allows(self._place(source), place, 53, "UDP"):
-                    return self.resolver
+            try:
+                found = self._name_server_at(source, self.dns_address if server == CLUSTER_DNS else server)
+            except NetworkError:
+                continue  # refused, which takes no time
+            if found is not None:
+                return found
             await self.clock.sleep(DNS_TIMEOUT / max(1, len(servers)))
         raise NetworkError("name", "Temporary failure in name resolution")
+
+    def serve_names(self, address: str, server: NameServer | None) -> None:
+        """A name server answers at a pod's address from now on, or (None) no more."""
+        if server is not None:
+            self._name_servers[address] = server
+        else:
+            self._name_servers.pop(address, None)
+
+    def _name_server_at(self, source: str, address: str) -> Any:
+        """What answers at an address; None when packets are lost, NetworkError ``refused``."""
+        own = self._node_of(source)
+        if not self.agents.housed("coredns"):
+            known = self.resolver is not None and address in (self.dns_address, self.resolver.place().address)
+            lost = own is not None and own.cut  # the servers are on other nodes
+            if not known or lost or self.resolver is None:
+                return None
+            allowed = self.policy is None or self.policy.allows(self._place(source), self.resolver.place(), 53, "UDP")
+            return self.resolver if allowed else None
+        where = (address, 53)
+        rule = self._rules_for(own, address).udp.get(where)
+        target = where if rule is None else self._choose(source, where, rule, own)
+        server = self._name_servers.get(target[0]) if target is not None else None
+        if server is None or target is None or self.resolver is None:
+            return None
+        there = self._node_of(target[0])
+        if there is None or not there.hears(own):
+            return None
+        if self.policy is not None and not self.policy.allows(self._place(source), self._place(target[0]), 53, "UDP"):
+            return None
+        return server.asked_by(source)
+
+    def asks(self, source: str, address: str, name: str, kind: str) -> Any:
+        """One question of a pod to the name server at an address; None without an answer."""
+        try:
+            found = self._name_server_at(source, address)
+        except NetworkError:
+            return None
+        return found.answer(name, kind) if hasattr(found, "answer") else None
+
+    def place_of(self, address: str) -> Place:
+        """How policies see who has an address."""
+        return self._place(address)
 
     def _place(self, address: str) -> Place:
         sandbox = self._sandboxes.get(address)
@@ -353,7 +427,7 @@ class Network:
         while wait < SYN_TIMEOUT:
             own = self._node_of(source)
             if own is None or own.reachable:
-                rule = self._rules.get(where) if target is None else None
+                rule = self._rules_for(own, where[0]).tcp.get(where) if target is None else None
                 target = target or (where if rule is None else self._choose(source, where, rule, own))
                 listener, node = self._answering(source, target) if target is not None else (None, None)
                 if listener is not None and node is not None:

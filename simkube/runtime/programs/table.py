@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from simkube.runtime.applets.table import APPLETS
 from simkube.runtime.process import Program
+from simkube.runtime.programs.agents import kindnetd, kube_proxy, local_path_provisioner
 from simkube.runtime.programs.appetite import appetite
+from simkube.runtime.programs.coredns.main import coredns
 from simkube.runtime.programs.databases.etcd import etcd, etcdctl
 from simkube.runtime.programs.databases.memcached import memcached
 from simkube.runtime.programs.databases.mongo import mongod
@@ -40,6 +42,10 @@ PROGRAMS: dict[str, Program] = {
     "systemctl": systemctl,
     "apache": apache,
     "apk": apk,
+    "coredns": coredns,
+    "kindnetd": kindnetd,
+    "kube-proxy": kube_proxy,
+    "local-path-provisioner": local_path_provisioner,
     "appetite": appetite,
     "apt": apt,
     "apt-get": apt,

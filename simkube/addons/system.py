@@ -45,7 +45,8 @@ def manifests() -> tuple[Obj, ...]:
     """The objects in order, with ``${plane}``, ``${cluster}`` and ``${version}`` in their texts."""
     found: list[Obj] = []
     for name in _FILES:
-        found += [each for each in yaml.safe_load_all((_FOLDER / f"{name}.yaml").read_text("utf-8")) if each]
+        text = (_FOLDER / f"{name}.yaml").read_text("utf-8")
+        found += yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return tuple(found)
 
 

@@ -260,11 +260,14 @@ class Cluster:
         quiet = not len(self.work)
         self._house()
         client = Client(self.apiserver, "kubeadm", self.clock)
+        self.gate.eventless = quiet
         with self.trace.silence():
             system.furnish(client, cluster=self.id, plane=self._control_plane())
             self.store.side.put(system.FURNISHED, True)
             if quiet:
                 self.run_until_quiet()
+                self.store.compact()  # nobody has watched yet
+        self.gate.eventless = False
 
     def _house(self) -> None:
         """From now on pods do what the cluster does by itself; their images are on the nodes."""

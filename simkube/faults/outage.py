@@ -49,6 +49,9 @@ def cut_off() -> StatusError:
     return StatusError(503, "ServiceUnavailable", "dial tcp: i/o timeout: this node is cut off from the network")
 
 
+_EVENTS = ("events", "events.events.k8s.io")
+
+
 class Gate:
     """Keeps :class:`simkube.client.client.Server`; ``trouble`` makes what every request fails with; None while all is
     well.
@@ -57,6 +60,8 @@ class Gate:
     def __init__(self, server: Server) -> None:
         self._server = server
         self.trouble: Callable[[], StatusError] | None = None
+        self.eventless = False
+        """Whether events are not taken: of what is to pass for having happened long ago."""
 
     def _reach(self) -> Server:
         if self.trouble is not None:
@@ -93,6 +98,8 @@ class Gate:
         options: Mapping[str, Any] | None = None,
     ) -> Obj:
         """As the API server's."""
+        if self.eventless and resource in _EVENTS:
+            raise StatusError(404, "NotFound", "events of what happened so long ago are gone")
         return self._reach().create(
             caller, resource, obj, namespace, name=name, subresource=subresource, options=options
         )

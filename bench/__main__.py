@@ -1,4 +1,4 @@
-"""``python -m bench [simulated] [kind] [load]``: all parts, or those named."""
+"""``python -m bench [simulated] [kind] [load] [soak]``: all parts but the soak, or those named."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import kind, load, simulated
+from bench import kind, load, simulated, soak
 from simkube.host import launcher
 
-PARTS = {"simulated": simulated.run, "kind": kind.run, "load": load.run}
+PARTS = {"simulated": simulated.run, "kind": kind.run, "load": load.run, "soak": soak.run}
+USUAL = ("simulated", "kind", "load")
+"""Without the soak, which takes half an hour."""
 
 
 def main(names: list[str]) -> None:
@@ -19,7 +21,7 @@ def main(names: list[str]) -> None:
         sys.exit(f"there is no part {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory(prefix="kindling-bench-") as home:
         try:
-            for name in names or PARTS:
+            for name in names or USUAL:
                 PARTS[name](Path(home))
         finally:
             launcher.shutdown(Path(home) / "simkube")

@@ -22,6 +22,7 @@ from simkube.apiserver.handlers.deletion import Deleter
 from simkube.apiserver.handlers.paging import Page, check_version, page
 from simkube.apiserver.handlers.subresources import Subresources
 from simkube.apiserver.handlers.writing import Writer
+from simkube.apiserver.metrics.metrics import APIMetrics
 from simkube.apiserver.registry import conversion, selectors
 from simkube.apiserver.registry.apiextensions.requests import no_strategic_merge, refuse_terminating
 from simkube.apiserver.registry.kinds import strategy_of
@@ -53,6 +54,7 @@ class APIServer:
         self.authorizer = Authorizer(store)
         self.credentials = Credentials(store, clock)
         self.audit = Audit()
+        self.metrics = APIMetrics(clock.now())
         self.registry = Registry(store, self.computed)
         self._writer = Writer(store, clock, self.settings, self.authorizer)
         self.admission = self._writer.admission
@@ -182,6 +184,7 @@ class APIServer:
             raise
         finally:
             self.audit.write(self.clock.wall(), request, code, reason)
+            self.metrics.wrote(request, code)
 
     def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
         """Watch a resource; see :class:`simkube.client.client.Server`."""

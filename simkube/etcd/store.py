@@ -10,7 +10,7 @@ It refuses to know what objects mean; names, namespaces and ``metadata.resourceV
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +95,8 @@ class Store:
         self._objects: dict[str, dict[Key, Obj]] = {}
         self._sizes: dict[tuple[str, Key], int] = {}
         self._size = 0
+        self.operations: Counter[tuple[str, str]] = Counter()
+        """How often something was written since this process has it: ``create``, ``update``, ``delete`` by resource."""
         self._history: deque[Change] = deque(maxlen=WINDOW)
         self._subscribers: dict[str, list[Handler]] = {}
         self._seeds: Mapping[str, Mapping[Key, Obj]] = {}
@@ -141,6 +143,11 @@ class Store:
             return [objects[key] for key in sorted(objects) if key[0] == namespace]
         return [objects[key] for key in sorted(objects)]
 
+    @property
+    def size(self) -> int:
+        """Bytes of everything that is stored."""
+        return self._size
+
     def count(self, resource: str) -> int:
         """How many objects of the resource there are."""
         return len(self._objects.get(resource, {}))
@@ -168,6 +175,7 @@ class Store:
         body = dumps(obj)
         self._admit(resource, key, len(body), new=old is None)
         self._journal.put(self.cluster_id, resource, *key, revision, body)
+        self.operations["update" if old else "create", resource] += 1
         self.revision = revision
         self._remember(resource, obj, len(body))
         self._tell(resource, Event("MODIFIED" if old else "ADDED", obj, old))
@@ -181,6 +189,7 @@ class Store:
             return None
         revision = self.revision + 1
         self._journal.put(self.cluster_id, resource, *key, revision, None)
+        self.operations["delete", resource] += 1
         self.revision = revision
         del self._objects[resource][key]
         self._size -= self._sizes.pop((resource, key), 0)

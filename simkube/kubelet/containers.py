@@ -5,6 +5,7 @@ It is rebuilt from the pod's status and the runtime after a restart, so it holds
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -67,6 +68,8 @@ class Run:
     held_resources: Obj = field(default_factory=dict)
     """The requests and limits that are in force, as in its spec; these of the spec may be wanted and not granted."""
     probers: list[Prober] = field(default_factory=list)
+    probed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often it was probed, by kind and result (``successful``, ``failed``, ``unknown``)."""
 
     @property
     def name(self) -> str:

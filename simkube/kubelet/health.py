@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+
 from simkube.clock.clock import Task, in_background
 from simkube.kubelet.actions import Outcome, act
 from simkube.kubelet.containers import Run
@@ -10,6 +12,13 @@ from simkube.kubelet.probes import Kind, Prober
 from simkube.kubelet.stopping import kill
 
 _FIELDS: dict[Kind, str] = {"startup": "startupProbe", "readiness": "readinessProbe", "liveness": "livenessProbe"}
+
+
+async def _counted(run: Run, kind: Kind, probe: Coroutine[None, None, Outcome]) -> Outcome:
+    outcome = await probe
+    result = {True: "successful", False: "failed", None: "unknown"}[outcome.ok]
+    run.probed[kind.capitalize(), result] += 1
+    return outcome
 
 
 class Health:
@@ -66,7 +75,7 @@ class Health:
             kind,
             spec,
             self._pod.node.clock,
-            lambda action, timeout: act(action, target, timeout),
+            lambda action, timeout: _counted(run, kind, act(action, target, timeout)),
             lambda what, ok: self._result(run, what, ok),
             lambda what, outcome: self._failed(run, what, outcome),
             lambda: self._pod.obj,

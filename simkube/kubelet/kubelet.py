@@ -15,7 +15,7 @@ from typing import Any
 from simkube.client.client import Client, Event, Informers, Obj, Server, key_of
 from simkube.client.events import Recorder
 from simkube.client.workqueue import Component, WorkLoop
-from simkube.kubelet import lease
+from simkube.kubelet import lease, server
 from simkube.kubelet.actions import Network
 from simkube.kubelet.admitting import rejection
 from simkube.kubelet.disks import DiskKeeper
@@ -30,7 +30,7 @@ from simkube.kubelet.saving import Saver, SideStore
 from simkube.kubelet.static_pods import is_mirror
 from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
-from simkube.runtime.cri import Container, Sandbox
+from simkube.runtime.cri import Container, HTTPResponse, Sandbox
 from simkube.runtime.machine import BOOTED
 from simkube.runtime.nodes import FileError
 from simkube.runtime.usage import Sample
@@ -446,6 +446,10 @@ class Kubelet(Component):
         """The sandbox of a pod on this node; None when it has none any more."""
         worker = self.workers.get(uid)
         return None if worker is None else worker.pod.sandbox
+
+    def page(self, path: str) -> HTTPResponse:
+        """A page of its own port (:mod:`simkube.kubelet.server`)."""
+        return server.answer(self, path)
 
     # -- for the metrics server --------------------------------------------------------------------------------------
 

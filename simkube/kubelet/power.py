@@ -41,6 +41,9 @@ class NodeRuntime(Runtime, Protocol):
     def node_sample(self) -> Sample | None:
         """What the whole node used when the metrics server last looked; None when it is just up."""
 
+    def node_cpu_seconds(self) -> float:
+        """Processor time that the whole node has used since it was switched on."""
+
 
 class Power:
     """The power of a node, brought to its ``runtime``; ``since`` is when it was lost in cluster seconds (0: never)."""

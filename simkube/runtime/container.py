@@ -340,6 +340,11 @@ class SimContainer:
         volumes = (mount.volume for mount in self.config.mounts)
         return self.memory + sum(one.quota.used for one in volumes if isinstance(one, MemoryVolume) and one.in_memory)
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that its processes have used, in seconds; none is used once it has ended."""
+        return self.processors.total
+
     def hold(self, size: int) -> None:
         """Its processes hold so much more memory; the kernel kills all of them when that is more than they may."""
         self.memory += size

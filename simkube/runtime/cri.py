@@ -297,6 +297,10 @@ class Container(Protocol):
     def working_set(self) -> int:
         """Bytes of memory it uses."""
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used, in seconds."""
+
     def sample(self) -> Sample | None:
         """What it used when the metrics server last looked; None when it does not run or had not for long enough."""
 

@@ -125,6 +125,12 @@ class Engine:
         memory = self.machine.memory
         return Sample(own.at, own.window, min(cores, self.machine.cores), memory.capacity - max(0, memory.available))
 
+    def node_cpu_seconds(self) -> float:
+        """Processor time that the whole node has used since it was switched on."""
+        own = SYSTEM_CORES * (self.clock.now() - self.machine.started)
+        containers = (container for sandbox in self.sandboxes() for container in sandbox.containers)
+        return own + self.machine.spent + sum(each.cpu_seconds for each in containers)
+
     def _kill_worst(self) -> None:
         """The kernel's OOM killer: the container with the highest badness, until there is memory again."""
         memory = self.machine.memory

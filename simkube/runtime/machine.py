@@ -62,6 +62,8 @@ class Machine:
     def __init__(self, started: float, cores: float = NODE_CORES, memory: int = NODE_BYTES) -> None:
         self.started = started
         self.cores = cores
+        self.spent = 0.0
+        """Processor seconds of containers that are gone."""
         self.memory = Memory(memory, SYSTEM_BYTES)
         self.pids = HostPids()
         self.daemons: Callable[[], Sequence[Sequence[str]]] = lambda: BOOTED

@@ -108,6 +108,7 @@ class PodSandbox:
         """Drop an ended container with its log and files."""
         if container in self.containers and container.state == "exited":
             self.containers.remove(container)
+            self.machine.spent += container.cpu_seconds
             container.quota.close()
             self.touch()
 
@@ -148,6 +149,7 @@ class PodSandbox:
         self.removed = True
         for container in self.containers:
             container.signal(signals.KILL)
+            self.machine.spent += container.cpu_seconds
             container.quota.close()
         for volume in self.volumes():
             if not volume.lasting:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from aiohttp import web
 
-from simkube.apimachinery.errors import StatusError, StoreError, bad_request, method_not_allowed, not_simulated
+from simkube.apimachinery.errors import StatusError, StoreError, bad_request, method_not_allowed
 from simkube.apiserver import streams
 from simkube.apiserver.authentication.authentication import ANONYMOUS, Authenticator, impersonated
 from simkube.apiserver.authorization.attributes import Attributes, of_request
@@ -28,12 +29,14 @@ from simkube.apiserver.http.answers import PLAIN, Answers, pieces, refuse, respo
 from simkube.apiserver.http.negotiation import accepted
 from simkube.apiserver.http.paths import PageNotFound, Target
 from simkube.apiserver.http.watch_stream import SLOW_SECONDS, Watches
+from simkube.apiserver.metrics import metrics
 from simkube.apiserver.registry.core import component_statuses
 from simkube.apiserver.registry.request import Request, options_of
 from simkube.apiserver.server import APIServer
 from simkube.apiserver.tables import presentation
 from simkube.apiserver.webhook.calling import Replies, Waiting, too_long
 from simkube.client.client import Caller
+from simkube.component_helpers.metrics import CONTENT
 from simkube.eventloop.fairness import Share
 
 log = logging.getLogger(__name__)
@@ -95,6 +98,8 @@ class Frontend:
         """Answer a request for ``path`` (decoded, without the cluster's prefix)."""
         who = _Who()
         asked = of_request(http.method, path, http.query)
+        place = self._counted(http, asked)
+        began = time.perf_counter()
         response: web.StreamResponse | None = None
         try:
             response = await self._handle(http, path, asked, who)
@@ -114,7 +119,12 @@ class Frontend:
             code = 0 if response is None else response.status  # 0: whoever asked went away
             now, notes = self.server.clock.wall(), who.request.notes if who.request else None
             self.server.audit.request(now, who.caller, who.real, asked, code, who.reason, notes)
+            self.server.metrics.ended(place, code, time.perf_counter() - began)
         return response
+
+    def _counted(self, http: web.Request, asked: Attributes) -> tuple[str, ...] | None:
+        known = metrics.known(asked, self.server.registry)
+        return self.server.metrics.began(asked, dry_run="dryRun" in http.query, known=known)
 
     async def _handle(self, http: web.Request, path: str, asked: Attributes, who: _Who) -> web.StreamResponse:
         real = who.caller = self._authenticator.caller(http, self.server)
@@ -124,6 +134,9 @@ class Frontend:
         self.server.authorizer.check(caller, asked)
         if path.startswith("/apis/"):
             aggregation.refuse(path, self.server.registry)
+        if path == "/metrics" and http.method == "GET":
+            page = self.server.metrics.page(self.server.store, len(self.watches))
+            return web.Response(body=page.encode(), headers={"Content-Type": CONTENT})
         found = documents.answer(http, path, self._address, self.server.registry)
         if found is not None:
             return found
@@ -133,8 +146,6 @@ class Frontend:
         verb = _verb(http, target)
         if target.subresource in _UPGRADES and http.method == "GET":  # a web socket, which does what a POST does
             self.server.authorizer.check(caller, replace(asked, verb="create"))
-        if target.subresource == "proxy" and target.resource.plural == "nodes":
-            raise not_simulated("the subresource nodes/proxy")
         if target.subresource in STREAMS:
             where = (target.namespace, target.name, target.subresource, target.rest)
             return await streams.handle(self.cluster, http, caller, *where, resource=target.resource.plural)

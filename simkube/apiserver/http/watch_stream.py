@@ -37,6 +37,9 @@ class Watches:
         self._pause = pause
         self._ends: set[Callable[[], None]] = set()
 
+    def __len__(self) -> int:
+        return len(self._ends)
+
     def end_all(self) -> None:
         """End all of them."""
         for end in list(self._ends):

@@ -15,7 +15,7 @@ from simkube.apiserver.streams.bridge import settled
 from simkube.apiserver.streams.exec import attach, execute
 from simkube.apiserver.streams.forwarding import forward
 from simkube.apiserver.streams.log import serve_log
-from simkube.apiserver.streams.proxy import proxy_pod, proxy_service
+from simkube.apiserver.streams.proxy import proxy_node, proxy_pod, proxy_service
 from simkube.apiserver.streams.target import StreamCluster
 from simkube.client.client import Caller
 
@@ -43,6 +43,8 @@ async def handle(
     """
     if resource == "services" and subresource == "proxy":
         return await proxy_service(cluster, request, namespace, name, rest)
+    if resource == "nodes" and subresource == "proxy":
+        return proxy_node(cluster, request, name, rest)
     if resource != "pods":
         raise not_simulated(f"the subresource {subresource} of {resource}")
     if subresource == "log":

@@ -15,7 +15,7 @@ from aiohttp import web
 from simkube.apimachinery.errors import StatusError, bad_request, not_simulated
 from simkube.apiserver.streams.bridge import run
 from simkube.apiserver.streams.limits import BODY, slot
-from simkube.apiserver.streams.target import ADMIN, StreamCluster, find_pod, unavailable
+from simkube.apiserver.streams.target import ADMIN, NODE_PORT, StreamCluster, find_pod, kubelet_at, unavailable
 from simkube.client.client import Obj
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 
@@ -69,6 +69,21 @@ def _pod_port(pod: Obj, wanted: str) -> int:
     if wanted:
         raise bad_request(f'invalid port name "{wanted}" for pod "{pod["metadata"]["name"]}"')
     return 80
+
+
+def proxy_node(cluster: StreamCluster, request: web.Request, given: str, rest: str) -> web.Response:
+    """A page of the kubelet of a node; its port may be named, no other is open."""
+    scheme, name, port = parse_name(given)
+    cluster.apiserver.get(ADMIN, "nodes", name)
+    kubelet = kubelet_at(cluster, name, f"/{rest}")
+    where = f"{kubelet.settings.ip}:{port or NODE_PORT}"
+    if port not in ("", str(NODE_PORT)):
+        raise unavailable(f"error trying to reach service: dial tcp {where}: connect: connection refused")
+    if scheme == "http" and port:
+        return web.Response(status=400, text="Client sent an HTTP request to an HTTPS server.\n")
+    if request.method not in ("GET", "HEAD"):
+        return web.Response(status=405, text="405: Method Not Allowed")
+    return _answer(request, kubelet.page(rest))
 
 
 async def proxy_service(

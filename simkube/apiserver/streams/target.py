@@ -62,6 +62,9 @@ class Kubelet(Protocol):
     def sandbox(self, uid: str) -> Sandbox | None:
         """The sandbox of a pod."""
 
+    def page(self, path: str) -> HTTPResponse:
+        """A page of the agent's own port; StatusError for one that is not simulated."""
+
     def touched(self, uid: str) -> None:
         """Somebody worked in a container of the pod: its files are to be saved soon."""
 
@@ -123,6 +126,11 @@ def kubelet_of(cluster: StreamCluster, pod: Obj, what: str) -> Kubelet:
     node = pod["spec"].get("nodeName")
     if not node:
         raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+    return kubelet_at(cluster, node, what)
+
+
+def kubelet_at(cluster: StreamCluster, node: str, what: str) -> Kubelet:
+    """The kubelet of a node; ``what`` is the path asked of it. StatusError when it cannot be reached."""
     kubelet = cluster.kubelets.get(node)
     if kubelet is None:
         raise StatusError(404, "NotFound", f'nodes "{node}" not found', {"name": node, "kind": "nodes"})

@@ -474,7 +474,7 @@ class TestProxy:
         assert _refused(Cluster(), "/proxy/", "proxy", name="a:b:c:d").code == 400
         assert _refused(Cluster(), "/proxy/", "proxy", name="gone").code == 404
         assert _refused(Cluster(), "/x", "portforward").message == "Upgrade request required"
-        assert _refused(Cluster(), "/x", "proxy", resource="nodes").code == 501
+        assert _refused(Cluster(), "/x", "proxy", resource="nodes").code == 404
 
     def _service(self, *addresses: str) -> Cluster:
         ports = [{"name": "http", "port": 80}, {"name": "admin", "port": 90}]

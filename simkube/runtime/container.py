@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from simkube.runtime.sandbox import PodSandbox
 
 MAX_PROCESSES = 64
+NOT_FOUND = 127
+"""How a shell ends that does not find a program."""
 PROCESS_BYTES = 256 * 1024
 """Memory of a process that holds nothing to speak of."""
 ROOT_BYTES = 8 * 1024 * 1024
@@ -177,12 +179,15 @@ class SimContainer:
         except FileError as error:
             raise start_error(argv[0], error, _SHIM) from None
         self.sandbox.share(self)
+        self._begin(program, arguments, cwd)
+        self.hold(self.spec.memory)
+
+    def _begin(self, program: Program, arguments: list[str], cwd: str) -> None:
         process = self.add_process(None, arguments, {**self.env, **self._home()}, cwd, self._standard_streams())
         self.state = "running"
         self.first = process
         process.exited.when_done(lambda future: self._ended(future.result()))
         process.run(program)
-        self.hold(self.spec.memory)
 
     def load(self, path: str, argv: Sequence[str], env: Mapping[str, str]) -> tuple[Program, list[str]]:
         """The program behind an executable file of it and the arguments it gets; FileError ENOENT, ENOEXEC."""
@@ -216,6 +221,9 @@ class SimContainer:
         mine = self.processes if self.first is not None and self.first.pid == 1 else self.own
         for process in list(mine.values()):
             process.end(128 + signals.KILL)
+        if self.spec.stand_in and code == NOT_FOUND:
+            self._stand_in()
+            return
         if self._grace is not None:
             self._grace.cancel()
         self.log.flush()
@@ -226,6 +234,13 @@ class SimContainer:
         self.memory = 0
         self.sandbox.touch()
         self.exited.set(code)
+
+    def _stand_in(self) -> None:
+        """Its pod's own command (a script, say) wants a program that is not there: what stands in for the image does
+        so for the command as well."""
+        path = self.spec.entrypoint[0]
+        program, arguments = self.load(path, [path], self.env)
+        self._begin(program, arguments, self.spec.working_dir)
 
     def signal(self, number: int) -> None:
         """From outside: SIGKILL always ends it, SIGSTOP freezes all of it, others reach its first process."""

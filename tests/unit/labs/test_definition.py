@@ -31,6 +31,12 @@ def test_a_lab_is_what_its_file_says(catalog: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("needs", "unknown"), [("{nodes: 1}", "strict"), ("{images: stand-ins}", "stand-ins")])
+def test_a_lab_says_what_becomes_of_images_that_are_not_simulated(catalog: Path, needs: str, unknown: str) -> None:
+    lab = load_lab(write_lab(catalog, "lab", lab=LAB_YAML.replace("{nodes: 1}", needs)))
+    assert lab.spec("a", lab.parameters_for("x"), {}).unknown_images == unknown
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
@@ -39,6 +45,7 @@ def test_a_lab_is_what_its_file_says(catalog: Path) -> None:
         ("level: beginner", "level: guru", 3, "level: input should be 'beginner', 'intermediate' or 'advanced'"),
         ("limit: 60", "limits: 60", 7, "there is no field limits"),
         ("{nodes: 1}", "{nodes: 4}", 6, "needs.nodes: input should be less than or equal to 3"),
+        ("{nodes: 1}", "{images: loose}", 6, "needs.images: input should be 'strict' or 'stand-ins'"),
         ("{nodes: 1}", "{faults: [explode]}", 6, "needs.faults.0: input should be 'stop-node'"),
         ("{integer: [2, 4]}", "{integer: [4, 2]}", 10, "parameters.replicas: expected [lowest, highest]"),
         ("{integer: [2, 4]}", "{}", 10, "parameters.replicas: expected exactly one of choice, integer, value"),

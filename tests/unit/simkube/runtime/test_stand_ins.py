@@ -82,6 +82,29 @@ def test_the_command_of_its_pod_runs_where_it_has_it(bench: Bench, command: list
     assert container.state == "running"
 
 
+def test_a_script_that_wants_a_program_of_the_image_is_stood_in_for(bench: Bench) -> None:
+    script = ["sh", "-ec", "echo first; start-server --port=80"]
+    container = bench.started(IMAGE, script, expected_ports=[(80, "http")])
+    bench.clock.advance(1)
+    lines = [line.text for line in container.log.lines()]
+    assert lines[0] == "first"
+    assert "start-server" in lines[1]
+    assert "it does nothing but listen on 80 (http)" in lines[2]
+    assert container.state == "running"
+    container.stop(5)
+    bench.clock.advance(1)
+    assert container.exited.result() == 0
+    ended = bench.started(IMAGE, ["sh", "-c", "migrate up"], expected_to_end=True)
+    bench.clock.advance(1)
+    assert ended.exited.result() == 0
+
+
+def test_a_script_that_fails_fails(bench: Bench) -> None:
+    container = bench.started(IMAGE, ["sh", "-c", "exit 3"])
+    bench.clock.advance(1)
+    assert (container.state, container.exited.result()) == ("exited", 3)
+
+
 def test_it_comes_back_after_a_restart_of_the_host(bench: Bench) -> None:
     container = bench.started(IMAGE, expected_ports=[(8080, "http")])
     bench.clock.advance(1)

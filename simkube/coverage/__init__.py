@@ -3,7 +3,8 @@
 ``fields/*.yaml`` name the fields of the API that do less than their documentation says, as ``Definition.field:
 "state: why"``; whatever a learner may send and is not named there must be read by a component
 (:func:`unread` finds what is not). ``kinds.yaml`` does the same for whole kinds, ``commands.yaml`` for kubectl's
-commands, ``differences.yaml`` for the answers in which this API server is known to differ from Kubernetes 1.36.
+commands, ``images.yaml`` for images, ``differences.yaml`` for the answers in which this API server is known to differ
+from Kubernetes 1.36.
 
 ``python -m simkube.coverage`` prints the page, ``docs/simulated-coverage.md``. It refuses to claim what it cannot
 know: that a field is read says that it has an effect, not that every effect is right; that is the tests'.
@@ -21,6 +22,8 @@ import yaml
 
 from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.apiserver.schema.schema import Type, definitions
+from simkube.runtime import catalogue
+from simkube.runtime.reference import Reference
 
 HERE = Path(__file__).parent
 SIMKUBE = HERE.parent
@@ -87,6 +90,30 @@ def data(name: str) -> dict[str, str]:
     """``kinds.yaml``, ``commands.yaml`` or ``differences.yaml``."""
     loaded: dict[str, str] = yaml.safe_load((HERE / name).read_text()) or {}
     return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Images of one kind: their families, the repositories of these as people write them, what they do."""
+
+    families: tuple[str, ...]
+    repositories: tuple[str, ...]
+    note: Note
+
+
+@cache
+def images() -> dict[str, Images]:
+    """``images.yaml``, by title."""
+    found = {}
+    for title, said in yaml.safe_load((HERE / "images.yaml").read_text()).items():
+        names: list[str] = []
+        for family in (one for stem in said["families"] for one in catalogue.read("")[stem]):
+            for entry in family["images"]:
+                each = entry["repository"]
+                names += each if isinstance(each, list) else [each]
+        familiar = tuple(sorted({Reference(name, "").familiar for name in names}))
+        found[title] = Images(tuple(said["families"]), familiar, note(said["is"]))
+    return found
 
 
 def met() -> Iterator[Field]:

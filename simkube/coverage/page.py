@@ -27,7 +27,7 @@ What is not on this page is refused.
 
 def page() -> str:
     """The whole page."""
-    parts = [HEAD, *_kinds(), *_commands(), *_fields(), *_differences()]
+    parts = [HEAD, *_kinds(), *_commands(), *_fields(), *_images(), *_differences()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -108,6 +108,22 @@ def _fields() -> Iterator[str]:
         said = coverage.fields().get(field.key)
         if said is not None:
             yield f"| `{field.key}` | `{field.path}` | {said.state} | {said.why} |"
+    yield ""
+
+
+def _images() -> Iterator[str]:
+    yield "## Images\n"
+    yield (
+        "Each repository has the tags of the real one; a wrong tag is refused, with the nearest. Any other image of a "
+        "public registry is refused, or, where the cluster allows it, stood in for: a stand-in starts, listens where "
+        "its pod lets expect it, answers every request with one sentence and does nothing else; events, its log and "
+        "its image id say so.\n"
+    )
+    yield "| images | are | |"
+    yield "|---|---|---|"
+    for title, group in coverage.images().items():
+        names = ", ".join(f"`{name}`" for name in group.repositories)
+        yield f"| {title}: {names} | {group.note.state} | {group.note.why} |"
     yield ""
 
 

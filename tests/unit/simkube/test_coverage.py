@@ -11,6 +11,7 @@ import pytest
 
 from simkube import coverage
 from simkube.coverage.page import page
+from simkube.runtime import catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
 SESSIONS = sorted((ROOT / "tests" / "conformance").glob("test_*.py"))
@@ -36,6 +37,11 @@ def test_every_field_that_is_named_exists() -> None:
 def test_a_note_needs_a_state_and_a_reason(text: str) -> None:
     with pytest.raises(ValueError, match="expected one of"):
         coverage.note(text)
+
+
+def test_every_image_is_told_of_once() -> None:
+    told = [family for group in coverage.images().values() for family in group.families]
+    assert sorted([*told, "stand-in"]) == sorted(catalogue.read(""))
 
 
 def _kubectl_commands(*group: str) -> set[str]:

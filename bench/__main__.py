@@ -1,4 +1,4 @@
-"""``python -m bench [simulated] [kind] [load] [soak]``: all parts but the soak, or those named."""
+"""``python -m bench [simulated] [kind] [load] [alternatives] [soak]``: all parts but the soak, or those named."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import kind, load, simulated, soak
+from bench import alternatives, kind, load, simulated, soak
 from simkube.host import launcher
 
-PARTS = {"simulated": simulated.run, "kind": kind.run, "load": load.run, "soak": soak.run}
-USUAL = ("simulated", "kind", "load")
+PARTS = {
+    "simulated": simulated.run,
+    "kind": kind.run,
+    "load": load.run,
+    "alternatives": alternatives.run,
+    "soak": soak.run,
+}
+USUAL = ("simulated", "kind", "load", "alternatives")
 """Without the soak, which takes half an hour."""
 
 

@@ -2,7 +2,7 @@
 
 The scheduler, the controllers, the kubelets and the proxy use nothing else of the API server, so that each of them
 could be taken out and run against another one. Calls are synchronous and in-process, but pass through the same
-request path (admission, validation, conflict detection) as a learner's kubectl. Objects handed out are shared:
+request path (admission, validation, conflict detection) as a user's kubectl. Objects handed out are shared:
 **never change one in place**, copy it first (:func:`copy_of`).
 
 It refuses to retry conflicts for its callers: a reconcile loop (:mod:`simkube.client.workqueue`) runs again, which is

@@ -30,7 +30,7 @@ class WorkLoop:
     """The queue of everything there is to reconcile in one cluster, across components, in order of arrival.
 
     One item is ``(component, key)``; the same item waits only once, for the last change that asked for it. Whoever
-    drives it (a live cluster, a test, a learner who steps) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup``
+    drives it (a live cluster, a test, whoever steps it) calls :meth:`run_one` or :meth:`run_until_quiet`; ``wakeup``
     is called when the first item comes.
     """
 

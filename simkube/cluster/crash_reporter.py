@@ -1,4 +1,4 @@
-"""What learners see of an unexpected exception: an event, and the condition ``SimulatorFault``, on what it was about.
+"""What users see of an unexpected exception: an event, and the condition ``SimulatorFault``, on what it was about.
 
 What has no conditions, and what was about no object at all, is told of the control plane's node. The condition turns to
 False when what failed has succeeded. Reports are written from a queue of their own, never where the exception happened;
@@ -43,7 +43,7 @@ class CrashReporter(Component):
     """Keys are ``"reports"``. ``plane`` is the control plane's node, "" for none."""
 
     name = "crash-reporter"
-    agent = "kindling"
+    agent = "simkube"
 
     def __init__(self, server: Server, loop: WorkLoop, plane: str, informers: Informers | None = None) -> None:
         self._plane = plane

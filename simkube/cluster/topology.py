@@ -1,7 +1,7 @@
 """The shape of a cluster, read from the configuration that ``kind`` reads (``kind.x-k8s.io/v1alpha4``).
 
 What a simulated cluster takes from it: nodes with their roles and labels, and the few settings of the control plane
-that change what a learner sees. Settings that only concern real processes are known and passed over; any other is
+that change what a user sees. Settings that only concern real processes are known and passed over; any other is
 refused by name with a :class:`~simkube.apimachinery.errors.HostError`.
 """
 

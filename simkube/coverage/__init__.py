@@ -1,7 +1,7 @@
 """What of Kubernetes is simulated, partly simulated, only stored, or refused: as data, and as the page made from it.
 
 ``fields/*.yaml`` name the fields of the API that do less than their documentation says, as ``Definition.field:
-"state: why"``; whatever a learner may send and is not named there must be read by a component
+"state: why"``; whatever a user may send and is not named there must be read by a component
 (:func:`unread` finds what is not). ``kinds.yaml`` does the same for whole kinds, ``commands.yaml`` for kubectl's
 commands, ``images.yaml`` for images, ``differences.yaml`` for the answers in which this API server is known to differ
 from Kubernetes 1.36.

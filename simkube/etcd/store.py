@@ -56,7 +56,7 @@ class Full(Exception):
 class Side:
     """A small key space beside the objects: what kubelets must not lose at ``kill -9`` (volumes, logs, states).
 
-    Values are JSON. It is not revisioned, not watched, and not seen by learners.
+    Values are JSON. It is not revisioned, not watched, and not seen by users.
     """
 
     def __init__(self, journal: Journal, cluster: str) -> None:

@@ -22,7 +22,7 @@ from simkube.apimachinery.errors import StatusError
 T = TypeVar("T")
 
 BURST = 0.5
-"""Seconds of loop time that a cluster may use at once, as a command of a learner's does, before it is a debtor."""
+"""Seconds of loop time that a cluster may use at once, as a command of a user's does, before it is a debtor."""
 ALLOWED = 0.25
 """The part of the loop with which the account of a cluster that is no debtor drains."""
 DEBTORS = 0.1
@@ -76,7 +76,7 @@ class Share:
         self._waiting = 0
 
     def asked(self) -> None:
-        """Its learner wants something now."""
+        """Its user wants something now."""
         self._shares.active.pop(self, None)
         self._shares.active[self] = self._shares.now()
 

@@ -23,6 +23,7 @@ from simkube.clock.pace import FASTEST, SLOWEST, PacedClock
 from simkube.host.home import Home, write_private
 from simkube.host.kubeconfig import kubeconfig
 from simkube.host.process import Host, log_to
+from simkube.host.tenants import check_id
 
 MOST_NODES = 100
 USER = "admin"
@@ -32,6 +33,7 @@ def main(options: argparse.Namespace) -> int:
     """Serve until a signal comes; ``options`` are those of ``python -m simkube up``."""
     scratch = tempfile.mkdtemp(prefix="simkube-") if options.home is None else None
     try:
+        check_id(options.name)
         topology = _topology(options)
         if not SLOWEST <= options.speed <= FASTEST:
             raise HostError(f"a clock's speed is between {SLOWEST:g} and {FASTEST:g}, not {options.speed:g}")

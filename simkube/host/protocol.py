@@ -1,4 +1,4 @@
-"""HTTP that cannot be understood, answered as the API server does where learners meet it: with a ``Status``.
+"""HTTP that cannot be understood, answered as the API server does where users meet it: with a ``Status``.
 
 The server library would answer an unknown method with plain text of its own and log a trace for each such request.
 """

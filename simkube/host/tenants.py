@@ -167,8 +167,7 @@ class Tenants:
         cluster; ``stand_ins``: whether images that are not simulated run as stand-ins; ``clock``: how its clock begins,
         as the wall clock does when it is None.
         """
-        if not _ID.fullmatch(cluster_id):
-            raise HostError(f"a cluster's id is a DNS label, not {cluster_id!r}")
+        check_id(cluster_id)
         if cluster_id in self._meta:
             return self.get(cluster_id)
         if len(self._meta) >= MOST_CLUSTERS:
@@ -261,6 +260,12 @@ class Tenants:
         """Forget the history of watches in every cluster, as etcd's compaction does."""
         for tenant in self._running.values():
             tenant.cluster.store.compact()
+
+
+def check_id(cluster_id: str) -> None:
+    """HostError for what no cluster may be called."""
+    if not _ID.fullmatch(cluster_id):
+        raise HostError(f"a cluster's id is a DNS label, not {cluster_id!r}")
 
 
 def _container(target: str) -> tuple[str, str, str]:

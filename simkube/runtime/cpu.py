@@ -1,4 +1,4 @@
-"""How much work simulated programs may do, so that a learner's busy loop does not take the host.
+"""How much work simulated programs may do, so that a user's busy loop does not take the host.
 
 Work is counted in steps: about one command of a shell script, or a few hundred bytes handled by an applet. A
 container has a bucket of steps that fills with cluster time, as under a CPU limit; all containers of a cluster

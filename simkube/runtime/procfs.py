@@ -1,6 +1,6 @@
 """The kernel's files in a container: /proc, /dev, and what the container runtime puts into /etc.
 
-Only what lessons look at is there; a path of /proc that is not simulated does not exist.
+Only what tutorials look at is there; a path of /proc that is not simulated does not exist.
 """
 
 from __future__ import annotations

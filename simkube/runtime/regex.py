@@ -1,6 +1,6 @@
 """POSIX regular expressions (basic and extended), matched in time linear in pattern times text.
 
-A learner's pattern can never blow up: the pattern becomes a small program run for all its threads at once. Back-
+A user's pattern can never blow up: the pattern becomes a small program run for all its threads at once. Back-
 references and collating elements are refused. Of several matches at the leftmost place the longest is taken, as POSIX
 says.
 """

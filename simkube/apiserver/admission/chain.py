@@ -52,7 +52,7 @@ PLUGINS: tuple[type[Plugin], ...] = (
     Unsimulated,
 )
 OWN: frozenset[str] = frozenset({CustomResourceLimits.name, Unsimulated.name})
-"""Those that protect the simulation and its learners, and are never switched off."""
+"""Those that protect the simulation and its users, and are never switched off."""
 _NAMED = frozenset(storage for plugin in PLUGINS for storage in plugin.handles or ())
 
 

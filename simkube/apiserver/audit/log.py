@@ -1,8 +1,8 @@
 """Who asked what of one cluster's API server, when, and how it ended: the last requests, in memory.
 
 After ``audit.k8s.io`` at the level Metadata, at the stage ResponseComplete. Bounded: what comes from outside and what
-components write are kept apart, so that a busy controller does not push a learner's requests out. It refuses to keep
-bodies, and to be read by learners: only the host's own API shows it.
+components write are kept apart, so that a busy controller does not push a user's requests out. It refuses to keep
+bodies, and to be read by users: only the host's own API shows it.
 """
 
 from __future__ import annotations

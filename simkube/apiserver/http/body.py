@@ -1,7 +1,7 @@
 """Bodies of requests: read no further than the limit, JSON or YAML, and no bomb of either.
 
 It refuses (413) more than 3 MiB and more values than any real object has, (415) what is neither JSON nor YAML, and
-(400) what cannot be parsed, in the API server's words where learners meet them.
+(400) what cannot be parsed, in the API server's words where users meet them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much streaming one cluster may have at a time, so that no learner's floods or slow readers touch another's."""
+"""How much streaming one cluster may have at a time, so that no user's floods or slow readers touch another's."""
 
 from __future__ import annotations
 

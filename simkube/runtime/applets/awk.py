@@ -1,4 +1,4 @@
-"""``awk``, the part that lessons use: ``[-F S] '[/RE/ | NR==N] {print [EXPR, ...]}'`` with $N, $NF, NR, NF and texts.
+"""``awk``, the part that tutorials use: ``[-F S] '[/RE/ | NR==N] {print [EXPR, ...]}'`` with $N, $NF, NR, NF and texts.
 
 Everything else of the language is refused.
 """

@@ -1,4 +1,4 @@
-"""``sysctl``: the kernel's parameters that lessons look at, read-only as they are in a container without privileges."""
+"""``sysctl``: the kernel's parameters that tutorials look at, read-only as in a container without privileges."""
 
 from __future__ import annotations
 

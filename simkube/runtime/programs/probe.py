@@ -1,7 +1,7 @@
-"""The grader's probe mode of ``kindling/web``: sends requests on the simulated network, and keeps traffic flowing by
+"""The probe mode of ``kindling/web``: sends requests on the simulated network, and keeps traffic flowing by
 itself.
 
-Answers as ``labs/images/web/probe.py``: ``POST /request``, ``POST /traffic``, ``GET`` and ``DELETE /traffic/ID``,
+Answers as the image's own: ``POST /request``, ``POST /traffic``, ``GET`` and ``DELETE /traffic/ID``,
 ``GET /healthz``. Traffic under way ends with the host process; whoever measures sees a probe that does not know its id.
 """
 

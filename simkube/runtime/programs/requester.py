@@ -1,4 +1,4 @@
-"""The probe's requests: one with a deadline, and a record of what became of it, in the words of ``labs/images/web``.
+"""The requests of ``kindling/web``'s probe mode: one with a deadline, and a record of what became of it, in its words.
 
 A record is ``{"t": s since 1970 at sending, "ms": duration, "status": 0 when no answer, "error": word or "", "body":
 str}``.

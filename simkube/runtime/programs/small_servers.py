@@ -1,4 +1,4 @@
-"""Small servers that lessons and test suites use: agnhost (netexec, serve-hostname, pause), http-echo, pause."""
+"""Small servers that tutorials and test suites use: agnhost (netexec, serve-hostname, pause), http-echo, pause."""
 
 from __future__ import annotations
 

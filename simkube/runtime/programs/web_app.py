@@ -1,4 +1,4 @@
-"""``kindling/web``: the labs' own application. It answers as ``labs/images/web`` does, request for request.
+"""``kindling/web``: a small web application. It answers as the one in the image does, request for request.
 
 State that a pod keeps while its host process is restarted (how many requests, whether it hangs) is in
 ``container.durable``.
@@ -25,7 +25,7 @@ MAX_WORK_MS = 1000
 
 
 async def web_app(process: Process) -> int:
-    """Serve as the application, or as the grader's probe with the argument ``probe``; the exit code."""
+    """Serve as the application, or as its probe with the argument ``probe``; the exit code."""
     env = process.env
     if env.get("CRASH"):
         await process.out(f"fatal: {env['CRASH']}\n")

@@ -1,4 +1,4 @@
-"""Shell patterns (``*``, ``?``, ``[a-z]``), matched in time linear in pattern times text, whatever a learner writes.
+"""Shell patterns (``*``, ``?``, ``[a-z]``), matched in time linear in pattern times text, whatever a user writes.
 
 A pattern is text in which a backslash makes the next character literal.
 """

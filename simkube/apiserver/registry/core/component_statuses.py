@@ -1,7 +1,7 @@
 """``kubectl get componentstatuses``: whether etcd, the scheduler and the controller manager answer, as the API server
 finds out when it is asked.
 
-Deprecated, and still what many a lesson shows. After ``pkg/registry/core/componentstatus``. It refuses to store them.
+Deprecated, and still what many a tutorial shows. After ``pkg/registry/core/componentstatus``. It refuses to store them.
 """
 
 from __future__ import annotations

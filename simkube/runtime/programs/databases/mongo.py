@@ -1,4 +1,4 @@
-"""``mongod``: collections of documents, and the calls of a first lesson in its shell.
+"""``mongod``: collections of documents, and the calls of a first tutorial in its shell.
 
 The shell's text is read here, not carried out as JavaScript: ``db.NAME.METHOD(...)`` with documents written as JSON or
 as JavaScript writes them, ``show dbs``, ``use NAME``. Replication, aggregation, indexes, scripts are refused by name.

@@ -1,4 +1,4 @@
-"""``mysqld`` (and ``mariadbd``), as its official image starts it: users, databases, the statements of a first lesson.
+"""``mysqld`` (and ``mariadbd``), as its official image starts it: users, databases, the statements of a first tutorial.
 
 The environment is that of the images' documentation (``MYSQL_ROOT_PASSWORD``, ``MYSQL_DATABASE``, ...; MariaDB's also
 as ``MARIADB_...``; each also as ``..._FILE``), and ``/docker-entrypoint-initdb.d`` is read when the data directory is

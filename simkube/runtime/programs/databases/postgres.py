@@ -1,4 +1,4 @@
-"""``postgres``, as its official image starts it: roles, databases, and the statements of a first lesson.
+"""``postgres``, as its official image starts it: roles, databases, and the statements of a first tutorial.
 
 The environment is that of the image's documentation (``POSTGRES_PASSWORD``, ``POSTGRES_USER``, ``POSTGRES_DB``,
 ``POSTGRES_HOST_AUTH_METHOD``, ``PGDATA``; each also as ``..._FILE``), and ``/docker-entrypoint-initdb.d`` is read when

@@ -18,6 +18,8 @@ from simkube.apiserver.cel.types import Kind, Types
 _TYPE_NAMES = frozenset({"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"})
 _TRANSFORMS = frozenset({"map", "sortBy", "transformList", "transformMap", "transformMapEntry"})
 MOST_MISTAKES = 100
+BINDINGS = "cel.bind"
+"""Declared as a name where expressions may use that macro, which only those about devices may."""
 _NUMBERS = frozenset({"int", "uint", "double"})
 _ORDERED = ("_<_", "_<=_", "_>_", "_>=_")
 
@@ -88,7 +90,7 @@ class _Checker:
         if target.name == t.OPTIONAL:
             found = self._field(target.of[0], node)
             return found if found.name == t.OPTIONAL else t.optional_of(found)
-        if target.name == "object":
+        if target.schema:
             fields = self._types.fields[target.schema]
             if node.text not in fields:
                 raise CelError(f"undefined field '{node.text}'", node.at)
@@ -122,7 +124,11 @@ class _Checker:
         return t.map_of(_joined(keys, node.of[::2]), _joined(values, node.of[1::2]))
 
     def _macro(self, node: Node, names: dict[str, Kind]) -> Kind:
+        if node.text == "bind" and BINDINGS not in names:
+            raise CelError("undeclared reference to 'bind' (in container '')", node.at)
         over = self.of(node.of[0], names)
+        if node.text == "bind":
+            return self.of(node.of[1], {**names, node.names[0]: over})
         if node.text in OF_OPTIONALS:
             return self._of_optional(node, over, names)
         if over.name not in ("list", "map", "dyn"):

@@ -148,6 +148,8 @@ def _logic(asked: Iterable[tuple[Node, dict[str, Any]]], budget: Budget, *, deci
 
 def _macro(tree: Node, names: dict[str, Any], budget: Budget) -> Any:
     over = evaluate(tree.of[0], names, budget)
+    if tree.text == "bind":
+        return evaluate(tree.of[1], {**names, tree.names[0]: over}, budget)
     if tree.text in OF_OPTIONALS:
         return _of_optional(tree, over, names, budget)
     rounds = _rounds(over, names, tree.names)

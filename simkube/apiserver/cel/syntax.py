@@ -224,6 +224,8 @@ class _Parser:
         arguments = self._arguments(")")
         if dotted and _DOTTED.fullmatch(dotted):
             return Node("call", at, dotted, arguments)
+        if dotted == "cel.bind" and len(arguments) == 3:
+            return _bind(at, arguments)
         least, most = (3, 4) if name in TWO_VARIABLES else (2, 2) if name in OF_OPTIONALS else (2, 4)
         if name in MACROS | TWO_VARIABLES | OF_OPTIONALS and least <= len(arguments) <= most:
             return _macro(name, at, target, arguments)
@@ -315,6 +317,14 @@ def _macro(name: str, at: int, target: Node, arguments: list[Node]) -> Node:
         raise CelError("argument must be a simple name", arguments[0].at)
     names = tuple(one.text for one in arguments[:count])
     return Node("macro", at, usual, [target, *arguments[count:]], names=names)
+
+
+def _bind(at: int, arguments: list[Node]) -> Node:
+    """``cel.bind(name, value, expression)``."""
+    name, value, used = arguments
+    if name.kind != "name":
+        raise CelError("cel.bind() variable names must be simple identifiers", name.at)
+    return Node("macro", at, "bind", [value, used], names=(name.text,))
 
 
 __all__ = ["CelError", "Node", "NotSimulated", "UInt", "parse"]

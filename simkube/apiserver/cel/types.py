@@ -121,10 +121,11 @@ class Types:
             fields |= {
                 "apiVersion": STRING,
                 "kind": STRING,
-                "metadata": self._new({"name": STRING, "generateName": STRING}),
+                "metadata": self.of_fields({"name": STRING, "generateName": STRING}),
             }
-        return self._new(fields)
+        return self.of_fields(fields)
 
-    def _new(self, fields: dict[str, Kind]) -> Kind:
+    def of_fields(self, fields: dict[str, Kind], name: str = "object") -> Kind:
+        """The type of objects with these fields."""
         self.fields.append(fields)
-        return Kind("object", (), len(self.fields) - 1)
+        return Kind(name, (), len(self.fields) - 1)

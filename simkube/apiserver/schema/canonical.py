@@ -168,6 +168,15 @@ _POINTERS_OF = {
     "NetworkPolicyPort": frozenset({"endPort", "protocol"}),
     "Endpoint": frozenset({"nodeName", "zone", "hostname"}),
     "EndpointAddress": frozenset({"nodeName"}),
+    "DeviceClassSpec": frozenset({"extendedResourceName"}),
+    "DeviceConstraint": frozenset({"distinctAttribute", "matchAttribute"}),
+    "ExactDeviceRequest": frozenset({"adminAccess"}),
+    "DeviceRequestAllocationResult": frozenset({"adminAccess", "shareID"}),
+    "AllocatedDeviceStatus": frozenset({"shareID"}),
+    "ResourceSliceSpec": frozenset({"allNodes", "nodeName", "perDeviceNodeSelection"}),
+    "Device": frozenset({"allNodes", "allowMultipleAllocations", "bindsToNode", "nodeName"}),
+    "DeviceAttribute": frozenset({"bool", "int", "string", "version"}),
+    "NodeAllocatableResourceMapping": frozenset({"capacityKey"}),
 }
 _CONDITION_TIMES = ("lastTransitionTime",)
 _PRESENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -1,8 +1,8 @@
-"""Defaults of claims for devices (``pkg/apis/resource/v1/defaults.go``)."""
+"""Defaults of claims for devices, and of slices of them (``pkg/apis/resource/v1/defaults.go``)."""
 
 from __future__ import annotations
 
-from simkube.client.client import Obj
+from simkube.client.client import Caller, Obj
 
 
 def device_class(obj: Obj) -> None:
@@ -30,3 +30,21 @@ def _requests(spec: Obj) -> None:
                 mode = wanted.setdefault("allocationMode", "ExactCount")
                 if mode == "ExactCount":
                     wanted.setdefault("count", 1)
+                for toleration in wanted.get("tolerations", ()):
+                    toleration.setdefault("operator", "Equal")
+
+
+def new_slice(obj: Obj, now: str, _caller: Caller) -> None:
+    """The taints of a new slice's devices were added now, where nothing else is said."""
+    _taint_times(obj, now)
+
+
+def changed_slice(new: Obj, _old: Obj, _subresource: str, now: str) -> None:
+    """As for a new one."""
+    _taint_times(new, now)
+
+
+def _taint_times(obj: Obj, now: str) -> None:
+    for device in obj.get("spec", {}).get("devices", ()):
+        for taint in device.get("taints", ()):
+            taint.setdefault("timeAdded", now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simkube.apiserver.registry.devices import defaults, tables, validation
+from simkube.apiserver.registry.devices import defaults, tables, validate_claims, validate_slices, validation
 from simkube.apiserver.registry.kind import Kind
 from simkube.apiserver.registry.resources import Resource, status
 from simkube.apiserver.registry.strategy import Strategy
@@ -15,7 +15,13 @@ KINDS = (
     ),
     Kind(
         Resource("resource.k8s.io", "v1", "deviceclasses", "deviceclass", "DeviceClass", False),
-        Strategy(defaults=defaults.device_class, generation=True, answers_deleted=True),
+        Strategy(
+            defaults=defaults.device_class,
+            validate=validate_claims.device_class,
+            validate_update=validate_claims.device_class_update,
+            generation=True,
+            answers_deleted=True,
+        ),
         layout=tables.NAMES,
     ),
     Kind(
@@ -30,8 +36,8 @@ KINDS = (
         ),
         Strategy(
             defaults=defaults.resource_claim,
-            validate=validation.resource_claim,
-            validate_update=validation.resource_claim_update,
+            validate=validate_claims.resource_claim,
+            validate_update=validate_claims.resource_claim_update,
             keeps_status=True,
             answers_deleted=True,
             first_status={},
@@ -44,14 +50,21 @@ KINDS = (
         ),
         Strategy(
             defaults=defaults.resource_claim_template,
-            validate=validation.resource_claim_template,
-            validate_update=validation.resource_claim_update,
+            validate=validate_claims.resource_claim_template,
+            validate_update=validate_claims.resource_claim_update,
             answers_deleted=True,
         ),
         layout=tables.NAMES,
     ),
     Kind(
         Resource("resource.k8s.io", "v1", "resourceslices", "resourceslice", "ResourceSlice", False),
+        Strategy(
+            validate=validate_slices.resource_slice,
+            validate_update=validate_slices.resource_slice_update,
+            prepare_create=defaults.new_slice,
+            prepare_update=defaults.changed_slice,
+            generation=True,
+        ),
         layout=tables.RESOURCE_SLICES,
     ),
 )

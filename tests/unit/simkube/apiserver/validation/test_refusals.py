@@ -66,3 +66,34 @@ def test_a_webhook_may_ask_for_everything_and_a_subresource(server: Any) -> None
     name = "validatingwebhookconfigurations.admissionregistration.k8s.io"
     made = server.create(ME, name, {"metadata": {"name": "a"}, "webhooks": [hook]})
     assert made["webhooks"][0]["rules"][0]["resources"] == rule["resources"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "device.driver == 'gpu.example.com' && device.attributes['gpu.example.com'].type == 'gpu'",
+        "device.capacity['gpu.example.com'].memory.compareTo(quantity('10Gi')) >= 0",
+        "device.attributes['gpu.example.com'].version.isGreaterThan(semver('1.0.0'))",
+        "cel.bind(gpu, device.attributes['gpu.example.com'], gpu.one && gpu.other)",
+    ],
+)  # fmt: skip
+def test_a_class_of_devices_selects_by_what_drivers_say_of_them(server: Any, expression: str) -> None:
+    name = "deviceclasses.resource.k8s.io"
+    made = server.create(
+        ME, name, {"metadata": {"name": "a"}, "spec": {"selectors": [{"cel": {"expression": expression}}]}}
+    )
+    assert made["spec"]["selectors"] == [{"cel": {"expression": expression}}]
+
+
+def test_a_slice_of_devices_is_taken_and_stays_its_drivers(server: Any) -> None:
+    name = "resourceslices.resource.k8s.io"
+    device = {"name": "a", "attributes": {"one": {"bool": False}}, "taints": [{"key": "a", "effect": "NoExecute"}]}
+    spec = {"driver": "a.example.com", "pool": {"name": "a", "generation": 0, "resourceSliceCount": 1}}
+    body = {"metadata": {"name": "a"}, "spec": {**spec, "allNodes": True, "devices": [device]}}
+    made = server.create(ME, name, body)
+    assert made["spec"]["devices"][0]["attributes"] == {"one": {"bool": False}}
+    assert made["spec"]["devices"][0]["taints"][0]["timeAdded"] == made["metadata"]["creationTimestamp"]
+    assert made["metadata"]["generation"] == 1
+    with pytest.raises(StatusError) as caught:
+        server.patch(ME, name, "a", {"spec": {"driver": "b.example.com"}})
+    assert caught.value.message.endswith('spec.driver: Invalid value: "b.example.com": field is immutable')

@@ -45,6 +45,9 @@ def test_a_release_lives_its_life(release: Release) -> None:
     release("rollback", "web", "1", "--wait", "--timeout", "40s")
     assert place.kubectl("get", "deployment", "web", "-o", "jsonpath={.spec.replicas}") == "1"
     assert release.status() == (3, "deployed")
+    # a connection that a Service sends to a pod that ends meanwhile finds nobody, and wget waits for ever
+    for count in ("{.status.replicas}=1", "{.status.terminatingReplicas}=0"):
+        place.kubectl("wait", f"--for=jsonpath={count}", "deployment/web", "--timeout=30s")
     tested = release("test", "web", "--logs", "--timeout", "40s")
     assert "Succeeded" in tested
     assert "Welcome to nginx!" in tested or "saving to 'index.html'" in tested

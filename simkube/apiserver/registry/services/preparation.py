@@ -1,4 +1,4 @@
-"""What the server decides about a changed service itself (``pkg/registry/core/service/strategy.go``)."""
+"""What the server decides about a changed service itself (``pkg/registry/core/service``: strategy.go, storage)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,23 @@ from simkube.client.client import Obj
 
 
 def changed_service(new: Obj, old: Obj, subresource: str, _now: str) -> None:
-    """What a service of its new type has no use for goes."""
+    """Both fields of its address are brought in step; what a service of its new type has no use for goes."""
     if not subresource:
+        _bring_in_step(new["spec"], old["spec"])
         _give_up(new["spec"], old["spec"])
+
+
+def _bring_in_step(new: Obj, old: Obj) -> None:
+    """Who changed ``clusterIP`` alone means the first of ``clusterIPs``, who emptied it all of them
+    (normalizeClusterIPs).
+    """
+    had, has = old.get("clusterIP", ""), new.get("clusterIP", "")
+    if not had or has == had or new.get("clusterIPs") != old.get("clusterIPs"):
+        return
+    if has:
+        new["clusterIPs"] = [has, *new.get("clusterIPs", ())[1:]]
+    else:
+        new.pop("clusterIPs", None)
 
 
 def _give_up(new: Obj, old: Obj) -> None:

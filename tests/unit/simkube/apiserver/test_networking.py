@@ -41,6 +41,19 @@ def refused(plane: Plane, resource: str, obj: Obj, namespace: str = "default") -
     return caught.value.message.partition(" is invalid: ")[2]
 
 
+@pytest.mark.parametrize("patch", [{"clusterIP": "10.96.0.103"}, {"clusterIPs": ["10.96.0.103"]}])
+def test_the_address_of_a_service_does_not_change(plane: Plane, patch: Obj) -> None:
+    plane.client.create("services", service("web", clusterIP="10.96.0.101"), "default")
+    with pytest.raises(StatusError, match=r'clusterIPs\[0\]: Invalid value: \["10.96.0.103"\]: may not change once set'):
+        plane.client.patch("services", "web", {"spec": patch}, "default")
+
+
+def test_who_empties_the_address_of_a_service_gets_the_same(plane: Plane) -> None:
+    made = plane.client.create("services", service("web"), "default")
+    emptied = {**made, "spec": {**made["spec"], "clusterIP": ""}}
+    assert plane.client.update("services", emptied)["spec"]["clusterIPs"] == made["spec"]["clusterIPs"]
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

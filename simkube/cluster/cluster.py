@@ -43,7 +43,7 @@ from simkube.eventloop.driver import LiveDriver
 from simkube.eventloop.fairness import Share
 from simkube.faults.faults import Faults
 from simkube.faults.outage import Gate
-from simkube.kubelet import lease
+from simkube.kubelet import lease, plane_logs
 from simkube.kubelet.kubelet import Kubelet
 from simkube.kubelet.node import NodeSettings
 from simkube.kubelet.static_pods import StaticPods
@@ -209,6 +209,7 @@ class Cluster:
         if kubelet is None:
             return None
         uplink = self._uplinks[kubelet.node_name]
+        kubelet.plane_log = lambda pod, identity: plane_logs.container(pod, identity, self.trace, self.store.get)
         return StaticPods(uplink, self.work, self.informers, kubelet, lambda name: self.faults.runs(name))
 
     def _look_at_static_pods(self) -> None:

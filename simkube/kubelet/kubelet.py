@@ -8,7 +8,7 @@ Stopping the component is a stopped kubelet: its containers go on and nobody loo
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -71,6 +71,8 @@ class Kubelet(Component):
             runtime.disk, side_store.get(where), lambda state: side_store.put(where, state), loop.clock.call_later
         )
         self._network = network
+        self.plane_log: Callable[[Obj, str], Any] = lambda pod, identity: None  # noqa: ARG005 - until it is told
+        """What the container of a mirror pod has logged (see :mod:`simkube.kubelet.plane_logs`)."""
         self._silent_since = loop.clock.now() if self.power.on else self.power.since
         self.cut = False
         self._refreshing: set[str] = set()
@@ -438,9 +440,14 @@ class Kubelet(Component):
     def container_of(self, uid: str, identity: str) -> Container | None:
         """The container of a pod on this node with that ``containerID``, whether it runs or not."""
         worker = self.workers.get(uid)
-        runs = [] if worker is None else list(worker.pod.runs.values())
+        if worker is None:
+            return next((found for pod in self._mirrors() if (found := self._of_mirror(pod, uid, identity))), None)
+        runs = list(worker.pod.runs.values())
         found = (one for run in runs for one in (run.container, run.previous) if one is not None)
         return next((one for one in found if f"containerd://{one.id}" == identity), None)
+
+    def _of_mirror(self, pod: Obj, uid: str, identity: str) -> Any:
+        return self.plane_log(pod, identity) if pod["metadata"]["uid"] == uid else None
 
     def sandbox(self, uid: str) -> Sandbox | None:
         """The sandbox of a pod on this node; None when it has none any more."""

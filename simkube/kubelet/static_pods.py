@@ -2,7 +2,8 @@
 
 A component that runs has its mirror pod in ``kube-system``; one that is stopped by name has none, as when its manifest
 is taken away. A mirror pod that somebody deletes comes back, because the manifest is still there. There are no
-containers behind it: it has no logs and takes no exec. A control plane without a node has no static pods.
+containers behind it: it takes no exec, and its log is made when it is read (:mod:`~simkube.kubelet.plane_logs`). A
+control plane without a node has no static pods.
 
 Sources: kubeadm's ``phases/controlplane/manifests.go`` and ``pkg/kubelet/pod/mirror_client.go``.
 """

@@ -116,6 +116,7 @@ def _command(url: str, token: str, ca: str) -> None:
         f"{url.replace('https', 'wss', 1)}?{query}",
         ssl=ssl.create_default_context(cadata=ca),
         subprotocols=[Subprotocol("v5.channel.k8s.io")],
+        open_timeout=60,
         additional_headers={"Authorization": f"Bearer {token}"},
     )
     with asked as socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -98,9 +99,12 @@ async def _stream(
         left = deadline - loop.time()
         if watch.ended or left <= 0:
             break
+        if http.transport is None or http.transport.is_closing():
+            return response
         if not await _wait(some, min(left, BOOKMARK_SECONDS)) and left > BOOKMARK_SECONDS:
             watch.bookmark()
-    await response.write_eof()
+    with suppress(ConnectionError):  # nobody is there any more to be told of the end
+        await response.write_eof()
     return response
 
 

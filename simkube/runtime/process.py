@@ -134,6 +134,8 @@ class Process:
         self.held: list[Callable[[], None]] = []
         self.started_at = container.clock.now()
         self.background = False
+        self.title = ""
+        """What ``ps`` shows of it when it has changed that."""
         self.memory = 0
         self.computing = 0
         """How many of its tasks are computing right now."""

@@ -96,7 +96,7 @@ async def which(process: Process) -> int:
 
 
 _TESTS = {"-name": 1, "-iname": 1, "-type": 1, "-path": 1, "-maxdepth": 1, "-mindepth": 1, "-size": 1, "-newer": 1,
-          "-print": 0, "-delete": 0, "-empty": 0, "!": 0, "-not": 0, "-print0": 0}  # fmt: skip
+          "-print": 0, "-follow": 0, "-delete": 0, "-empty": 0, "!": 0, "-not": 0, "-print0": 0}  # fmt: skip
 
 
 async def find(process: Process) -> int:
@@ -104,17 +104,19 @@ async def find(process: Process) -> int:
     ... ;]``
     """
     words = process.argv[1:]
+    if words[:1] in (["-L"], ["-H"], ["-P"]):
+        words = [*words[1:], *(["-follow"] if words[0] == "-L" else [])]
     roots = []
     while words and words[0][:1] not in ("-", "!", "("):
         roots.append(words.pop(0))
     tests: list[tuple[str, str, bool]] = []
     command: list[str] = []
-    negated = False
+    together = negated = False
     while words:
         word = words.pop(0)
-        if word == "-exec" and ";" in words:
-            end = words.index(";")
-            command, words = words[:end], words[end + 1 :]
+        if word == "-exec" and (";" in words or "+" in words):
+            end = next(at for at, one in enumerate(words) if one in (";", "+"))
+            command, together, words = words[:end], words[end] == "+", words[end + 1 :]
             continue
         if word not in _TESTS or (_TESTS[word] and not words):
             await process.err(f"find: {word} is not simulated\n")
@@ -127,18 +129,22 @@ async def find(process: Process) -> int:
     status = 0
     for root in roots or ["."]:
         try:
-            status |= await _find_below(process, root, tests, command)
+            status |= await _find_below(process, root, tests, command, together=together)
         except FileError as error:
             await process.err(f"find: {root}: {error.strerror}\n")
             status = 1
     return status
 
 
-async def _find_below(process: Process, root: str, tests: list[tuple[str, str, bool]], command: list[str]) -> int:
+async def _find_below(
+    process: Process, root: str, tests: list[tuple[str, str, bool]], command: list[str], *, together: bool
+) -> int:
     full = process.resolve(root)
     status, count = 0, 0
+    paths: list[str] = []
     deepest = next((integer(value) for name, value, _ in tests if name == "-maxdepth"), None)
     delete = any(name == "-delete" for name, _, _ in tests)
+    followed = any(name == "-follow" for name, _, _ in tests)
     found = list(process.container.files.walk(full))[:MAX_FOUND]
     for path, node in reversed(found) if delete else found:
         count += 1
@@ -148,18 +154,24 @@ async def _find_below(process: Process, root: str, tests: list[tuple[str, str, b
         if deepest is not None and depth > deepest:
             continue
         shown = root.rstrip("/") + "/" + below.lstrip("/") if below.strip("/") else root
-        if not all(_holds(process, test, shown, path, node, depth) for test in tests):
+        if not all(_holds(process, test, shown, path, node, depth, followed=followed) for test in tests):
             continue
         if delete:
             process.container.files.remove(path, directory=isinstance(node, Directory))
+        elif command and together:
+            paths.append(shown)
         elif command:
             status |= await run_command(process, [word.replace("{}", shown) for word in command])
         else:
             await process.out(f"{shown}\n")
+    if paths:
+        status |= await run_command(process, [each for word in command for each in (paths if word == "{}" else [word])])
     return status
 
 
-def _holds(process: Process, test: tuple[str, str, bool], shown: str, path: str, node: Node, depth: int) -> bool:
+def _holds(
+    process: Process, test: tuple[str, str, bool], shown: str, path: str, node: Node, depth: int, *, followed: bool
+) -> bool:
     name, value, negated = test
     result = True
     if name in ("-name", "-iname"):
@@ -168,6 +180,8 @@ def _holds(process: Process, test: tuple[str, str, bool], shown: str, path: str,
     elif name == "-path":
         result = Pattern(value).matches(shown)
     elif name == "-type":
+        if isinstance(node, Symlink) and followed:
+            node = process.container.files.find(path).node or node
         kinds = {"f": File, "d": Directory, "l": Symlink, "c": Device}
         result = isinstance(node, kinds.get(value, Node))
     elif name == "-mindepth":

@@ -96,7 +96,7 @@ def _column(process: Process, other: Process, column: str) -> str:
         return "T" if other.frozen else "R" if other.computing or other is process else "S"
     if column == "comm":
         return other.argv[0].rpartition("/")[2][:15]
-    return " ".join(other.argv).replace("\n", " ")
+    return (other.title or " ".join(other.argv)).replace("\n", " ")
 
 
 async def kill_command(process: Process, words: list[str]) -> int:

@@ -268,6 +268,6 @@ def _screen(process: Process) -> str:
         share = other.computing * container.processors.speed / cores * 100
         lines.append(
             f"{other.pid:5d} {parent:5d} {accounts.user_name(container.files, other.uid)[:8]:8} {state:4} {size:5d}"
-            f" {size * 102400 // memory.capacity:3d}%   0 {share:3.0f}% {' '.join(other.argv)[:60]}"
+            f" {size * 102400 // memory.capacity:3d}%   0 {share:3.0f}% {(other.title or ' '.join(other.argv))[:60]}"
         )
     return "\n".join(lines) + "\n"

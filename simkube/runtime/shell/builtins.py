@@ -109,6 +109,13 @@ async def _exec(shell: Interpreter, words: list[str]) -> int:
     if len(words) == 1:
         return 0
     env = shell.state.environment()
+    words = [words[0], *words[2:]] if words[1] == "--" else words
+    if words[1:2] and words[1].startswith("-"):
+        dash = not shell.dialect.extended
+        await shell.complain(
+            f"exec: {'Illegal option' if dash else 'invalid option --'} {words[1][: 2 if dash else None]}"
+        )
+        raise Exit(2)
     found = await shell.find_program(words[1:], env)
     if isinstance(found, int):
         if shell.interactive:

@@ -20,7 +20,7 @@ from simkube.runtime.shell.assigning import assign
 from simkube.runtime.shell.dialect import Dialect
 from simkube.runtime.shell.expand import Expander
 from simkube.runtime.shell.jumps import Jump, leaves
-from simkube.runtime.shell.parser import Parser
+from simkube.runtime.shell.parser import commands
 from simkube.runtime.shell.redirect import Redirected
 from simkube.runtime.shell.state import MAX_VALUE, ShellError, State
 from simkube.runtime.shell.syntax import (
@@ -85,14 +85,10 @@ class Interpreter:
         """Run a script command by command, as shells read it; its status. Syntax errors are told on standard error."""
         await self.process.work(3 + len(source) / 50)
         try:
-            parser = Parser(source, self._depth // 4, self.dialect)
-            following = parser.next_command()
-            while following is not None:
-                command = following
-                self.line = source.count("\n", 0, parser.lexer.position) + 1 if len(source) < 4096 else 1
-                last = tail and not source[parser.lexer.position :].strip()
+            for command, end in commands(source, self._depth // 4, self.dialect):
+                self.line = source.count("\n", 0, end) + 1 if len(source) < 4096 else 1
+                last = tail and not source[end:].strip()
                 await self.run(command, tail=last)
-                following = parser.next_command()
         except SyntaxProblem as problem:
             await self.complain(wording.syntax(self.dialect, problem))
             self.state.status = 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Iterator
 
 from simkube.runtime.shell.dialect import ASH, Dialect
 from simkube.runtime.shell.lexer import MAX_DEPTH, Lexer, Token
@@ -39,6 +41,7 @@ RESERVED = frozenset(
 )
 _NO_COMMAND = frozenset(["then", "else", "elif", "fi", "do", "done", "esac", "}"])
 _REDIRECTIONS = frozenset(["<", ">", ">>", ">|", "<>", "<&", ">&", "<<", "<<-", "<<<", "&>", "&>>"])
+LONGEST_KEPT = 8 * 1024
 _DECLARING = frozenset(["declare", "typeset", "local", "export", "readonly"])
 _ENDS = frozenset([";;", ";&", ";;&"])
 
@@ -538,6 +541,33 @@ class Parser:
         token = self.lexer.next()
         if token.word is None or token.word.literal() != text:
             raise _unexpected(token, text)
+
+
+def commands(source: str, depth: int, dialect: Dialect) -> Iterator[tuple[Sequence, int]]:
+    """The commands of a script one by one, and where each ends: what comes before a mistake is still run.
+
+    Scripts that are run again and again (probes, entry points) are read once.
+    """
+    if len(source) <= LONGEST_KEPT:
+        try:
+            kept = _kept(source, depth, dialect)
+        except (SyntaxProblem, NotSimulated):
+            pass
+        else:
+            yield from kept
+            return
+    parser = Parser(source, depth, dialect)
+    while (command := parser.next_command()) is not None:
+        yield command, parser.lexer.position
+
+
+@functools.lru_cache(maxsize=256)
+def _kept(source: str, depth: int, dialect: Dialect) -> tuple[tuple[Sequence, int], ...]:
+    parser = Parser(source, depth, dialect)
+    found: list[tuple[Sequence, int]] = []
+    while (command := parser.next_command()) is not None:
+        found.append((command, parser.lexer.position))
+    return tuple(found)
 
 
 def _subparse(source: str, depth: int, dialect: Dialect) -> Sequence:

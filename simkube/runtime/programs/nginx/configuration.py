@@ -124,6 +124,8 @@ class Configuration:
     user_at: str = ""
     """Where ``user`` stands, "" when it does not."""
     foreground: bool = False
+    files: list[str] = field(default_factory=list)
+    """Every file that it was read from."""
     lookups: list[Lookup] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 

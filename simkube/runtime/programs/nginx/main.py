@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from simkube.runtime import signals
 from simkube.runtime.network.ports import Listener
 from simkube.runtime.nodes import FileError
@@ -21,34 +23,36 @@ _TRIES, _PAUSE = 5, 0.5
 
 
 async def nginx(process: Process) -> int:
-    """``nginx [-t] [-c FILE] [-g DIRECTIVES] [-v] [-s stop|quit|reload]``; only in the foreground (``daemon off;``)."""
+    """``nginx [-t|-T] [-c FILE] [-g DIRECTIVES] [-v] [-s stop|quit|reload]``; only in the foreground."""
     options: dict[str, str] = {}
     words = list(process.argv[1:])
     while words:
         word = words.pop(0)
-        if word in ("-v", "-V", "-t"):
+        if word in ("-v", "-V", "-t", "-T"):
             options[word] = ""
         elif word in ("-c", "-g", "-s") and words:
             options[word] = words.pop(0)
         else:
-            await process.err(f"nginx: the option {word!r} is not simulated; -t, -c, -g, -s and -v are\n")
+            await process.err(f"nginx: the option {word!r} is not simulated; -t, -T, -c, -g, -s and -v are\n")
             return 1
     if "-v" in options or "-V" in options:
         await process.err(f"nginx version: nginx/{_version(process)}\n")
         return 0
-    path = options.get("-c", f"{PREFIX}/nginx.conf")
+    path, testing = options.get("-c", f"{PREFIX}/nginx.conf"), bool(options.keys() & {"-t", "-T"})
     try:
         configuration = await _prepared(process, path, options.get("-g", ""))
         if "-s" in options:
             return await _send(process, options["-s"])
     except Problem as problem:
         await process.err(f"nginx: [emerg] {problem}\n")
-        if "-t" in options:
+        if testing:
             await process.err(f"nginx: configuration file {path} test failed\n")
         return 1
-    if "-t" in options:
+    if testing:
         await process.err(f"nginx: the configuration file {path} syntax is ok\n")
         await process.err(f"nginx: configuration file {path} test is successful\n")
+        for name in configuration.files if "-T" in options else ():
+            await process.out(f"# configuration file {name}:\n".encode() + process.container.files.read(name) + b"\n")
         return 0
     if not configuration.foreground:
         await process.err("nginx: running as a daemon is not simulated here; use nginx -g 'daemon off;'\n")
@@ -96,6 +100,11 @@ async def _send(process: Process, name: str) -> int:
     for other in list(process.container.processes.values()):
         if other is not process and other.argv[0].rpartition("/")[2] == "nginx":
             other.signal(_SIGNALS[name])
+            if name == "reload":
+                when = datetime.fromtimestamp(process.container.clock.now(), UTC)
+                await process.err(
+                    f"{when:%Y/%m/%d %H:%M:%S} [notice] {process.pid}#{process.pid}: signal process started\n"
+                )
             return 0
     raise Problem('open() "/run/nginx.pid" failed (2: No such file or directory)')
 
@@ -113,6 +122,7 @@ class _Master:
     async def run(self) -> int:
         """Serve until a signal; the exit code."""
         process = self._process
+        process.title = f"nginx: master process {' '.join(process.argv)}"
         try:
             await self._listen(self._configuration)
             self._write_pid()

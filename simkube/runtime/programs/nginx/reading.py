@@ -84,6 +84,7 @@ class _Reader:
         except FileError as error:
             message = f'open() "{path}" failed ({error.number}: {error.strerror})'
             raise (Problem(message) if by is None else by.problem(message)) from None
+        self.reading.configuration.files.append(path)
         return syntax.parse(text, path)
 
     def _flat(self, directives: Iterable[Directive]) -> Iterator[Directive]:

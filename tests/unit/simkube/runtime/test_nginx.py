@@ -23,7 +23,9 @@ def mounted(bench: Bench, site: str, **more: str) -> list[Mount]:
 
 
 def started(bench: Bench, site: str, **pages: str) -> SimContainer:
-    return bench.started("nginx:1.27", mounts=mounted(bench, site, **pages))
+    nginx = bench.started("nginx:1.27", mounts=mounted(bench, site, **pages))
+    bench.clock.advance(1)
+    return nginx
 
 
 def ask(nginx: SimContainer, path: str = "/", *, port: int = 80, **more: object) -> Task[HTTPResponse]:
@@ -34,7 +36,9 @@ def ask(nginx: SimContainer, path: str = "/", *, port: int = 80, **more: object)
 
 
 def got(nginx: SimContainer, path: str = "/", **more: object) -> tuple[int, str]:
-    response = ask(nginx, path, **more).result()  # type: ignore[arg-type]  # passed through
+    asked = ask(nginx, path, **more)  # type: ignore[arg-type]  # passed through
+    nginx.clock.advance(0.02)
+    response = asked.result()
     return response.status, response.body.decode()
 
 
@@ -47,6 +51,7 @@ def emergency(site: str, main: str | None = None) -> str:
         volume.write("nginx.conf", main.encode())
         mounts.append(Mount(volume, "/etc/nginx/nginx.conf", sub_path="nginx.conf"))
     nginx = bench.started("nginx:1.27", mounts=mounts)
+    bench.clock.advance(2)
     assert nginx.exited.result() == 1
     (said,) = [line.text for line in nginx.log.lines() if "[emerg]" in line.text]
     test = bench.run("nginx -t", bench.idle("nginx:1.27", mounts=mounts))
@@ -105,6 +110,7 @@ def test_as_a_user_that_may_not_write_it_ends_as_the_real_one() -> None:
     bench = Bench()
     for more, number in (({"run_as_user": 1000}, "13: Permission denied"), ({"read_only_root": True}, "30: Read-only")):
         nginx = bench.started("nginx:1.27", **more)
+        bench.clock.advance(2)
         assert nginx.exited.result() == 1
         assert f'[emerg] mkdir() "/var/cache/nginx/client_temp" failed ({number}' in nginx.log.lines()[-1].text
 
@@ -203,6 +209,7 @@ def test_it_passes_requests_on() -> None:
     nginx = bench.started(
         "nginx:1.27", mounts=mounted(bench, site, **{"50x_html": "sorry\n"}), sandbox=bench.sandbox("n")
     )
+    bench.clock.advance(1)
     assert got(nginx, "/healthz") == (200, "ok\n")
     assert got(nginx, "/app/readyz") == (200, "ready\n")
     assert got(nginx, "/app/nope") == (404, "not found\n")

@@ -196,6 +196,7 @@ def test_a_simulated_request_is_cheap() -> None:
 def test_nginx_welcomes_logs_and_answers_errors() -> None:
     bench = Bench()
     nginx = bench.started("nginx:1.25")
+    bench.clock.advance(1)
     status, body = text(nginx, port=80)
     assert (status, "Welcome to nginx!" in body) == (200, True)
     assert text(nginx, "/nope", port=80)[0] == 404

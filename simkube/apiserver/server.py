@@ -30,6 +30,7 @@ from simkube.apiserver.registry.request import Request, options_of
 from simkube.apiserver.registry.resources import Resource
 from simkube.apiserver.registry.served import Registry
 from simkube.apiserver.settings import Settings
+from simkube.apiserver.webhook.conversion import Conversions
 from simkube.client.client import Caller, Event, Handler, Obj, Patch, PatchType
 from simkube.clock.clock import Clock
 from simkube.etcd.store import Store
@@ -60,6 +61,7 @@ class APIServer:
         self.admission = self._writer.admission
         self.trace = self._writer.trace
         self.outgoing = self._writer.outgoing
+        self.registry.convert = Conversions(self.outgoing).convert
         self._deleter = Deleter(self._writer, clock)
         self._subresources = Subresources(self, self._writer)
 
@@ -195,8 +197,12 @@ class APIServer:
             return self.store.subscribe(found.storage, handler)
 
         def converted(event: Event) -> None:
-            old = None if event.old is None else conversion.shown(found, event.old)
-            handler(Event(event.type, conversion.shown(found, event.obj), old))
+            try:
+                old = None if event.old is None else conversion.shown(found, event.old)
+                shown = Event(event.type, conversion.shown(found, event.obj), old)
+            except StatusError:  # who converts them does not answer; that they changed is to be heard of all the same
+                shown = event
+            handler(shown)
 
         return self.store.subscribe(found.storage, converted)
 
@@ -244,7 +250,7 @@ class APIServer:
         if old is None and strategy_of(resource).created_by_put and not request.subresource:
             request.created = True
             return conversion.shown(resource, self._writer.create(request, new))
-        return conversion.shown(resource, self._writer.replace(request, self.find(request), new))
+        return conversion.shown(resource, self._writer.replace(request, self._worked(request), new))
 
     def do_patch(self, request: Request, change: Any, type: PatchType) -> Obj:
         """Patch an object or a subresource of it; an apply creates what is missing."""
@@ -255,7 +261,7 @@ class APIServer:
             raise no_strategic_merge()
         if type == "apply":
             return conversion.shown(resource, self._apply(request, change))
-        old = self.find(request)
+        old = self._worked(request)
         shown = conversion.shown(resource, old)
         new = conversion.stored(resource, decoding.decode_patched(request, shown, change, type, resource.gvk))
         _check_name(request, new)
@@ -281,15 +287,21 @@ class APIServer:
         )
         new = conversion.stored(resource, decoding.canonical_of(resource, merged))
         if live is not None:
-            return self._writer.replace(request, live, new, managed=merged)
+            return self._writer.replace(request, conversion.worked(resource, live), new, managed=merged)
         request.created = True
         new["metadata"].setdefault("name", request.name)
         return self._writer.create(request, new, managed=merged)
 
+    def _worked(self, request: Request) -> Obj:
+        return conversion.worked(request.resource, self.find(request))
+
     def do_delete(self, request: Request) -> Obj:
         """Delete an object, or mark it for deletion."""
         obj = self._deleter.delete(request, self.find(request))
-        return obj if obj.get("kind") == "Status" else conversion.shown(request.resource, obj)
+        if obj.get("kind") == "Status":
+            return obj
+        with self.outgoing.patient(None):  # it is done: the request cannot begin anew
+            return conversion.shown(request.resource, obj)
 
     def do_delete_each(self, request: Request, found: Iterable[Obj]) -> None:
         """Delete those of a list that are still there: a collection, or a piece of one."""
@@ -339,7 +351,7 @@ class APIServer:
         if reading is not None:
             found = [reading(obj) for obj in found]
         if resource.stored_as or resource.custom is not None:
-            found = [conversion.shown(resource, obj) for obj in found]
+            found = conversion.shown_all(resource, found)
         return found if matches is None else [obj for obj in found if matches(obj)]
 
 

@@ -76,7 +76,7 @@ class Subresources:
             errors = Errors()
             errors.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
             errors.raise_for("Scale", "autoscaling", request.name)
-        old = self._server.find(request)
+        old = conversion.worked(request.resource, self._server.find(request))
         given = {key: meta[key] for key in ("resourceVersion", "uid") if meta.get(key)}
         new = {**_rescaled(request, old, replicas), "metadata": {**old["metadata"], **given}}
         new = conversion.stored(request.resource, decoding.canonical_of(request.resource, new))

@@ -18,7 +18,7 @@ from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.fields import ownership
 from simkube.apiserver.handlers.preparation import prepare_create, prepare_update
 from simkube.apiserver.handlers.service_storage import ServiceStorage
-from simkube.apiserver.registry import naming
+from simkube.apiserver.registry import conversion, naming
 from simkube.apiserver.registry.kinds import RESOURCES, strategy_of
 from simkube.apiserver.registry.request import Options, Request
 from simkube.apiserver.registry.strategy import Strategy
@@ -200,16 +200,21 @@ class Writer:
             return obj
         storage, meta = request.resource.storage, obj["metadata"]
         old = None if expect is None else self._store.get(storage, meta.get("namespace", ""), meta["name"])
+        kept = conversion.kept(request.resource, obj)
 
         apart = self._storages.get(storage)
 
         def write() -> Obj:
             if apart is not None:
                 return apart.put(request, obj, expect)
-            return self._store.put(storage, obj, expect=expect)
+            return self._store.put(storage, kept, expect=expect)
 
         try:
-            return self.trace.change(request, "created" if old is None else "changed", old, write)
+            with self.outgoing.patient(None):  # who hears of it cannot make the request begin anew
+                stored = self.trace.change(request, "created" if old is None else "changed", old, write)
+            if kept is obj:
+                return stored
+            return {**obj, "metadata": {**meta, "resourceVersion": stored["metadata"]["resourceVersion"]}}
         except Full as error:
             raise StatusError(507, "InsufficientStorage", str(error)) from None
         except StoreError as error:

@@ -98,7 +98,7 @@ class Watch:
         self._after = store.revision
         for obj in store.objects(storage, what.namespace):
             if self._relevant(obj):
-                self._put("ADDED", conversion.shown(what.resource, obj))
+                self._show("ADDED", obj)
         if what.initial and what.bookmarks:
             self._put("BOOKMARK", self._bookmark({"k8s.io/initial-events-end": "true"}))
 
@@ -118,12 +118,28 @@ class Watch:
             self._waiting.append((kind, obj))
         self._wakeup()
 
+    def _show(self, kind: Kind, obj: Obj) -> None:
+        try:
+            self._put(kind, conversion.shown(self.what.resource, obj))
+        except StatusError as error:
+            self._break(error)
+
+    def _break(self, error: StatusError) -> None:
+        """An object cannot be shown in the version that is watched: the watch ends with why."""
+        if not self.ended:
+            self.ended = True
+            self._put("ERROR", error.body())
+
     def _relevant(self, obj: Obj) -> bool:
         if self.what.namespace and obj["metadata"].get("namespace") != self.what.namespace:
             return False
         if self._matches is None:
             return True
-        return self._matches(conversion.shown(self.what.resource, obj))
+        try:
+            return self._matches(conversion.shown(self.what.resource, obj))
+        except StatusError as error:
+            self._break(error)
+            return False
 
     def _changed(self, event: Event) -> None:
         if not self.ended and int(event.obj["metadata"]["resourceVersion"]) > self._after:
@@ -134,13 +150,13 @@ class Watch:
         before = event.old is not None and self._relevant(event.old)
         after = event.type != "DELETED" and self._relevant(event.obj)
         if before and after:
-            self._put("MODIFIED", conversion.shown(self.what.resource, event.obj))
+            self._show("MODIFIED", event.obj)
         elif after:
-            self._put("ADDED", conversion.shown(self.what.resource, event.obj))
+            self._show("ADDED", event.obj)
         elif before and event.old is not None:
             version = event.obj["metadata"]["resourceVersion"]
             last = {**event.old, "metadata": {**event.old["metadata"], "resourceVersion": version}}
-            self._put("DELETED", conversion.shown(self.what.resource, last))
+            self._show("DELETED", last)
 
     def _bookmark(self, annotations: Mapping[str, str] | None = None) -> Obj:
         resource = self.what.resource

@@ -1,11 +1,13 @@
 """Kinds that are shown in more than one version: events under their two names, autoscalers old and new.
 
 ``events.k8s.io/v1`` is a view of the core events that are stored (``pkg/apis/events/v1/conversion.go``); autoscalers
-are the work of :mod:`~simkube.apiserver.registry.autoscaling.conversion`. It refuses every other conversion: all other
-kinds have one version.
+are the work of :mod:`~simkube.apiserver.registry.autoscaling.conversion`, custom kinds that of whom their definition
+names. It refuses every other conversion: all other kinds have one version.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from simkube.apiserver.registry.autoscaling import conversion as autoscaler_versions
 from simkube.apiserver.registry.resources import Resource
@@ -34,6 +36,22 @@ def stored(resource: Resource, obj: Obj) -> Obj:
     if resource.group == "autoscaling":
         return autoscaler_versions.to_v2(obj)
     return {**{_TO_CORE.get(key, key): value for key, value in obj.items()}, "apiVersion": "v1", "kind": "Event"}
+
+
+def worked(resource: Resource, obj: Obj) -> Obj:
+    """A stored object as the request path works on it."""
+    custom = resource.custom
+    return obj if custom is None or custom.converter is None else custom.shown(obj)
+
+
+def kept(resource: Resource, obj: Obj) -> Obj:
+    """What is stored of an object that the request path has worked on."""
+    return obj if resource.custom is None else resource.custom.kept(obj)
+
+
+def shown_all(resource: Resource, found: Sequence[Obj]) -> list[Obj]:
+    """Stored objects as ``resource`` shows them."""
+    return [shown(resource, obj) for obj in found] if resource.custom is None else resource.custom.shown_all(found)
 
 
 def shown(resource: Resource, obj: Obj) -> Obj:

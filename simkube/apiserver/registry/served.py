@@ -7,11 +7,11 @@ definitions; that is :mod:`simkube.apiserver.registry.apiextensions.definition`.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from simkube.apiserver.registry import kinds
 from simkube.apiserver.registry.apiregistration import bootstrap as apiregistration
-from simkube.apiserver.registry.customresources.kind import CustomKind, priority, versions_of
+from simkube.apiserver.registry.customresources.kind import Converter, CustomKind, priority, versions_of
 from simkube.apiserver.registry.resources import CHANGE, SCALE, Resource, Subresource
 from simkube.client.client import Event, Obj
 from simkube.etcd.store import Store
@@ -30,6 +30,8 @@ class Registry:
         """Changes with every change of what is served."""
         self._store = store
         self._computed = computed
+        self.convert: Converter | None = None
+        """Who converts objects of kinds whose definitions name a program for it."""
         self._kinds: dict[str, list[CustomKind]] = {}
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_name: dict[str, Resource] = {}
@@ -104,7 +106,13 @@ class Registry:
         versions = versions_of(definition)
         for kind in versions:
             kind.since = since
+            if (definition["spec"].get("conversion") or {}).get("strategy") == "Webhook":
+                kind.converter = self._converted
         self._kinds[definition["metadata"]["name"]] = versions
+
+    def _converted(self, definition: Obj, objects: Sequence[Obj], version: str) -> list[Obj]:
+        assert self.convert is not None  # set before anybody asks
+        return self.convert(definition, objects, version)
 
     def _index(self) -> None:
         found = [resource_of(kind) for each in self._kinds.values() for kind in each if kind.version.get("served")]

@@ -215,7 +215,7 @@ def webhooks(obj: Obj, errors: Errors) -> None:
         _choices(hook, path, errors)
         for field in ("namespaceSelector", "objectSelector"):
             label_selector(hook.get(field, {}), f"{path}.{field}", errors)
-        _client(hook.get("clientConfig", {}), f"{path}.clientConfig", errors)
+        client_config(hook.get("clientConfig", {}), f"{path}.clientConfig", errors)
         _conditions(hook.get("matchConditions", []), f"{path}.matchConditions", errors)
 
 
@@ -242,7 +242,7 @@ def _choices(hook: Obj, path: str, errors: Errors) -> None:
         errors.invalid(f"{path}.timeoutSeconds", seconds, "the timeout value must be between 1 and 30 seconds")
 
 
-def _client(config: Obj, path: str, errors: Errors) -> None:
+def client_config(config: Obj, path: str, errors: Errors) -> None:
     url, service = config.get("url"), config.get("service")
     if (url is None) == (service is None):
         errors.required(path, "exactly one of url or service is required")

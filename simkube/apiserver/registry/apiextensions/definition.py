@@ -1,7 +1,7 @@
 """CustomResourceDefinitions themselves: their defaults, what they must be, and how their status begins.
 
 After ``apiextensions-apiserver/pkg/apis/apiextensions/{v1/defaults.go,validation}`` and
-``pkg/registry/customresourcedefinition``. It refuses (501) conversion webhooks.
+``pkg/registry/customresourcedefinition``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from simkube.apimachinery.errors import not_simulated
+from simkube.apiserver.registry.admissionregistration.validation import client_config
 from simkube.apiserver.registry.apiextensions import structural
 from simkube.apiserver.schema.custom.jsonpath import PathError, compiled
 from simkube.apiserver.validation.field import Errors
@@ -19,6 +20,8 @@ FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 APPROVED = "api-approved.kubernetes.io"
 _MIXED = "may have mixed case, but should otherwise match: "
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+REVIEWS = ("v1", "v1beta1")
+"""Versions of ConversionReview."""
 _IMMUTABLE = "field is immutable"
 
 
@@ -30,7 +33,11 @@ def defaults(obj: Obj) -> None:
     if kind:
         names.setdefault("singular", kind.lower())
         names.setdefault("listKind", f"{kind}List")
-    spec.setdefault("conversion", {}).setdefault("strategy", "None")
+    conversion = spec.setdefault("conversion", {})
+    conversion.setdefault("strategy", "None")
+    service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
+    if service is not None:
+        service.setdefault("port", 443)
     for version in spec.get("versions") or ():
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         if isinstance(schema, dict):
@@ -288,10 +295,21 @@ def _selects_scalar(schema: Any, path: str) -> bool:
 
 
 def _conversion(given: Obj, errors: Errors) -> None:
-    strategy = given.get("strategy")
-    if strategy == "Webhook":
-        raise not_simulated("conversion of custom resources by a webhook")
-    if strategy not in ("None", None):
+    strategy, webhook = given.get("strategy"), given.get("webhook")
+    if strategy not in ("None", "Webhook", None):
         errors.not_supported("spec.conversion.strategy", strategy, ("None", "Webhook"))
-    if given.get("webhook"):
-        errors.forbidden("spec.conversion.webhook", "should not be set when strategy is not set to Webhook")
+    if strategy != "Webhook":
+        if webhook:
+            errors.forbidden("spec.conversion.webhook", "should not be set when strategy is not set to Webhook")
+        return
+    path = "spec.conversion.webhook"
+    config, versions = (webhook or {}).get("clientConfig"), (webhook or {}).get("conversionReviewVersions")
+    if config is None:
+        errors.required(f"{path}.clientConfig", "required when strategy is set to Webhook")
+    else:
+        client_config(config, f"{path}.clientConfig", errors)
+    if not versions:
+        errors.required(f"{path}.conversionReviewVersions")
+    elif not set(versions) & set(REVIEWS):
+        detail = f"must include at least one of {', '.join(REVIEWS)}"
+        errors.invalid(f"{path}.conversionReviewVersions", list(versions), detail)

@@ -6,7 +6,7 @@ It refuses to know requests and stores; :mod:`simkube.apiserver.registry.served`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,8 @@ from simkube.apiserver.tables.columns import Layout
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj, copy_of
 
+Converter = Callable[[Obj, Sequence[Obj], str], list[Obj]]
+"""A definition, objects of its kind and the ``apiVersion`` wanted, to these objects in that version."""
 _NOT_OBJECT = "the metadata of an object is an object"
 
 
@@ -43,6 +45,8 @@ class CustomKind:
         self.version_name: str = version["name"]
         self.plural: str = self.names["plural"]
         self.kind: str = self.names["kind"]
+        self.converter: Converter | None = None
+        """Who converts between versions; None: they differ in nothing but their name."""
         self.since = 0
         """What was written up to this revision may have been written by another schema."""
         self.ends: set[Callable[[], None]] = set()
@@ -165,13 +169,34 @@ class CustomKind:
         current = version and int(version) > self.since and len(self.definition["spec"]["versions"]) == 1
         if current and obj["apiVersion"] == self.api_version:
             return obj
+        if self.converter is not None and obj["apiVersion"] != self.api_version:
+            (obj,) = self.converter(self.definition, [obj], self.api_version)
         made: Obj = pruning.default(pruning.prune(obj, self.schema, []), self.schema)
         if made["apiVersion"] == self.api_version:
             return obj if made is obj else made
         return {**made, "apiVersion": self.api_version}
 
+    def shown_all(self, found: Sequence[Obj]) -> list[Obj]:
+        """Stored objects in this version; those that have to be converted are at once."""
+        if self.converter is None:
+            return [self.shown(obj) for obj in found]
+        others = [obj for obj in found if obj["apiVersion"] != self.api_version]
+        made = iter(self.converter(self.definition, others, self.api_version))
+        return [self.shown(obj if obj["apiVersion"] == self.api_version else next(made)) for obj in found]
+
+    def kept(self, obj: Obj) -> Obj:
+        """An object of any version in the one that is stored."""
+        if self.converter is None or obj["apiVersion"] == self.stored_api_version:
+            return obj
+        (made,) = self.converter(self.definition, [obj], self.stored_api_version)
+        return made
+
     def stored(self, obj: Obj) -> Obj:
-        """An object of this version as it is stored."""
+        """An object of this version as the request path works on it: where versions differ in their name only, as it is
+        stored, else as it is; then :meth:`kept` is what is stored.
+        """
+        if self.converter is not None:
+            return obj
         version = self.stored_api_version
         return obj if obj.get("apiVersion") == version else {**obj, "apiVersion": version}
 

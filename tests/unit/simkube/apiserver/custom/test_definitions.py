@@ -186,14 +186,6 @@ def test_rules_beyond_this_are_refused_by_name(field: Obj) -> None:
     assert "not simulated" in caught.value.message
 
 
-def test_webhooks_are_refused_by_name() -> None:
-    obj = valid()
-    obj["spec"]["conversion"] = {"strategy": "Webhook"}
-    with pytest.raises(StatusError) as caught:
-        problems(obj)
-    assert caught.value.code == 501
-
-
 def test_what_is_restricted_must_be_there() -> None:
     obj = with_spec(a={"type": "string"})
     schema = obj["spec"]["versions"][0]["schema"]["openAPIV3Schema"]

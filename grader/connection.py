@@ -31,7 +31,8 @@ from grader.text import plain
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
-RETRY_SECONDS = 6.0
+PATIENCE = 6.0
+"""Seconds for which an API server that does not answer is asked again."""
 PAUSE_SECONDS = 0.2
 ANSWER_BYTES = 32 << 20
 JSON = "application/json"
@@ -40,9 +41,10 @@ JSON = "application/json"
 class Connection:
     """Requests to one API server. Safe to use from several threads."""
 
-    def __init__(self, kubeconfig: str) -> None:
+    def __init__(self, kubeconfig: str, patience: float = PATIENCE) -> None:
         """``Ungradable`` when ``kubeconfig`` (YAML) cannot be used. Connects to nothing."""
         self.kubeconfig = kubeconfig
+        self._patience = patience
         try:
             self.server, headers, context = _load(kubeconfig)
         except (KeyError, TypeError, ValueError, StopIteration, OSError, yaml.YAMLError, ssl.SSLError) as error:
@@ -94,7 +96,7 @@ class Connection:
 
     def _patiently(self, method: str, path: str, query: Mapping[str, object], body: object, content_type: str) -> bytes:
         """The body of a good answer. Once the cluster was found gone, later calls are tried once only."""
-        deadline = time.monotonic() + (RETRY_SECONDS if self._alive.is_set() else 0)
+        deadline = time.monotonic() + (self._patience if self._alive.is_set() else 0)
         while True:
             try:
                 status, data = self._once(method, path, query, body, content_type, READ_SECONDS)

@@ -50,7 +50,7 @@ class Grading:
     def __init__(self, request: GradeRequest, tell: Tell, ask: Ask) -> None:
         self.given = request
         self._tell, self._ask = tell, ask
-        self._connection = Connection(request.kubeconfig)
+        self._connection = Connection(request.kubeconfig, request.patience)
         self._cluster = Cluster(self._connection, request.namespace)
         self._pod = ProbePod(self._connection, request.namespace, request.attempt, request.probe_image, request.seconds)
         self._looking: threading.Thread | None = None

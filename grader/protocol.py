@@ -30,7 +30,8 @@ class GradeRequest:
     ``checks``: path of the lab's ``checks.py``. ``kubeconfig``: the grader's own, as YAML. ``parameters``: the
     learner's values. ``thresholds``: the lab's. ``seconds``: wall-clock limit of the whole attempt.
     ``attempt``: an id that marks everything the grader makes in the cluster. ``faults``: those the lab may ask for.
-    ``only``: names of checks; empty for all.
+    ``only``: names of checks; empty for all. ``patience``: seconds for which an API server that does not answer is
+    waited for.
     """
 
     checks: str
@@ -44,6 +45,7 @@ class GradeRequest:
     probe_image: str = "kindling/web:1.0"
     faults: list[str] = field(default_factory=list)
     only: list[str] = field(default_factory=list)
+    patience: float = 6.0
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ from grader.verdict import total, ungradable
 FaultInjector = Callable[[str, str], None]
 """Inject a fault (a name of ``Fault``, or ``heal`` with target ""). ``ValueError``, ``LookupError``: no such target."""
 CLEAN_UP_SECONDS = 30.0
+END_SECONDS = 5.0
+"""How long a process that is done may take to end."""
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SYSTEMROOT", "SSL_CERT_FILE", "COVERAGE_PROCESS_START")
 
 
@@ -204,7 +206,7 @@ class _Attempt:
                 deadline = time.monotonic() + CLEAN_UP_SECONDS
                 while not self._ended and time.monotonic() < deadline:
                     self._take(0.2, telling=False)
-            left = self._worker.ended(5) is None or not self._ended
+            left = self._worker.ended(END_SECONDS) is None or not self._ended
         finally:
             self._code = self._worker.close()
         if left or self._code not in (0, 130):

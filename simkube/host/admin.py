@@ -21,7 +21,9 @@ from simkube.host.tenants import ADMIN, Tenant, Tenants, UnknownCluster
 class Admin:
     """Answers ``/host/...``; ``stop`` ends the process in good order."""
 
-    def __init__(self, tenants: Tenants, token: str, about: dict[str, Any], stop: Callable[[], None]) -> None:
+    def __init__(
+        self, tenants: Tenants, token: str, about: Callable[[], dict[str, Any]], stop: Callable[[], None]
+    ) -> None:
         self._tenants = tenants
         self._token = token
         self._about = about
@@ -59,7 +61,7 @@ class Admin:
     def _answer(self, method: str, parts: list[str], body: dict[str, Any]) -> Any:
         match (method, parts):
             case ("GET", ["healthz"]):
-                return self._about
+                return self._about()
             case ("POST", ["stop"]):
                 self._stop()
                 return {}

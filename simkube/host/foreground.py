@@ -42,17 +42,16 @@ def main(options: argparse.Namespace) -> int:
         home.make()
         with home.lock("host.lock", wait=False) or _in_use(home):
             log_to(home.log)
-            asyncio.run(_serve(home, topology, options))
+            return asyncio.run(_serve(home, topology, options))
     except (SimkubeError, OSError) as error:
         sys.stderr.write(f"simkube: {error}\n")
         return 1
     finally:
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)
-    return 0
 
 
-async def _serve(home: Home, topology: dict[str, Any], options: argparse.Namespace) -> None:
+async def _serve(home: Home, topology: dict[str, Any], options: argparse.Namespace) -> int:
     began = time.perf_counter()
     host = Host(home, options.port)
     serving = asyncio.ensure_future(host.run())

@@ -19,6 +19,8 @@ from simkube.apimachinery.errors import HostError
 VERSION = "1"
 """Of what host and launcher say to each other, and of what is stored; a host of another version is replaced."""
 
+SLOW_END = os.EX_TEMPFAIL
+"""How a host exits that had to cut connections which would not end; nothing is lost by it."""
 NO_SPACE = os.EX_IOERR
 """How a host exits that cannot write in its folder; its log may be empty for the same reason."""
 

@@ -1,8 +1,9 @@
 """From a folder to a host that answers: the one that runs, or a new one, started by whoever comes first.
 
 The host is detached and outlives its starter. Two starters at once make one host: starting is done under a lock, and
-the host itself holds another for as long as it lives. Standard library only, quick to import: every command goes
-through here.
+the host itself holds another for as long as it lives. A slow host is waited for and never replaced; one of another
+version is replaced once nobody has used it for a while, and used until then. Standard library only, quick to import:
+every command goes through here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ from simkube.host.kubeconfig import kubeconfig
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 ASK_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
+"""How long a host that is there and does not answer is waited for."""
+FIRST_WAIT, LONGEST_WAIT = 1.0, 16.0
+"""Seconds for the first answer to come; twice as many each time after that, so that askers do not add to the load."""
+IDLE_SECONDS = 60.0
+"""How long nobody has used a host of another version before it is replaced."""
 _LOOK_EVERY = 0.02
 
 
@@ -57,7 +64,7 @@ class HostClient:
             connection.close()
 
     def health(self, seconds: float = 5.0) -> dict[str, Any]:
-        """``{pid, version, url}``."""
+        """``{pid, version, url, idle}``; ``idle`` are the seconds since a cluster was last asked for something."""
         found: dict[str, Any] = self._ask("GET", "/healthz", seconds=seconds)
         return found
 
@@ -165,9 +172,9 @@ def running(folder: Path) -> HostClient | None:
 
 
 def connect(folder: Path) -> HostClient:
-    """The host of this folder, started when none answers, replaced when it is of another version."""
+    """The host of this folder, started when none lives there. HostError when one lives and does not answer."""
     home = Home(folder.resolve())
-    client = _current(home)
+    client = _usable(home)
     if client is not None:
         return client
     home.make()
@@ -179,12 +186,56 @@ def connect(folder: Path) -> HostClient:
 
 def _connect(home: Home) -> HostClient:
     with home.lock("start.lock", wait=True) or _no_lock():
-        client = _current(home)
+        client = _usable(home)
         if client is not None:
             return client
-        _stop_other_version(home)
+        outdated = _listening(home)
+        if outdated is not None:
+            outdated.stop()
         _wait_for_end(home)
         return _start(home)
+
+
+def _usable(home: Home) -> HostClient | None:
+    """The host that lives here; None when there is none, or an idle one of another version."""
+    client = _listening(home)
+    if client is None:
+        return None
+    about = client.health(ASK_SECONDS)
+    current = about.get("version") == fingerprint()
+    return client if current or about.get("idle", IDLE_SECONDS) < IDLE_SECONDS else None
+
+
+def _listening(home: Home) -> HostClient | None:
+    """The host that listens here, once it has answered; a slow one is waited for. HostError when it never does."""
+    info = home.info()
+    try:
+        client = None if info is None else HostClient(info)
+    except (KeyError, ssl.SSLError):
+        return None
+    if client is None or info is None:
+        return None
+    wait, deadline = FIRST_WAIT, time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            client.health(wait)
+        except HostError as error:
+            if not isinstance(error.__cause__, TimeoutError):
+                return None  # nobody listens there, or somebody else
+            if time.monotonic() > deadline:
+                raise _too_slow(info) from error
+            wait = min(2 * wait, LONGEST_WAIT)
+        else:
+            return client
+
+
+def _too_slow(info: dict[str, Any]) -> HostError:
+    pid = info.get("pid", "?")
+    return HostError(
+        f"it is there (pid {pid}) and has not answered for {PATIENCE_SECONDS:.0f} s, so it must be very busy; try "
+        f"again in a minute. If it never answers, end it with: kill -9 {pid} (nothing is lost; it is started again "
+        "when it is next needed)"
+    )
 
 
 def _unwritable(home: Home, why: str) -> HostError:
@@ -193,19 +244,6 @@ def _unwritable(home: Home, why: str) -> HostError:
 
 def _no_lock() -> Any:
     raise HostError("the lock for starting the host cannot be taken")
-
-
-def _current(home: Home) -> HostClient | None:
-    info = home.info()
-    if info is None or info.get("version") != fingerprint():
-        return None
-    return running(home.folder)
-
-
-def _stop_other_version(home: Home) -> None:
-    client = running(home.folder)
-    if client is not None:
-        client.stop()
 
 
 def _wait_for_end(home: Home) -> None:
@@ -236,7 +274,7 @@ def _start(home: Home) -> HostClient:
         )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        client = _current(home)
+        client = running(home.folder)
         if client is not None:
             process.returncode = process.returncode if process.returncode is not None else 0  # it lives on without us
             return client

@@ -29,7 +29,7 @@ from simkube.apiserver.schema.schema import definitions
 from simkube.etcd.journal import Journal
 from simkube.host import certificates
 from simkube.host.admin import Admin
-from simkube.host.home import NO_SPACE, Home, fingerprint, write_private
+from simkube.host.home import NO_SPACE, SLOW_END, Home, fingerprint, write_private
 from simkube.host.protocol import Server
 from simkube.host.routing import Router
 from simkube.host.tenants import Tenants
@@ -47,6 +47,8 @@ COLLECT_SHARE = 0.01
 """The most of the loop's time that this may take."""
 SWITCH_SECONDS = 0.0005
 """How long the loop waits for a thread that parses or compresses something large."""
+END_SECONDS = 5.0
+"""How long clients have to end what they do when the host stops."""
 _HOST = "/host/"
 
 
@@ -118,12 +120,16 @@ class Host:
         )
         token = secrets.token_urlsafe(32)
         about = {"pid": os.getpid(), "version": fingerprint(), "url": self.url}
-        admin = Admin(self.tenants, token, about, self._stopping.set)
+        admin = Admin(self.tenants, token, self._about, self._stopping.set)
+        self._identity = about
         self._routes = _Routes(self.tenants, str(home.log), admin)
         self._info = {**about, "token": token, "ca": self._certificates.ca, "started": time.time()}
 
-    async def run(self) -> None:
-        """Serve until a signal or the admin API says stop."""
+    def _about(self) -> dict[str, Any]:
+        return {**self._identity, "idle": self._routes.idle()}
+
+    async def run(self) -> int:
+        """Serve until a signal or the admin API says stop; the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -149,8 +155,16 @@ class Host:
         for chore in chores:
             chore.cancel()
         self.tenants.stop()
-        await asyncio.wait_for(runner.cleanup(), 5)
+        code = 0
+        try:
+            await asyncio.wait_for(runner.cleanup(), END_SECONDS)
+        except TimeoutError:
+            log.warning(
+                "connections that did not end within %s s were cut; every cluster was stopped before", END_SECONDS
+            )
+            code = SLOW_END
         self._journal.close()
+        return code
 
     async def _compact(self) -> None:
         while True:
@@ -187,7 +201,7 @@ def main(folder: Path, port: int | None = None) -> int:
         return 0
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        asyncio.run(_main(home, port))
+        return asyncio.run(_main(home, port))
     except (HostError, StoreDamaged) as error:
         log.error("%s", error)
         return 1
@@ -199,8 +213,7 @@ def main(folder: Path, port: int | None = None) -> int:
         return 1
     finally:
         lock.close()
-    return 0
 
 
-async def _main(home: Home, port: int | None) -> None:
-    await Host(home, port).run()
+async def _main(home: Home, port: int | None) -> int:
+    return await Host(home, port).run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from aiohttp import web
@@ -26,6 +27,8 @@ class Router:
     def __init__(self, tenants: Tenants, log_name: str) -> None:
         self._tenants = tenants
         self._log_name = log_name
+        self._used = 0.0  # never yet
+        self._using = 0
 
     async def handle(self, http: Any) -> web.StreamResponse:
         """The answer to any request, whatever goes wrong."""
@@ -56,8 +59,20 @@ class Router:
             return await self.cluster(http, meant, path)
         return text("404 page not found\n", 404)
 
+    def idle(self) -> float:
+        """Seconds since any cluster was last asked for something; 0 while one is."""
+        return 0.0 if self._using else time.monotonic() - self._used
+
     async def cluster(self, http: Any, cluster: str, path: str) -> web.StreamResponse:
         """The answer of one cluster to a request for ``path`` in it."""
+        self._using += 1
+        try:
+            return await self._of_cluster(http, cluster, path)
+        finally:
+            self._using -= 1
+            self._used = time.monotonic()
+
+    async def _of_cluster(self, http: Any, cluster: str, path: str) -> web.StreamResponse:
         tenant = self._tenants.get(cluster)
         if path.startswith(CONTROLS):
             return await tenant.frontend.share.metered(controls.serve(tenant, http, path.removeprefix(CONTROLS)))

@@ -126,11 +126,41 @@ def test_a_host_of_another_version_is_replaced_and_its_clusters_stay(home: Path,
     host = launcher.connect(home)
     host.create("a", TOPOLOGY)
     pid = host.health()["pid"]
-    info = json.loads((home / "host.json").read_text())
-    (home / "host.json").write_text(json.dumps({**info, "version": "older"}))
+    monkeypatch.setattr(launcher, "fingerprint", lambda: "newer")
     again = launcher.connect(home)
     assert again.health()["pid"] != pid
     assert again.clusters() == ["a"]
+
+
+def test_a_host_of_another_version_that_is_used_is_used_on(home: Path, monkeypatch: Any) -> None:
+    host = launcher.connect(home)
+    host.create("a", TOPOLOGY)
+    Api(host, "a")("GET", MAPS)
+    monkeypatch.setattr(launcher, "fingerprint", lambda: "newer")
+    assert launcher.connect(home).health()["pid"] == host.health()["pid"]
+
+
+def test_a_slow_host_is_waited_for(home: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(launcher, "FIRST_WAIT", 0.05)
+    pid = launcher.connect(home).health()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    wakes = threading.Timer(1.0, os.kill, (pid, signal.SIGCONT))
+    wakes.start()
+    assert launcher.connect(home).health()["pid"] == pid
+    wakes.join()
+
+
+def test_a_host_that_never_answers_is_not_replaced_and_said_to_be_busy(home: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(launcher, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(launcher, "PATIENCE_SECONDS", 0.5)
+    pid = launcher.connect(home).health()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(HostError, match=rf"pid {pid}.*try again in a minute.*kill -9 {pid}"):
+            launcher.connect(home)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert launcher.connect(home).health()["pid"] == pid
 
 
 def test_what_is_secret_is_the_owners_alone(home: Path) -> None:

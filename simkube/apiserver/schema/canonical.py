@@ -168,6 +168,7 @@ _POINTERS_OF = {
     "NetworkPolicyPort": frozenset({"endPort", "protocol"}),
     "Endpoint": frozenset({"nodeName", "zone", "hostname"}),
     "EndpointAddress": frozenset({"nodeName"}),
+    "LoadBalancerIngress": frozenset({"ipMode"}),
     "DeviceClassSpec": frozenset({"extendedResourceName"}),
     "DeviceConstraint": frozenset({"distinctAttribute", "matchAttribute"}),
     "ExactDeviceRequest": frozenset({"adminAccess"}),

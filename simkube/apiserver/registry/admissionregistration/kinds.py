@@ -37,7 +37,12 @@ KINDS = (
             "validatingadmissionpolicies", "validatingadmissionpolicy", "ValidatingAdmissionPolicy", has_status=True
         ),
         Strategy(
-            defaults=defaults.policy, validate=validation.policy, generation=True, keeps_status=True, first_status={}
+            defaults=defaults.policy,
+            validate=validation.policy,
+            validate_status=validation.policy_status,
+            generation=True,
+            keeps_status=True,
+            first_status={},
         ),
         layout=tables.VALIDATING_POLICIES,
     ),

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from simkube.apimachinery.errors import not_simulated
 from simkube.apiserver.cel import types as t
 from simkube.apiserver.registry.admissionregistration.compilation import compiled
+from simkube.apiserver.validation.conditions import conditions
 from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.metadata import dns_1035_label, qualified_name, subdomain
 from simkube.apiserver.validation.selector import label_selector
@@ -40,6 +41,18 @@ def policy(obj: Obj, errors: Errors) -> None:
             errors.required("spec.matchConstraints.resourceRules")
     _conditions(spec.get("matchConditions", ()), "spec.matchConditions", errors)
     _said(spec, errors)
+
+
+def policy_status(new: Obj, _old: Obj, errors: Errors) -> None:
+    """What was found wrong with the types of expressions; conditions of the usual form."""
+    status = new.get("status", {})
+    for index, each in enumerate(status.get("typeChecking", {}).get("expressionWarnings", ())):
+        where = f"status.typeChecking.expressionWarnings[{index}]"
+        if not each.get("warning"):
+            errors.required(f"{where}.warning")
+        if not each.get("fieldRef", "").strip():
+            errors.required(f"{where}.fieldRef")
+    conditions(status.get("conditions", ()), "status.conditions", errors)
 
 
 def _param_kind(given: Obj, path: str, errors: Errors) -> None:

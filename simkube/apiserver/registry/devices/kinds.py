@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from simkube.apiserver.registry.devices import defaults, tables, validate_claims, validate_slices, validation
+from simkube.apiserver.registry.devices import (
+    defaults,
+    tables,
+    validate_allocations,
+    validate_claims,
+    validate_slices,
+    validation,
+)
 from simkube.apiserver.registry.kind import Kind
 from simkube.apiserver.registry.resources import Resource, status
 from simkube.apiserver.registry.strategy import Strategy
@@ -38,6 +45,7 @@ KINDS = (
             defaults=defaults.resource_claim,
             validate=validate_claims.resource_claim,
             validate_update=validate_claims.resource_claim_update,
+            validate_status=validate_allocations.resource_claim_status,
             keeps_status=True,
             answers_deleted=True,
             first_status={},

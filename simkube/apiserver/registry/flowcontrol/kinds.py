@@ -21,6 +21,7 @@ KINDS = (
         Strategy(
             defaults=defaults.flow_schema,
             validate=validation.flow_schema,
+            validate_status=validation.conditions,
             generation=True,
             keeps_status=True,
             first_status={},
@@ -40,6 +41,7 @@ KINDS = (
         Strategy(
             defaults=defaults.priority_level,
             validate=validation.priority_level,
+            validate_status=validation.conditions,
             generation=True,
             keeps_status=True,
             first_status={},

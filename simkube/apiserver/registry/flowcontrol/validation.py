@@ -178,3 +178,15 @@ def _response(response: Obj, path: str, errors: Errors) -> None:
         if queuing.get("handSize", 0) > queuing.get("queues", 0):
             detail = f"should not be greater than queues ({queuing.get('queues', 0)})"
             errors.invalid(f"{path}.queuing.handSize", queuing["handSize"], detail)
+
+
+def conditions(new: Obj, _old: Obj, errors: Errors) -> None:
+    """What the status of either kind says: each type of condition once, and named."""
+    seen = set()
+    for index, each in enumerate(new.get("status", {}).get("conditions", ())):
+        where, kind = f"status.conditions[{index}].type", each.get("type", "")
+        if kind in seen:
+            errors.duplicate(where, kind)
+        seen.add(kind)
+        if not kind:
+            errors.required(where, "must not be empty")

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import Any
 
+from simkube.apiserver.registry.services.validate_status import address, host_name
 from simkube.apiserver.registry.services.validation import is_port, port_name
 from simkube.apiserver.validation.addresses import BAD_CIDR, is_address, network_of
 from simkube.apiserver.validation.field import Errors
@@ -154,14 +155,8 @@ def _segment(value: str, path: str, errors: Errors) -> None:
 def ingress_status(new: Obj, old: Obj, errors: Errors) -> None:  # noqa: ARG001 - the signature of all of them
     """Addresses are addresses, names are names."""
     for index, each in enumerate(new.get("status", {}).get("loadBalancer", {}).get("ingress", ())):
-        path = f"status.loadBalancer.ingress[{index}]"
-        if each.get("ip") and not is_address(each["ip"]):
-            errors.invalid(f"{path}.ip", each["ip"], "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
-        if each.get("hostname"):
-            for problem in subdomain(each["hostname"]):
-                errors.invalid(f"{path}.hostname", each["hostname"], problem)
-            if is_address(each["hostname"]):
-                errors.invalid(f"{path}.hostname", each["hostname"], "must be a DNS name, not an IP address")
+        address(each, f"status.loadBalancer.ingress[{index}]", errors)
+        host_name(each, f"status.loadBalancer.ingress[{index}]", errors)
 
 
 # Classes.

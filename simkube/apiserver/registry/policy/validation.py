@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simkube.apiserver.validation.conditions import conditions
 from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.numbers import at_most_all, immutable, not_negative, number_or_percent
 from simkube.apiserver.validation.selector import label_selector
@@ -34,7 +35,8 @@ def disruption_budget(obj: Obj, errors: Errors) -> None:
 
 
 def disruption_budget_status(new: Obj, _: Obj, errors: Errors) -> None:
-    """Counts are not negative."""
+    """Conditions of the usual form; counts are not negative."""
+    conditions(new.get("status", {}).get("conditions", ()), "status.conditions", errors)
     for name in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
         not_negative(new.get("status", {}).get(name), f"status.{name}", errors)
 

@@ -25,7 +25,10 @@ def service(obj: Obj) -> None:
         spec.setdefault("allocateLoadBalancerNodePorts", True)
     if spec["type"] in ("ClusterIP", "NodePort", "LoadBalancer"):
         spec.setdefault("internalTrafficPolicy", "Cluster")
-    obj.setdefault("status", {}).setdefault("loadBalancer", {})
+    balancer = obj.setdefault("status", {}).setdefault("loadBalancer", {})
+    for address in balancer.get("ingress", ()) if spec["type"] == "LoadBalancer" else ():
+        if address.get("ip"):
+            address.setdefault("ipMode", "VIP")
 
 
 def endpoints(obj: Obj) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from simkube.apiserver.registry.kind import Kind
 from simkube.apiserver.registry.resources import PROXY, Resource, Subresource, status
-from simkube.apiserver.registry.services import defaults, preparation, tables, validate_endpoints, validation, warnings
+from simkube.apiserver.registry.services import (
+    defaults,
+    preparation,
+    tables,
+    validate_endpoints,
+    validate_status,
+    validation,
+    warnings,
+)
 from simkube.apiserver.registry.strategy import Strategy
 from simkube.apiserver.validation import metadata
 
@@ -36,6 +44,7 @@ KINDS = (
             warnings=warnings.of_service,
             prepare_update=preparation.changed_service,
             validate_update=validation.service_update,
+            validate_status=validate_status.service_status,
             keeps_status=True,
             answers_deleted=True,
             first_status={"loadBalancer": {}},

@@ -105,6 +105,7 @@ KINDS = (
             defaults=defaults.volume_attachment,
             validate=validate_classes.attachment,
             validate_update=validate_classes.attachment_update,
+            validate_status=validate_classes.attachment_status,
             keeps_status=True,
             answers_deleted=True,
             first_status={"attached": False},

@@ -10,6 +10,8 @@ from simkube.client.client import Obj
 
 _MOST_PARAMETERS = 512
 _PARAMETER_BYTES = 256 * 1024
+_MOST_METADATA = 256 * 1024
+_MOST_MESSAGE = 1024
 _BINDING = ("Immediate", "WaitForFirstConsumer")
 _POLICIES = ("Delete", "Retain")
 _GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
@@ -214,3 +216,18 @@ def attachment_update(new: Obj, old: Obj, errors: Errors) -> None:
     """Its spec never changes."""
     if new.get("spec") != old.get("spec"):
         errors.invalid("spec", new.get("spec"), "field is immutable")
+
+
+def attachment_status(new: Obj, _old: Obj, errors: Errors) -> None:
+    """What the driver tells is not too much; codes of errors are not negative."""
+    status = new.get("status", {})
+    told = sum(len(text.encode()) for pair in status.get("attachmentMetadata", {}).items() for text in pair)
+    if told > _MOST_METADATA:
+        errors.too_long("status.attachmentMetadata", f"may not be more than {_MOST_METADATA} bytes")
+    for name in ("attachError", "detachError"):
+        error = status.get(name) or {}
+        if len(error.get("message", "").encode()) > _MOST_MESSAGE:
+            errors.too_long(f"status.{name}.message", f"may not be more than {_MOST_METADATA} bytes")
+        if error.get("errorCode", 0) < 0:
+            detail = "must be between 0 and 2147483647, inclusive"
+            errors.invalid(f"status.{name}.errorCode", error["errorCode"], detail)

@@ -207,7 +207,8 @@ class Controller:
             return [] if name else [{"ip": self._process.container.sandbox.node.address}]
         spec = service["spec"]
         if spec.get("type") == "LoadBalancer":
-            return list((service.get("status") or {}).get("loadBalancer", {}).get("ingress") or [])
+            given = (service.get("status") or {}).get("loadBalancer", {}).get("ingress") or []
+            return [{key: one[key] for key in ("ip", "hostname") if key in one} for one in given]
         return [{"ip": one} for one in spec.get("externalIPs") or [spec["clusterIP"]] if one != "None"]
 
     # -- requests --------------------------------------------------------------------------------------------------

@@ -3,9 +3,8 @@
 =============  =========================================================================================================
 ``requires``   ``[{any: [VARIABLE, ...], says:, code: 1}, {file: PATH, says:}]``: without each of which it ends
 ``logs``       lines at its start (``{err: text}`` for standard error)
-``waits``      ``[{host:, port:, says:}]``: servers that it waits for
 ``starts``     seconds until it listens
-``ports``      ``[{port:, env:, flag:, tls:, grpc:, headers:, routes:, otherwise:, access_log:}]``
+``ports``      ``[{port:, env:, flag:, tls:, grpc:, headers:, routes:, otherwise:, access_log:, needs:}]``
 ``ready``      lines once it listens
 ``every``      ``{seconds:, says:}``: a line again and again
 ``ends``       the code with which it ends by itself
@@ -13,9 +12,10 @@
 ``says_ok``    ``{TOOL: text}``: what tools beside it say, which always succeed (program ``said-ok``)
 =============  =========================================================================================================
 
-A route is a path (``*`` at its end: whatever follows) and a text, or ``{status:, type:, body:, headers:, fetch: {NAME:
-URL}}``. Texts have placeholders: ``${hostname}``, ``${version}``, ``${env.NAME|otherwise}``, ... (:func:`facts_of`).
-Nothing is computed: what needs more is a program of its own.
+A port may need another server (``needs: {at: HOST[:PORT], port:, otherwise: ROUTE}``): the route is answered while that
+does not listen. A route is a path (``*`` at its end: whatever follows) and a text, or ``{status:, type:, body:,
+headers:, fetch: {NAME: URL}}``. Texts have placeholders: ``${hostname}``, ``${version}``, ``${env.NAME|other}``, ...
+(:func:`facts_of`). Nothing is computed: what needs more is a program of its own.
 """
 
 from __future__ import annotations
@@ -76,8 +76,6 @@ async def described(process: Process) -> int:
             await process.err(_line(wanted["says"], facts))
             return int(wanted.get("code", 1))
     await _say(process, data.get("logs", ()), facts)
-    for wanted in data.get("waits", ()):
-        await _wait_for(process, wanted, facts)
     if data.get("starts"):
         await process.sleep(float(data["starts"]))
     for one in data.get("ports", ()):
@@ -135,18 +133,15 @@ async def _repeat(process: Process, what: Mapping[str, Any]) -> None:
         await _say(process, [what["says"]], facts_of(process))
 
 
-async def _wait_for(process: Process, wanted: Mapping[str, Any], facts: Facts) -> None:
+async def reaches(process: Process, host: str, port: int) -> bool:
+    """Whether a server takes a connection."""
     sandbox = process.container.sandbox
-    host, port = fill(str(wanted["host"]), facts), int(fill(str(wanted["port"]), facts))
-    while True:
-        try:
-            connecting = sandbox.network.connect(sandbox.ip, host, port, sandbox.config)
-            (await within(process.container.clock, FETCH_SECONDS, connecting)).close()
-        except (NetworkError, TimedOut):
-            await process.err(_line(wanted["says"], facts))
-            await process.sleep(1.0)
-        else:
-            return
+    try:
+        connecting = sandbox.network.connect(sandbox.ip, host, port, sandbox.config)
+        (await within(process.container.clock, FETCH_SECONDS, connecting)).close()
+    except (NetworkError, TimedOut):
+        return False
+    return True
 
 
 def _number(one: Mapping[str, Any], process: Process) -> int:
@@ -180,11 +175,19 @@ class Answering:
             "time": self._process.container.clock.timestamp(),
             "date": httptext.log_date(self._process.container.clock.now()),
         }
-        response = await self._answer(self._route(path), facts)
+        needs = self._data.get("needs")
+        route = self._route(path) if needs is None or await self._there(needs, facts) else needs["otherwise"]
+        response = await self._answer(route, facts)
         if self._data.get("access_log"):
             line = fill(self._data["access_log"], {**facts, "status": response.status, "size": len(response.body)})
             self._process.container.log.write("stdout", f"{line if line.isprintable() else '-'}\n".encode())
         return HTTPResponse(response.status, response.headers) if request.method == "HEAD" else response
+
+    async def _there(self, needs: Mapping[str, Any], facts: Facts) -> bool:
+        """Whether the server listens without which this one can do nothing."""
+        host, colon, port = fill(str(needs["at"]), facts).rpartition(":")
+        where = (host, port) if colon and port.isdecimal() else (host + colon + port, str(needs["port"]))
+        return await reaches(self._process, where[0], int(where[1]) if len(where[1]) < 6 else 0)
 
     def _route(self, path: str) -> Any:
         routes = self._data.get("routes", {})

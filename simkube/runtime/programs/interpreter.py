@@ -1,8 +1,8 @@
 """Interpreters and compilers, which carry no programs out here: they say their version, and refuse the rest by name.
 
-What courses ask of them all the same: one line that prints one literal (``python -c 'print("x")'``, ``node -e``, ``ruby
--e``, ``php -r``, ``perl -e``), the digits of pi that the documentation's Job computes with perl, and ``python -m
-http.server``.
+What courses ask of them all the same: one line that prints one literal (``node -e``, ``ruby -e``, ``php -r``, ``perl
+-e``), the digits of pi that the documentation's Job computes with perl, ``python -m http.server``, and small programs
+of Python (:mod:`simkube.runtime.programs.small_python`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from simkube.clock.clock import Future
 from simkube.runtime.process import Process
+from simkube.runtime.programs import small_python
 from simkube.runtime.programs.static_site import serve_folder
 
 _LITERAL = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|-?\d{1,30}(?:\.\d{1,30})?)"""
@@ -37,7 +38,8 @@ async def interpreter(process: Process) -> int:
     if words[:2] == ["-m", "http.server"]:
         return await _http_server(process, words[2:])
     code = next((after for flag, after in pairwise(words) if flag in _CODE), None)
-    printed = _PRINTED.match(code) if code is not None else None
+    snake = name.startswith(("python", "pypy"))
+    printed = _PRINTED.match(code) if code is not None and not snake else None
     if printed:
         newline = "" if name in ("php",) or (name == "perl" and "-l" not in "".join(words)) else "\n"
         await process.out(_value(printed[1]) + newline)
@@ -45,11 +47,35 @@ async def interpreter(process: Process) -> int:
     digits = _PI.match(code) if code is not None else None
     if digits and "-Mbignum=bpi" in words:
         return await _print_pi(process, int(digits[1]))
+    if snake:
+        refused = await _python(process, words, code)
+        if isinstance(refused, int):
+            return refused
+    else:
+        refused = f"programs of {name}"
     stream = process.fds.get(0)
     if set(words) <= _TALKATIVE and stream is not None and not stream.terminal and not await process.read():
         return 0  # nobody types
-    await process.err(f"{name}: programs of {name} are not carried out here; --version and a line that prints are\n")
+    await process.err(f"{name}: {refused} are not carried out here; --version and a line that prints are\n")
     return 127
+
+
+async def _python(process: Process, words: list[str], code: str | None) -> int | str:
+    """The exit code of a program of ``-c`` or of a file, as far as it is simulated; else what is not."""
+    argv = ["-c"]
+    if code is None:
+        files = [word for word in words if not word.startswith("-")]
+        path = process.resolve(files[0]) if files else ""
+        if not files:
+            return "programs of python"
+        if not process.container.files.exists(path):
+            await process.err(f"python: can't open file '{path}': [Errno 2] No such file or directory\n")
+            return 2
+        code, argv = process.container.files.read(path).decode("utf-8", "replace"), files
+    try:
+        return await small_python.run(process, code, argv)
+    except small_python.NotSimulated as what:
+        return f"programs of python with {what}"
 
 
 def _value(literal: str) -> str:

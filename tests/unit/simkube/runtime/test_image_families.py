@@ -11,7 +11,7 @@ from simkube.runtime.programs.interpreter import pi
 from tests.unit.simkube.runtime.bench import Bench
 
 ENV = {"MYSQL_ROOT_PASSWORD": "x", "POSTGRES_PASSWORD": "x", "REDIS_PASSWORD": "x"}
-NEEDS_MORE = ("haproxy", "curl", "kubectl", "ingress-nginx/controller")
+NEEDS_MORE = ("haproxy", "curl", "kubectl", "ingress-nginx/controller", "coredns", "kube-proxy", "kindest/")
 """Images that end with an error when nobody tells them what to do, as the real ones do."""
 
 
@@ -126,16 +126,61 @@ def test_base_systems_and_interpreters(image: str, command: list[str], out: str)
 @pytest.mark.parametrize(
     ("image", "command"),
     [
-        ("python:3", ["python", "app.py"]),
         ("node:20", ["node", "server.js"]),
-        ("python:3", ["python", "-c", "import os"]),
+        ("ruby:3.3", ["ruby", "-e", "loop { sleep 1 }"]),
+        ("python:3", ["python", "-c", "import requests"]),
+        ("python:3", ["python", "-c", "def f(): pass"]),
+        ("python:3", ["python", "-c", "print(().__class__)"]),
+        ("python:3", ["python", "-c", "open('/etc/passwd')"]),
+        ("python:3", ["python", "-c", "import os; os.system('ls')"]),
+        ("python:3", ["python", "-c", "x = 'a' * 1000000000"]),
+        ("python:3", ["python", "-c", "x = 2 ** 100000"]),
+        ("python:3", ["python", "-c", "x = 9999999999 * 9999999999"]),
+        ("python:3", ["python", "-c", "x = 1 " + "# " * 3000]),
     ],
 )
 def test_programs_of_interpreters_are_refused_by_name(image: str, command: list[str]) -> None:
     bench = Bench()
     result = bench.exec(command, bench.idle(image))
     assert result.code == 127
-    assert f"programs of {command[0]} are not carried out here" in result.err
+    assert f"programs of {command[0]}" in result.err
+    assert "are not carried out here" in result.err
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "out"),
+    [
+        ('import os, sys\nif os.environ.get("INDEX") == "2":\n  sys.exit(0)\nelse:\n  sys.exit(1)', 0, ""),
+        ('import os, sys\nprint("Hello")\nif int(os.environ.get("INDEX")) % 2 == 0:\n  sys.exit(3)', 3, "Hello\n"),
+        ("import time\nfor i in range(3):\n  print(f'{i}: {i * 2}')\n  time.sleep(1)", 0, "0: 0\n1: 2\n2: 4\n"),
+        ("n = 5\nwhile True:\n  n -= 1\n  if n == 3: continue\n  if n < 2: break\n  print(n, end=' ')", 0, "4 2 "),
+        ("import socket, sys\nprint(socket.gethostname(), sys.argv[0], not 0 and 1 in [1])", 0, "pod -c True\n"),
+        ("import sys; sys.exit('failed')", 1, ""),
+        ("print(1 / 0)", 1, ""),
+        ("print(nobody)", 1, ""),
+        ("print('x'", 1, ""),
+        ("print(" + "-" * 900 + "1)", 0, "1\n"),
+        ("-" * 3000 + "1", 1, ""),
+    ],
+)
+def test_small_programs_of_python(program: str, code: int, out: str) -> None:
+    bench = Bench()
+    result = bench.exec(["python3", "-c", program], bench.idle("python", env={"INDEX": "2"}))
+    assert (result.code, result.out) == (code, out)
+
+
+def test_a_program_of_python_that_never_ends_is_bounded() -> None:
+    bench = Bench()
+    result = bench.exec(["python3", "-c", "while True: pass"], bench.idle("python"), seconds=30)
+    assert result.code is None
+
+
+def test_a_script_of_python() -> None:
+    bench = Bench()
+    script = "echo 'import sys; print(sys.argv[1])' > /a.py; python3 /a.py x; python3 /none.py"
+    result = bench.run(script, bench.idle("python"))
+    assert (result.code, result.out) == (2, "x\n")
+    assert "can't open file '/none.py'" in result.err
 
 
 def test_the_job_that_computes_pi_takes_its_time() -> None:
@@ -160,11 +205,14 @@ def test_python_serves_a_folder() -> None:
     assert "Serving HTTP on 0.0.0.0 port 8080" in container.log.lines()[0].text
 
 
-def test_servers_that_need_another_wait_for_it() -> None:
+def test_a_server_that_needs_another_says_so_until_that_is_there() -> None:
     bench = Bench()
-    wordpress = up(bench, "wordpress:6.4-apache", env={"WORDPRESS_DB_HOST": "10.244.0.9:3306"})
-    assert "MySQL Connection Error" in wordpress.log.lines()[-1].text
-    assert wordpress.state == "running"
+    database = bench.idle("mysql:8.0")
+    wordpress = up(bench, "wordpress:6.4-apache", env={"WORDPRESS_DB_HOST": f"{database.sandbox.ip}:3306"})
+    assert "Error establishing a database connection" in get(bench, wordpress, 80)
+    bench.started("mysql:8.0", env=ENV, sandbox=database.sandbox)
+    bench.clock.advance(5)
+    assert "Installation" in get(bench, wordpress, 80, "/", "-L")
 
 
 def test_liveness_of_agnhost_fails_after_ten_seconds() -> None:

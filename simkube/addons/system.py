@@ -8,6 +8,7 @@ outside, so that idle clusters stay small. Sources: kubeadm's phases/addons, kin
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -20,8 +21,11 @@ from simkube.client.client import Client, Obj, copy_of
 from simkube.kubelet.node import VERSION
 from simkube.runtime.network.agents import ANYWHERE, Agents
 
+log = logging.getLogger(__name__)
+
 FURNISHED = "furnished"
 """The key of the side store under which it is noted that a cluster has them."""
+NAMESPACES = ("kube-system", "local-path-storage")
 _FOLDER = Path(__file__).parent / "manifests"
 _FILES = ("kubeadm", "kindnet", "kube-proxy", "coredns", "local-path-storage")
 _PLURALS = {
@@ -69,13 +73,16 @@ def furnish(client: Client, *, cluster: str, plane: str) -> None:
         made = _filled(obj, facts)
         try:
             client.create(_PLURALS[obj["kind"]], made, made["metadata"].get("namespace", ""))
-        except StatusError as error:
+        except StatusError as error:  # somebody's policy, or a full cluster: the request that came must not suffer
             if error.reason != "AlreadyExists":
-                raise
-    service = copy_of(client.get("services", "kube-dns", "kube-system"))
-    if not service["spec"].get("selector"):
-        service["spec"]["selector"] = {"k8s-app": "kube-dns"}
-        client.update("services", service)
+                log.warning("%s %s was not made: %s", obj["kind"], made["metadata"]["name"], error)
+    try:
+        service = copy_of(client.get("services", "kube-dns", "kube-system"))
+        if not service["spec"].get("selector"):
+            service["spec"]["selector"] = {"k8s-app": "kube-dns"}
+            client.update("services", service)
+    except StatusError as error:
+        log.warning("the Service kube-dns has no pods: %s", error)
 
 
 def shown_by(path: str) -> bool:
@@ -84,6 +91,8 @@ def shown_by(path: str) -> bool:
     resource = {"api": 2, "apis": 3}.get(parts[0])
     if resource is None or len(parts) <= resource:
         return False  # versions, discovery, schemas, health
+    if parts[resource] == "namespaces" and parts[resource + 2 :] == ["serviceaccounts"]:
+        return parts[resource + 1] in NAMESPACES  # whoever waits for a cluster asks for the default account
     return parts[resource] not in _APART
 
 

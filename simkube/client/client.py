@@ -166,7 +166,7 @@ class Client:
         self.caller = Caller(user or f"system:{component}", groups, agent or component)
         self._owns_informers = informers is None
         self._informers = informers if informers is not None else Informers(server)
-        self._handlers: list[tuple[str, Callable[[], None]]] = []
+        self._ears: list[_Ear] = []
 
     def get(self, resource: str, name: str, namespace: str = "", *, subresource: str = "") -> Obj:
         """The object now; StatusError NotFound when there is none."""
@@ -220,32 +220,43 @@ class Client:
 
     def observe(self, resource: str, handler: Handler) -> Informer:
         """The view of a resource, with ``handler`` told of what there is and of every change until :meth:`close`."""
-
-        def told(event: Event) -> None:
-            try:
-                handler(event)
-            except Exception as error:  # noqa: BLE001 - whoever wrote the object has nothing to do with it
-                self.clock.crashes.handle(self.component, f"hearing of {resource}", error, event.obj)
-
         informer = self.informer(resource)
-        self._handlers.append((resource, informer.on_change(told)))
+        ear = _Ear(self, informer, handler)
+        self._ears.append(ear)
+        informer.add(ear)
         return informer
 
     def forget(self, resource: str) -> None:
         """Hear no more of a resource that is gone, and let go of its view; a no-op when there is none."""
-        for each, remove in self._handlers:
-            if each == resource:
-                remove()
-        self._handlers = [one for one in self._handlers if one[0] != resource]
+        for ear in self._ears:
+            if ear.informer.resource == resource:
+                ear.informer.remove(ear)
+        self._ears = [ear for ear in self._ears if ear.informer.resource != resource]
         self._informers.drop(resource)
 
     def close(self) -> None:
         """Hear nothing more."""
-        for _, remove in self._handlers:
-            remove()
-        self._handlers.clear()
+        for ear in self._ears:
+            ear.informer.remove(ear)
+        self._ears.clear()
         if self._owns_informers:
             self._informers.close()
+
+
+class _Ear:
+    """A component's handler at an informer. There are hundreds in each cluster: it is small."""
+
+    __slots__ = ("_client", "_handler", "informer")
+
+    def __init__(self, client: Client, informer: Informer, handler: Handler) -> None:
+        self._client, self.informer, self._handler = client, informer, handler
+
+    def __call__(self, event: Event) -> None:
+        try:
+            self._handler(event)
+        except Exception as error:  # noqa: BLE001 - whoever wrote the object has nothing to do with it
+            what = f"hearing of {self.informer.resource}"
+            self._client.clock.crashes.handle(self._client.component, what, error, event.obj)
 
 
 class Informers:
@@ -279,13 +290,17 @@ IndexOf = Callable[[Obj], Iterable[Hashable]]
 """Under which values an object is found in an index."""
 
 
+def _namespace_of(obj: Obj) -> Iterable[Hashable]:
+    return (obj["metadata"].get("namespace", ""),)
+
+
 class Informer:
     """All objects of one resource, kept current, with handlers told of each change after the view has it."""
 
     def __init__(self, server: Server, resource: str) -> None:
         self.resource = resource
         self._objects: dict[Key, Obj] = {}
-        self._indexes: dict[str, _Index] = {"namespace": _Index(lambda obj: (obj["metadata"].get("namespace", ""),))}
+        self._indexes: dict[str, _Index] = {"namespace": _Index(_namespace_of)}
         self._handlers: list[Handler] = []
         self._unsubscribe = server.subscribe(resource, self._apply)
 
@@ -325,15 +340,19 @@ class Informer:
 
     def on_change(self, handler: Handler) -> Callable[[], None]:
         """Tell ``handler`` of every object there is (as ADDED) and of every change, until the returned call is made."""
+        self.add(handler)
+        return lambda: self.remove(handler)
+
+    def add(self, handler: Handler) -> None:
+        """As :meth:`on_change`, until :meth:`remove`."""
         self._handlers.append(handler)
         for obj in list(self._objects.values()):
             handler(Event("ADDED", obj))
 
-        def remove() -> None:
-            if handler in self._handlers:
-                self._handlers.remove(handler)
-
-        return remove
+    def remove(self, handler: Handler) -> None:
+        """Tell ``handler`` no more; a no-op when it is not told."""
+        if handler in self._handlers:
+            self._handlers.remove(handler)
 
     def close(self) -> None:
         """End the watch."""

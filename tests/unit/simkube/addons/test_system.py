@@ -34,7 +34,18 @@ def node_of(pod: Obj) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/version", "/healthz", "/api", "/apis/apps/v1", "/openapi/v2", "/api/v1/nodes", "/api/v1/nodes/x/status"]
+    "path",
+    [
+        "/version",
+        "/healthz",
+        "/api",
+        "/apis/apps/v1",
+        "/openapi/v2",
+        "/api/v1/nodes",
+        "/api/v1/nodes/x/status",
+        "/api/v1/namespaces/default/serviceaccounts",
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    ],
 )
 def test_a_cluster_that_nobody_uses_has_no_pods_of_its_own(path: str) -> None:
     plane = Plane(SINGLE)
@@ -44,7 +55,16 @@ def test_a_cluster_that_nobody_uses_has_no_pods_of_its_own(path: str) -> None:
     assert not any("coredns" in pod["metadata"]["name"] for pod in plane.client.list("pods"))
 
 
-@pytest.mark.parametrize("path", ["/api/v1/namespaces", "/api/v1/namespaces/default/pods", "/apis/apps/v1/deployments"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/namespaces",
+        "/api/v1/namespaces/default/pods",
+        "/apis/apps/v1/deployments",
+        "/api/v1/namespaces/kube-system/serviceaccounts",
+        "/api/v1/serviceaccounts",
+    ],
+)
 def test_the_first_who_looks_finds_everything_running(path: str) -> None:
     plane = Plane(PAIR)
     plane.cluster.visit(path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simkube.apimachinery.quantity import milli
-from simkube.runtime import catalogue
+from simkube.runtime import catalogue, packages
 from simkube.runtime.nodes import Device, Directory, File, Symlink, share
 
 PULL_SECONDS = 0.3
@@ -41,8 +41,10 @@ def build(reference: str, image_id: str, spec: Mapping[str, Any], version: str, 
     """The image that ``spec`` (fields of a family) says; ``${version}`` in variables and files is its version."""
     userland = catalogue.userlands()[spec["userland"]]
     root = Directory()
-    for part in (userland, spec):
-        _add_files(root, part, version)
+    _add_files(root, userland, version)
+    for package in packages.wanted(userland["distribution"], spec["packages"]) if "packages" in spec else ():
+        _add_files(root, {"programs": package.programs}, version)
+    _add_files(root, spec, version)
     share(root)
     env = {"PATH": PATH, **{key: _filled(str(value), version) for key, value in spec.get("env", {}).items()}}
     return ImageSpec(

@@ -130,7 +130,12 @@ def mounts_text(container: SimContainer) -> str:
     for path, mount in container.files.mounts.items():
         options = "ro" if mount.read_only else "rw"
         lines.append(f"{mount.source} {path} {mount.kind} {options},relatime 0 0\n")
-    return "".join(lines)
+    named = [path for path in _FROM_THE_NODE if path not in container.files.mounts]
+    return "".join(lines) + "".join(f"/dev/vda1 {path} ext4 rw,relatime 0 0\n" for path in named)
+
+
+_FROM_THE_NODE = ("/etc/hosts", "/dev/termination-log", "/etc/hostname", "/etc/resolv.conf")
+"""Files that the kubelet and the container runtime mount into every container."""
 
 
 class _ProcessDirectory(Directory):
@@ -165,6 +170,7 @@ class _ProcessDirectory(Directory):
             "comm": _text(f"{name}\n"),
             "environ": _text("".join(f"{key}={value}\0" for key, value in process.env.items())),
             "status": _text(f"Name:\t{name}\nState:\t{state}\nPid:\t{pid}\nPPid:\t{parent}\nUid:\t{process.uid}\n"),
+            "mounts": Device("text", lambda: mounts_text(process.container).encode(), 0o444),
             "cwd": Symlink(process.cwd),
             "root": Symlink("/"),
         }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from simkube.runtime.nodes import FileError
+from simkube.runtime.packages import packages_of, wanted
 from simkube.runtime.process import Process
-from simkube.runtime.programs.packages.index import Database, no_way, packages_of, remove, unpack, wanted
+from simkube.runtime.programs.packages.installing import Database, no_way, remove, unpack
 
 _INSTALLED = "/lib/apk/db/installed"
 _BASE = 16
@@ -75,7 +76,7 @@ async def _add(process: Process, command: str, names: list[str], *, quiet: bool)
         await process.err(f"ERROR: unable to select packages:\n{lines}")
         return len(missing)
     installed = database.read()
-    new = wanted(index, names, set(installed))
+    new = wanted("alpine", names, installed)
     for number, one in enumerate(new, 1):
         unpack(process, one)
         if not quiet:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from simkube.runtime.applets.options import name_of
 from simkube.runtime.nodes import FileError
+from simkube.runtime.packages import Package, packages_of, wanted
 from simkube.runtime.process import Process
-from simkube.runtime.programs.packages.index import Database, Package, no_way, packages_of, remove, unpack, wanted
+from simkube.runtime.programs.packages.installing import Database, no_way, remove, unpack
 from simkube.runtime.shell.main import read_line
 
 _LISTS = "/var/lib/apt/lists/simulated_Packages"
@@ -134,7 +135,7 @@ async def _install(call: _Apt) -> int:
             await process.err(f"N: The index of this simulation has {len(call.index)} packages; apt list shows them.\n")
         return 100
     installed = call.database.read()
-    new = wanted(call.index, names, set(installed))
+    new = wanted("debian", names, installed)
     for name in names:
         if name in installed:
             await call.say(f"{name} is already the newest version ({installed[name]}).\n")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from simkube.runtime.applets.options import name_of
 from simkube.runtime.nodes import FileError
+from simkube.runtime.packages import Package, packages_of, wanted
 from simkube.runtime.process import Process
-from simkube.runtime.programs.packages.index import Database, Package, no_way, packages_of, remove, unpack, wanted
+from simkube.runtime.programs.packages.installing import Database, no_way, remove, unpack
 from simkube.runtime.shell.main import read_line
 
 _DATABASE = "/var/lib/rpm/simulated"
@@ -64,7 +65,7 @@ async def _install(process: Process, database: Database, flags: set[str], names:
         await process.err(f"Error: Unable to find a match: {' '.join(missing)}\n")
         return 1
     installed = database.read()
-    new = wanted(index, names, set(installed))
+    new = wanted("fedora", names, installed)
     for name in names:
         if name in installed:
             await process.out(f"Package {name}-{installed[name]}.x86_64 is already installed.\n")

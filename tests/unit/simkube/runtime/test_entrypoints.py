@@ -84,3 +84,14 @@ def test_the_whole_configuration_and_the_title_of_nginx() -> None:
     assert "# configuration file /etc/nginx/conf.d/default.conf:\nserver {" in dumped
     assert "nginx: master process nginx -g daemon off;" in bench.run("ps", server).out
     assert bench.run("nginx -s reload", server).err.endswith("signal process started\n")
+
+
+def test_node_takes_options_and_files_that_are_no_commands() -> None:
+    bench = Bench()
+    for args, first in ((["--version"], "v"), (["app.js"], "node: programs of node are not carried out")):
+        node = bench.started("node:20", args=args, sandbox=bench.sandbox(args[0].strip("-.")))
+        bench.clock.advance(1)
+        assert logged(node)[0].startswith(first)
+    shell = bench.started("node:20", args=["sh", "-c", "echo shell"], sandbox=bench.sandbox("shell"))
+    bench.clock.advance(1)
+    assert logged(shell) == ["shell"]

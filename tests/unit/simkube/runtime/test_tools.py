@@ -104,6 +104,22 @@ def test_apk_installs_and_words_what_there_is_not() -> None:
     assert bench.run("apk info -e bash", container).out == "bash\n"
 
 
+def test_images_are_made_of_packages_too() -> None:
+    bench = connected()
+    box = bench.idle("nicolaka/netshoot")
+    for name in ("bash", "dig", "ss", "curl", "telnet", "jq", "openssl"):
+        assert bench.run(f"command -v {name}", box).code == 0, name
+    old = bench.idle("registry.k8s.io/e2e-test-images/jessie-dnsutils:1.3", sandbox=bench.sandbox("old"))
+    assert bench.run("dig +short nope.example", old).code == 0
+    assert bench.run("nslookup nope.example", old).out.startswith("Server:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n")
+
+
+def test_files_of_the_node_are_among_the_mounts() -> None:
+    bench = Bench()
+    assert "/dev/vda1 on /etc/resolv.conf type ext4" in bench.run("mount").out
+    assert bench.run("grep -c /etc/hosts /proc/1/mounts").out == "1\n"
+
+
 # -- the network ----------------------------------------------------------------------------------------------------
 
 

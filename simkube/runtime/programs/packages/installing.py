@@ -1,58 +1,18 @@
-"""What can be installed: packages by name, read from ``simkube/behaviours/packages``, one file a distribution.
+"""Putting packages into a container and taking them away again.
 
-Nothing is ever fetched: a package is a list of paths and of the simulated programs at them. What is installed is kept
-in the container's own files, where the real package managers keep it, and is gone with the container.
+Nothing is ever fetched. What is installed is kept in the container's own files, where the real package managers keep
+it, and is gone with the container.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 
-from simkube.runtime import catalogue
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.files import FileSystem
 from simkube.runtime.nodes import File, FileError
+from simkube.runtime.packages import Package
 from simkube.runtime.process import Process
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A package: its version, what it needs, its size in KiB, and the programs that it puts where."""
-
-    name: str
-    version: str
-    needs: tuple[str, ...] = ()
-    size: int = 200
-    programs: Mapping[str, str] = field(default_factory=dict)
-
-
-@functools.cache
-def packages_of(distribution: str) -> dict[str, Package]:
-    """The index of ``debian``, ``alpine`` or ``fedora``."""
-    found = {}
-    for name, said in catalogue.read("packages")[distribution][0].items():
-        programs = {**said.get("programs", {}), **{path: path.rpartition("/")[2] for path in said.get("tools", ())}}
-        found[name] = Package(name, str(said["version"]), tuple(said.get("needs", ())), said.get("size", 200), programs)
-    return found
-
-
-def wanted(index: Mapping[str, Package], names: Iterable[str], installed: set[str]) -> list[Package]:
-    """The packages of these names with what they need and is not there, what is needed first; KeyError (the name)."""
-    found: dict[str, Package] = {}
-
-    def add(name: str) -> None:
-        if name in found or name in installed:
-            return
-        package = index[name]
-        for needed in package.needs:
-            add(needed)
-        found[name] = package
-
-    for name in names:
-        add(name)
-    return list(found.values())
 
 
 def unpack(process: Process, package: Package) -> None:

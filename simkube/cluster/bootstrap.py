@@ -9,7 +9,7 @@ from simkube.addons.localpath import STANDARD
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.registry.apiregistration import bootstrap as apiregistration
 from simkube.client.client import Client, Obj
-from simkube.controlplane import kept
+from simkube.controlplane import system_objects
 
 
 def bootstrap(client: Client, api_address: str, *, ca: str = "", dns: str = "") -> None:
@@ -20,7 +20,7 @@ def bootstrap(client: Client, api_address: str, *, ca: str = "", dns: str = "") 
     the metrics are made once: they may be deleted.
     """
     new = not client.list("namespaces")
-    kept.make(client, api_address=api_address, ca=ca, born=client.clock.now())
+    system_objects.make(client, api_address=api_address, ca=ca, born=client.clock.now())
     if dns:
         _ensure(client, "services", _dns_service(dns))
     if dns and new:

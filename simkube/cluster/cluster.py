@@ -35,9 +35,9 @@ from simkube.cluster.crash_reporter import CrashReporter
 from simkube.controllers.customresources import DefinitionController
 from simkube.controllers.manager import ControllerManager
 from simkube.controlplane.aggregator import APIServiceAvailability, DefinitionRegistration
-from simkube.controlplane.kept import keepers
 from simkube.controlplane.leases import ProgramLease
 from simkube.controlplane.roles import BootstrapRoles
+from simkube.controlplane.system_objects import keepers
 from simkube.etcd.store import Store
 from simkube.eventloop.driver import LiveDriver
 from simkube.eventloop.fairness import Share

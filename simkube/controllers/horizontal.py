@@ -16,7 +16,7 @@ from simkube.apiserver.registry.kinds import RESOURCES
 from simkube.client.client import Event, Key, Obj, copy_of, key_of
 from simkube.component_helpers import pods as podstate
 from simkube.controllers.controller import Controller
-from simkube.controllers.nometrics import Failed, of_external, of_object, of_pods
+from simkube.controllers.missingmetrics import Failed, of_external, of_object, of_pods
 from simkube.controllers.scaling import Memory, decide
 from simkube.controllers.usage import NoMetric, Proposal, Target, propose, read
 

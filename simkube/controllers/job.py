@@ -17,7 +17,7 @@ from simkube.component_helpers import pods as podstate
 from simkube.component_helpers.owners import Claim, controller_of
 from simkube.controllers import jobpods, jobtracking
 from simkube.controllers.controller import Controller, by_controller
-from simkube.controllers.jobending import Ending, Facts, condition, ending
+from simkube.controllers.jobcompletion import Ending, Facts, condition, ending
 from simkube.controllers.podcontrol import PodControl
 from simkube.controllers.ranking import to_delete
 

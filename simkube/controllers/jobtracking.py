@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from simkube.client.client import Obj
 from simkube.component_helpers import pods as podstate
 from simkube.controllers import jobpods
-from simkube.controllers.jobending import Ending, Facts
+from simkube.controllers.jobcompletion import Ending, Facts
 
 
 def note_ended(job: Obj, status: Obj, facts: Facts, ending: Ending | None, delayed: Mapping[int, Obj]) -> list[Obj]:

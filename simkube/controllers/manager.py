@@ -8,7 +8,7 @@ from simkube.client.workqueue import WorkLoop
 from simkube.controllers import certificates
 from simkube.controllers.accounttokens import Sign, TokensController
 from simkube.controllers.aggregation import ClusterRoleAggregationController
-from simkube.controllers.claimusers import (
+from simkube.controllers.claimprotection import (
     ClaimProtectionController,
     EphemeralVolumeController,
     VolumeProtectionController,

@@ -23,8 +23,8 @@ from typing import Any
 from aiohttp import web
 
 from simkube.apimachinery.errors import HostError, StoreDamaged, StoreError
-from simkube.apiserver.http.answers import Answers
 from simkube.apiserver.http.encoding import Encoder
+from simkube.apiserver.http.responses import Responses
 from simkube.apiserver.schema.schema import definitions
 from simkube.etcd.journal import Journal
 from simkube.host import certificates
@@ -111,7 +111,7 @@ class Host:
         self._socket = _listen(home, port)
         address = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self._journal = Journal(home.store)
-        answers = Answers(Encoder())
+        answers = Responses(Encoder())
         self._stopping = asyncio.Event()
         self.serving = asyncio.Event()
         self.url, self.ca = f"https://{address}", self._certificates.ca

@@ -11,7 +11,7 @@ from aiohttp import http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
 
 from simkube.apimachinery.errors import StatusError, method_not_allowed
-from simkube.apiserver.http.answers import refuse
+from simkube.apiserver.http.responses import refuse
 
 log = logging.getLogger(__name__)
 

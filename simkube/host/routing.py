@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError
-from simkube.apiserver.http.answers import refuse, text
+from simkube.apiserver.http.responses import refuse, text
 from simkube.faults.outage import needs_etcd, unhealthy
 from simkube.host import controls
 from simkube.host.tenants import Tenants, UnknownCluster

@@ -17,14 +17,14 @@ from typing import Any
 
 from simkube.apimachinery.errors import HostError
 from simkube.apiserver.authentication.authentication import Authenticator
-from simkube.apiserver.http.answers import Answers
 from simkube.apiserver.http.handler import Frontend
+from simkube.apiserver.http.responses import Responses
 from simkube.clock.pace import Beginning, PacedClock, begin
 from simkube.cluster.cluster import Cluster
 from simkube.etcd.journal import Journal
 from simkube.etcd.store import Store
 from simkube.eventloop.fairness import Shares
-from simkube.host.inner import InnerAPI
+from simkube.host.in_cluster_api import InClusterAPI
 from simkube.host.signer import Signer
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Tenant:
         self.meta = meta
         self.cluster = cluster
         self.frontend = frontend
-        self.door: InnerAPI | None = None
+        self.in_cluster_api: InClusterAPI | None = None
         self.waiting = 0
         """Requests that wait for news of the trace."""
         self.pinned_because = ""
@@ -96,7 +96,7 @@ class Tenants:
     """
 
     def __init__(
-        self, journal: Journal, answers: Answers, *, address: str, ca: str, signer: Signer | None = None
+        self, journal: Journal, answers: Responses, *, address: str, ca: str, signer: Signer | None = None
     ) -> None:
         self._signer = signer
         self._journal = journal
@@ -205,8 +205,8 @@ class Tenants:
         frontend = Frontend(cluster.apiserver, cluster, Authenticator(), self._answers, self._address, share)
         tenant = Tenant(meta, cluster, frontend)
         cluster.start()
-        tenant.door = InnerAPI(cluster, f"https://{self._address}/clusters/{cluster_id}", self._ca)
-        tenant.door.open()
+        tenant.in_cluster_api = InClusterAPI(cluster, f"https://{self._address}/clusters/{cluster_id}", self._ca)
+        tenant.in_cluster_api.open()
         cluster.run_live(asyncio.get_running_loop(), share)
         self._running[cluster_id] = tenant
         return tenant
@@ -215,8 +215,8 @@ class Tenants:
         tenant = self._running.pop(cluster_id, None)
         if tenant is not None:
             tenant.frontend.close()
-            if tenant.door is not None:
-                tenant.door.close()
+            if tenant.in_cluster_api is not None:
+                tenant.in_cluster_api.close()
             tenant.cluster.stop()
             tenant.frontend.share.close()
             self.closed.set()

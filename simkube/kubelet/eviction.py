@@ -13,8 +13,8 @@ from typing import Protocol
 
 from simkube.apimachinery.quantity import milli
 from simkube.clock.clock import Clock
-from simkube.kubelet.admitting import critical
 from simkube.kubelet.pod import Pod
+from simkube.kubelet.pod_admission import critical
 from simkube.kubelet.resources import amount
 from simkube.kubelet.volumes import Part
 from simkube.runtime.usage import Memory

@@ -17,16 +17,16 @@ from simkube.client.events import Recorder
 from simkube.client.workqueue import Component, WorkLoop
 from simkube.kubelet import lease, server
 from simkube.kubelet.actions import Network
-from simkube.kubelet.admitting import rejection
+from simkube.kubelet.checkpoint import Checkpointer, SideStore
 from simkube.kubelet.disks import DiskKeeper
 from simkube.kubelet.env import service_variables
 from simkube.kubelet.eviction import INTERVAL, MemoryPressure, storage_excess
 from simkube.kubelet.node import NodeSettings, keep_drivers, register
 from simkube.kubelet.node_files import COMMAND, node_files
 from simkube.kubelet.pod import NodeServices, Pod
+from simkube.kubelet.pod_admission import rejection
 from simkube.kubelet.power import OFF, PAUSED, NodeRuntime, Power
 from simkube.kubelet.recovery import lose, recover
-from simkube.kubelet.saving import Saver, SideStore
 from simkube.kubelet.static_pods import is_mirror
 from simkube.kubelet.volumes import refers_to
 from simkube.kubelet.worker import PROPAGATION, PodWorker
@@ -65,7 +65,7 @@ class Kubelet(Component):
         self.runtime = runtime
         self.workers: dict[str, PodWorker] = {}
         self.power = Power(side_store, node_name, runtime)
-        self._saver = Saver(side_store, node_name, self._save_later)
+        self._checkpointer = Checkpointer(side_store, node_name, self._save_later)
         where = f"disk/{node_name}"
         self._disk = DiskKeeper(
             runtime.disk, side_store.get(where), lambda state: side_store.put(where, state), loop.clock.call_later
@@ -181,7 +181,7 @@ class Kubelet(Component):
         """Switch the node off: its containers die, and nothing of it answers."""
         self.stop()
         self.power.switch_off(self._silent_since)
-        self._saver.forget_all()
+        self._checkpointer.forget_all()
 
     def pause_node(self) -> None:
         """Freeze the node and everything on it."""
@@ -251,7 +251,7 @@ class Kubelet(Component):
         )
         self.workers[uid] = worker
         if (obj.get("status") or {}).get("startTime"):
-            recover(worker.pod, self._saver.state(uid))
+            recover(worker.pod, self._checkpointer.state(uid))
         return worker
 
     def _mirrors(self) -> list[Obj]:
@@ -312,7 +312,7 @@ class Kubelet(Component):
                 self._look_at_files(uid)
             elif what == "save":
                 if uid in self.workers:
-                    self._saver.save(self.workers[uid].pod)
+                    self._checkpointer.save(self.workers[uid].pod)
                     self._disk.save()
             elif uid in self.workers:
                 self._refreshing.discard(uid)
@@ -348,7 +348,7 @@ class Kubelet(Component):
         self.dequeue(uid)
         self.dequeue(("save", uid))
         self.dequeue(("storage", uid))
-        self._saver.forget(uid)
+        self._checkpointer.forget(uid)
         for other, worker in self.workers.items():
             if worker.pod.resize is not None:
                 self.enqueue(other)
@@ -399,12 +399,12 @@ class Kubelet(Component):
     def touched(self, uid: str) -> None:
         """Somebody worked in a container of the pod: save its files soon."""
         if uid in self.workers:
-            self._saver.soon(self.workers[uid].pod)
+            self._checkpointer.soon(self.workers[uid].pod)
 
     def save_all(self) -> None:
         """Save every pod now; for an orderly end of the host process, and before a snapshot."""
         for worker in self.workers.values():
-            self._saver.save(worker.pod)
+            self._checkpointer.save(worker.pod)
         self._disk.save()
 
     # -- the node's disk, for whoever provisions volumes -------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from simkube.kubelet.saving import SideStore
+from simkube.kubelet.checkpoint import SideStore
 from simkube.runtime.cri import Runtime
 from simkube.runtime.machine import Machine
 from simkube.runtime.usage import Sample

@@ -21,12 +21,12 @@ from simkube.client.workqueue import Component, WorkLoop
 from simkube.component_helpers import pods as podstate
 from simkube.component_helpers.volumebinding import by_claim
 from simkube.scheduler import events, preemption
+from simkube.scheduler.failure_messages import counted, fit_error, unscheduled
 from simkube.scheduler.filters import Placement, Refusal
 from simkube.scheduler.nodes import NodeInfo, Nodes
 from simkube.scheduler.nominator import Nominator
 from simkube.scheduler.queue import EVERY, Queued, SchedulingQueue
 from simkube.scheduler.scoring import best
-from simkube.scheduler.telling import counted, fit_error, unscheduled
 from simkube.scheduler.volumes import PLUGINS as VOLUME_PLUGINS
 from simkube.scheduler.volumes import PodVolumes, Storage, volumes_of
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.discovery import discovery
-from simkube.apiserver.http.answers import document, text
+from simkube.apiserver.http.responses import document, text
 from simkube.apiserver.openapi import documents as openapi
 from simkube.apiserver.registry.resources import Resource
 from simkube.apiserver.registry.served import BUILT_IN, Registry

@@ -25,9 +25,9 @@ from simkube.apiserver.discovery import aggregation
 from simkube.apiserver.fields.patch import kind_of_content
 from simkube.apiserver.handlers.paging import Page
 from simkube.apiserver.http import body, documents, paths
-from simkube.apiserver.http.answers import PLAIN, Answers, pieces, refuse, respond, shape_of, text
 from simkube.apiserver.http.negotiation import accepted
 from simkube.apiserver.http.paths import PageNotFound, Target
+from simkube.apiserver.http.responses import PLAIN, Responses, pieces, refuse, respond, shape_of, text
 from simkube.apiserver.http.watch_stream import SLOW_SECONDS, Watches
 from simkube.apiserver.metrics import metrics
 from simkube.apiserver.registry.core import component_statuses
@@ -77,7 +77,7 @@ class Frontend:
         server: APIServer,
         cluster: Any,
         authenticator: Authenticator,
-        answers: Answers,
+        answers: Responses,
         address: str,
         share: Share,
     ) -> None:

@@ -12,10 +12,10 @@ from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.handlers.backend import Backend
-from simkube.apiserver.http.answers import Answers, Pause, metadata_of
 from simkube.apiserver.http.encoding import dump
 from simkube.apiserver.http.negotiation import Accepted
 from simkube.apiserver.http.paths import Target
+from simkube.apiserver.http.responses import Pause, Responses, metadata_of
 from simkube.apiserver.http.watch import Kind, Watch, wanted
 from simkube.apiserver.registry.request import integer
 from simkube.apiserver.tables import presentation
@@ -46,7 +46,9 @@ class Watches:
         for end in list(self._ends):
             end()
 
-    async def serve(self, http: web.Request, target: Target, accept: Accepted, answers: Answers) -> web.StreamResponse:
+    async def serve(
+        self, http: web.Request, target: Target, accept: Accepted, answers: Responses
+    ) -> web.StreamResponse:
         """Serve one watch to its end."""
         what = wanted(target.resource, target.namespace, http.query, target.name)
         seconds = integer(http.query.get("timeoutSeconds"))
@@ -120,7 +122,9 @@ async def _wait(some: asyncio.Event, seconds: float) -> bool:
 class _Lines:
     """Encodes events in the accepted form. Only the first table of a watch has columns."""
 
-    def __init__(self, server: Backend, http: web.Request, target: Target, accept: Accepted, answers: Answers) -> None:
+    def __init__(
+        self, server: Backend, http: web.Request, target: Target, accept: Accepted, answers: Responses
+    ) -> None:
         self._clock = server.clock
         self._headers = http.headers
         self._reading = server.readings.get(target.resource.storage)

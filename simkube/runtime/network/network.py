@@ -27,7 +27,7 @@ from simkube.runtime.cri import (
     PlainServer,
     SandboxConfig,
 )
-from simkube.runtime.network import wire
+from simkube.runtime.network import http1
 from simkube.runtime.network.agents import Agents
 from simkube.runtime.network.ports import Listener, PortTable
 from simkube.runtime.network.sockets import Socket
@@ -131,7 +131,7 @@ class Connection:
         if self.listener.accept is None:
             response = await self.listener.exchange(request, self.peer)
         else:
-            response = await wire.ask(await self.stream(), request)
+            response = await http1.ask(await self.stream(), request)
         if not self._network.carries(self.peer, self.node):
             await Future[None]()
         return response

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from simkube.clock.clock import Cancelled, Future, Task, spawn
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
-from simkube.runtime.network import wire
+from simkube.runtime.network import http1
 from simkube.runtime.network.sockets import Socket, pair
 from simkube.runtime.nodes import FileError
 
@@ -161,11 +161,11 @@ class Listener:
 
     async def _talk(self, server: Socket) -> None:
         if self.tls is not None:
-            await wire.serve(server, _plain)
+            await http1.serve(server, _plain)
         elif self.accept is not None:
             await self.accept(server)
         else:
-            await wire.serve(server, self.exchange)
+            await http1.serve(server, self.exchange)
 
 
 async def _plain(request: HTTPRequest, peer: str) -> HTTPResponse:

@@ -14,7 +14,7 @@ from simkube.clock.clock import TimedOut
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.conversation import Client
+from simkube.runtime.programs.databases.line_protocol import Client
 from simkube.runtime.programs.redis_client import ask
 from simkube.runtime.programs.serving import listen, stop_request
 

@@ -13,12 +13,12 @@ from simkube.runtime.nodes import Directory, FileError
 from simkube.runtime.process import Exit
 from simkube.runtime.shell import declare, getopts, jobs, variables
 from simkube.runtime.shell.dialect import Dialect
+from simkube.runtime.shell.error_messages import no_directory
 from simkube.runtime.shell.interpreter import Interpreter
 from simkube.runtime.shell.jumps import Jump
 from simkube.runtime.shell.parser import RESERVED
 from simkube.runtime.shell.state import ShellError
 from simkube.runtime.shell.variables import first_number, quote
-from simkube.runtime.shell.wording import no_directory
 
 Builtin = Callable[[Interpreter, list[str]], Coroutine[Any, Any, int]]
 SPECIAL = frozenset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simkube.runtime.shell.assigning import assign_text
+from simkube.runtime.shell.assignments import assign_text
 from simkube.runtime.shell.interpreter import Interpreter
 from simkube.runtime.shell.parser import is_name
 from simkube.runtime.shell.state import ShellError

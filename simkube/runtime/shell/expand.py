@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from simkube.runtime.files import join
 from simkube.runtime.nodes import Directory, FileError
-from simkube.runtime.shell import braces, changing
+from simkube.runtime.shell import braces, expansion_operators
 from simkube.runtime.shell.arithmetic import ArithmeticProblem, Evaluator
 from simkube.runtime.shell.parser import is_name
 from simkube.runtime.shell.patterns import Pattern, escape, has_magic
@@ -184,7 +184,7 @@ class Expander:
                 return
         elif part.op == ":":
             assert part.word is not None
-            values = changing.sliced(values, *await self._bounds(part), positional=self._first_of(part))
+            values = expansion_operators.sliced(values, *await self._bounds(part), positional=self._first_of(part))
         elif part.op not in ("", "!keys", "!names"):
             values = [await self._changed(value, part) for value in values]
         if part.quoted and _star(part):
@@ -318,7 +318,7 @@ class Expander:
         if op == "#len":
             return str(len(value or ""))
         if op == ":":
-            return changing.sliced_text(value or "", *await self._bounds(part))
+            return expansion_operators.sliced_text(value or "", *await self._bounds(part))
         return await (self._changed(value or "", part) if op[0] in "#%/^,@" else self._default(part, value))
 
     async def _default(self, part: Parameter, value: str | None) -> str:
@@ -346,15 +346,17 @@ class Expander:
         assert part.word is not None
         op = part.op
         if op == "@":
-            return changing.transformed(value, await self.text(part.word))
+            return expansion_operators.transformed(value, await self.text(part.word))
         if len(value) > MAX_VALUE // 4:
             raise ShellError("text too long for ${x#pattern} (a limit of this simulation)")
         pattern = await self.pattern(part.word)
         if op[0] == "/":
-            return changing.replaced(value, op, pattern, "" if part.more is None else await self.text(part.more))
+            return expansion_operators.replaced(
+                value, op, pattern, "" if part.more is None else await self.text(part.more)
+            )
         if op[0] in "^,":
-            return changing.cased(value, op, pattern if part.word.parts else None)
-        return changing.trimmed(value, op[0], len(op) == 2, pattern)
+            return expansion_operators.cased(value, op, pattern if part.word.parts else None)
+        return expansion_operators.trimmed(value, op[0], len(op) == 2, pattern)
 
     # -- pathnames -------------------------------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from simkube.runtime import signals
 from simkube.runtime.executables import which
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process, Program, Replace
-from simkube.runtime.shell import compound, wording
-from simkube.runtime.shell.assigning import assign
+from simkube.runtime.shell import compound, error_messages
+from simkube.runtime.shell.assignments import assign
 from simkube.runtime.shell.dialect import Dialect
 from simkube.runtime.shell.expand import Expander
 from simkube.runtime.shell.jumps import Jump, leaves
@@ -90,7 +90,7 @@ class Interpreter:
                 last = tail and not source[end:].strip()
                 await self.run(command, tail=last)
         except SyntaxProblem as problem:
-            await self.complain(wording.syntax(self.dialect, problem))
+            await self.complain(error_messages.syntax(self.dialect, problem))
             self.state.status = 2
         except NotSimulated as refused:
             await self.complain(f"syntax not simulated: {refused}")
@@ -99,7 +99,7 @@ class Interpreter:
 
     async def complain(self, text: str) -> None:
         """A message on standard error as this shell words it."""
-        text = wording.message(self.dialect, text)
+        text = error_messages.message(self.dialect, text)
         if self.dialect.bash:
             where = "" if self.interactive else f"line {self.line}: "
         else:
@@ -531,7 +531,7 @@ class Interpreter:
             code = end.code
         except ShellError as error:
             await self.complain(str(error))
-            code = wording.status(self.dialect, error)
+            code = error_messages.status(self.dialect, error)
         trap = self.state.traps.pop(0, None)
         if trap:
             self.state.status = code

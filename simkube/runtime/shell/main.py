@@ -8,7 +8,7 @@ from simkube.runtime import signals
 from simkube.runtime.accounts import user_name
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process
-from simkube.runtime.shell import dialect, wording
+from simkube.runtime.shell import dialect, error_messages
 from simkube.runtime.shell.interpreter import Interpreter
 from simkube.runtime.shell.jumps import Jump
 from simkube.runtime.shell.parser import Parser
@@ -123,7 +123,7 @@ async def _script(interpreter: Interpreter, path: str) -> int:
     try:
         stream = process.open_read(path)
     except FileError as error:
-        words = wording.cannot_open(interpreter.dialect, path, error, reading=True)
+        words = error_messages.cannot_open(interpreter.dialect, path, error, reading=True)
         if not interpreter.dialect.bash and interpreter.dialect.extended:
             words = f"can't open '{path}': {error.strerror}"
         where = "" if interpreter.dialect.extended else "0: "

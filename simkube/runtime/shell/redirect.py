@@ -10,8 +10,8 @@ from simkube.runtime.network.network import Connection
 from simkube.runtime.network.sockets import SocketStream
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Replace
+from simkube.runtime.shell.error_messages import cannot_open
 from simkube.runtime.shell.syntax import Redirection
-from simkube.runtime.shell.wording import cannot_open
 from simkube.runtime.streams import CHUNK, BytesStream, Stream
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.conversation import Client, converse, why_not_connected
+from simkube.runtime.programs.databases.line_protocol import Client, converse, why_not_connected
 from simkube.runtime.programs.flags import flags
 from simkube.runtime.programs.grpc_health import always_serving
 from simkube.runtime.programs.serving import listen, stop_request
@@ -25,7 +25,7 @@ _MEMBER = "8e9e05c52164694d"
 
 
 class Keys:
-    """Keeps :class:`~simkube.runtime.programs.databases.conversation.Dialect`; kept below the data directory."""
+    """Keeps :class:`~simkube.runtime.programs.databases.line_protocol.Dialect`; kept below the data directory."""
 
     def __init__(self, process: Process, folder: str, name: str) -> None:
         self._process = process

@@ -14,7 +14,7 @@ from typing import Any
 
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.conversation import converse
+from simkube.runtime.programs.databases.line_protocol import converse
 from simkube.runtime.programs.flags import flags
 from simkube.runtime.programs.serving import stop_request
 
@@ -89,7 +89,7 @@ def _compares(have: Any, operator: str, limit: Any) -> bool:
 
 
 class Server:
-    """Keeps :class:`~simkube.runtime.programs.databases.conversation.Dialect`."""
+    """Keeps :class:`~simkube.runtime.programs.databases.line_protocol.Dialect`."""
 
     def __init__(self, process: Process) -> None:
         self._process = process

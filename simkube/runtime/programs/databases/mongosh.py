@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from simkube.clock.clock import TimedOut
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.conversation import Client, why_not_connected
+from simkube.runtime.programs.databases.line_protocol import Client, why_not_connected
 
 _VALUED = {"host", "port", "username", "password", "authenticationDatabase", "eval", "u", "p"}
 

@@ -13,8 +13,8 @@ from typing import Any
 from simkube.clock.clock import TimedOut
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.conversation import Client, why_not_connected
 from simkube.runtime.programs.databases.engine import statements
+from simkube.runtime.programs.databases.line_protocol import Client, why_not_connected
 
 _LETTERS = {"h": "host", "u": "user", "P": "port", "p": "password", "e": "execute", "D": "database"}
 _SWITCHES = {"N": "skip-column-names", "s": "silent", "B": "batch", "t": "table", "v": "verbose", "f": "force"}

@@ -15,8 +15,8 @@ from typing import Any
 
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.conversation import converse
 from simkube.runtime.programs.databases.engine import Rows, SQLError, outside_quotes, statements
+from simkube.runtime.programs.databases.line_protocol import converse
 from simkube.runtime.programs.databases.store import Store
 from simkube.runtime.programs.serving import stop_request
 
@@ -30,7 +30,7 @@ _ROLE = re.compile(
 
 
 class Server:
-    """Keeps :class:`~simkube.runtime.programs.databases.conversation.Dialect`."""
+    """Keeps :class:`~simkube.runtime.programs.databases.line_protocol.Dialect`."""
 
     def __init__(self, process: Process) -> None:
         self._process = process

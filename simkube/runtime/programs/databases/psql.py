@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 from simkube.clock.clock import TimedOut
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.conversation import Client, why_not_connected
 from simkube.runtime.programs.databases.engine import statements
+from simkube.runtime.programs.databases.line_protocol import Client, why_not_connected
 
 _VALUED = {"h": "host", "p": "port", "U": "username", "d": "dbname", "c": "command", "f": "file", "t": "timeout"}
 _LONG = {"host", "port", "username", "dbname", "command", "file"}

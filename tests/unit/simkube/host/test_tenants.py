@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from simkube.apiserver.http.answers import Answers
 from simkube.apiserver.http.encoding import Encoder
+from simkube.apiserver.http.responses import Responses
 from simkube.client.client import Client
 from simkube.etcd.journal import Journal
 from simkube.host.tenants import Tenants
@@ -24,7 +24,7 @@ TOPOLOGY = yaml.safe_load((Path(__file__).parents[4] / "kind-configs" / "single.
 @pytest.mark.parametrize("end", ["delete", "restore"])
 def test_nobody_holds_a_cluster_that_was_closed(end: str) -> None:
     async def live() -> None:
-        tenants = Tenants(Journal(), Answers(Encoder()), address="127.0.0.1:1", ca="")
+        tenants = Tenants(Journal(), Responses(Encoder()), address="127.0.0.1:1", ca="")
         tenant = tenants.create("a", TOPOLOGY, {})
         tenants.snapshot("a")
         cluster: Any = tenant.cluster
@@ -46,7 +46,7 @@ def test_nobody_holds_a_cluster_that_was_closed(end: str) -> None:
 
 def test_the_token_that_a_cluster_was_made_with_is_reviewed_as_whose_it_is() -> None:
     async def live() -> Any:
-        tenants = Tenants(Journal(), Answers(Encoder()), address="127.0.0.1:1", ca="")
+        tenants = Tenants(Journal(), Responses(Encoder()), address="127.0.0.1:1", ca="")
         tenant = tenants.create("a", TOPOLOGY, {}, users={"learner": "lea"})
         client = Client(tenant.cluster.apiserver, "kr8s", tenant.cluster.clock)
         asked = [{"token": tenant.meta["tokens"]["learner"], **more} for more in ({}, {"audiences": ["vault"]})]

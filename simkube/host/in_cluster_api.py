@@ -33,7 +33,7 @@ _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "h
 _STREAMS = ("/exec", "/attach", "/portforward")
 
 
-class InnerAPI:
+class InClusterAPI:
     """The door of one cluster; ``url`` is where this host serves it, ``ca`` (PEM) what issued its certificate."""
 
     def __init__(self, cluster: Cluster, url: str, ca: str) -> None:

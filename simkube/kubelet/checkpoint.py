@@ -28,7 +28,7 @@ class SideStore(Protocol):
     def delete(self, key: str) -> None: ...
 
 
-class Saver:
+class Checkpointer:
     """Saves the pods of one node. ``later(uid, seconds)`` has :meth:`save` called for a pod, at once when 0."""
 
     def __init__(self, side: SideStore, node: str, later: Callable[[str, float], None]) -> None:

@@ -43,7 +43,7 @@ def page_meta(page: Page) -> Obj:
     return meta
 
 
-class Answers:
+class Responses:
     """Makes responses; one per process, because it remembers encodings."""
 
     def __init__(self, encoder: Encoder) -> None:

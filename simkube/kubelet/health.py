@@ -116,8 +116,12 @@ class Health:
         probe = run.spec[_FIELDS[kind]]
         asked = probe.get("terminationGracePeriodSeconds")
         grace = self._pod.grace() if asked is None else float(asked)
-        more = "" if self._pod.restart_policy(run) == "Never" else ", will be restarted"
-        self.end(run, f"Container {run.name} failed {kind} probe{more}", grace)
+        if self._pod.restart_policy(run) != "Never":
+            self.end(run, f"Container {run.name} failed {kind} probe, will be restarted", grace)
+        elif any(other is not run and self._pod.restarts(other) for other in self._pod.role("app")):
+            self.end(run, f"Container {run.name} failed {kind} probe", grace)
+        else:  # nothing is left to run: all of the pod ends
+            self.end(run, f"Stopping container {run.name}", self._pod.grace())
 
     def _killed(self, run: Run) -> None:
         self._kills.pop(run.name, None)

@@ -150,9 +150,16 @@ class PodWorker:
         for run in self.pod.runs.values():
             if run.container is not None and run.container.state == "exited" and run.ended is None:
                 run.observe_exit()
+                self._keep_newest(run)
                 run.held = False
                 run.waiting = ("", "")
                 run.retry_at = self._node.clock.now() + (0.0 if run.again else RESTART_DELAY)
+
+    def _keep_newest(self, run: Run) -> None:
+        """Of a container's ended ones only the newest is kept (``cleanUpContainersInPod``)."""
+        if run.previous is not None and self.pod.sandbox is not None:
+            self.pod.sandbox.forget(run.previous)
+            run.previous = None
 
     def _synced(self, task: Future[None]) -> None:
         self._task = None

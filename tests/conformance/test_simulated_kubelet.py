@@ -186,3 +186,25 @@ def test_debugging_a_node(kubectl: Runner, profile: str) -> None:
         assert "kube-apiserver.yaml" in here(*inside, "ls", "/host/etc/kubernetes/manifests")
         assert pod in here(*inside, "chroot", "/host", "crictl", "ps")
         assert f"{pod}_" in here(*inside, "ls", "/host/var/log/containers")
+
+
+def test_ends_and_new_images(kubectl: Runner) -> None:
+    here = kubectl.elsewhere()
+    here("run", "nope", "--image=busybox:1.36", "--restart=Never", "--command", "--", "nope")
+    assert "StartError" in until(here, "StartError", "get", "pod", "nope")
+    told = here("describe", "pod", "nope")
+    for words in ("Status:           Failed", "Reason:       StartError", "Exit Code:    128"):
+        assert words in told
+    assert here("logs", "nope") == ""
+    here("run", "web", "--image=nginx:1.29", "--restart=Never")
+    here("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+    here("set", "image", "pod/web", "web=httpd:2.4")
+    image = "jsonpath={.status.containerStatuses[0].image} {.status.containerStatuses[0].restartCount}"
+    assert until(here, "httpd:2.4 1", "get", "pod", "web", "-o", image)
+    here("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+    assert "Container web definition changed, will be restarted" in here("describe", "pod", "web")
+    here("run", "loop", "--image=busybox:1.36", "--command", "--", "sh", "-c", "echo once; exit 3")
+    until(here, "CrashLoopBackOff", "get", "pod", "loop")
+    told = until(here, "CrashLoopBackOff", "describe", "pod", "loop")
+    assert "Last State:     Terminated" in told
+    assert here("logs", "loop") == here("logs", "loop", "--previous") == "once\n"

@@ -104,8 +104,11 @@ def parse(query: Mapping[str, str], now: float, pod: str = "", shift: float = 0.
     )
 
 
-def find_container(cluster: StreamCluster, pod: Obj, options: Options) -> Container | None:
-    """The container whose log is meant; None for a pod without a node. StatusError 400 when it has no log."""
+def find_container(cluster: StreamCluster, pod: Obj, options: Options) -> Container | str | None:
+    """The container whose log is meant; None for a pod without a node. StatusError 400 when it has no log.
+
+    Of one that is in the pod's status and was removed meanwhile, what the kubelet answers instead of its log.
+    """
     name = container_name(pod, options.container)
     if not pod["spec"].get("nodeName"):
         return None
@@ -113,9 +116,7 @@ def find_container(cluster: StreamCluster, pod: Obj, options: Options) -> Contai
     kubelet = kubelet_of(cluster, pod, f"/containerLogs/{meta['namespace']}/{meta['name']}/{name}")
     identity = _identity(pod, name, previous=options.previous)
     container = kubelet.container_of(meta["uid"], identity)
-    if container is None:
-        raise bad_request(f"unable to retrieve container logs for {identity}")
-    return container
+    return f"unable to retrieve container logs for {identity}" if container is None else container
 
 
 def _identity(pod: Obj, name: str, *, previous: bool) -> str:
@@ -178,6 +179,8 @@ async def serve_log(cluster: StreamCluster, request: web.Request, namespace: str
     container = find_container(cluster, pod, options)
     if container is None:
         return web.Response(status=204)
+    if isinstance(container, str):
+        return web.Response(text=container)
     before = written(container, options)
     if not options.follow:
         return web.Response(body=before, content_type="text/plain")

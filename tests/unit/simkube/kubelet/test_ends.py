@@ -45,7 +45,7 @@ def log_of(node: Node, *, previous: bool = False) -> int | str:
         found: Any = find_container(cluster, pod, Options(previous=previous))
     except StatusError as error:
         return error.message
-    return 1 + [one.id for one in node.runtime.started].index(found.id)
+    return found if isinstance(found, str) else 1 + [one.id for one in node.runtime.started].index(found.id)
 
 
 def run_of(node: Node, end: dict[str, Any] | None) -> int | None:
@@ -103,7 +103,7 @@ MOMENTS = {
     "first run": (2.0, Asked("running", None, 0, 1, None)),
     "ended": (5.5, Asked("ended", None, 0, 1, None)),
     "second run": (7.0, Asked("running", 1, 1, 2, 1)),
-    "ended again": (11.5, Asked("ended", 1, 1, 2, 1)),
+    "ended again": (11.5, Asked("ended", 1, 1, 2, None)),
     "back-off": (13.0, Asked("CrashLoopBackOff", 2, 1, 2, 2)),
     "third run": (22.0, Asked("running", 2, 2, 3, 2)),
 }
@@ -196,7 +196,7 @@ def test_a_container_that_never_gets_going(name: str, policy: str, moment: str) 
     ("name", "policy", "events"),
     [
         ("liveness", "Always", ["Normal Killing x1: Container web failed liveness probe, will be restarted"]),
-        ("liveness", "Never", ["Normal Killing x1: Container web failed liveness probe"]),
+        ("liveness", "Never", ["Normal Killing x1: Stopping container web"]),
         ("startup", "OnFailure", ["Normal Killing x1: Container web failed startup probe, will be restarted"]),
         ("exit 3", "Always", [BACK_OFF]),
         ("start error", "Never", [f"Warning Failed x1: Error: {NOPE}"]),
@@ -208,6 +208,21 @@ def test_what_is_told_of_an_end(name: str, policy: str, events: list[str]) -> No
     node = _play(way, policy, 5.5 if name not in ("exit 3",) else 13.0)
     told = [one for one in node.events() if one.split()[1] not in QUIET]
     assert told == events
+
+
+def test_a_probe_that_fails_beside_a_container_that_goes_on() -> None:
+    node = Node({"web": WAYS["liveness"].script, "side": Script()})
+    containers = [{"name": "web", "image": "web", "livenessProbe": PROBE}, {"name": "side", "image": "side"}]
+    node.run({"containers": containers, "restartPolicy": "Never"})
+    node.advance(6)
+    assert "Normal Killing x1: Container web failed liveness probe" in node.events()
+    assert (node.status()["phase"], "running" in node.container(index=1)["state"]) == ("Running", True)
+
+
+def test_a_log_that_was_removed_meanwhile() -> None:
+    node = _play(WAYS["exit 3"], "Always", 11.5)
+    last = node.container()["lastState"]["terminated"]["containerID"]
+    assert log_of(node, previous=True) == f"unable to retrieve container logs for {last}"
 
 
 IMAGE = {"containers": [{"name": "web", "image": "none:1"}]}

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from simkube.apiserver.fields.fieldset import FieldSet, difference, leaf, union, valid, without
+from simkube.apiserver.fields.sharing import shared
 from simkube.apiserver.fields.typed import Comparison, compare
 from simkube.apiserver.registry.customresources.kind import CustomKind
 from simkube.apiserver.registry.kinds import by_kind
@@ -246,7 +247,7 @@ def _encode(identity: Identity, entry: Entry) -> Obj:
     encoded: Obj = {"manager": identity.manager, "operation": identity.operation, "apiVersion": entry.version}
     if entry.time:
         encoded["time"] = entry.time
-    encoded |= {"fieldsType": "FieldsV1", "fieldsV1": entry.fields}
+    encoded |= {"fieldsType": "FieldsV1", "fieldsV1": shared(entry.fields)}
     if identity.subresource:
         encoded["subresource"] = identity.subresource
     return encoded

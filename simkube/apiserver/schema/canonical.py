@@ -84,6 +84,9 @@ _POINTERS_OF = {
             "multipleOf",
             "maxProperties",
             "minProperties",
+            "$ref",
+            "x-kubernetes-list-type",
+            "x-kubernetes-map-type",
             "x-kubernetes-preserve-unknown-fields",
         )
     ),
@@ -168,6 +171,37 @@ _POINTERS_OF = {
     "NetworkPolicyPort": frozenset({"endPort", "protocol"}),
     "Endpoint": frozenset({"nodeName", "zone", "hostname"}),
     "EndpointAddress": frozenset({"nodeName"}),
+    "AzureFilePersistentVolumeSource": frozenset({"secretNamespace"}),
+    "CustomResourceSubresourceScale": frozenset({"labelSelectorPath"}),
+    "EphemeralContainer": frozenset({"restartPolicy"}),
+    "ExemptPriorityLevelConfiguration": frozenset({"lendablePercent", "nominalConcurrencyShares"}),
+    "GlusterfsPersistentVolumeSource": frozenset({"endpointsNamespace"}),
+    "ISCSIPersistentVolumeSource": frozenset({"initiatorName"}),
+    "LeaseSpec": frozenset({"preferredHolder", "strategy"}),
+    "LimitedPriorityLevelConfiguration": frozenset(
+        {"borrowingLimitPercent", "lendablePercent", "nominalConcurrencyShares"}
+    ),
+    "LocalVolumeSource": frozenset({"fsType"}),
+    "MatchResources": frozenset({"matchPolicy"}),
+    "MutatingWebhook": frozenset({"failurePolicy", "matchPolicy", "reinvocationPolicy", "sideEffects"}),
+    "NamedRuleWithOperations": frozenset({"scope"}),
+    "NodeFeatures": frozenset({"supplementalGroupsPolicy"}),
+    "NodeRuntimeHandlerFeatures": frozenset({"recursiveReadOnlyMounts", "userNamespaces"}),
+    "NodeSwapStatus": frozenset({"capacity"}),
+    "ParamRef": frozenset({"parameterNotFoundAction"}),
+    "PodResourceClaimStatus": frozenset({"resourceClaimName"}),
+    "PodSchedulingGroup": frozenset({"podGroupName"}),
+    "PortStatus": frozenset({"error"}),
+    "IngressPortStatus": frozenset({"error"}),
+    "RuleWithOperations": frozenset({"scope"}),
+    "ServiceReference": frozenset({"path", "port"}),
+    "ServiceSpec": frozenset({"trafficDistribution"}),
+    "ValidatingAdmissionPolicySpec": frozenset({"failurePolicy"}),
+    "ValidatingWebhook": frozenset({"failurePolicy", "matchPolicy", "sideEffects"}),
+    "Validation": frozenset({"reason"}),
+    "ValidationRule": frozenset({"optionalOldSelf", "reason"}),
+    "VolumeMountStatus": frozenset({"recursiveReadOnly"}),
+    "WebhookClientConfig": frozenset({"url"}),
     "LoadBalancerIngress": frozenset({"ipMode"}),
     "DeviceClassSpec": frozenset({"extendedResourceName"}),
     "DeviceConstraint": frozenset({"distinctAttribute", "matchAttribute"}),
@@ -200,7 +234,15 @@ _PRESENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "VolumeError": (("time",), ()),
 }
 """Fields that are written even when they were not given, by definition: times as null, structs as ``{}``."""
-_NOT_POINTERS = frozenset({("Probe", "timeoutSeconds"), ("AWSElasticBlockStoreVolumeSource", "partition")})
+_NOT_POINTERS = frozenset(
+    {
+        ("AWSElasticBlockStoreVolumeSource", "partition"),
+        ("CustomResourceColumnDefinition", "priority"),
+        ("GCEPersistentDiskVolumeSource", "partition"),
+        ("IngressClassSpec", "controller"),
+        ("Probe", "timeoutSeconds"),
+    }
+)
 _SCALARS = frozenset({"string", "integer", "number", "boolean", "bytes"})
 
 

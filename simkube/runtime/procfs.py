@@ -130,7 +130,8 @@ def mounts_text(container: SimContainer) -> str:
     for path, mount in container.files.mounts.items():
         options = "ro" if mount.read_only else "rw"
         lines.append(f"{mount.source} {path} {mount.kind} {options},relatime 0 0\n")
-    named = [path for path in _FROM_THE_NODE if path not in container.files.mounts]
+    own = container.files.mounts["/"].kind == "overlay"  # and not the root of a node
+    named = [path for path in _FROM_THE_NODE if own and path not in container.files.mounts]
     return "".join(lines) + "".join(f"/dev/vda1 {path} ext4 rw,relatime 0 0\n" for path in named)
 
 

@@ -207,4 +207,5 @@ def test_ends_and_new_images(kubectl: Runner) -> None:
     until(here, "CrashLoopBackOff", "get", "pod", "loop")
     told = until(here, "CrashLoopBackOff", "describe", "pod", "loop")
     assert "Last State:     Terminated" in told
-    assert here("logs", "loop") == here("logs", "loop", "--previous") == "once\n"
+    assert here("logs", "loop") == "once\n"
+    until(here, "once", "logs", "loop", "--previous")

@@ -169,7 +169,7 @@ class _Test:
         if operator in ("-h", "-L"):
             return isinstance(node, Symlink)
         if operator == "-c":
-            return isinstance(node, Device) and node.kind != "text"
+            return isinstance(node, Device) and node.kind not in ("text", "socket", "block")
         if operator == "-s":
             return not isinstance(node, File) or len(node.data) > 0
         if operator == "-x":

@@ -15,8 +15,8 @@ _KINDS = {Directory: "d", Symlink: "l", Device: "c", File: "-"}
 def mode_text(node: Node) -> str:
     """``-rw-r--r--``."""
     kind = next((letter for cls, letter in _KINDS.items() if isinstance(node, cls)), "-")
-    if isinstance(node, Device) and node.kind == "text":
-        kind = "-"
+    if isinstance(node, Device):
+        kind = {"text": "-", "socket": "s", "block": "b"}.get(node.kind, kind)
     text = "".join(letter if node.mode >> (8 - at) & 1 else "-" for at, letter in enumerate("rwxrwxrwx"))
     if node.mode & 0o2000:
         text = text[:5] + ("s" if node.mode & 0o010 else "S") + text[6:]

@@ -109,6 +109,8 @@ def test_another_root(lab: Lab) -> None:
     assert "kubelet --config" in sh(lab, "chroot /host ps -o args")
     sh(lab, "chroot /host sh -c 'echo a > /tmp/a'")
     assert sh(lab, "cat /host/tmp/a").strip() == "a"
+    assert "/etc/hosts" not in sh(lab, "chroot /host mount"), "what a container has of its own is not the node's"
+    assert sh(lab, "ls -l /host/run/containerd/").splitlines()[1][0] == "s"
     assert "No such file" in sh(lab, "chroot /none ls 2>&1")
     assert "can't execute" in sh(lab, "chroot /host apachectl 2>&1")
     assert "Operation not permitted" in _as_user(lab, "chroot / ls 2>&1")

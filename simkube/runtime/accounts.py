@@ -32,6 +32,14 @@ def primary_group(files: FileSystem, config: ContainerConfig, uid: int) -> int:
     return 0
 
 
+def number_of(files: FileSystem, path: str, name: str) -> int | None:
+    """The number of a user or group by name (or the number itself); None for none."""
+    if name.isdecimal() and len(name) < 11:
+        return int(name)
+    found = (fields[2] for fields in _entries(files, path) if fields[0] == name and fields[2].isdecimal())
+    return next((int(number) for number in found), None)
+
+
 def _name(files: FileSystem, path: str, number: int) -> str:
     return next((fields[0] for fields in _entries(files, path) if fields[2] == str(number)), str(number))
 

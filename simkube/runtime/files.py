@@ -319,8 +319,16 @@ class FileSystem:
         gone = tree_size(place.node)
         place.mount.quota.charge(-(gone - NODE_COST if shared else gone))  # an image's entry cost nothing
 
-    def change(self, path: str, *, mode: int | None = None, mtime: float | None = None) -> None:
-        """Set mode or time of modification."""
+    def change(
+        self,
+        path: str,
+        *,
+        mode: int | None = None,
+        mtime: float | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+    ) -> None:
+        """Set mode, time of modification, owner or group."""
         if self.find(path).mount.read_only:
             raise FileError(errno.EROFS, path)
         place = self.find(path, write=True)
@@ -330,6 +338,10 @@ class FileSystem:
             place.node.mode = mode
         if mtime is not None:
             place.node.mtime = mtime
+        if uid is not None:
+            place.node.uid = uid
+        if gid is not None:
+            place.node.gid = gid
         place.mount.quota.version += 1
 
 

@@ -172,6 +172,7 @@ class _ProcessDirectory(Directory):
             "environ": _text("".join(f"{key}={value}\0" for key, value in process.env.items())),
             "status": _text(f"Name:\t{name}\nState:\t{state}\nPid:\t{pid}\nPPid:\t{parent}\nUid:\t{process.uid}\n"),
             "mounts": Device("text", lambda: mounts_text(process.container).encode(), 0o444),
+            "cgroup": _text("0::/\n"),
             "cwd": Symlink(process.cwd),
             "root": Symlink("/"),
         }

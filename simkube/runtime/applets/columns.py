@@ -10,7 +10,8 @@ from simkube.runtime.process import Exit, Process
 MAX_LINES = 200_000
 
 
-async def _all_lines(process: Process, paths: list[str]) -> tuple[list[str], int]:
+async def all_lines(process: Process, paths: list[str]) -> tuple[list[str], int]:
+    """The lines of files one after the other, and the status: 1 when one could not be read."""
     found: list[str] = []
     status = 0
     for path in paths or ["-"]:
@@ -83,7 +84,7 @@ async def sort(process: Process) -> int:
         if letter in options:
             await process.err(f"sort: option -{letter} is not simulated\n")
             return 1
-    found, status = await _all_lines(process, options.operands)
+    found, status = await all_lines(process, options.operands)
     await process.work(len(found) / 4)
     field = options.values.get("k", "")
     number = integer(field.split(",")[0].rstrip("nr").split(".")[0]) if field else None
@@ -114,7 +115,7 @@ async def sort(process: Process) -> int:
 async def uniq(process: Process) -> int:
     """``uniq [-cdui] [FILE]``"""
     options = await parse(process, "cdui")
-    found, status = await _all_lines(process, options.operands[:1])
+    found, status = await all_lines(process, options.operands[:1])
     groups: list[list[str]] = []
     for line in found:
         if groups and (groups[-1][0].lower() == line.lower() if "i" in options else groups[-1][0] == line):

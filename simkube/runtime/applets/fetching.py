@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from simkube.clock.clock import TimedOut, within
 from simkube.runtime import httptext
-from simkube.runtime.applets.options import Options, parse, seconds_of
+from simkube.runtime.applets.options import Options, integer, parse, seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.network.network import Connection
 from simkube.runtime.nodes import FileError
@@ -218,6 +218,11 @@ _CURL_LONG = {
     "resolve": "P",
     "json": "J",
     "retry": "R",
+    "retry-delay": "D",
+    "retry-connrefused": "c",
+    "remote-name": "O",
+    "http1.1": "h",
+    "compressed": "h",
     "url": "U",
     "no-progress-meter": "s",
     "get": "G",
@@ -230,20 +235,36 @@ async def curl(process: Process) -> int:
         await process.out("curl 8.14.1 (simulated) \nProtocols: http https\n")
         return 0
     headers = _curl_headers(process)
-    options = await parse(process, "sSfiILvkGON", "XHdomTwAuJRUCeP", long=_CURL_LONG)
+    options = await parse(process, "sSfiILvkGONch", "XHdomTwAuJRUCePD", long=_CURL_LONG)
     urls = [*options.operands, *([options.values["U"]] if "U" in options else [])]
     if not urls:
         await process.err(
             "curl: (2) no URL specified\ncurl: try 'curl --help' or 'curl --manual' for more information\n"
         )
         return 2
-    if "G" in options or "R" in options or "O" in options:
-        await process.err("curl: options -G, -O and --retry are not simulated\n")
-        return 2
     status = 0
     for url in urls:
-        status = await _Curl(process, options, headers).run(url)
+        status = await _with_retries(process, options, headers, url)
     return status
+
+
+async def _with_retries(process: Process, options: Options, headers: dict[str, str], url: str) -> int:
+    """``--retry N [--retry-delay S]``: again after what may pass (6, 28, with ``--retry-connrefused`` also 7)."""
+    if "G" in options and "d" in options:
+        url = f"{url}{'&' if '?' in url else '?'}{options.values['d']}"
+    if "O" in options:
+        options.values["o"] = httptext.parse_url(url)[3].partition("?")[0].rpartition("/")[2] or "curl_response"
+    left, pause = integer(options.values.get("R", "0")) or 0, seconds_of(options.values.get("D", "")) or 0.0
+    passing, wait = (6, 28, 7) if "c" in options else (6, 28), 1.0
+    while True:
+        status = await _Curl(process, options, headers).run(url)
+        if left <= 0 or status not in passing:
+            return status
+        if not {"s"} & options.flags:
+            many = f"{left} retr{'ies' if left > 1 else 'y'} left"
+            await process.err(f"Warning: Problem: Transient error. Will retry in {pause or wait:g} seconds. {many}.\n")
+        await process.sleep(pause or wait)
+        left, wait = left - 1, min(600.0, wait * 2)
 
 
 def _curl_headers(process: Process) -> dict[str, str]:
@@ -279,8 +300,8 @@ class _Curl:
     async def run(self, url: str) -> int:
         """Fetch one URL; curl's exit code."""
         options = self._options
-        body = (options.values.get("d") or options.values.get("J") or "").encode()
-        posting = "d" in options or "J" in options
+        body = (options.values.get("d") or options.values.get("J") or "").encode() if "G" not in options else b""
+        posting = ("d" in options and "G" not in options) or "J" in options
         if "J" in options:
             self._headers["content-type"] = "application/json"
         elif posting:

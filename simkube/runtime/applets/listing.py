@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from simkube.runtime import accounts
-from simkube.runtime.applets.options import Options, name_of, parse
+from simkube.runtime.applets.options import Options, name_of, parse, refuse
 from simkube.runtime.nodes import Device, Directory, File, FileError, Node, Symlink
 from simkube.runtime.process import Process
 
@@ -39,9 +39,14 @@ def owner(process: Process, uid: int) -> str:
     return accounts.user_name(process.container.files, uid)
 
 
+_LONG = {"all": "a", "almost-all": "A", "color": "G", "human-readable": "h", "recursive": "R", "reverse": "r"}
+
+
 async def ls(process: Process) -> int:
     """``ls [-laA1dhRtrSFin] [PATH]...``"""
-    options = await parse(process, "laA1dhRtrSFnosp")
+    options = await parse(process, "laA1dhRtrSFnospG", long=_LONG)
+    if {"--color", "--color=always"} & set(process.argv):
+        await refuse(process, "--color=always")
     files = process.container.files
     status = 0
     single: list[tuple[str, Node]] = []

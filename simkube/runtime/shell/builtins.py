@@ -17,8 +17,8 @@ from simkube.runtime.shell.error_messages import no_directory
 from simkube.runtime.shell.interpreter import Interpreter
 from simkube.runtime.shell.jumps import Jump
 from simkube.runtime.shell.parser import RESERVED
-from simkube.runtime.shell.state import ShellError
-from simkube.runtime.shell.variables import first_number, quote
+from simkube.runtime.shell.state import ShellError, quote
+from simkube.runtime.shell.variables import first_number
 
 Builtin = Callable[[Interpreter, list[str]], Coroutine[Any, Any, int]]
 SPECIAL = frozenset(
@@ -359,7 +359,8 @@ _POSIX: dict[str, Builtin] = {
     "unset": variables.run_unset,
     "wait": jobs.run_wait,
     **dict.fromkeys(["bg", "fg"], _no_jobs),
-    **dict.fromkeys(["alias", "unalias"], _refused),
+    "alias": variables.run_alias,
+    "unalias": variables.run_alias,
 }
 _EXTENDED: dict[str, Builtin] = {**_POSIX, "let": declare.run_let, "source": _dot}
 _BASH: dict[str, Builtin] = {

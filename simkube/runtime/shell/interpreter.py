@@ -22,7 +22,7 @@ from simkube.runtime.shell.expand import Expander
 from simkube.runtime.shell.jumps import Jump, leaves
 from simkube.runtime.shell.parser import commands
 from simkube.runtime.shell.redirect import Redirected
-from simkube.runtime.shell.state import MAX_VALUE, ShellError, State
+from simkube.runtime.shell.state import MAX_VALUE, ShellError, State, quote
 from simkube.runtime.shell.syntax import (
     AndOr,
     Calculation,
@@ -333,12 +333,24 @@ class Interpreter:
         await self.process.work(1)
         before = self.state.status
         words = await self.expander.fields(node.words)
+        alias = self.state.aliases.get(words[0]) if words and node.words[0].literal() == words[0] else None
+        if alias is not None and (self.interactive or not self.dialect.bash or "expand_aliases" in self.state.options):
+            return await self._aliased(words, alias)
         status = await self._command(node, words, tail) if words else await self._assign_only(node, before)
         if self.dialect.bash:
             self.close_opened(opened)
             self.state.arrays["PIPESTATUS"] = {0: str(status)}
         await self.check(status)
         return status
+
+    async def _aliased(self, words: list[str], alias: str) -> int:
+        """A command whose first word is an alias: its text instead, in which it is no alias itself."""
+        aliases = self.state.aliases
+        self.state.aliases = {name: text for name, text in aliases.items() if name != words[0]}
+        try:
+            return await self.run_text(" ".join([alias, *(quote(word) for word in words[1:])]))
+        finally:
+            self.state.aliases = aliases
 
     async def _command(self, node: Simple, words: list[str], tail: bool) -> int:
         from simkube.runtime.shell.builtins import SPECIAL, builtins_of  # they run commands in turn

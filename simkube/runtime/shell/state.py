@@ -18,6 +18,11 @@ Array = dict[int | str, str]
 """The elements of an array by number, or by text in a map (``declare -A``)."""
 
 
+def quote(text: str) -> str:
+    """``text`` in single quotes, as the shell could read it again."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
 class ShellError(Exception):
     """A failure that ends a script (not an interactive shell): readonly, unset with -u, bad substitution."""
 
@@ -43,6 +48,7 @@ class State:
     locals: list[dict[str, str | Array | None]] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     maps: set[str] = field(default_factory=set)
+    aliases: dict[str, str] = field(default_factory=dict)
     integers: set[str] = field(default_factory=set)
     lower: set[str] = field(default_factory=set)
     upper: set[str] = field(default_factory=set)
@@ -64,6 +70,7 @@ class State:
             [dict(scope) for scope in self.locals[-MAX_SCOPES:]],
             {name: dict(array) for name, array in self.arrays.items()},
             set(self.maps),
+            dict(self.aliases),
             set(self.integers),
             set(self.lower),
             set(self.upper),

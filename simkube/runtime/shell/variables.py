@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from simkube.runtime.shell.interpreter import Interpreter
 from simkube.runtime.shell.parser import is_name
-from simkube.runtime.shell.state import OPTION_NAMES, ShellError, State
+from simkube.runtime.shell.state import OPTION_NAMES, ShellError, State, quote
 
 _SIMULATED = ("e", "u", "x", "f", "a", "pipefail")
 
@@ -53,9 +53,23 @@ async def run_export(shell: Interpreter, words: list[str]) -> int:
     return 0
 
 
-def quote(text: str) -> str:
-    """``text`` in single quotes, as the shell could read it again."""
-    return "'" + text.replace("'", "'\\''") + "'"
+async def run_alias(shell: Interpreter, words: list[str]) -> int:
+    """``alias [NAME[=TEXT]]...``, ``unalias [-a] NAME...``: a text at the beginning of a command."""
+    aliases, status = shell.state.aliases, 0
+    for word in words[1:] or (sorted(aliases) if words[0] == "alias" else []):
+        name, equals, text = word.partition("=")
+        if words[0] == "unalias" and word == "-a":
+            aliases.clear()
+        elif words[0] == "alias" and equals and len(aliases) < 100:
+            aliases[name] = text
+        elif name not in aliases:
+            await shell.complain(f"{words[0]}: {name}: not found")
+            status = 1
+        elif words[0] == "unalias":
+            del aliases[name]
+        else:
+            await shell.process.out(f"{'alias ' * shell.dialect.bash}{name}={quote(aliases[name])}\n")
+    return status
 
 
 async def run_local(shell: Interpreter, words: list[str]) -> int:

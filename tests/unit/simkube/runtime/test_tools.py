@@ -188,6 +188,51 @@ def test_small_tools() -> None:
     assert watched.out.startswith("\x1b[H\x1b[JEvery 1.0s: echo again")
 
 
+def test_owners_and_groups_can_be_changed_by_root() -> None:
+    bench = Bench()
+    container = bench.idle()
+    script = "mkdir -p /tmp/d/e; touch /tmp/d/e/f; chown -R nobody:www-data /tmp/d; stat -c '%U %g' /tmp/d/e/f"
+    assert bench.run(script, container).out == "nobody 33\n"
+    assert bench.run("chown 1000:2000 /tmp/d; ls -ldn /tmp/d", container).out.split()[2:4] == ["1000", "2000"]
+    assert bench.run("chown nosuch /tmp/d", container).err == "chown: unknown user nosuch\n"
+    other = bench.run("touch /tmp/x; chown root /tmp/x", bench.idle(run_as_user=1000, sandbox=bench.sandbox("other")))
+    assert (other.code, other.err) == (1, "chown: /tmp/x: Operation not permitted\n")
+    assert bench.run("chgrp 5 /tmp/d; stat -c %g /tmp/d", container).out == "5\n"
+
+
+def test_lines_are_numbered_joined_and_compared() -> None:
+    bench = Bench()
+    container = bench.idle(DEBIAN)
+    for script, out in (
+        ("printf 'a\\n\\nb\\n' | nl", "     1\ta\n       \n     2\tb\n"),
+        ("seq 3 | paste -sd,", "1,2,3\n"),
+        ("echo abcdef | fold -w 4", "abcd\nef\n"),
+        ("printf 'a\\nb\\n' > /tmp/1; printf 'b\\nc\\n' > /tmp/2; comm /tmp/1 /tmp/2", "a\n\t\tb\n\tc\n"),
+        ("comm -12 /tmp/1 /tmp/2; shuf -i 1-3 | sort | paste -sd ' '", "b\n1 2 3\n"),
+        ("getent passwd root", "root:x:0:0:root:/root:/bin/sh\n"),
+        ("ls --color=auto /etc/debian_version; cat /proc/1/cgroup", "/etc/debian_version\n0::/\n"),
+    ):
+        assert bench.run(script, container).out == out, script
+
+
+def test_an_alias_stands_for_its_text() -> None:
+    bench = Bench()
+    assert bench.run("alias hi='echo hello; echo'\nhi there\nunalias hi\nhi").out == "hello\nthere\n"
+    interactive = bench.exec(["bash", "-i"], bench.idle(DEBIAN), stdin=b"alias ll='ls -d'\nll /tmp\nalias\n")
+    assert interactive.out == "/tmp\nalias ll='ls -d'\n"
+
+
+def test_curl_tries_again_and_puts_data_into_the_address() -> None:
+    bench = Bench()
+    server = bench.started("hashicorp/http-echo", args=["-text=hi", "-listen=:8080"])
+    curl = bench.idle("curlimages/curl", sandbox=bench.sandbox("curl"))
+    began = bench.clock.now()
+    failed = bench.run(f"curl -s --retry 2 --retry-connrefused {server.sandbox.ip}:81", curl)
+    assert failed.code == 7
+    assert 3 <= bench.clock.now() - began < 6
+    assert bench.run(f"cd /tmp; curl -sG -d a=b -O {server.sandbox.ip}:8080/file; cat file", curl).out == "hi\n"
+
+
 def test_diff_in_both_forms() -> None:
     make = "cd /tmp; printf '1\\n2\\n3\\n' > a; printf '1\\ntwo\\n3\\n4\\n' > b; diff a b"
     bench = Bench()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from simkube.apiserver.registry.pods.internal_types import printed
+from simkube.apiserver.registry.pods.validate_windows import windows_options
 from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.paths import descending
 from simkube.client.client import Obj
@@ -34,6 +35,7 @@ def pod_security_context(spec: Obj, path: str, errors: Errors) -> None:
         if context.get(name) is not None and context[name] not in values:
             errors.not_supported(f"{where}.{name}", context[name], values)
     profiles(context, where, errors)
+    windows_options(context.get("windowsOptions") or {}, f"{where}.windowsOptions", errors)
     if spec.get("hostUsers") is False:
         for name, shown in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")):
             if spec.get(name):
@@ -87,6 +89,7 @@ def security_context(context: Obj, path: str, errors: Errors) -> None:
     if mount is not None and mount not in ("Default", "Unmasked"):
         errors.not_supported(f"{path}.procMount", mount, ("Default", "Unmasked"))
     profiles(context, path, errors)
+    windows_options(context.get("windowsOptions") or {}, f"{path}.windowsOptions", errors)
     if context.get("allowPrivilegeEscalation") is not False:
         return
     shown = printed(context, "SecurityContext")

@@ -11,6 +11,7 @@ from simkube.apiserver.registry.pods.validate_placement import gates, placement,
 from simkube.apiserver.registry.pods.validate_projections import tokens_without_account
 from simkube.apiserver.registry.pods.validate_security_context import pod_security_context
 from simkube.apiserver.registry.pods.validate_volumes import volumes
+from simkube.apiserver.registry.pods.validate_windows import host_processes
 from simkube.apiserver.validation import amounts
 from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.metadata import dns_label, labels, subdomain
@@ -50,6 +51,7 @@ def pod_spec(spec: Obj, path: str, errors: Errors, *, pod: str = "") -> None:
     dns_config(spec, f"{path}.dnsConfig", errors)
     gates(spec, path, errors)
     spread(spec.get("topologySpreadConstraints", ()), f"{path}.topologySpreadConstraints", errors)
+    host_processes(spec, path, errors)
     _names(spec, path, errors, _FIRST_NAMES)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline < 2**31:
@@ -65,7 +67,7 @@ def pod_spec(spec: Obj, path: str, errors: Errors, *, pod: str = "") -> None:
     system = spec.get("os")
     if system is not None and system.get("name") not in ("linux", "windows"):
         if not system.get("name"):
-            errors.required(f"{path}.os.name")
+            errors.required(f"{path}.os.name", "cannot be empty")
         else:
             errors.not_supported(f"{path}.os", system["name"], ("linux", "windows"))
 

@@ -64,10 +64,11 @@ def find(reference: Reference, *, stand_ins: bool = False) -> ImageSpec:
         if not tag and stand_ins:
             return _stand_in(reference)
     if tag not in found.tags:
-        raise _pull_error(reference, f"{reference}: not found {_instead(reference, found)}")
+        raise _pull_error(reference, f"{reference}: not found {_instead(reference, found.name)}")
     return _build(found.name, tag, reference.repository)
 
 
+@functools.lru_cache(maxsize=1024)  # a pull that fails is tried again and again
 def _missing(reference: Reference) -> str:
     """Why there is no such repository, in the words of its registry, and what there is."""
     host, _, path = reference.repository.partition("/")
@@ -90,7 +91,10 @@ def _alike(name: str) -> list[str]:
     return list(dict.fromkeys([*same, *close]))[:3]
 
 
-def _instead(reference: Reference, found: catalogue.Repository) -> str:
+@functools.lru_cache(maxsize=1024)
+def _instead(reference: Reference, repository: str) -> str:
+    """What is there instead of a tag or digest of a repository."""
+    found = catalogue.repositories()[repository]
     if not reference.tag:
         return f"(the simulated registry has digests of its own; {reference.familiar}:{_first(found.tags)} is there)"
     like = tags.nearest(reference.tag, found.tags)

@@ -85,11 +85,12 @@ def tags_of(entry: Mapping[str, Any]) -> dict[str, Build]:
         if str(version) not in names:
             raise ValueError(f"the alias {alias} is of a version {version} that is not there")
         names[str(alias)] = names[str(version)]
+    places = {version: order(version) for version in versions}
     for pattern, more in suffixes.items():
         since, until = order(str((more or {}).get("since", "0"))), (*order(str((more or {}).get("until", MOST))), MOST)
         for suffix in expand(str(pattern)):
             for name, version in names.items():
-                if since <= order(version) <= until:
+                if since <= places[version] <= until:
                     tag = suffix.removeprefix("-") if name == "latest" and suffix else name + suffix
                     found[tag] = Build(version + suffix, version, more or {})
     listed = entry.get("tags") or {}

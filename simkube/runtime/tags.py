@@ -9,6 +9,7 @@ version that begins so. *Suffixes* (``-alpine``) are other builds of each versio
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -124,12 +125,16 @@ def nearest(wanted: str, names: Iterable[str], most: int = 3) -> list[str]:
         alike.sort(key=lambda one: _distance(numbers, order(one.partition("-")[0])))
         if alike:
             return alike[:most]
-    return close(wanted, all_names, most) or [one for one in ("latest", *all_names) if one in all_names][:most]
+    spelt_alike = (one for one in all_names if one[:1] == wanted[:1] and abs(len(one) - len(wanted)) < 4)
+    return (
+        close(wanted, itertools.islice(spelt_alike, 400), most)
+        or [one for one in ("latest", *all_names) if one in all_names][:most]
+    )
 
 
 def close(wanted: str, names: Iterable[str], most: int = 3) -> list[str]:
     """The names that are spelt most like the wanted one, best first; [] when none is."""
-    return difflib.get_close_matches(wanted[:128], list(names)[:5000], most, 0.6)
+    return difflib.get_close_matches(wanted[:128], list(names)[:1000], most, 0.6)
 
 
 def _distance(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:

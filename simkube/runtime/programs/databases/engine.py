@@ -8,8 +8,10 @@ dialect, is a syntax error, as it would be in a server of that dialect if it wer
 
 from __future__ import annotations
 
+import math
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +24,14 @@ PAGES, PAGE = 128, 4096
 BYTES = PAGES * PAGE
 MOST_STEPS = 100_000
 """Instructions of SQLite's machine that one statement may take."""
+MOST_SECONDS = 0.25
+"""Of the host's time for one statement, whatever it does: nobody meets that but who looks for it."""
 MOST_ROWS = 2000
+MOST_SCRIPT = 256 * 1024
+"""Characters that a client sends at once, in all of its statements."""
 MOST_TEXT = 20_000
 _LIMITS = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 8192,
+    sqlite3.SQLITE_LIMIT_LENGTH: 4096,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: MOST_TEXT,
     sqlite3.SQLITE_LIMIT_COLUMN: 100,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
@@ -46,8 +52,14 @@ _REFUSED = {
     sqlite3.SQLITE_CREATE_TEMP_TRIGGER,
     sqlite3.SQLITE_CREATE_TEMP_VIEW,
 }
+_EVERY = 100
 _FUNCTIONS = frozenset({"load_extension", "zeroblob", "randomblob", "fts3_tokenizer", "sqlite_compileoption_get"})
-_PIECES = re.compile(r"""'(?:[^'\\]|''|\\.)*'|"(?:[^"\\]|""|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/|[^'"`;/-]+|.""", re.S)
+_PIECES = re.compile(
+    r"""'(?:[^'\\]|''|\\.)*+(?:'|\\?\Z)|"(?:[^"\\]|""|\\.)*+(?:"|\\?\Z)|`[^`]*+(?:`|\Z)|--[^\n]*|/\*.*?(?:\*/|\Z)"""
+    r"""|[^'"`;/-]+|.""",
+    re.S,
+)
+"""What is not closed goes on to the end, so that no text is looked at twice."""
 
 
 class SQLError(Exception):
@@ -93,7 +105,7 @@ class Database:
         """FileError ENOSPC when there is no room for one more."""
         quota.charge(BYTES)
         self._quota = quota
-        self._steps = 0
+        self._steps, self._until = 0, math.inf
         self._base = sqlite3.connect(":memory:", isolation_level=None, cached_statements=16)
         self._base.execute(f"PRAGMA max_page_count={PAGES}")
         self._base.execute("PRAGMA temp_store=MEMORY")
@@ -102,19 +114,19 @@ class Database:
             self._base.setlimit(limit, value)
         for name, function in functions.items():
             self._base.create_function(name, 0, function)
-        self._base.create_function("concat", -1, lambda *parts: "".join(map(str, parts))[:8192])
-        self._base.set_progress_handler(self._count, 1000)
+        self._base.create_function("concat", -1, lambda *parts: "".join(map(str, parts))[:4096])
+        self._base.set_progress_handler(self._count, _EVERY)
         self._base.set_authorizer(_allowed)
 
     def _count(self) -> int:
-        self._steps += 1000
-        return int(self._steps > MOST_STEPS)
+        self._steps += _EVERY
+        return int(self._steps > MOST_STEPS or time.perf_counter() > self._until)
 
     def run(self, statement: str) -> Rows:
         """Carry out one statement; :class:`SQLError`."""
         if len(statement) > MOST_TEXT:
             raise SQLError(f"a statement has at most {MOST_TEXT} characters here")
-        self._steps = 0
+        self._steps, self._until = 0, time.perf_counter() + MOST_SECONDS
         before = self._base.total_changes
         try:
             cursor = self._base.execute(statement)
@@ -144,7 +156,7 @@ class Database:
 
     def dump(self) -> list[str]:
         """Statements that make it what it is."""
-        self._steps = -100 * MOST_STEPS
+        self._steps, self._until = -100 * MOST_STEPS, math.inf
         self._base.set_authorizer(None)
         try:
             return list(self._base.iterdump())

@@ -21,9 +21,12 @@ from simkube.runtime.programs.serving import stop_request
 PORT = 27017
 MOST_BYTES = 1 << 20
 MOST_DOCUMENTS = 5000
+LONGEST = 16 * 1024
+"""Characters of one statement."""
 _FOLDER = "/data/db"
 _TOKENS = re.compile(
-    r"""\s*(?:("(?:[^"\\]|\\.)*")|'((?:[^'\\]|\\.)*)'|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|([A-Za-z_$][\w$.]*)|([{}\[\]:,])|(.))"""
+    r"""\s*(?:("(?:[^"\\]|\\.)*+")|'((?:[^'\\]|\\.)*+)'|(["'].*)|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|([A-Za-z_$][\w$.]*)|([{}\[\]:,])|(.))""",
+    re.S,
 )
 _CALL = re.compile(
     r"db(?:\.([A-Za-z_][\w-]*))?\.([A-Za-z]+)\((.*?)\)(?:\.(toArray|pretty|count|limit|ok)(?:\((\d*)\))?)?\s*$", re.S
@@ -39,7 +42,9 @@ class MongoError(Exception):
 def documents(text: str) -> list[Any]:
     """The arguments of a call: documents, lists, numbers and strings; MongoError."""
     found: list[str] = []
-    for double, single, number, word, mark, other in _TOKENS.findall(text[:65536]):
+    for double, single, open_, number, word, mark, other in _TOKENS.findall(text):
+        if open_:
+            raise MongoError("SyntaxError: Unterminated string constant.")
         if double or number or mark:
             found.append(double or number or mark)
         elif word in ("true", "false", "null"):
@@ -129,6 +134,8 @@ class Server:
     def answer(self, statement: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """``{"out": text}`` or ``{"error": text}`` for one line of the shell."""
         database = str(asked.get("database") or "test")
+        if len(statement) > LONGEST:
+            return {"error": f"at most {LONGEST} characters are simulated", "database": database}
         try:
             return {"database": database, **self._answer(statement.strip().rstrip(";"), database, asked)}
         except MongoError as error:

@@ -15,7 +15,14 @@ from typing import Any
 
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.engine import Database, Rows, SQLError, outside_quotes, statements
+from simkube.runtime.programs.databases.engine import (
+    MOST_TEXT,
+    Database,
+    Rows,
+    SQLError,
+    outside_quotes,
+    statements,
+)
 from simkube.runtime.programs.databases.line_protocol import converse
 from simkube.runtime.programs.databases.store import Store
 from simkube.runtime.programs.flags import flags
@@ -93,6 +100,8 @@ class Server:
     def answer(self, statement: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out one statement."""
         self._client = asked
+        if len(statement) > MOST_TEXT:
+            return _error(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes")
         try:
             answer = self._answer(statement, str(asked.get("database", "")))
         except Refused as error:
@@ -130,6 +139,7 @@ class Server:
             raise _worded(str(error), statement, name) from None
 
     def _translated(self, part: str) -> str:
+        part = re.sub(r"\s+", " ", part)
         part = re.sub(r"@@(?:global\.|session\.)?([a-z_]+)", self._variable, part, flags=re.I)
         part = _COUNTED.sub(lambda found: f"INTEGER{found[3]}", part)
         part = re.sub(r"^\s*truncate\s+(table\s+)?", "DELETE FROM ", part, flags=re.I)
@@ -232,7 +242,7 @@ class Server:
 
     def change_user(self, found: re.Match[str], current: str) -> dict[str, Any]:
         """``CREATE``, ``ALTER`` and ``DROP USER``"""
-        user = _USER.match(found[0])
+        user = _USER.match(found[0][:500])
         if user is None:
             raise _syntax(found[0])
         what, name = user[1].lower(), user[2]

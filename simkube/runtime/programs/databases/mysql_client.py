@@ -13,7 +13,7 @@ from typing import Any
 from simkube.clock.clock import TimedOut
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.engine import statements
+from simkube.runtime.programs.databases.engine import MOST_SCRIPT, statements
 from simkube.runtime.programs.databases.line_protocol import Client, why_not_connected
 
 _LETTERS = {"h": "host", "u": "user", "P": "port", "p": "password", "e": "execute", "D": "database"}
@@ -127,7 +127,7 @@ async def mysql(process: Process) -> int:
         if stream is not None and stream.terminal:
             return await _session(process, client, asked)
         data = bytearray()
-        while part := await process.read():
+        while (part := await process.read()) and len(data) <= MOST_SCRIPT:
             data += part
         return await _batch(process, client, asked, data.decode("utf-8", "replace"))
     except NetworkError:
@@ -138,6 +138,9 @@ async def mysql(process: Process) -> int:
 
 
 async def _batch(process: Process, client: Client, asked: Asked, text: str) -> int:
+    if len(text) > MOST_SCRIPT:
+        await process.err(f"mysql: [ERROR] more than {MOST_SCRIPT} characters at once are not simulated\n")
+        return 1
     for statement in statements(text.replace("\\G", ";")):
         answer = await client.ask(statement)
         if answer.get("error"):

@@ -15,7 +15,7 @@ from typing import Any
 
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.engine import Rows, SQLError, outside_quotes, statements
+from simkube.runtime.programs.databases.engine import MOST_TEXT, Rows, SQLError, outside_quotes, statements
 from simkube.runtime.programs.databases.line_protocol import converse
 from simkube.runtime.programs.databases.store import Store
 from simkube.runtime.programs.serving import stop_request
@@ -67,6 +67,8 @@ class Server:
         """Carry out one statement, or one of psql's own questions (``\\l``)."""
         self._client = asked
         current = str(asked.get("database", ""))
+        if len(statement) > MOST_TEXT:
+            return {"error": "out of memory", "database": current}
         try:
             answer = self._answer(statement, current)
         except SQLError as error:
@@ -116,7 +118,7 @@ class Server:
 
     def change_role(self, found: re.Match[str], current: str) -> dict[str, Any]:
         """``CREATE``, ``ALTER`` and ``DROP ROLE`` (or ``USER``)"""
-        role = _ROLE.match(found[0])
+        role = _ROLE.match(found[0][:500])
         if role is None:
             raise SQLError("syntax error at end of input")
         what, name = role[1].lower(), role[2]
@@ -202,6 +204,7 @@ _STATEMENTS: tuple[tuple[str, Any], ...] = (
 
 
 def _translated(part: str) -> str:
+    part = re.sub(r"\s+", " ", part)
     part = re.sub(r"\b(big|small)?serial\b", "INTEGER", part, flags=re.I)
     part = re.sub(r"\bpublic\.(?=\w)", "", part)
     part = re.sub(r"\bcurrent_user\b(?!\()", "'postgres'", part, flags=re.I)

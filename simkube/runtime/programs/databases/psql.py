@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from simkube.clock.clock import TimedOut
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.process import Process
-from simkube.runtime.programs.databases.engine import statements
+from simkube.runtime.programs.databases.engine import MOST_SCRIPT, statements
 from simkube.runtime.programs.databases.line_protocol import Client, why_not_connected
 
 _VALUED = {"h": "host", "p": "port", "U": "username", "d": "dbname", "c": "command", "f": "file", "t": "timeout"}
@@ -162,7 +162,7 @@ async def _run(process: Process, client: Client, asked: Asked) -> int:
     if stream is not None and stream.terminal:
         return await _session(process, client, asked)
     data = bytearray()
-    while part := await process.read():
+    while (part := await process.read()) and len(data) <= MOST_SCRIPT:
         data += part
     await _batch(process, client, asked, data.decode("utf-8", "replace"))
     return 0
@@ -185,6 +185,9 @@ def _parts(text: str) -> list[str]:
 
 async def _batch(process: Process, client: Client, asked: Asked, text: str) -> int:
     code = 0
+    if len(text) > MOST_SCRIPT:
+        await process.err(f"psql: error: more than {MOST_SCRIPT} characters at once are not simulated\n")
+        return 1
     for statement in _parts(text):
         if statement in ("\\q", "\\quit"):
             break

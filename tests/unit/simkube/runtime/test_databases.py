@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from simkube.runtime.container import SimContainer
@@ -320,3 +322,40 @@ def test_etcdctl() -> None:
     assert ctl("get", "a") == ""
     assert "lease grant is not simulated" in ctl("lease", "grant", "10")
     assert "connection refused" in ctl("--endpoints=127.0.0.1:9999", "get", "a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select " + "'\\" * 60_000,
+        "select " + "/*" * 60_000,
+        "create user a " + "identified by " * 1_300,
+        "create table app.t (a int) engine" + " " * 19_000 + "(",
+        "select instr(printf('%.4000c', 'a'), printf('%.2000cb', 'a')) from "
+        + ", ".join(f"app.t t{n}" for n in range(9)),
+        "select a from app.t where a like '" + "%a" * 45 + "b'",
+    ],
+)
+def test_no_text_takes_the_host_long(text: str) -> None:
+    bench = Bench()
+    mysql = server(bench, "mysql:8.0", env={**PASSWORD, "MYSQL_DATABASE": "app"})
+    filled = "use app; create table t (a text); " + "; ".join(
+        "insert into t values (printf('%.4000c', 'a'))" for _ in range(20)
+    )
+    bench.exec(["mysql", "-ppw", "-e", filled], mysql)
+    began = time.perf_counter()
+    bench.exec(["mysql", "-ppw", "-e", text], mysql)
+    assert time.perf_counter() - began < 2.0
+
+
+def test_no_text_takes_the_mongo_shell_long() -> None:
+    bench = Bench()
+    mongo = server(bench, "mongo:7")
+    began = time.perf_counter()
+    for text in (
+        'db.t.find({"' + '\\"' * 8_000,
+        "db.t.find(" + ")" * 16_000 + " " * 300,
+        "db.t.insertOne(" + "[" * 7_000,
+    ):
+        assert bench.exec(["mongosh", "--eval", text], mongo).code == 1
+    assert time.perf_counter() - began < 2.0

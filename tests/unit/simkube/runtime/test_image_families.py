@@ -136,6 +136,8 @@ def test_base_systems_and_interpreters(image: str, command: list[str], out: str)
         ("python:3", ["python", "-c", "x = 'a' * 1000000000"]),
         ("python:3", ["python", "-c", "x = 2 ** 100000"]),
         ("python:3", ["python", "-c", "x = 9999999999 * 9999999999"]),
+        ("python:3", ["python", "-c", "x = [1]\nfor i in range(99):\n  x = [x, x]"]),
+        ("python:3", ["python", "-c", "x = 'abc'\nwhile True:\n  x = x + x"]),
         ("python:3", ["python", "-c", "x = 1 " + "# " * 3000]),
     ],
 )

@@ -51,6 +51,7 @@ _NAMES = frozenset(
 )
 _WHOLE = frozenset({"Event", "Lease", "NodeMetrics", "PodMetrics"})
 """Kinds that hold times outside of their metadata and status."""
+_NODE_LEASES = "kube-node-lease"
 _OTHERS = frozenset({"annotations", "labels"})
 _EPOCH = "1970-01-01T00:00:00Z"
 
@@ -75,11 +76,17 @@ def shown(obj: Obj, seconds: float, *, custom: bool = False) -> Obj:
     """The object with the cluster's times moved; itself when ``seconds`` is 0."""
     if not seconds:
         return obj
-    if obj.get("kind") in _WHOLE and not custom:
+    if not custom and _is_wholly_the_clusters(obj):
         found: Obj = _moved(obj, seconds)
         return found
     parts = ("metadata",) if custom else ("metadata", "status")
     return {**obj, **{part: _moved(obj[part], seconds) for part in parts if part in obj}}
+
+
+def _is_wholly_the_clusters(obj: Obj) -> bool:
+    """Whether times outside of metadata and status are the cluster's; most leases are renewed by others."""
+    kind, namespace = obj.get("kind"), (obj.get("metadata") or {}).get("namespace")
+    return kind in _WHOLE and (kind != "Lease" or namespace == _NODE_LEASES)
 
 
 class Shown(Sequence[Obj]):

@@ -69,6 +69,10 @@ def test_what_the_cluster_wrote_is_moved_and_nothing_else() -> None:
 def test_kinds_that_hold_times_elsewhere_and_kinds_of_users() -> None:
     event = {"kind": "Event", "eventTime": "2026-01-01T00:10:00.123456Z", "series": {"lastObservedTime": None}}
     assert shown(event, -600)["eventTime"] == "2026-01-01T00:00:00.123456Z"
+    lease = {"kind": "Lease", "spec": {"renewTime": "2026-01-01T00:10:00.000000Z"}}
+    of_node = {**lease, "metadata": {"namespace": "kube-node-lease"}}
+    assert shown(of_node, -600)["spec"]["renewTime"] == "2026-01-01T00:00:00.000000Z"
+    assert shown({**lease, "metadata": {"namespace": "default"}}, -600)["spec"] == lease["spec"]
     theirs = {**POD, "kind": "Event"}
     found = shown(theirs, -600, custom=True)
     assert found["metadata"]["creationTimestamp"] == "2026-01-01T00:00:00Z"

@@ -59,8 +59,6 @@ def pod_refusals(spec: Obj) -> list[str]:
     ]:
         if any(one.get("action") == "RestartAllContainers" for one in container.get("restartPolicyRules") or []):
             found.append("a restart rule for all containers of a pod")
-        if any((one.get("valueFrom") or {}).get("fileKeyRef") for one in container.get("env") or []):
-            found.append("a variable from a file (fileKeyRef)")
         if container.get("volumeDevices"):
             found.append("a block volume (volumeDevices): the nodes have no block devices")
     return sorted(set(found))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from simkube.client.client import Obj
+from simkube.kubelet import env_files
 from simkube.kubelet.downward import FieldError, field_text, resource_text
 
 Lookup = Callable[[str, str], Obj | None]
@@ -112,6 +113,13 @@ def _from_key(reference: dict[str, Any], kind: str, namespace: str, lookup: Look
     return data[key].decode("utf-8", "replace")
 
 
+def _from_file(reference: dict[str, Any], read: env_files.ReadFile) -> str | None:
+    try:
+        return env_files.variable(reference, read)
+    except env_files.EnvFileError as error:
+        raise ConfigError(str(error)) from error
+
+
 def environment(
     pod: Obj,
     container: Obj,
@@ -119,6 +127,7 @@ def environment(
     services: Mapping[str, str],
     facts: dict[str, str],
     allocatable: dict[str, str],
+    read: env_files.ReadFile,
 ) -> dict[str, str]:
     """Every variable of a container, as :class:`~simkube.runtime.cri.ContainerConfig` wants it."""
     found: dict[str, str] = {}
@@ -128,6 +137,8 @@ def environment(
         value: str | None
         if variable.get("valueFrom") is None:
             value = expand(str(variable.get("value") or ""), {**services, **found})
+        elif variable["valueFrom"].get("fileKeyRef"):
+            value = _from_file(variable["valueFrom"]["fileKeyRef"], read)
         else:
             value = _value_from(pod, container, variable["valueFrom"], lookup, facts, allocatable)
         if value is not None:

@@ -18,8 +18,8 @@ from simkube.kubelet.pod import Pod
 from simkube.kubelet.pulling import credentials_of
 from simkube.kubelet.resources import cores_of, memory_of, oom_score_adj
 from simkube.kubelet.stopping import kill
-from simkube.kubelet.volumes import MountError, mounts
-from simkube.runtime.cri import Container, ContainerConfig, Image, ImageError, Mount, StartError
+from simkube.kubelet.volumes import MountError, Part, mounts
+from simkube.runtime.cri import Container, ContainerConfig, Image, ImageError, Mount, StartError, Volume
 
 HOOK_SECONDS = 600.0
 """A postStart hook without an end is given up after this; the real kubelet waits for ever."""
@@ -169,11 +169,17 @@ def _start_failed(pod: Pod, run: Run, error: StartError) -> None:
     _wait(pod, run, "RunContainerError", message, SETTLE)
 
 
+def _content(volume: Volume | Part, path: str) -> bytes:
+    """A file of one of the pod's volumes; FileError."""
+    return volume.volume.read(volume.below(path)) if isinstance(volume, Part) else volume.read(path)
+
+
 def _config(pod: Pod, run: Run) -> ContainerConfig:
     node = pod.node
     services = node.service_variables(pod.namespace) if pod.spec.get("enableServiceLinks", True) else {}
     variables = environment(
-        pod.obj, run.spec, node.lookup(pod.namespace), services, pod.facts(), dict(node.allocatable)
+        *(pod.obj, run.spec, node.lookup(pod.namespace), services, pod.facts(), dict(node.allocatable)),
+        read=lambda volume, path: _content(pod.volumes[volume], path),
     )
     found = mounts(run.spec, pod.obj, pod.volumes, variables)
     path = str(run.spec.get("terminationMessagePath") or "/dev/termination-log")

@@ -105,7 +105,7 @@ async def _first_lines(process: Process, stream: Stream, count: int) -> None:
 
 
 async def tail(process: Process) -> int:
-    """``tail [-n N | -c N] [-f] [FILE]...``"""
+    """``tail [-n N | -c N] [-f | -F] [FILE]...``; ``-F`` waits for files that are not there yet."""
     _old_style(process)
     options = await parse(process, "fFqv", "ncs", long={"lines": "n", "follow": "f", "bytes": "c"})
     text = options.values.get("c", options.values.get("n", "10"))
@@ -114,11 +114,13 @@ async def tail(process: Process) -> int:
         return 1
     status = 0
     following: list[tuple[str, FileStream]] = []
+    missing: list[str] = []
     paths = options.operands or ["-"]
     for at, path in enumerate(paths):
         stream = await open_operand(process, path)
         if stream is None:
             status = 1
+            missing.append(path)
             continue
         if len(paths) > 1 and "q" not in options:
             await process.out(("\n" if at else "") + f"==> {path} <==\n")
@@ -126,8 +128,8 @@ async def tail(process: Process) -> int:
             following.append((path, stream))
             stream.hold()
         await _last(process, stream, abs(count), from_start=text.startswith("+"), in_bytes="c" in options)
-    if ("f" in options or "F" in options) and (following or paths == ["/dev/null"]):
-        await _follow(process, following)
+    if "F" in options or ("f" in options and (following or paths == ["/dev/null"])):
+        await _follow(process, following, missing if "F" in options else [])
     return status
 
 
@@ -155,9 +157,27 @@ async def _last(process: Process, stream: Stream, count: int, *, from_start: boo
     await process.out("".join(f"{line}\n" for line in kept))
 
 
-async def _follow(process: Process, following: list[tuple[str, FileStream]]) -> None:
+async def _appeared(process: Process, missing: list[str]) -> list[tuple[str, FileStream]]:
+    """Those of the missing files that are there by now; they are missing no more."""
+    found = []
+    for path in list(missing):
+        try:
+            stream = process.open_read(path)
+        except FileError:
+            continue
+        missing.remove(path)
+        if isinstance(stream, FileStream):
+            busybox = process.container.spec.flavour == "busybox"
+            told = f"{path} has appeared; following end of new" if busybox else f"'{path}' has appeared;  following new"
+            await process.err(f"tail: {told} file\n")
+            found.append((path, stream))
+    return found
+
+
+async def _follow(process: Process, following: list[tuple[str, FileStream]], missing: list[str]) -> None:
     while True:
         await process.sleep(POLL)
+        following += await _appeared(process, missing)
         for path, stream in following:
             files = process.container.files
             try:

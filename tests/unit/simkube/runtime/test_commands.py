@@ -99,6 +99,18 @@ def test_tail_follows_a_file_that_grows() -> None:
     assert [line.text for line in container.log.lines()] == ["one", "two"]
 
 
+def test_tail_waits_for_a_file_that_is_not_there_yet() -> None:
+    bench = Bench()
+    container = bench.started(command=["sh", "-c", "tail -F /tmp/log"])
+    bench.clock.advance(3)
+    bench.run("echo one >> /tmp/log", container)
+    bench.clock.advance(2)
+    told = [line.text for line in container.log.lines()]
+    assert told[0].endswith("No such file or directory")
+    assert told[1:] == ["tail: /tmp/log has appeared; following end of new file", "one"]
+    assert bench.run("tail -f /tmp/nothing").code == 1
+
+
 def test_a_tar_goes_out_and_comes_back() -> None:
     bench = Bench()
     one, two = bench.idle(), bench.idle()

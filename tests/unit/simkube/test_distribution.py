@@ -17,7 +17,7 @@ BROUGHT_BY |= {"yarl": "aiohttp", "multidict": "aiohttp"}  # which are its own t
 BESIDE_PYTEST = {"pytest"}
 OTHERS = re.compile(r"\b(labs?|learners?|graders?|grad(?:es|ed|ing)|kindling)\b", re.IGNORECASE)
 IMAGES = re.compile(
-    r"(docker\.io/|registry\.)?kindling(/(web|hungry|stand-in)|\.example/private/web|-probe|-web\.yaml)"
+    r"(docker\.io/|registry\.)?kindling(/(web|hungry|stand-in)|\.example/private/web|-probe|-web)"
 )
 SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".yaml", ".json", ".md"))
 

@@ -1,38 +1,23 @@
 """A scripted cluster, and a way to grade it with a ``checks.py`` written in the test."""
 
-import importlib.util
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from grader.protocol import GradeRequest, Verdict
 from grader.runner import grade
+from tests.doubles.api_server import ScriptedCluster
 
-
-def _doubles() -> ModuleType:
-    name = "grader_doubles"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("doubles.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-doubles = _doubles()
 Run = Callable[..., Verdict]
 
 
 @pytest.fixture
 def scripted() -> Iterator[Any]:
     """A cluster that the test scripts."""
-    cluster = doubles.ScriptedCluster()
+    cluster = ScriptedCluster()
     yield cluster
     cluster.close()
 

@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 import pytest
-from grader_doubles import CORE, answered, pod
 
 from grader.answers import answers
 from grader.cluster import Cluster
@@ -17,6 +16,7 @@ from grader.probe import label, manifest
 from grader.snapshot import snapshot
 from grader.text import bounded, plain, quoted
 from grader.waiting import hold, poll
+from tests.doubles.api_server import CORE, answered, pod
 
 
 def crashed(code: int = 1) -> dict[str, Any]:

@@ -4,13 +4,13 @@ import copy
 from typing import Any
 
 import pytest
-from grader_doubles import APPS
 
 from grader.cluster import Cluster
 from grader.connection import Connection
 from grader.errors import CheckFailed
 from grader.evidence import Evidence
 from grader.operate import HASH, REVISION, Operate
+from tests.doubles.api_server import APPS
 
 
 def template(image: str, **labels: str) -> dict[str, Any]:

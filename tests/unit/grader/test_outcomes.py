@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from grader_doubles import CORE, answered, node_status, pod
 
 from grader.protocol import Event, GradeRequest, Outcome, Verdict
 from grader.runner import Worker, grade, prestart
+from tests.doubles.api_server import CORE, answered, node_status, pod
 
 Run = Callable[..., Verdict]
 

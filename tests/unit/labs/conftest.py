@@ -12,7 +12,7 @@ from labs.clusters.provider import Provider
 from labs.clusters.registry import Providers
 from labs.session.grading import Grader
 from labs.settings import Settings, load
-from tests.unit.labs.doubles import ManualClock, MemoryProvider, ScriptedGrader
+from tests.doubles.providers import ManualClock, MemoryProvider, ScriptedGrader
 
 LAB_YAML = """\
 title: A first lab

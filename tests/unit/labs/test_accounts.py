@@ -8,7 +8,7 @@ from labs.accounts import local_name
 from labs.bootstrap import Kindling
 from labs.errors import Malformed, NotFound, Refused
 from labs.records.models import LoginLink, User
-from tests.unit.labs.doubles import ManualClock
+from tests.doubles.providers import ManualClock
 
 PASSWORD = "correct horse battery"
 

@@ -17,8 +17,7 @@ from labs import grading
 from labs.cli.main import COMMANDS, cli, run
 from labs.cli.output import clean, span, table
 from labs.clusters import registry
-from tests.unit.labs.conftest import LAB_YAML, write_lab
-from tests.unit.labs.doubles import (
+from tests.doubles.providers import (
     BrokenHalfwayProvider,
     ControlledProvider,
     CrashingGrader,
@@ -28,6 +27,7 @@ from tests.unit.labs.doubles import (
     ScriptedGrader,
     UnavailableProvider,
 )
+from tests.unit.labs.conftest import LAB_YAML, write_lab
 
 
 class Command:

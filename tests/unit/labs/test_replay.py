@@ -10,7 +10,7 @@ from grader.protocol import Outcome
 from labs.definition import Lab, load_lab
 from labs.errors import NotFound
 from labs.replay import Replay, Replayed, StepFailed, carry_out, choose, sweep
-from tests.unit.labs.doubles import BrokenHalfwayProvider, MemoryProvider, ScriptedGrader
+from tests.doubles.providers import BrokenHalfwayProvider, MemoryProvider, ScriptedGrader
 from tests.unit.labs.test_lint import FAILED, PASSED, add_state
 
 KUBECTL = """\

@@ -12,7 +12,7 @@ from labs import report as reports
 from labs.bootstrap import Kindling
 from labs.errors import NotFound
 from labs.report import normalise, time_spent
-from tests.unit.labs.doubles import ManualClock, ScriptedGrader
+from tests.doubles.providers import ManualClock, ScriptedGrader
 from tests.unit.labs.test_session import graded, ready
 
 

@@ -13,8 +13,7 @@ from labs.clusters.provider import Fault
 from labs.errors import NotFound, NotNow, NotPossible
 from labs.records.models import Attempt, Session
 from labs.session import AttemptView, SessionView
-from tests.unit.labs.conftest import LAB_YAML, Make, write_lab
-from tests.unit.labs.doubles import (
+from tests.doubles.providers import (
     BrokenHalfwayProvider,
     CrashingGrader,
     InterruptedGrader,
@@ -25,6 +24,7 @@ from tests.unit.labs.doubles import (
     StubbornProvider,
     UnavailableProvider,
 )
+from tests.unit.labs.conftest import LAB_YAML, Make, write_lab
 
 
 def ready(services: Kindling, learner: str = "ada", lab: str = "first") -> SessionView:

@@ -15,7 +15,7 @@ from labs.bootstrap import Kindling, bootstrap
 from labs.clusters.provider import ClusterSpec
 from labs.clusters.registry import Providers
 from labs.settings import load
-from tests.unit.labs.doubles import MemoryProvider, ScriptedGrader
+from tests.doubles.providers import MemoryProvider, ScriptedGrader
 
 DEADLINE = 30.0
 

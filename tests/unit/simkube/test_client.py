@@ -12,7 +12,7 @@ from simkube.apimachinery.errors import StatusError, conflict
 from simkube.client.client import Client, Event, Informers, copy_of
 from simkube.client.workqueue import Component, WorkLoop
 from simkube.clock.clock import Clock
-from tests.unit.simkube.doubles import START, Plane
+from tests.doubles.control_plane import START, Plane
 
 
 @pytest.fixture

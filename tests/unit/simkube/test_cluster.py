@@ -22,7 +22,7 @@ from simkube.etcd.journal import Journal
 from simkube.etcd.store import Store
 from simkube.eventloop.fairness import Shares
 from simkube.runtime.cri import HTTPRequest, NetworkError
-from tests.unit.simkube.doubles import START, Plane
+from tests.doubles.control_plane import START, Plane
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,36 +10,25 @@ from typing import Any
 import pytest
 
 from simkube.apimachinery.crashes import FILE
-from simkube.client.client import Caller, Obj
-from simkube.clock.clock import Clock, in_background
-from simkube.cluster.cluster import Cluster
+from simkube.client.client import Obj
+from simkube.clock.clock import in_background
 from simkube.controllers.deployment import DeploymentController
-from simkube.etcd.journal import Journal
-from simkube.etcd.store import Store
 from simkube.kubelet import actions, worker
 from simkube.runtime.programs import table
+from tests.doubles.whole_cluster import ME, NODE, WholeCluster
 
 pytestmark = pytest.mark.crashes
-ME = Caller("learner", ("system:masters",), "kubectl")
-TOPOLOGY = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}
-NODE = "lab-control-plane"
 
 
-class Lab:
-    """A cluster of one node, and what a learner finds in it."""
+class Lab(WholeCluster):
+    """With what its user finds in it."""
 
     def __init__(self) -> None:
-        self.clock = Clock(1_767_225_600.0)
-        self.cluster = Cluster("lab", Store(Journal(None), "lab"), self.clock, TOPOLOGY)
-        self.cluster.start()
-        self.cluster.advance(5)
+        super().__init__()
         self.server = self.cluster.apiserver
 
     def run(self, name: str = "web", **container: Any) -> None:
-        spec = {"containers": [{"name": "web", "image": "nginx", **container}]}
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-        self.server.create(ME, "pods", pod, "default")
-        self.cluster.advance(5)
+        super().run({"name": "web", "image": "nginx", **container}, name=name, seconds=5)
 
     def condition(self, resource: str, name: str, namespace: str = "default") -> Obj:
         found = self.server.get(ME, resource, name, namespace)["status"].get("conditions") or []

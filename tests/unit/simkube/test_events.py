@@ -6,7 +6,7 @@ import pytest
 
 from simkube.client.client import Obj
 from simkube.client.events import MOST_EVENTS, Recorder, SeriesRecorder
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 
 @pytest.fixture

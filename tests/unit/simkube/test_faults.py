@@ -8,7 +8,7 @@ from simkube.apimachinery.errors import HostError
 from simkube.clock.clock import spawn
 from simkube.component_helpers.pods import condition, is_ready
 from simkube.runtime.cri import HTTPRequest
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 from tests.unit.simkube.test_cluster import killed, ready, topology, web
 
 

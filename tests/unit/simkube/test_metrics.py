@@ -11,7 +11,7 @@ from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.authorization.attributes import Attributes
 from simkube.apiserver.metrics.metrics import APIMetrics, known
 from simkube.component_helpers.metrics import MOST_SERIES, Counts, Durations, Family, render
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 NODE = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}
 PROBE = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5}

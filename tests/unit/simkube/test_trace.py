@@ -12,7 +12,7 @@ from simkube.client.client import Caller
 from simkube.trace.entry import Entry
 from simkube.trace.sentences import difference, journey, sentence
 from simkube.trace.trace import MOST
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 from tests.unit.simkube.test_cluster import topology, web
 
 LEARNER = Caller("learner", ("system:masters",), "kubectl")

@@ -11,14 +11,14 @@ import pytest
 from grader.protocol import Outcome
 from labs.bootstrap import Kindling
 from labs.session import SessionView
-from tests.unit.labs.conftest import Make
-from tests.unit.labs.doubles import (
+from tests.doubles.providers import (
     BrokenHalfwayProvider,
     MemoryProvider,
     ScriptedGrader,
     SlowProvider,
     UnavailableProvider,
 )
+from tests.unit.labs.conftest import Make
 from tests.unit.webapp.conftest import LOCAL, Enter, Visitor, text_of, with_courses
 from webapp import create_app
 from webapp.streams import Streams

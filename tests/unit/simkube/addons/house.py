@@ -11,7 +11,7 @@ from simkube.clock.clock import Clock
 from simkube.cluster.cluster import Cluster
 from simkube.component_helpers.pods import is_ready
 from simkube.etcd.store import Store
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 SINGLE: dict[str, Any] = {"nodes": [{"role": "control-plane"}]}
 PAIR: dict[str, Any] = {"nodes": [{"role": "control-plane"}, {"role": "worker"}]}

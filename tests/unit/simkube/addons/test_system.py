@@ -6,8 +6,8 @@ import pytest
 
 from simkube.client.client import Obj
 from simkube.component_helpers.pods import is_ready
+from tests.doubles.control_plane import Plane
 from tests.unit.simkube.addons.house import PAIR, SINGLE, House, without
-from tests.unit.simkube.doubles import Plane
 
 AGENTS = ("k8s-app=kube-proxy", "app=kindnet")
 

@@ -9,8 +9,8 @@ import pytest
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.discovery import aggregation, discovery
 from simkube.client.client import Obj
+from tests.doubles.control_plane import Plane
 from tests.unit.simkube.apiserver.custom.test_kinds import definition as defined
-from tests.unit.simkube.doubles import Plane
 
 RESOURCE = "apiservices.apiregistration.k8s.io"
 NODE = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}

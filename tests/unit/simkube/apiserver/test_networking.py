@@ -8,7 +8,7 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.registry.services.warnings import of_service
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 Obj = dict[str, Any]
 API = "networking.k8s.io/v1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 from simkube.apiserver.fields.sharing import _known, shared
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 
 def fields(plane: Plane, name: str) -> list[object]:

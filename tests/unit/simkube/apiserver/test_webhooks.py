@@ -12,8 +12,8 @@ import pytest
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.webhook.calling import Replies, Waiting
 from simkube.client.client import Client, Obj
+from tests.doubles.control_plane import START, Plane
 from tests.unit.simkube.certificates import Authority
-from tests.unit.simkube.doubles import START, Plane
 
 NODE = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.53"

@@ -9,8 +9,8 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Obj
+from tests.doubles.control_plane import Plane
 from tests.unit.simkube.apiserver.test_credentials import SIGNING, approved, request_pem, signing
-from tests.unit.simkube.doubles import Plane
 
 ROLES = "clusterroles.rbac.authorization.k8s.io"
 

@@ -6,7 +6,7 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Obj
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 
 @pytest.fixture

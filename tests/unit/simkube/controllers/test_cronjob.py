@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from simkube.client.client import Obj, copy_of
+from tests.doubles.control_plane import Plane
 from tests.unit.simkube.controllers.test_job import end, live
-from tests.unit.simkube.doubles import Plane
 
 CRONS = "cronjobs.batch"
 JOBS = "jobs.batch"

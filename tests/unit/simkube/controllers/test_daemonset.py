@@ -8,7 +8,7 @@ import pytest
 
 from simkube.client.client import Obj
 from simkube.controllers import daemonpods
-from tests.unit.simkube.doubles import BrokenKubelet, NeverReadyKubelet, Plane, ScriptedKubelet, SlowKubelet, images
+from tests.doubles.control_plane import BrokenKubelet, NeverReadyKubelet, Plane, ScriptedKubelet, SlowKubelet, images
 
 SETS = "daemonsets.apps"
 

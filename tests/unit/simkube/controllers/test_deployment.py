@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from simkube.client.client import Event, Obj
 from simkube.component_helpers.pods import is_active, is_ready
-from tests.unit.simkube.doubles import BrokenKubelet, NeverReadyKubelet, Plane, SlowKubelet, images, reason_of
+from tests.doubles.control_plane import BrokenKubelet, NeverReadyKubelet, Plane, SlowKubelet, images, reason_of
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Obj
-from tests.unit.simkube.doubles import NeverReadyKubelet, Plane, ScriptedKubelet, reason_of
+from tests.doubles.control_plane import NeverReadyKubelet, Plane, ScriptedKubelet, reason_of
 
 BUDGETS = "poddisruptionbudgets.policy"
 

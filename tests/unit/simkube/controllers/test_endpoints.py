@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simkube.client.client import Obj
-from tests.unit.simkube.doubles import Plane, SlowKubelet
+from tests.doubles.control_plane import Plane, SlowKubelet
 
 SLICES = "endpointslices.discovery.k8s.io"
 

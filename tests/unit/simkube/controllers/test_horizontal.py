@@ -12,7 +12,7 @@ from simkube.client.client import Obj
 from simkube.component_helpers.pods import condition
 from simkube.controllers.scaling import Memory, decide
 from simkube.controllers.usage import NoMetric, Target, Usage, propose, read
-from tests.unit.simkube.doubles import Plane, reason_of
+from tests.doubles.control_plane import Plane, reason_of
 
 HPAS = "horizontalpodautoscalers.autoscaling"
 NOW = 1_800_000_000.0

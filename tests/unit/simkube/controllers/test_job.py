@@ -10,7 +10,7 @@ from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Obj
 from simkube.component_helpers.pods import condition
 from simkube.controllers.indexes import Indexes
-from tests.unit.simkube.doubles import Plane, reason_of
+from tests.doubles.control_plane import Plane, reason_of
 
 JOBS = "jobs.batch"
 FINALIZER = "batch.kubernetes.io/job-tracking"

@@ -6,7 +6,7 @@ import pytest
 
 from simkube.client.client import Obj
 from simkube.component_helpers.pods import condition, is_ready
-from tests.unit.simkube.doubles import Plane, reason_of
+from tests.doubles.control_plane import Plane, reason_of
 
 FAST = {
     "nodes": [],

@@ -8,7 +8,7 @@ import pytest
 
 from simkube.client.client import Obj
 from simkube.controllers.ranking import to_delete
-from tests.unit.simkube.doubles import START, Plane
+from tests.doubles.control_plane import START, Plane
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from simkube.client.client import Obj
 from simkube.controllers.history import hash_of
-from tests.unit.simkube.doubles import NeverReadyKubelet, Plane, ScriptedKubelet, SlowKubelet, images
+from tests.doubles.control_plane import NeverReadyKubelet, Plane, ScriptedKubelet, SlowKubelet, images
 
 SETS = "statefulsets.apps"
 

@@ -8,7 +8,7 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Obj
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 CLAIMS, VOLUMES, CLASSES = "persistentvolumeclaims", "persistentvolumes", "storageclasses.storage.k8s.io"
 

@@ -8,7 +8,7 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.client.client import Obj, copy_of
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 SCHEMAS = "flowschemas.flowcontrol.apiserver.k8s.io"
 LEVELS = "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io"

@@ -1,22 +1,27 @@
-"""The doubles are imported by path (test modules are no packages), and every node of a test is stopped at its end."""
+"""Every node of a test is stopped at its end, and so is the whole cluster of those that take ``lab``."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+from tests.doubles.kubelet import Node
+from tests.doubles.whole_cluster import WholeCluster
 
 
 @pytest.fixture(autouse=True)
 def _stop_nodes() -> Iterator[None]:
     """A stopped kubelet leaves nothing that waits."""
-    from kubelet_doubles import Node
-
     yield
     for node in Node.made:
         node.kubelet.stop()
     Node.made.clear()
+
+
+@pytest.fixture
+def lab() -> Iterator[WholeCluster]:
+    """A cluster of one node."""
+    made = WholeCluster()
+    yield made
+    made.cluster.stop()

@@ -6,10 +6,10 @@ import base64
 from typing import Any
 
 import pytest
-from kubelet_doubles import START, Node, Script
 
 from simkube.component_helpers.unsimulated import refusals
 from simkube.kubelet.env import expand, service_variables
+from tests.doubles.kubelet import START, Node, Script
 
 
 def _container(**fields: Any) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kubelet_doubles import Node, Script
+
+from tests.doubles.kubelet import Node, Script
 
 KILLING = "Normal Killing x1: Container web definition changed, will be restarted"
 

@@ -8,8 +8,8 @@ import pytest
 
 from simkube.kubelet.dns import aliases, full_name, lookups
 from simkube.runtime.cri import SandboxConfig
+from tests.doubles.container_node import Bench
 from tests.unit.simkube.proxy.test_services import Plane
-from tests.unit.simkube.runtime.bench import Bench
 
 CLUSTER = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
 

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from kubelet_doubles import Node, Script
 
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.registry.pods.table import status as status_column
 from simkube.apiserver.streams.log import Options, find_container
 from simkube.runtime.cri import HTTPResponse
+from tests.doubles.kubelet import Node, Script
 
 POLICIES = ("Always", "OnFailure", "Never")
 BACK_OFF = "Warning BackOff x1: Back-off restarting failed container web in pod web_default(uid-web)"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kubelet_doubles import Node, Script
 
 from simkube.apiserver.registry.pods.table import status as status_column
+from tests.doubles.kubelet import Node, Script
 
 NOPE = 'exec: "nope": executable file not found in $PATH'
 

@@ -7,17 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_resources import Lab, limits, stress
 
-from simkube.client.client import Caller
-
-ME = Caller("learner", ("system:masters",), "kubectl")
-NODE = "lab-control-plane"
+from tests.doubles.whole_cluster import ME, NODE
+from tests.unit.simkube.kubelet.test_resources import Measured, limits, stress
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
-    made = Lab()
+def lab() -> Iterator[Measured]:
+    made = Measured()
     yield made
     made.cluster.stop()
 
@@ -26,11 +23,11 @@ def conditions(obj: dict[str, Any]) -> dict[str, Any]:
     return {one["type"]: one for one in obj["status"]["conditions"]}
 
 
-def node(lab: Lab) -> dict[str, Any]:
+def node(lab: Measured) -> dict[str, Any]:
     return lab.cluster.apiserver.get(ME, "nodes", NODE)
 
 
-def events(lab: Lab, reason: str) -> list[str]:
+def events(lab: Measured, reason: str) -> list[str]:
     found = lab.cluster.apiserver.list(ME, "events")
     return [one["message"] for one in found if one["reason"] == reason]
 
@@ -39,7 +36,7 @@ def hog(size: str, **more: Any) -> dict[str, Any]:
     return stress("--vm", "1", "--vm-bytes", size, "--vm-hang", "0", **more)
 
 
-def test_too_little_memory_costs_the_pod_furthest_beyond_its_requests(lab: Lab) -> None:
+def test_too_little_memory_costs_the_pod_furthest_beyond_its_requests(lab: Measured) -> None:
     lab.run(hog("3000M", resources={"requests": {"memory": "3Gi"}}), "honest")
     lab.run(hog("1000M"), "modest")
     lab.run(hog("3500M"), "greedy", restartPolicy="Never")
@@ -57,7 +54,7 @@ def test_too_little_memory_costs_the_pod_furthest_beyond_its_requests(lab: Lab) 
     assert events(lab, "EvictionThresholdMet") == ["Attempting to reclaim memory"]
 
 
-def test_a_node_under_pressure_says_so_until_it_had_enough_for_a_while(lab: Lab) -> None:
+def test_a_node_under_pressure_says_so_until_it_had_enough_for_a_while(lab: Measured) -> None:
     lab.run(hog("7500M"), "hog", seconds=25, restartPolicy="Never")
     found = conditions(node(lab))["MemoryPressure"]
     assert (found["status"], found["reason"]) == ("True", "KubeletHasInsufficientMemory")
@@ -72,7 +69,7 @@ def test_a_node_under_pressure_says_so_until_it_had_enough_for_a_while(lab: Lab)
     assert "taints" not in node(lab)["spec"]
 
 
-def test_what_is_critical_is_not_evicted(lab: Lab) -> None:
+def test_what_is_critical_is_not_evicted(lab: Measured) -> None:
     lab.run({"image": "nginx"}, "small")
     spec = {"priorityClassName": "system-cluster-critical"}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "core", "namespace": "kube-system"}}
@@ -83,7 +80,7 @@ def test_what_is_critical_is_not_evicted(lab: Lab) -> None:
     assert lab.status("small")["reason"] == "Evicted"
 
 
-def test_an_empty_dir_beyond_its_limit_costs_the_pod(lab: Lab) -> None:
+def test_an_empty_dir_beyond_its_limit_costs_the_pod(lab: Measured) -> None:
     script = "dd if=/dev/zero of=/cache/file bs=1M count=3; sleep 1d"
     container = {"image": "busybox", "command": ["sh", "-c", script]}
     container["volumeMounts"] = [{"name": "cache", "mountPath": "/cache"}]
@@ -92,7 +89,7 @@ def test_an_empty_dir_beyond_its_limit_costs_the_pod(lab: Lab) -> None:
     assert lab.status()["message"] == 'Usage of EmptyDir volume "cache" exceeds the limit "2Mi". '
 
 
-def test_a_container_beyond_its_ephemeral_storage_costs_the_pod(lab: Lab) -> None:
+def test_a_container_beyond_its_ephemeral_storage_costs_the_pod(lab: Measured) -> None:
     script = "dd if=/dev/zero of=/file bs=1M count=3; sleep 1d"
     container = {"image": "busybox", "command": ["sh", "-c", script]}
     lab.run({**container, "resources": {"limits": {"ephemeral-storage": "2Mi"}}}, seconds=20)
@@ -103,7 +100,7 @@ def test_a_container_beyond_its_ephemeral_storage_costs_the_pod(lab: Lab) -> Non
     assert lab.status("within")["phase"] == "Running"
 
 
-def test_files_in_memory_are_bounded_and_count_as_memory(lab: Lab) -> None:
+def test_files_in_memory_are_bounded_and_count_as_memory(lab: Measured) -> None:
     script = "dd if=/dev/zero of=/cache/a bs=1M count=2; dd if=/dev/zero of=/cache/b bs=1M count=2 && touch /cache/done"
     container = {"image": "busybox", "command": ["sh", "-c", f"{script}; sleep 1d"]}
     container["volumeMounts"] = [{"name": "cache", "mountPath": "/cache"}]
@@ -117,7 +114,7 @@ def test_files_in_memory_are_bounded_and_count_as_memory(lab: Lab) -> None:
     assert (found["lastState"].get("terminated") or found["state"]["terminated"])["reason"] == "OOMKilled"
 
 
-def test_a_pod_that_somebody_bound_to_a_full_node_is_refused(lab: Lab) -> None:
+def test_a_pod_that_somebody_bound_to_a_full_node_is_refused(lab: Measured) -> None:
     lab.run({"image": "nginx", "resources": limits(cpu="3")}, "first")
     lab.run({"image": "nginx", "resources": limits(cpu="2")}, "second", nodeName=NODE)
     status = lab.status("second")

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.unit.simkube.kubelet.test_running_pods import ME, Lab
+from tests.doubles.whole_cluster import ME, WholeCluster
 
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.39"
 
 
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    made = Lab()
-    yield made
-    made.cluster.stop()
-
-
-def _run(lab: Lab, *args: str, image: str = AGNHOST, **probes: Any) -> None:
+def _run(lab: WholeCluster, *args: str, image: str = AGNHOST, **probes: Any) -> None:
     lab.run({"name": "web", "image": image, **({"args": list(args)} if args else {}), **probes})
     lab.cluster.advance(3)
 
 
-def _unhealthy(lab: Lab) -> list[str]:
+def _unhealthy(lab: WholeCluster) -> list[str]:
     return [one["message"] for one in lab.cluster.apiserver.list(ME, "events") if one["reason"] == "Unhealthy"]
 
 
-def _ready(lab: Lab) -> str:
+def _ready(lab: WholeCluster) -> str:
     return str(lab.condition("Ready")["status"])
 
 
@@ -36,7 +28,7 @@ def _probe(port: int = 5000, **more: Any) -> dict[str, Any]:
     return {"grpc": {"port": port, **more}, "periodSeconds": 1, "failureThreshold": 1}
 
 
-def test_a_healthy_server_is_ready_until_it_is_told_otherwise(lab: Lab) -> None:
+def test_a_healthy_server_is_ready_until_it_is_told_otherwise(lab: WholeCluster) -> None:
     _run(lab, "grpc-health-checking", readinessProbe=_probe())
     assert _ready(lab) == "True"
     lab.exec("web", "curl", "-s", "localhost:8080/make-not-serving")
@@ -48,7 +40,7 @@ def test_a_healthy_server_is_ready_until_it_is_told_otherwise(lab: Lab) -> None:
     assert _ready(lab) == "True"
 
 
-def test_a_server_that_gets_unhealthy_is_restarted(lab: Lab) -> None:
+def test_a_server_that_gets_unhealthy_is_restarted(lab: WholeCluster) -> None:
     _run(lab, "grpc-health-checking", "--delay-unhealthy-sec=5", livenessProbe=_probe())
     assert lab.pod()["status"]["containerStatuses"][0]["restartCount"] == 0
     lab.cluster.advance(6)
@@ -56,7 +48,7 @@ def test_a_server_that_gets_unhealthy_is_restarted(lab: Lab) -> None:
     assert (status["restartCount"], status["lastState"]["terminated"]["exitCode"]) == (1, 2)
 
 
-def test_a_service_is_asked_for_by_name(lab: Lab) -> None:
+def test_a_service_is_asked_for_by_name(lab: WholeCluster) -> None:
     _run(lab, "grpc-health-checking", "--service=web", "--port=9000", readinessProbe=_probe(9000, service="web"))
     assert _ready(lab) == "True"
     lab.run(
@@ -69,7 +61,7 @@ def test_a_service_is_asked_for_by_name(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("port", [80, 81])
-def test_servers_that_do_not_speak_grpc_and_nobody_are_the_same(lab: Lab, port: int) -> None:
+def test_servers_that_do_not_speak_grpc_and_nobody_are_the_same(lab: WholeCluster, port: int) -> None:
     _run(lab, image="nginx", readinessProbe={**_probe(port), "timeoutSeconds": 2})
     lab.cluster.advance(3)
     assert _ready(lab) == "False"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubelet_doubles import Node, Script
+from tests.doubles.kubelet import Node, Script
 
 
 def _spec(*inits: dict[str, object], restart: str = "Always") -> dict[str, object]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from kubelet_doubles import NODE_IP, Node, Script
+
+from tests.doubles.kubelet import NODE_IP, Node, Script
 
 WEB = {"containers": [{"name": "web", "image": "web"}]}
 

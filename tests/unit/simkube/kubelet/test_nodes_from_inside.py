@@ -11,9 +11,8 @@ from simkube.apimachinery.errors import StatusError
 from simkube.clock.clock import Clock
 from simkube.cluster.cluster import Cluster
 from simkube.etcd.store import Store
-from tests.unit.simkube.kubelet.test_running_pods import ME, Lab
+from tests.doubles.whole_cluster import ME, NODE, WholeCluster
 
-NODE = "lab-control-plane"
 DEBUGGER: dict[str, Any] = {
     "nodeName": NODE,
     "hostPID": True,
@@ -27,8 +26,8 @@ HOST = [{"name": "host-root", "mountPath": "/host"}]
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
-    made = Lab()
+def lab() -> Iterator[WholeCluster]:
+    made = WholeCluster()
     made.run({"name": "app", "image": "busybox:1.35", "command": ["sh", "-c", "echo hello; sleep 9999"]}, name="app")
     debugger = {"name": "debugger", "image": "busybox:1.35", "stdin": True, "volumeMounts": HOST}
     made.run(debugger, name="debug", **DEBUGGER)
@@ -36,11 +35,11 @@ def lab() -> Iterator[Lab]:
     made.cluster.stop()
 
 
-def sh(lab: Lab, script: str, name: str = "debug", container: str = "debugger") -> str:
+def sh(lab: WholeCluster, script: str, name: str = "debug", container: str = "debugger") -> str:
     return lab.exec(container, "sh", "-c", script, name=name)
 
 
-def test_all_processes_of_the_node_are_there(lab: Lab) -> None:
+def test_all_processes_of_the_node_are_there(lab: WholeCluster) -> None:
     told = sh(lab, "ps -o pid,ppid,args")
     for line in ("1     0 /sbin/init", "/usr/local/bin/containerd", "/usr/bin/kubelet --config=", "sleep 9999"):
         assert line in told
@@ -50,7 +49,7 @@ def test_all_processes_of_the_node_are_there(lab: Lab) -> None:
     lab.cluster.kubelets[NODE].start()
 
 
-def test_a_process_has_a_number_here_and_one_in_its_container(lab: Lab) -> None:
+def test_a_process_has_a_number_here_and_one_in_its_container(lab: WholeCluster) -> None:
     pid = sh(lab, "ps -o pid,args | grep '[s]leep 9999'").split()[0]
     assert int(pid) > 1000
     assert sh(lab, "ps -o pid,args | grep '[s]leep 9999'", "app", "app").split()[0] != pid
@@ -61,17 +60,17 @@ def test_a_process_has_a_number_here_and_one_in_its_container(lab: Lab) -> None:
     assert lab.pod("app")["status"]["containerStatuses"][0]["restartCount"] == 1
 
 
-def test_daemons_are_only_looked_at(lab: Lab) -> None:
+def test_daemons_are_only_looked_at(lab: WholeCluster) -> None:
     pid = sh(lab, "ps -o pid,args | grep '[k]ubelet --config'").split()[0]
     assert "not permitted" in sh(lab, f"kill {pid} 2>&1")
     assert "kubelet --config" in sh(lab, "ps -o args")
 
 
-def test_others_see_nothing_of_it(lab: Lab) -> None:
+def test_others_see_nothing_of_it(lab: WholeCluster) -> None:
     assert "kubelet" not in sh(lab, "ps", "app", "app")
 
 
-def test_the_files_of_the_node(lab: Lab) -> None:
+def test_the_files_of_the_node(lab: WholeCluster) -> None:
     assert "trixie" in sh(lab, "cat /host/etc/os-release")
     assert sh(lab, "cat /host/etc/hostname").strip() == NODE
     assert sh(lab, "ls /host/etc/kubernetes/manifests").split() == [
@@ -89,7 +88,7 @@ def test_the_files_of_the_node(lab: Lab) -> None:
     assert "No such file" in sh(lab, "ls /host/etc/crictl.yaml 2>&1")
 
 
-def test_the_logs_of_pods(lab: Lab) -> None:
+def test_the_logs_of_pods(lab: WholeCluster) -> None:
     uid = lab.pod("app")["metadata"]["uid"]
     assert sh(lab, f"cat /host/var/log/pods/default_app_{uid}/app/0.log").endswith(" stdout F hello\n")
     links = sh(lab, "ls /host/var/log/containers").split()
@@ -103,7 +102,7 @@ def test_the_logs_of_pods(lab: Lab) -> None:
     assert "Read-only" in sh(lab, "echo > /var/log/pods/x 2>&1", "reader", "reader")
 
 
-def test_another_root(lab: Lab) -> None:
+def test_another_root(lab: WholeCluster) -> None:
     assert "trixie" in sh(lab, "chroot /host cat /etc/os-release")
     assert sh(lab, "chroot /host sh -c 'pwd; ls -d /host 2>&1; cd /..; pwd'").splitlines()[::2] == ["/", "/"]
     assert "kubelet --config" in sh(lab, "chroot /host ps -o args")
@@ -116,13 +115,13 @@ def test_another_root(lab: Lab) -> None:
     assert "Operation not permitted" in _as_user(lab, "chroot / ls 2>&1")
 
 
-def _as_user(lab: Lab, script: str) -> str:
+def _as_user(lab: WholeCluster, script: str) -> str:
     user = {"name": "user", "image": "busybox:1.35", "command": ["sleep", "9999"]}
     lab.run({**user, "securityContext": {"runAsUser": 1000}}, name="user")
     return sh(lab, script, "user", "user")
 
 
-def test_the_tools_of_the_node(lab: Lab) -> None:
+def test_the_tools_of_the_node(lab: WholeCluster) -> None:
     told = sh(lab, "chroot /host crictl ps").splitlines()
     assert [row.split()[-2:] for row in told[1:]] == [["debug", "default"], ["app", "default"]]
     assert "Exited" not in "".join(told)
@@ -163,7 +162,7 @@ def test_the_tools_of_the_node(lab: Lab) -> None:
         ("/data", "", ""),
     ],
 )
-def test_kinds_of_host_paths(lab: Lab, path: str, kind: str, message: str) -> None:
+def test_kinds_of_host_paths(lab: WholeCluster, path: str, kind: str, message: str) -> None:
     volume = {"name": "v", "hostPath": {"path": path, **({"type": kind} if kind else {})}}
     container = {"name": "web", "image": "busybox:1.35", "command": ["sh", "-c", "ls /v && sleep 9999"]}
     mounts = [{"name": "v", "mountPath": "/v"}]
@@ -174,7 +173,7 @@ def test_kinds_of_host_paths(lab: Lab, path: str, kind: str, message: str) -> No
     assert lab.pod("web")["status"]["phase"] == ("Pending" if message else "Running")
 
 
-def test_a_read_only_mount_and_a_part(lab: Lab) -> None:
+def test_a_read_only_mount_and_a_part(lab: WholeCluster) -> None:
     volume = {"name": "v", "hostPath": {"path": "/etc"}}
     mount = [{"name": "v", "mountPath": "/v", "readOnly": True, "subPath": "kubernetes"}]
     container = {"name": "web", "image": "busybox:1.35", "command": ["sleep", "9999"], "volumeMounts": mount}
@@ -184,7 +183,7 @@ def test_a_read_only_mount_and_a_part(lab: Lab) -> None:
     assert "Read-only" in sh(lab, "touch /v/x 2>&1", "web", "web")
 
 
-def test_what_was_written_outlives_the_host_and_nothing_else_is_stored(lab: Lab) -> None:
+def test_what_was_written_outlives_the_host_and_nothing_else_is_stored(lab: WholeCluster) -> None:
     sh(lab, "echo kept > /host/etc/motd; rm /host/etc/crictl.yaml; mkdir /host/data")
     lab.cluster.advance(60)
     lab.cluster.stop()
@@ -197,7 +196,7 @@ def test_what_was_written_outlives_the_host_and_nothing_else_is_stored(lab: Lab)
     assert isinstance(lab.cluster.store, Store)
 
 
-def test_a_disk_that_was_stored_when_nodes_began_empty(lab: Lab) -> None:
+def test_a_disk_that_was_stored_when_nodes_began_empty(lab: WholeCluster) -> None:
     kept = {"tree": {"": [], "var": {"mode": 0o755, "dir": {"": [], "a": {"mode": 0o755, "dir": {"": []}}}}}}
     disk = lab.cluster.kubelets[NODE].runtime.disk
     disk.restore(kept)
@@ -205,7 +204,7 @@ def test_a_disk_that_was_stored_when_nodes_began_empty(lab: Lab) -> None:
     assert kinds == ["directory", "directory", "file"]
 
 
-def test_a_local_volume_and_a_block_volume(lab: Lab) -> None:
+def test_a_local_volume_and_a_block_volume(lab: WholeCluster) -> None:
     sh(lab, "mkdir -p /host/mnt/disks/a; echo data > /host/mnt/disks/a/file")
     where = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE]}
     for name, mode in (("files", "Filesystem"), ("blocks", "Block")):
@@ -236,7 +235,7 @@ def test_a_local_volume_and_a_block_volume(lab: Lab) -> None:
     assert (refused.value.code, "a block volume (volumeDevices)" in refused.value.message) == (501, True)
 
 
-def _created(lab: Lab, spec: dict[str, Any]) -> None:
+def _created(lab: WholeCluster, spec: dict[str, Any]) -> None:
     from simkube.apiserver.registry.kinds import RESOURCES
     from simkube.apiserver.registry.request import Request
 

@@ -9,7 +9,7 @@ import pytest
 
 from simkube.apiserver.streams.log import find_container, parse, written
 from simkube.runtime.cri import LogLine
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 TOPOLOGY: dict[str, Any] = {"nodes": [{"role": "control-plane"}]}
 

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_running_pods import Lab
 
 from simkube.apimachinery.errors import StatusError
-from simkube.client.client import Caller
+from tests.doubles.whole_cluster import ME, WholeCluster
 
-ME = Caller("learner", ("system:masters",), "kubectl")
 SHELL = {"name": "shell", "image": "busybox:1.36", "command": ["sleep", "1d"]}
 PRIVATE = "registry.kindling.example/private/web:1.0"
 
 
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    made = Lab()
-    yield made
-    made.cluster.stop()
-
-
-def secret(lab: Lab, password: str) -> None:
+def secret(lab: WholeCluster, password: str) -> None:
     auth = base64.b64encode(f"learner:{password}".encode()).decode()
     config = json.dumps({"auths": {"registry.kindling.example": {"auth": auth}}})
     obj = {
@@ -38,12 +28,12 @@ def secret(lab: Lab, password: str) -> None:
     lab.cluster.apiserver.create(ME, "secrets", obj, "default")
 
 
-def waiting(lab: Lab) -> str:
+def waiting(lab: WholeCluster) -> str:
     state = lab.pod()["status"]["containerStatuses"][0]["state"]
     return str(state.get("waiting", {}).get("reason", ""))
 
 
-def test_a_private_image_needs_who_pulls_it(lab: Lab) -> None:
+def test_a_private_image_needs_who_pulls_it(lab: WholeCluster) -> None:
     lab.run({"name": "web", "image": PRIVATE}, imagePullSecrets=[{"name": "login"}])
     assert waiting(lab) in ("ErrImagePull", "ImagePullBackOff")
     told = [one["reason"] for one in lab.cluster.apiserver.list(ME, "events")]
@@ -53,14 +43,14 @@ def test_a_private_image_needs_who_pulls_it(lab: Lab) -> None:
     assert lab.pod()["status"]["containerStatuses"][0]["ready"]
 
 
-def test_a_wrong_password_pulls_nothing(lab: Lab) -> None:
+def test_a_wrong_password_pulls_nothing(lab: WholeCluster) -> None:
     secret(lab, "guess")
     lab.run({"name": "web", "image": PRIVATE}, imagePullSecrets=[{"name": "login"}])
     lab.cluster.advance(30)
     assert waiting(lab) == "ImagePullBackOff"
 
 
-def test_a_file_mounted_by_its_own_path_stays_as_it_was(lab: Lab) -> None:
+def test_a_file_mounted_by_its_own_path_stays_as_it_was(lab: WholeCluster) -> None:
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "page"}, "data": {"index": "one"}}
     lab.cluster.apiserver.create(ME, "configmaps", config, "default")
     mounts = [
@@ -74,7 +64,7 @@ def test_a_file_mounted_by_its_own_path_stays_as_it_was(lab: Lab) -> None:
     assert lab.exec("shell", "cat", "/whole/index", "/etc/index") == "twoone"
 
 
-def test_a_container_is_stopped_by_the_signal_it_asks_for(lab: Lab) -> None:
+def test_a_container_is_stopped_by_the_signal_it_asks_for(lab: WholeCluster) -> None:
     script = "trap 'echo bye > /dev/termination-log; exit 7' USR1; while true; do sleep 0.2; done"
     container = {**SHELL, "command": ["sh", "-c", script], "lifecycle": {"stopSignal": "SIGUSR1"}}
     lab.run(container, restartPolicy="Never", os={"name": "linux"}, activeDeadlineSeconds=5)
@@ -84,7 +74,7 @@ def test_a_container_is_stopped_by_the_signal_it_asks_for(lab: Lab) -> None:
     assert lab.pod()["status"]["reason"] == "DeadlineExceeded"
 
 
-def test_a_container_with_rules_is_restarted_by_them(lab: Lab) -> None:
+def test_a_container_with_rules_is_restarted_by_them(lab: WholeCluster) -> None:
     rules = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]
     again = {**SHELL, "command": ["sh", "-c", "exit 42"], "restartPolicy": "Never", "restartPolicyRules": rules}
     once = {**again, "name": "once", "command": ["sh", "-c", "exit 1"]}
@@ -95,14 +85,14 @@ def test_a_container_with_rules_is_restarted_by_them(lab: Lab) -> None:
     assert found["once"] == 0
 
 
-def test_the_host_name_a_pod_asks_for(lab: Lab) -> None:
+def test_the_host_name_a_pod_asks_for(lab: WholeCluster) -> None:
     lab.run(SHELL, hostname="door", subdomain="house", setHostnameAsFQDN=True)
     assert lab.exec("shell", "hostname") == "door.house.default.svc.cluster.local\n"
     lab.run(SHELL, name="other", hostnameOverride="named.example")
     assert lab.exec("shell", "hostname", name="other") == "named.example\n"
 
 
-def test_a_container_sees_its_limits(lab: Lab) -> None:
+def test_a_container_sees_its_limits(lab: WholeCluster) -> None:
     lab.run({**SHELL, "resources": {"limits": {"cpu": "250m", "memory": "64Mi"}}})
     folder = "/sys/fs/cgroup"
     assert lab.exec("shell", "cat", f"{folder}/cpu.max", f"{folder}/memory.max") == "25000 100000\n67108864\n"
@@ -122,7 +112,7 @@ def test_a_container_sees_its_limits(lab: Lab) -> None:
         ),
     ],
 )
-def test_what_is_not_done_is_refused_by_name(lab: Lab, spec: dict[str, Any], feature: str) -> None:
+def test_what_is_not_done_is_refused_by_name(lab: WholeCluster, spec: dict[str, Any], feature: str) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "no"}, "spec": {"containers": [SHELL], **spec}}
     from simkube.apiserver.registry.kinds import RESOURCES
     from simkube.apiserver.registry.request import Request
@@ -134,7 +124,7 @@ def test_what_is_not_done_is_refused_by_name(lab: Lab, spec: dict[str, Any], fea
     assert feature in refused.value.message
 
 
-def test_files_belong_to_who_made_them_and_to_the_group_of_the_pod(lab: Lab) -> None:
+def test_files_belong_to_who_made_them_and_to_the_group_of_the_pod(lab: WholeCluster) -> None:
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "page"}, "data": {"index": "one"}}
     lab.cluster.apiserver.create(ME, "configmaps", config, "default")
     mounts = [{"name": "demo", "mountPath": "/data/demo"}, {"name": "page", "mountPath": "/page"}]

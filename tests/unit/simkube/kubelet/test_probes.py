@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kubelet_doubles import Node, Script
 
 from simkube.runtime.cri import HTTPResponse, NetworkError
+from tests.doubles.kubelet import Node, Script
 
 HTTP = {"httpGet": {"port": 80, "path": "/healthz"}, "periodSeconds": 10, "failureThreshold": 3}
 

@@ -9,38 +9,20 @@ import pytest
 
 from simkube.apimachinery.errors import StatusError
 from simkube.apimachinery.quantity import milli
-from simkube.client.client import Caller
-from simkube.clock.clock import Clock, spawn
-from simkube.cluster.cluster import Cluster
-from simkube.etcd.journal import Journal
-from simkube.etcd.store import Store
+from simkube.clock.clock import spawn
 from simkube.kubelet.node import CAPACITY
 from simkube.runtime.cri import HTTPRequest
 from simkube.runtime.usage import NODE_BYTES, NODE_CORES
+from tests.doubles.whole_cluster import ME, WholeCluster
 
-ME = Caller("learner", ("system:masters",), "kubectl")
-TOPOLOGY = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}
 PODS = "pods.metrics.k8s.io"
 
 
-class Lab:
-    """A cluster of one node, and what a test does in it."""
-
-    def __init__(self) -> None:
-        self.clock = Clock(1_767_225_600.0)
-        self.cluster = Cluster("lab", Store(Journal(None), "lab"), self.clock, TOPOLOGY)
-        self.cluster.start()
-        self.cluster.advance(5)
+class Measured(WholeCluster):
+    """With what its pods use."""
 
     def run(self, container: dict[str, Any], name: str = "web", seconds: float = 2, **spec: Any) -> None:
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}}
-        spec = {"containers": [{"name": name, **container}], **spec}
-        self.cluster.apiserver.create(ME, "pods", {**pod, "spec": spec}, "default")
-        self.cluster.advance(seconds)
-
-    def status(self, name: str = "web") -> dict[str, Any]:
-        found: dict[str, Any] = self.cluster.apiserver.get(ME, "pods", name, "default")["status"]
-        return found
+        super().run(container, name=name, seconds=seconds, **spec)
 
     def usage(self, name: str = "web") -> tuple[float, float]:
         """Cores and mebibytes of its first container."""
@@ -53,8 +35,8 @@ class Lab:
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
-    made = Lab()
+def lab() -> Iterator[Measured]:
+    made = Measured()
     yield made
     made.cluster.stop()
 
@@ -71,7 +53,7 @@ def test_a_node_tells_the_scheduler_what_its_machine_has() -> None:
     assert (milli(CAPACITY["cpu"]) / 1000, milli(CAPACITY["memory"]) // 1000) == (NODE_CORES, NODE_BYTES)
 
 
-def test_metrics_come_when_somebody_has_looked(lab: Lab) -> None:
+def test_metrics_come_when_somebody_has_looked(lab: Measured) -> None:
     lab.run({"image": "nginx"})
     with pytest.raises(StatusError, match=r'podmetrics.metrics.k8s.io "default/web" not found'):
         lab.usage()
@@ -85,7 +67,7 @@ def test_metrics_come_when_somebody_has_looked(lab: Lab) -> None:
     assert 50 <= milli(nodes[0]["usage"]["cpu"]) <= 100
 
 
-def test_busy_processes_use_processors_up_to_the_limit(lab: Lab) -> None:
+def test_busy_processes_use_processors_up_to_the_limit(lab: Measured) -> None:
     lab.run(stress("--cpu", "2"), "free")
     lab.run(stress("--cpu", "2", resources=limits(cpu="500m")), "bound")
     lab.run({"image": "busybox", "command": ["sh", "-c", "while true; do :; done"]}, "loop")
@@ -95,20 +77,20 @@ def test_busy_processes_use_processors_up_to_the_limit(lab: Lab) -> None:
     assert milli(node["usage"]["cpu"]) == pytest.approx(3555, abs=30)
 
 
-def test_a_stopped_metrics_server_is_unavailable(lab: Lab) -> None:
+def test_a_stopped_metrics_server_is_unavailable(lab: Measured) -> None:
     lab.cluster.stop_component("metrics-server")
     with pytest.raises(StatusError, match="currently unable"):
         lab.cluster.apiserver.list(ME, PODS, "default")
 
 
-def test_memory_within_the_limit_is_held(lab: Lab) -> None:
+def test_memory_within_the_limit_is_held(lab: Measured) -> None:
     lab.run(stress("--vm", "1", "--vm-bytes", "150M", "--vm-hang", "1", resources=limits(memory="200Mi")))
     lab.cluster.advance(30)
     assert lab.status()["phase"] == "Running"
     assert 150 < lab.usage()[1] < 155
 
 
-def test_memory_beyond_the_limit_is_killed_again_and_again(lab: Lab) -> None:
+def test_memory_beyond_the_limit_is_killed_again_and_again(lab: Measured) -> None:
     lab.run(stress("--vm", "1", "--vm-bytes", "250M", "--vm-hang", "1", resources=limits(memory="100Mi")))
     lab.cluster.advance(15)
     found = lab.status()["containerStatuses"][0]
@@ -118,7 +100,7 @@ def test_memory_beyond_the_limit_is_killed_again_and_again(lab: Lab) -> None:
     assert found["state"]["waiting"]["reason"] == "CrashLoopBackOff"
 
 
-def test_a_server_that_leaks_is_killed_after_some_requests(lab: Lab) -> None:
+def test_a_server_that_leaks_is_killed_after_some_requests(lab: Measured) -> None:
     env = [{"name": "LEAK_PER_REQUEST", "value": "10Mi"}]
     lab.run({"image": "kindling/hungry:1.0", "env": env, "resources": limits(memory="40Mi")})
     for _ in range(3):
@@ -130,7 +112,7 @@ def test_a_server_that_leaks_is_killed_after_some_requests(lab: Lab) -> None:
     assert lab.status()["containerStatuses"][0]["state"]["terminated"]["reason"] == "OOMKilled"
 
 
-def test_each_request_of_php_apache_burns(lab: Lab) -> None:
+def test_each_request_of_php_apache_burns(lab: Measured) -> None:
     lab.run({"image": "registry.k8s.io/hpa-example", "resources": {"limits": {"cpu": "500m"}}})
     asked = lab.ask(80)
     assert not asked.done
@@ -138,12 +120,12 @@ def test_each_request_of_php_apache_burns(lab: Lab) -> None:
     assert asked.result().body == b"OK!"
 
 
-def test_reading_zeros_to_their_end_takes_all_there_is(lab: Lab) -> None:
+def test_reading_zeros_to_their_end_takes_all_there_is(lab: Measured) -> None:
     lab.run({"image": "busybox", "command": ["tail", "/dev/zero"], "resources": limits(memory="64Mi")})
     assert lab.status()["containerStatuses"][0]["lastState"]["terminated"]["reason"] == "OOMKilled"
 
 
-def test_the_same_container_without_a_limit_makes_the_node_kill_it(lab: Lab) -> None:
+def test_the_same_container_without_a_limit_makes_the_node_kill_it(lab: Measured) -> None:
     lab.run({"image": "nginx", "resources": limits(memory="64Mi", cpu="100m")}, "good")
     lab.run(stress("--vm", "1", "--vm-bytes", "16G", "--vm-hang", "0"), seconds=12, restartPolicy="Never")
     assert lab.status()["phase"] == "Failed"

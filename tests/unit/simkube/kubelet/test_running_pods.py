@@ -2,63 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from simkube.client.client import Caller
-from simkube.clock.clock import Clock
-from simkube.cluster.cluster import Cluster
-from simkube.etcd.journal import Journal
-from simkube.etcd.store import Store
-
-ME = Caller("learner", ("system:masters",), "kubectl")
-TOPOLOGY = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}
-
-
-class Lab:
-    """A cluster of one node, and what a test does in it."""
-
-    def __init__(self) -> None:
-        self.clock = Clock(1_767_225_600.0)
-        self.cluster = Cluster("lab", Store(Journal(None), "lab"), self.clock, TOPOLOGY)
-        self.cluster.start()
-        self.cluster.advance(5)
-
-    def run(self, *containers: dict[str, Any], name: str = "web", **spec: Any) -> None:
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}}
-        self.cluster.apiserver.create(ME, "pods", {**pod, "spec": {"containers": list(containers), **spec}}, "default")
-        self.cluster.advance(2)
-
-    def pod(self, name: str = "web") -> dict[str, Any]:
-        return self.cluster.apiserver.get(ME, "pods", name, "default")
-
-    def change(self, part: str, spec: dict[str, Any], name: str = "web") -> None:
-        self.cluster.apiserver.patch(ME, "pods", name, {"spec": spec}, "default", type="strategic", subresource=part)
-        self.cluster.advance(2)
-
-    def exec(self, container: str, *argv: str, name: str = "web") -> str:
-        kubelet = next(iter(self.cluster.kubelets.values()))
-        found = kubelet.container(self.pod(name)["metadata"]["uid"], container)
-        assert found is not None
-        out = bytearray()
-        session = found.exec(argv, lambda _, data: out.extend(data))
-        session.stdin.close()
-        self.cluster.advance(1)
-        assert session.exited.done
-        return out.decode()
-
-    def condition(self, kind: str, name: str = "web") -> dict[str, Any]:
-        return next((one for one in self.pod(name)["status"]["conditions"] if one["type"] == kind), {})
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    made = Lab()
-    yield made
-    made.cluster.stop()
-
+from tests.doubles.whole_cluster import ME, WholeCluster
 
 WEB = {"name": "web", "image": "nginx:1.29"}
 
@@ -68,7 +14,7 @@ def sized(cpu: str, memory: str = "64Mi", **more: Any) -> dict[str, Any]:
     return {**WEB, "resources": {"requests": amounts, "limits": amounts}, **more}
 
 
-def test_an_ephemeral_container_looks_at_its_target(lab: Lab) -> None:
+def test_an_ephemeral_container_looks_at_its_target(lab: WholeCluster) -> None:
     lab.run(WEB)
     debugger = {"name": "debugger", "image": "busybox:1.36", "targetContainerName": "web", "stdin": True, "tty": True}
     lab.change("ephemeralcontainers", {"ephemeralContainers": [debugger]})
@@ -85,7 +31,7 @@ def test_an_ephemeral_container_looks_at_its_target(lab: Lab) -> None:
     assert "terminated" in lab.pod()["status"]["ephemeralContainerStatuses"][0]["state"], "its process numbers went"
 
 
-def test_an_ephemeral_container_is_not_started_again(lab: Lab) -> None:
+def test_an_ephemeral_container_is_not_started_again(lab: WholeCluster) -> None:
     lab.run(WEB)
     once = {"name": "once", "image": "busybox:1.36", "command": ["sh", "-c", "exit 3"]}
     lab.change("ephemeralcontainers", {"ephemeralContainers": [once]})
@@ -95,7 +41,7 @@ def test_an_ephemeral_container_is_not_started_again(lab: Lab) -> None:
     assert lab.pod()["status"]["containerStatuses"][0]["ready"]
 
 
-def test_containers_that_share_their_processes(lab: Lab) -> None:
+def test_containers_that_share_their_processes(lab: WholeCluster) -> None:
     shell = {"name": "shell", "image": "busybox:1.36", "command": ["sleep", "1d"]}
     lab.run(WEB, shell, shareProcessNamespace=True)
     seen = lab.exec("shell", "ps")
@@ -107,7 +53,7 @@ def test_containers_that_share_their_processes(lab: Lab) -> None:
     assert "nginx" not in lab.exec("shell", "ps", name="apart")
 
 
-def test_a_running_container_gets_other_limits_without_a_restart(lab: Lab) -> None:
+def test_a_running_container_gets_other_limits_without_a_restart(lab: WholeCluster) -> None:
     lab.run(sized("100m"))
     lab.change("resize", {"containers": [{"name": "web", "resources": sized("200m", "128Mi")["resources"]}]})
     found = lab.pod()["status"]["containerStatuses"][0]
@@ -116,7 +62,7 @@ def test_a_running_container_gets_other_limits_without_a_restart(lab: Lab) -> No
     assert found["resources"]["limits"] == {"cpu": "200m", "memory": "128Mi"}
 
 
-def test_a_container_that_asks_for_it_is_restarted_to_be_resized(lab: Lab) -> None:
+def test_a_container_that_asks_for_it_is_restarted_to_be_resized(lab: WholeCluster) -> None:
     lab.run(sized("100m", resizePolicy=[{"resourceName": "memory", "restartPolicy": "RestartContainer"}]))
     lab.change("resize", {"containers": [{"name": "web", "resources": sized("200m")["resources"]}]})
     assert lab.pod()["status"]["containerStatuses"][0]["restartCount"] == 0
@@ -126,7 +72,7 @@ def test_a_container_that_asks_for_it_is_restarted_to_be_resized(lab: Lab) -> No
     assert (found["restartCount"], found["resources"]["limits"]["memory"]) == (1, "96Mi")
 
 
-def test_what_a_node_cannot_grant_is_infeasible_or_deferred(lab: Lab) -> None:
+def test_what_a_node_cannot_grant_is_infeasible_or_deferred(lab: WholeCluster) -> None:
     lab.run(sized("2"))
     lab.run(sized("500m"), name="small")
     lab.change("resize", {"containers": [{"name": "web", "resources": sized("9")["resources"]}]})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from kubelet_doubles import Node, Script
+
+from tests.doubles.kubelet import Node, Script
 
 WEB = {"containers": [{"name": "web", "image": "web"}]}
 

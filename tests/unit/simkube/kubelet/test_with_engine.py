@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from simkube.client.client import Caller
-from simkube.clock.clock import Clock, spawn
-from simkube.cluster.cluster import Cluster
-from simkube.etcd.journal import Journal
-from simkube.etcd.store import Store
+from simkube.clock.clock import spawn
 from simkube.runtime.cri import HTTPRequest
+from tests.doubles.whole_cluster import ME, WholeCluster
 
-ME = Caller("learner", ("system:masters",), "kubectl")
-TOPOLOGY = {"kind": "Cluster", "nodes": [{"role": "control-plane"}, {"role": "worker"}]}
 WEB = {
     "name": "web",
     "image": "kindling/web:1.0",
@@ -24,40 +18,11 @@ WEB = {
 }
 
 
-class Lab:
-    """A cluster with one namespace, and what a test does in it."""
+class Lab(WholeCluster):
+    """With a worker, and its web pod asked."""
 
     def __init__(self) -> None:
-        self.journal = Journal(None)
-        self.clock = Clock(1_767_225_600.0)
-        self.cluster = self._cluster()
-
-    def _cluster(self) -> Cluster:
-        cluster = Cluster("lab", Store(self.journal, "lab"), self.clock, TOPOLOGY)
-        cluster.start()
-        cluster.run_until_quiet()
-        return cluster
-
-    def kill_host(self) -> None:
-        """The process is gone; a new one starts on what the journal has."""
-        old, self.clock = self.cluster, Clock(self.clock.now() + 2)
-        self.cluster = self._cluster()
-        for kubelet in old.kubelets.values():
-            for worker in kubelet.workers.values():
-                worker.suspend()
-
-    def run(self, *containers: dict[str, Any], name: str = "web", **spec: Any) -> None:
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "labels": {"app": name}},
-            "spec": {"containers": list(containers), **spec},
-        }
-        self.cluster.apiserver.create(ME, "pods", pod, "default")
-        self.cluster.advance(2)
-
-    def pod(self, name: str = "web") -> dict[str, Any]:
-        return self.cluster.apiserver.get(ME, "pods", name, "default")
+        super().__init__(nodes=2, settled=0)
 
     def ready(self, name: str = "web") -> str:
         return next(one["status"] for one in self.pod(name)["status"]["conditions"] if one["type"] == "Ready")
@@ -67,11 +32,6 @@ class Lab:
         address = self.pod()["status"]["podIP"]
         network = self.cluster.network
         return spawn(network.request("172.18.0.2", address, 8080, HTTPRequest(method, path))).result().status
-
-    def container(self, pod: str = "web", name: str = "web", *, previous: bool = False) -> Any:
-        found = self.pod(pod)
-        kubelet = self.cluster.kubelets[found["spec"]["nodeName"]]
-        return kubelet.container(found["metadata"]["uid"], name, previous=previous)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from simkube.clock.clock import spawn
 from simkube.runtime.cri import HTTPRequest, NetworkError
 from simkube.runtime.network.network import MAX_SOCKETS
 from simkube.runtime.network.sockets import BUFFER, Socket, pair
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 
 
 def test_an_echo_server_serves_several_at_once() -> None:

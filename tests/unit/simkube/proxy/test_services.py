@@ -14,7 +14,7 @@ from simkube.clock.clock import spawn
 from simkube.proxy.services import KubeProxy
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import HTTPRequest, NetworkError
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 
 Obj = dict[str, Any]
 CLUSTER_IP = "10.96.0.50"

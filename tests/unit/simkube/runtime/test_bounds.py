@@ -13,7 +13,7 @@ from simkube.runtime.regex import Regex, RegexError
 from simkube.runtime.shell.parser import Parser
 from simkube.runtime.shell.patterns import Pattern
 from simkube.runtime.shell.syntax import NotSimulated, SyntaxProblem
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 from tests.unit.simkube.runtime.scripts import SCRIPTS
 
 HOSTILE = [

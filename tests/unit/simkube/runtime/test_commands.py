@@ -6,7 +6,7 @@ import pytest
 
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.network.network import Place
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 
 BUSYBOX = [
     ("foo", 127, "sh: foo: not found\n"),

@@ -8,7 +8,7 @@ import pytest
 
 from simkube.runtime import signals
 from simkube.runtime.cri import Mount, StartError
-from tests.unit.simkube.runtime.bench import START, Bench
+from tests.doubles.container_node import START, Bench
 
 
 def texts(container: object) -> list[str]:

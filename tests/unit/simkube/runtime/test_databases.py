@@ -8,7 +8,7 @@ import pytest
 
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import Mount
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 
 PASSWORD = {"MYSQL_ROOT_PASSWORD": "pw"}
 MYSQL = "mysql -ppw"

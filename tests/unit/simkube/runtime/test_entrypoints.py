@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import Mount
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 
 
 def logged(container: SimContainer) -> list[str]:

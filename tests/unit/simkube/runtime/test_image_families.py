@@ -8,7 +8,7 @@ from simkube.runtime import catalogue, registry
 from simkube.runtime.container import SimContainer
 from simkube.runtime.programs.described import fill
 from simkube.runtime.programs.interpreter import pi
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 
 ENV = {"MYSQL_ROOT_PASSWORD": "x", "POSTGRES_PASSWORD": "x", "REDIS_PASSWORD": "x"}
 NEEDS_MORE = ("haproxy", "curl", "kubectl", "ingress-nginx/controller", "coredns", "kube-proxy", "kindest/")

@@ -6,7 +6,7 @@ import pytest
 
 from simkube.runtime import catalogue, reference, registry
 from simkube.runtime.cri import ImageError, StartError
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from simkube.clock.clock import Task, spawn
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, Mount, NetworkError
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 
 
 def mounted(bench: Bench, site: str, **more: str) -> list[Mount]:

@@ -10,7 +10,7 @@ from simkube.runtime.programs.redis.cli import formatted
 from simkube.runtime.programs.redis.commands import run
 from simkube.runtime.programs.redis.database import MOST_BYTES, Database, dump_all, load_all
 from simkube.runtime.programs.redis.values import Refused
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 
 
 def served(**more: object) -> tuple[Bench, SimContainer]:

@@ -10,7 +10,7 @@ import pytest
 from simkube.clock.clock import Task, spawn
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
-from tests.unit.simkube.runtime.bench import START, Bench
+from tests.doubles.container_node import START, Bench
 
 
 def ask(

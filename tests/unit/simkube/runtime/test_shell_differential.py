@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from simkube.runtime.nodes import Directory
+from tests.doubles.container_node import Bench
 from tests.unit.simkube.runtime.bash_scripts import BASH_SCRIPTS, BASH_WORDS, DASH_SCRIPTS
-from tests.unit.simkube.runtime.bench import Bench
 from tests.unit.simkube.runtime.scripts import SCRIPTS
 
 SH, DASH, BASH = shutil.which("sh"), shutil.which("dash"), shutil.which("bash")

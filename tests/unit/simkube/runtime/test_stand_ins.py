@@ -8,7 +8,7 @@ from simkube.clock.clock import spawn
 from simkube.runtime.cri import HTTPRequest, ImageError
 from simkube.runtime.engine import Engine
 from simkube.runtime.network.network import Network
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 
 IMAGE = "quay.io/somebody/server:1.2"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simkube.runtime.container import SimContainer
-from tests.unit.simkube.runtime.bench import Bench
+from tests.doubles.container_node import Bench
 from tests.unit.simkube.runtime.test_commands import Names
 
 DEBIAN = "nginx"

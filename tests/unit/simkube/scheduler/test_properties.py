@@ -18,7 +18,7 @@ from simkube.component_helpers.pods import condition
 from simkube.scheduler.filters import Placement
 from simkube.scheduler.nodes import Nodes, requests
 from simkube.scheduler.preemption import Search, priority
-from tests.unit.simkube.doubles import Plane, ScriptedKubelet
+from tests.doubles.control_plane import Plane, ScriptedKubelet
 
 CLASSES = {"": 0, "low": 10, "high": 1000}
 APPS = ("a", "b", "c")

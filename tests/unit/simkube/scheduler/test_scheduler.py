@@ -8,7 +8,7 @@ import pytest
 
 from simkube.client.client import Obj
 from simkube.component_helpers.pods import condition
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 SUFFIX = "no new claims to deallocate, preemption: 0/2 nodes are available:"
 HELPLESS = f"{SUFFIX} 2 Preemption is not helpful for scheduling."

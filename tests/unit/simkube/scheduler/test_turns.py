@@ -10,7 +10,7 @@ from simkube.apimachinery.errors import forbidden
 from simkube.client.client import Caller, Obj
 from simkube.component_helpers.pods import condition
 from simkube.faults.outage import etcd_down
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 
 BESIDE_A_GHOST = {
     "podAffinity": {

@@ -8,7 +8,7 @@ import pytest
 
 from simkube.client.client import Obj
 from simkube.scheduler.scheduler import BIND_TIMEOUT
-from tests.unit.simkube.doubles import Plane
+from tests.doubles.control_plane import Plane
 from tests.unit.simkube.scheduler.test_scheduler import where, why
 
 CLAIMS, VOLUMES, CLASSES = "persistentvolumeclaims", "persistentvolumes", "storageclasses.storage.k8s.io"

@@ -10,7 +10,7 @@ import pytest
 from grader.protocol import Outcome
 from labs.accounts import ClassInfo
 from labs.bootstrap import Kindling
-from tests.unit.labs.doubles import ScriptedGrader
+from tests.doubles.providers import ScriptedGrader
 from tests.unit.webapp.conftest import Enter, Visitor, text_of
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
+from labs.clusters.provider import ClusterSpec
+from labs.clusters.simulated import SimulatedProvider
 from simkube.apimachinery.errors import HostError
 from simkube.host.launcher import HostClient
-from tests.conformance.conftest import Runner, kubectls, learners, topology
+from tests.conformance.conftest import REPOSITORY, Runner, kubectls, learners, topology
+from tests.conftest import Watched
 
 POD = """
 apiVersion: v1
@@ -85,6 +90,19 @@ def test_a_database_and_its_client(strict: Runner) -> None:
     text = strict(*ask, "mysql", "-h", "db", "-ppw", "-e", "create database shop; show databases")
     assert "shop\n" in text
     assert "1\n1\n" in strict("exec", "db", "--", "mysql", "-ppw", "-e", "select 1")
+
+
+def test_the_provider_makes_what_a_lab_asks_for(tmp_path: Path) -> None:
+    provider = SimulatedProvider(tmp_path, REPOSITORY / "kind-configs")
+    spec = ClusterSpec("lab", setup=(yaml.safe_load(POD),), unknown_images="stand-ins")
+    try:
+        handle = provider.create(spec, Watched())
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(provider.credentials(handle, "learner"))
+        kubectl = Runner(kubectls()[0], kubeconfig)
+        kubectl("wait", "--for=condition=Ready", "pod/thing", "--timeout=20s")
+    finally:
+        provider.shutdown()
 
 
 def test_a_setting_that_is_none_is_refused(host: HostClient) -> None:

@@ -261,6 +261,47 @@ class TestPostgres:
         assert (result.code, result.out) == (2, "/var/run/postgresql:5432 - no response\n")
 
 
+def typed(bench: Bench, container: SimContainer, command: list[str], *lines: str) -> tuple[str, int]:
+    """What a session on a terminal shows, and its exit code."""
+    shown: list[bytes] = []
+    session = container.exec(command, lambda _, data: shown.append(data), tty=True)
+    for line in lines:
+        session.stdin.write(f"{line}\n".encode())
+        bench.clock.advance(1)
+    return b"".join(shown).decode().replace("\r\n", "\n"), session.exited.result()
+
+
+def test_psql_typed_on_a_terminal() -> None:
+    bench = Bench()
+    postgres = server(bench, "postgres:16.4", env={"POSTGRES_PASSWORD": "pw"})
+    text, code = typed(bench, postgres, ["psql", "-U", "postgres"], "create database shop;", "\\c shop", "select", "1;",
+                       "nonsense;", "\\q")  # fmt: skip
+    assert "postgres=# create database shop;\nCREATE DATABASE\n" in text
+    assert (
+        'You are now connected to database "shop" as user "postgres".\nshop=# select\nshop-# 1;\n ?column? \n' in text
+    )
+    assert 'ERROR:  syntax error at or near "nonsense"' in text
+    assert code == 0
+
+
+def test_mongosh_typed_on_a_terminal() -> None:
+    bench = Bench()
+    text, code = typed(bench, server(bench, "mongo:7"), ["mongosh"], "use shop", "db.t.insertOne({_id: 1})", "exit")
+    assert "test> use shop\nswitched to db shop\nshop> " in text
+    assert "{ acknowledged: true, insertedId: 1 }" in text
+    assert code == 0
+
+
+def test_mysql_reads_a_file_of_statements() -> None:
+    bench = Bench()
+    mysql = server(bench, "mysql:8.0", env={**PASSWORD, "MYSQL_DATABASE": "app"})
+    lines = ["create table t (a int);", "insert into t values (1);", "-- a comment; here", "select * from t;"]
+    mysql.files.write("/a.sql", "\n".join(lines).encode())
+    assert bench.run(f"{MYSQL} app < /a.sql", mysql).out == "a\n1\n"
+    refused = bench.exec(["mysql", "-ppw", "-e", "x" * 300_000], mysql)
+    assert (refused.code, "characters at once are not simulated" in refused.err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("text", "out"),
     [

@@ -25,6 +25,7 @@ from simkube.apiserver.handlers.writing import Writer
 from simkube.apiserver.metrics.metrics import APIMetrics
 from simkube.apiserver.registry import conversion, selectors
 from simkube.apiserver.registry.apiextensions.requests import no_strategic_merge, refuse_terminating
+from simkube.apiserver.registry.apiregistration import bootstrap as apiservices
 from simkube.apiserver.registry.kinds import strategy_of
 from simkube.apiserver.registry.request import Request, options_of
 from simkube.apiserver.registry.resources import Resource
@@ -78,10 +79,11 @@ class APIServer:
             self.readings[storage] = self._dressed
 
     def mend_roles(self) -> None:
-        """What an API server does with roles at its start: make what was deleted, mend what lacks something."""
+        """What an API server does with roles and with its APIServices at its start: make what was deleted, mend what
+        lacks something."""
         me = Caller("system:apiserver", ("system:masters",), "kube-apiserver")
         for storage, objects in bootstrap.shared().items():
-            if rbac.GROUP not in storage:
+            if rbac.GROUP not in storage and storage != apiservices.RESOURCE:
                 continue
             for (namespace, name), wanted in objects.items():
                 current = self.store.get(storage, namespace, name)

@@ -274,7 +274,6 @@ class Cluster:
         """From now on pods do what the cluster does by itself; their images are on the nodes."""
         system.house(self.network.agents, self.kubelets)
         for runtime in self._runtimes:
-            runtime.disk.make("/run")
             for image in system.images():
                 runtime.preload(image)
 

@@ -15,6 +15,7 @@ from simkube.runtime.cri import NODE_DNS
 
 COMMAND = ("/usr/bin/kubelet", "--config=/var/lib/kubelet/config.yaml", "--kubeconfig=/etc/kubernetes/kubelet.conf")
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _OF_MIRRORS = ("ownerReferences", "annotations")
 _OF_SCHEDULING = ("nodeName", "tolerations")
 
@@ -28,7 +29,7 @@ def node_files(name: str, settings: NodeSettings) -> dict[str, str]:
     }
     if CONTROL_PLANE in settings.labels:
         for component in COMPONENTS:
-            text = yaml.safe_dump(_written(component, name), sort_keys=False)
+            text = yaml.dump(_written(component, name), Dumper=_Dumper, sort_keys=False)
             found[f"/etc/kubernetes/manifests/{component}.yaml"] = text
     return found
 

@@ -191,3 +191,18 @@ def test_a_change_that_may_stay_makes_nobody_look(plane: Plane) -> None:
     plane.client.patch("services", "kubernetes", {"metadata": {"labels": {"mine": "yes"}}}, "default")
     plane.settle()
     assert plane.clock.next_due() == due
+
+
+def test_apiservices_of_its_own_come_back_when_the_api_server_starts_again(plane: Plane) -> None:
+    services = "apiservices.apiregistration.k8s.io"
+    plane.client.delete(services, "v1.apps")
+    plane.settle(120)
+    assert there(plane, services, "", "v1.apps") is None
+    assert plane.client.list("deployments.apps") == []  # what it stands for is served all the same
+    plane.cluster.stop_component("kube-apiserver")
+    plane.cluster.start_component("kube-apiserver")
+    plane.settle(5)
+    found = there(plane, services, "", "v1.apps")
+    assert found is not None
+    assert found["metadata"]["labels"] == {"kube-aggregator.kubernetes.io/automanaged": "onstart"}
+    assert [(one["type"], one["status"]) for one in found["status"]["conditions"]] == [("Available", "True")]

@@ -78,6 +78,22 @@ class MemoryVolume:
         """Call ``call`` after each write."""
         self.quota.grown = call
 
+    def follow(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Call ``call`` too after each write, until the returned call is made."""
+        before = self.quota.grown
+
+        def told() -> None:
+            if before is not None:
+                before()
+            call()
+
+        def end() -> None:
+            if self.quota.grown is told:
+                self.quota.grown = before
+
+        self.quota.grown = told
+        return end
+
     def directory(self, sub_path: str) -> Directory:
         """The directory at ``sub_path``, made when missing."""
         clean = normal(sub_path)

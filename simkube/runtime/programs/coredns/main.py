@@ -22,6 +22,7 @@ from simkube.runtime.programs.coredns.corefile import CorefileError
 from simkube.runtime.programs.coredns.plugins import World
 from simkube.runtime.programs.coredns.server import Configuration, Server
 from simkube.runtime.programs.serving import listen, stop_request
+from simkube.runtime.volume import MemoryVolume
 
 PROGRAM = "coredns"
 RELOAD_SECONDS = 30.0
@@ -87,8 +88,9 @@ class Daemon:
         leave = self._network.agents.join(PROGRAM, ANYWHERE)
         self._process.on_end += [lambda: self._network.serve_names(self._sandbox.ip, None), leave, self._forget]
         for mount in self._process.container.config.mounts:
-            if self._path.startswith(f"{mount.path.rstrip('/')}/") or self._path == mount.path:
-                mount.volume.on_write(self._changed)
+            inside = self._path.startswith(f"{mount.path.rstrip('/')}/") or self._path == mount.path
+            if inside and isinstance(mount.volume, MemoryVolume):
+                self._process.on_end.append(mount.volume.follow(self._changed))
 
     def _version(self) -> str:
         return self._process.container.config.image.rpartition(":")[2].removeprefix("v")
@@ -124,9 +126,11 @@ class Daemon:
 
     def _reload(self) -> None:
         self._timer = None
+        if self._process.exited.done:
+            return
         try:
             text = self._read(self._path)
-            if text == self._text or self._process.exited.done:
+            if text == self._text:
                 return
             self._say("[INFO] Reloading")
             configuration = Configuration(text, self._path, self._world)

@@ -150,6 +150,33 @@ def test_without_the_plugin_of_kubernetes_the_cluster_is_unknown(house: House) -
     assert "NXDOMAIN" in house.shell("nslookup kubernetes.default.svc.cluster.local")[1]
 
 
+def test_a_change_of_equal_length_is_noticed(house: House) -> None:
+    house.edit("errors\n", "errorz\n")
+    house.settle(90)
+    assert "Unknown directive 'errorz'" in house.logs(DNS)
+
+
+def test_a_name_server_of_ones_own(house: House) -> None:
+    text = ".:53 {\n    log\n    hosts {\n      10.9.9.9 own.test\n    }\n}\n"
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "own"}, "data": {"Corefile": text}}
+    house.client.create("configmaps", body, "default")
+    mount = {"name": "c", "mountPath": "/etc/coredns"}
+    image = "registry.k8s.io/coredns/coredns:v1.14.2"
+    args = ["-conf", "/etc/coredns/Corefile"]
+    container = {"name": "dns", "image": image, "args": args, "volumeMounts": [mount]}
+    house.pod("own", containers=[container], volumes=[{"name": "c", "configMap": {"name": "own"}}])
+    house.settle(5)
+    address = house.client.get("pods", "own", "default")["status"]["podIP"]
+    assert "Address: 10.9.9.9" in house.shell(f"nslookup own.test {address}")[1]
+    assert house.shell("nslookup own.test")[0] == 1
+    house.edit(".:53", f"own.test:53 {{\n    forward . {address}\n}}\n.:53")
+    house.settle(90)
+    assert "Address: 10.9.9.9" in house.shell("nslookup own.test")[1]
+    house.client.delete("pods", "own", "default", gracePeriodSeconds=0)
+    house.settle(5)
+    assert house.shell("nslookup own.test")[0] == 1
+
+
 def test_a_loop_is_found_at_the_start(house: House) -> None:
     house.edit("forward . /etc/resolv.conf", "forward . 10.96.0.10")
     for pod in house.system(DNS):

@@ -84,9 +84,7 @@ class Channels:
             raise bad_request(
                 f"unable to upgrade: none of the protocols {asked} is served here, only {list(PROTOCOLS)}"
             )
-        socket = web.WebSocketResponse(
-            protocols=(shared,) if shared else (), max_msg_size=MESSAGE, heartbeat=60.0, compress=False
-        )
+        socket = web.WebSocketResponse(protocols=(shared,) if shared else (), max_msg_size=MESSAGE, compress=False)
         await socket.prepare(request)
         return cls(socket, shared)
 

@@ -1,6 +1,8 @@
 """Connections that stop being HTTP: bytes both ways, over a WebSocket's messages or as they are after a 101 (SPDY).
 
-What comes is kept until somebody takes it; while too much waits, the client is read no further.
+What comes is kept until somebody takes it; while too much waits, the client is read no further. No WebSocket asks its
+client for signs of life: on loopback the kernel tells when one is gone, and the library's timer for that would hold
+what has ended, with all of its cluster, for a minute.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ class Messages:
     @classmethod
     async def accept(cls, request: web.Request, protocols: tuple[str, ...]) -> Self:
         """Upgrade the connection to one of these protocols; () for a client that asks for none."""
-        socket = web.WebSocketResponse(protocols=protocols, max_msg_size=MESSAGE, heartbeat=60.0, compress=False)
+        socket = web.WebSocketResponse(protocols=protocols, max_msg_size=MESSAGE, compress=False)
         await socket.prepare(request)
         return cls(socket)
 

@@ -20,6 +20,7 @@ from simkube.kubelet.resources import cores_of, memory_of, oom_score_adj
 from simkube.kubelet.stopping import kill
 from simkube.kubelet.volumes import MountError, Part, mounts
 from simkube.runtime.cri import Container, ContainerConfig, Image, ImageError, Mount, StartError, Volume
+from simkube.runtime.nodes import FileError
 
 HOOK_SECONDS = 600.0
 """A postStart hook without an end is given up after this; the real kubelet waits for ever."""
@@ -121,6 +122,11 @@ async def start(pod: Pod, run: Run) -> None:
     try:
         container = pod.sandbox.create(_config(pod, run))
         _refuse_root(pod, run, container)
+    except FileError as error:
+        text = f'failed to prepare subPath for volumeMount of container "{run.name}": {error.path or "/"}: {error}'
+        pod.event("Warning", "Failed", f"Error: {text}", run)
+        _wait(pod, run, "CreateContainerConfigError", text, CONFIG_RETRY)
+        return
     except (ConfigError, MountError, ImageError) as error:
         pod.event("Warning", "Failed", f"Error: {error}", run)
         reason = "CreateContainerError" if isinstance(error, ImageError) else "CreateContainerConfigError"

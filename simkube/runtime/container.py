@@ -121,7 +121,11 @@ class SimContainer:
         self._grace: Timer | None = None
         self.quota = Quota(ROOT_BYTES, sandbox.network.storage)
         self.root = spec.root
-        self.files = self._mount(self._private_root(kept))
+        try:
+            self.files = self._mount(self._private_root(kept))
+        except FileError:
+            self.quota.close()
+            raise
 
     def _private_root(self, kept: Mapping[str, Any] | None) -> Directory:
         """What of its root is its own: nothing yet, or what was kept of it."""

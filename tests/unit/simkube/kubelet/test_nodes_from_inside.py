@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -241,3 +242,58 @@ def _created(lab: WholeCluster, spec: dict[str, Any]) -> None:
 
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "no"}, "spec": spec}
     lab.cluster.apiserver.do_create(Request(ME, "create", RESOURCES["pods"], "default", checked=True), pod)
+
+
+@pytest.mark.parametrize(
+    "volume", [{"emptyDir": {}}, {"hostPath": {"path": "/etc"}}, {"hostPath": {"path": "/proc"}}], ids=str
+)
+def test_a_part_that_cannot_be_mounted(lab: Lab, volume: dict[str, Any]) -> None:
+    mounts = [{"name": "v", "mountPath": "/v", "subPath": "hostname/x"}]
+    first = {
+        "name": "first",
+        "image": "busybox:1.35",
+        "command": ["sh", "-c", "test -e /w/hostname || touch /w/hostname"],
+    }
+    first["volumeMounts"] = [{"name": "v", "mountPath": "/w"}]
+    container = {"name": "web", "image": "busybox:1.35", "command": ["sleep", "9999"], "volumeMounts": mounts}
+    lab.run(container, name="web", volumes=[{"name": "v", **volume}], initContainers=[first])
+    lab.cluster.advance(10)
+    waiting = lab.pod("web")["status"]["containerStatuses"][0]["state"]["waiting"]
+    if volume.get("hostPath", {}).get("path") == "/proc":
+        assert waiting["reason"] == "PodInitializing", "nothing is written there"
+        return
+    assert waiting["reason"] == "CreateContainerConfigError"
+    assert 'failed to prepare subPath for volumeMount of container "web"' in waiting["message"]
+
+
+PATHS = [
+    *("/", "/etc", "/etc/hostname", "/etc/hostname/x", "/etc/kubernetes/manifests", "/bin", "/bin/sh", "/new/a"),
+    *("/proc", "/proc/1", "/sys/fs/cgroup", "/dev", "/dev/null", "/var/run", "/var/log", "/var/log/pods"),
+]
+KINDS = ["", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", "CharDevice", "BlockDevice"]
+PLACES = ["/host", "/", "/proc", "/etc/hosts", "/dev/null", "/a/b", "/etc", "/dev", "/tmp", "/bin", "/host/proc"]
+PARTS = ["", "x", "hostname", "hostname/x", "pods", "meminfo", "a/b", "1"]
+HAVOC = """
+ls -laR /host /a 2>/dev/null | head -50; ps; echo x > /host/x; rm -rf /host/etc/kubernetes /host/new; mkdir -p /host/n/a
+cp -r /host/bin /a/b/c; find / -maxdepth 2 | head; chroot /host ls; chroot /a sh -c 'crictl ps; ls -R /'
+mv /host/etc /host/etc2; cat /host/proc/*/cmdline; df; mount; sleep 3
+"""
+
+
+def test_whatever_is_mounted_no_component_fails(lab: Lab) -> None:
+    chance = random.Random(7)
+    for number in range(24):
+        sources = [{"path": chance.choice(PATHS), "type": chance.choice(KINDS)} for _ in "vw"]
+        volumes = [{"name": name, "hostPath": source} for name, source in zip("vw", sources, strict=True)]
+        volumes.append({"name": "e", "emptyDir": {}})
+        mounts = [
+            {"name": chance.choice("evw"), "mountPath": place, "subPath": chance.choice(PARTS)}
+            for place in chance.sample(PLACES, chance.choice([1, 2, 3]))
+        ]
+        container = {"name": "web", "image": "busybox:1.35", "command": ["sh", "-c", HAVOC], "volumeMounts": mounts}
+        where = {"nodeName": NODE, "tolerations": [{"operator": "Exists"}], "hostPID": chance.random() < 0.4}
+        lab.run(container, name=f"p{number}", volumes=volumes, restartPolicy="Never", **where)
+    lab.cluster.advance(30)
+    assert not lab.clock.crashes.latest
+    lab.run({"name": "web", "image": "busybox:1.35", "command": ["sleep", "9999"]}, name="after")
+    assert lab.pod("after")["status"]["phase"] == "Running"

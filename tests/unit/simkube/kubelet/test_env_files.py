@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kubelet_doubles import Node, Script
 
 from simkube.kubelet import env_files
+from tests.doubles.kubelet import Node, Script
 
 TEXT = """# settings
 ADDRESS='one two'

@@ -247,7 +247,7 @@ def _created(lab: WholeCluster, spec: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "volume", [{"emptyDir": {}}, {"hostPath": {"path": "/etc"}}, {"hostPath": {"path": "/proc"}}], ids=str
 )
-def test_a_part_that_cannot_be_mounted(lab: Lab, volume: dict[str, Any]) -> None:
+def test_a_part_that_cannot_be_mounted(lab: WholeCluster, volume: dict[str, Any]) -> None:
     mounts = [{"name": "v", "mountPath": "/v", "subPath": "hostname/x"}]
     first = {
         "name": "first",
@@ -280,7 +280,7 @@ mv /host/etc /host/etc2; cat /host/proc/*/cmdline; df; mount; sleep 3
 """
 
 
-def test_whatever_is_mounted_no_component_fails(lab: Lab) -> None:
+def test_whatever_is_mounted_no_component_fails(lab: WholeCluster) -> None:
     chance = random.Random(7)
     for number in range(24):
         sources = [{"path": chance.choice(PATHS), "type": chance.choice(KINDS)} for _ in "vw"]

@@ -35,7 +35,7 @@ class Strategy:
     ``orphans`` that a delete leaves the dependents unless it says otherwise; ``drops_status`` that a new object has
     none; ``counts_status`` that it counts for the generation; ``counts_annotations`` that they do;
     ``status_keeps_metadata`` that a status update changes nothing of the metadata; ``ratchets`` that
-    ``validate_update`` alone looks at a changed object, and only at what changed.
+    ``validate_update`` alone looks at a changed object, only at what changed or in an order of its own.
 
     ``first_status`` is what a new object's status is set to; None leaves it. ``prepare_create`` and ``prepare_update``
     do what only the server may do to a new or changed object, in place, with the time of the request:

@@ -44,6 +44,7 @@ KINDS = (
             warnings=warnings.of_service,
             prepare_update=preparation.changed_service,
             validate_update=validation.service_update,
+            ratchets=True,
             validate_status=validate_status.service_status,
             keeps_status=True,
             answers_deleted=True,

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any
 
 from simkube.apiserver.registry.services import validate_traffic
-from simkube.apiserver.validation.addresses import not_special
+from simkube.apiserver.registry.services.validate_addresses import (
+    addresses,
+    changed,
+    cluster_ips,
+    external_ips,
+    is_headless,
+)
 from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.metadata import dns_label, labels, qualified_name, subdomain
 from simkube.client.client import Obj
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
+_MODE = "service.kubernetes.io/topology-mode"
+_HINTS = "service.kubernetes.io/topology-aware-hints"
 _PORT = "must be between 1 and 65535, inclusive"
 
 
@@ -39,62 +46,52 @@ def port_name(value: str) -> list[str]:
 
 
 def service(obj: Obj, errors: Errors) -> None:
-    """Type, ports, addresses, selector, affinity."""
-    spec = obj["spec"]
-    kind = spec.get("type", "")
-    ports = spec.get("ports", ())
-    headless = spec.get("clusterIP") == "None"
-    if not ports and not headless and kind != "ExternalName":
+    """Type, ports, selector, affinity, addresses, and how traffic is let in."""
+    spec, notes = obj["spec"], obj["metadata"].get("annotations", {})
+    kind, ports = spec.get("type", ""), spec.get("ports", ())
+    if _MODE in notes and _HINTS in notes and notes[_MODE] != notes[_HINTS]:
+        detail = f"must match annotations[{_HINTS}] when both are specified"
+        errors.invalid(f"metadata.annotations[{_MODE}]", notes[_MODE], detail)
+    if not ports and not is_headless(spec) and kind != "ExternalName":
         errors.required("spec.ports")
-    _ports(ports, errors)
-    if spec.get("sessionAffinity") not in ("ClientIP", "None"):
-        errors.not_supported("spec.sessionAffinity", spec.get("sessionAffinity"), ("ClientIP", "None"))
-    labels(spec.get("selector", {}), "spec.selector", errors)
-    _type(spec, kind, headless, errors)
-    if kind == "ExternalName":
+    if kind in ("NodePort", "LoadBalancer") and is_headless(spec):
+        errors.invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
+    elif kind == "ExternalName":
         _external_name(spec, errors)
-    for index, address in enumerate(spec.get("externalIPs", ())):
-        _address(address, f"spec.externalIPs[{index}]", errors)
-        not_special(address, f"spec.externalIPs[{index}]", errors)
-    validate_traffic.service(spec, errors)
-    policy = spec.get("internalTrafficPolicy")
-    if policy not in (None, "Cluster", "Local"):
-        errors.not_supported("spec.internalTrafficPolicy", policy, ("Cluster", "Local"))
-
-
-def _type(spec: Obj, kind: str, headless: bool, errors: Errors) -> None:
+    _ports(ports, errors)
+    labels(spec.get("selector", {}), "spec.selector", errors)
+    validate_traffic.affinity(spec, errors)
+    if kind != "ExternalName":
+        addresses(spec, errors)
+    external_ips(spec, errors)
     if kind not in _TYPES:
         errors.not_supported("spec.type", kind, _TYPES)
-    elif kind in ("NodePort", "LoadBalancer") and headless:
-        detail = f"may not be set to 'None' for {kind} services"
-        errors.invalid("spec.clusterIPs[0]", "None", detail)
-    address = spec.get("clusterIP", "")
-    if address and not headless and kind != "ExternalName":
-        _address(address, "spec.clusterIPs[0]", errors)
-    if kind == "ClusterIP":
-        for index, port in enumerate(spec.get("ports", ())):
-            if port.get("nodePort"):
-                detail = "may not be used when `type` is 'ClusterIP'"
-                errors.forbidden(f"spec.ports[{index}].nodePort", detail)
-        if spec.get("externalTrafficPolicy") and not spec.get("externalIPs"):
-            detail = "may only be set for externally-accessible services"
-            errors.invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], detail)
+    for index, port in enumerate(ports):
+        if kind == "ClusterIP" and port.get("nodePort"):
+            errors.forbidden(f"spec.ports[{index}].nodePort", "may not be used when `type` is 'ClusterIP'")
+    _once(ports, errors)
+    validate_traffic.balancer(spec, notes, errors)
+    validate_traffic.policies(spec, errors)
 
 
 def _external_name(spec: Obj, errors: Errors) -> None:
-    name = spec.get("externalName", "").rstrip(".")
+    """A name has no addresses."""
+    for field, given in (
+        ("clusterIPs", cluster_ips(spec)),
+        ("ipFamilies", spec.get("ipFamilies")),
+        ("ipFamilyPolicy", spec.get("ipFamilyPolicy")),
+    ):
+        if given:
+            errors.forbidden(f"spec.{field}", "may not be set for ExternalName services")
+    name = spec.get("externalName", "").removesuffix(".")
     if not name:
         errors.required("spec.externalName")
-    else:
-        for problem in subdomain(name):
-            errors.invalid("spec.externalName", spec["externalName"], problem)
-    if spec.get("clusterIP") == "None":
-        errors.invalid("spec.clusterIPs[0]", "None", "may not be set to 'None' for ExternalName services")
+    for problem in subdomain(name) if name else ():
+        errors.invalid("spec.externalName", name, problem)
 
 
 def _ports(ports: Any, errors: Errors) -> None:
     names: set[str] = set()
-    served: set[tuple[Any, Any]] = set()
     for index, port in enumerate(ports):
         path = f"spec.ports[{index}]"
         name = port.get("name", "")
@@ -112,10 +109,24 @@ def _ports(ports: Any, errors: Errors) -> None:
             errors.not_supported(f"{path}.protocol", port.get("protocol", ""), _PROTOCOLS)
         _target(port.get("targetPort"), f"{path}.targetPort", errors)
         app_protocol(port, path, errors)
-        key = (port.get("port"), port.get("protocol"))
-        if key in served:
-            errors.duplicate(path, {"protocol": port.get("protocol"), "port": port.get("port")})
-        served.add(key)
+
+
+def _once(ports: Any, errors: Errors) -> None:
+    """A port is served once by each protocol."""
+    served: set[tuple[Any, Any]] = set()
+    for index, port in enumerate(ports):
+        number, protocol = port.get("port"), port.get("protocol")
+        if (number, protocol) in served:
+            key = {
+                "Name": "",
+                "Protocol": protocol,
+                "AppProtocol": None,
+                "Port": number,
+                "TargetPort": 0,
+                "NodePort": 0,
+            }
+            errors.duplicate(f"spec.ports[{index}]", key)
+        served.add((number, protocol))
 
 
 def app_protocol(port: Obj, path: str, errors: Errors) -> None:
@@ -133,22 +144,8 @@ def _target(target: Any, path: str, errors: Errors) -> None:
         errors.invalid(path, target, _PORT)
 
 
-def _address(value: str, path: str, errors: Errors) -> None:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        errors.invalid(path, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
-
-
 def service_update(new: Obj, old: Obj, errors: Errors) -> None:
-    """The cluster IP stays while the type has one."""
-    now, before = new["spec"], old["spec"]
-    if now.get("type") == "ExternalName" or before.get("type") == "ExternalName":
-        return
-    for name, index in (("clusterIP", ""), ("clusterIPs", "[0]")):
-        had, has = before.get(name), now.get(name)
-        if name == "clusterIP" and now.get("clusterIPs"):
-            continue
-        if had and has and had != has:
-            value = has if isinstance(has, list) else [has]
-            errors.invalid(f"spec.clusterIPs{index or '[0]'}", value, "may not change once set")
+    """Addresses stay while the type has some; so do the class of a balancer and the port for health checks."""
+    changed(new["spec"], old["spec"], errors)
+    validate_traffic.changed(new["spec"], old["spec"], errors)
+    service(new, errors)

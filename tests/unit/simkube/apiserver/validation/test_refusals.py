@@ -97,3 +97,27 @@ def test_a_slice_of_devices_is_taken_and_stays_its_drivers(server: Any) -> None:
     with pytest.raises(StatusError) as caught:
         server.patch(ME, name, "a", {"spec": {"driver": "b.example.com"}})
     assert caught.value.message.endswith('spec.driver: Invalid value: "b.example.com": field is immutable')
+
+
+@pytest.mark.parametrize(
+    ("spec", "change", "message"),
+    [
+        (
+            {"loadBalancerClass": "a.org/b"},
+            {"loadBalancerClass": "a.org/c"},
+            'Class: Invalid value: "a.org/c": may',
+        ),
+        (
+            {"externalTrafficPolicy": "Local"},
+            {"healthCheckNodePort": 30001},
+            "healthCheckNodePort: Forbidden: field",
+        ),
+        ({}, {"clusterIP": "None"}, 'spec.clusterIPs[0]: Invalid value: ["None"]: may not change once set'),
+    ],
+)
+def test_what_a_service_has_stays(make: Make, server: Any, spec: Any, change: Any, message: str) -> None:
+    made = make("services", {"type": "LoadBalancer", "ports": [{"port": 80}], "healthCheckNodePort": 0, **spec})
+    assert made["spec"]["clusterIP"]
+    with pytest.raises(StatusError) as caught:
+        server.patch(ME, "services", "web", {"spec": change}, "default")
+    assert message in caught.value.message

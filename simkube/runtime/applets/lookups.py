@@ -77,7 +77,7 @@ async def dig(process: Process) -> int:
         elif word.startswith("-") and word != "-4":
             await process.err(f"dig: option {word} is not simulated\n")
             return 1
-        elif word.upper() in _TYPES and question.name:
+        elif word.upper() in _TYPES:
             question.kind = word.upper()
         elif word.upper() not in ("IN", "-4"):
             question.name = word

@@ -75,8 +75,8 @@ async def echo(process: Process) -> int:
     return 0
 
 
-def printf_text(template: str, arguments: list[str]) -> tuple[str, str]:
-    """What ``printf`` writes, and what was wrong."""
+def printf_text(template: str, arguments: list[str], *, once: bool = False) -> tuple[str, str]:
+    """What ``printf`` writes, and what was wrong; ``once``: arguments that are left over are left out."""
     pending = list(arguments)
     found: list[str] = []
     problem = ""
@@ -87,7 +87,7 @@ def printf_text(template: str, arguments: list[str]) -> tuple[str, str]:
         problem = problem or why
         found.append(text)
         size += len(text)
-        if ended or not pending or len(pending) == before or size > MAX_OUTPUT:
+        if ended or once or not pending or len(pending) == before or size > MAX_OUTPUT:
             return "".join(found)[:MAX_OUTPUT], problem
 
 

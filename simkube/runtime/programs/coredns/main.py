@@ -14,6 +14,7 @@ from simkube.clock.clock import Timer
 from simkube.runtime import httptext
 from simkube.runtime.cri import CLUSTER_DNS, NODE_DNS, HTTPRequest, HTTPResponse
 from simkube.runtime.network.agents import ANYWHERE
+from simkube.runtime.network.sockets import Socket
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.cluster_access import denied
@@ -57,6 +58,11 @@ async def coredns(process: Process) -> int:
     return 0
 
 
+async def _over_tcp(socket: Socket) -> None:
+    """A client that looks whether port 53 is open finds it so; questions over TCP are not answered."""
+    await socket.read()
+
+
 class Daemon:
     """One process of CoreDNS."""
 
@@ -78,6 +84,7 @@ class Daemon:
         listen(self._process, 8080, self._health)
         listen(self._process, 8181, self._ready)
         listen(self._process, 9153, self._metrics)
+        self._process.container.sandbox.ports.listen(self._process, 53, accept=_over_tcp)
         for zone in configuration.zones():
             self._say(zone)
         if configuration.has("reload"):

@@ -96,3 +96,27 @@ DASH_SCRIPTS = [
     "while getopts 'a:b' o -a 1 -b x; do echo $o $OPTARG; done; echo $OPTIND",
     "echo 'a\\tb'; echo -e x; echo -n y",
 ]
+
+AWK_SCRIPTS = [
+    "seq 5 | awk '{s += $1} END {print s, s / NR}'",
+    "printf 'a 1\\nb 2\\na 3\\n' | awk '{n[$1] += $2} END {for (k in n) print k, n[k]}' | sort",
+    "printf 'x:1\\ny:2\\n' | awk -F: -v OFS=- '{print $2, $1; print NR, NF}'",
+    "seq 10 | awk 'NR % 2 == 0 && $1 > 4 {print $1 * 2}'; seq 6 | awk 'NR==2,NR==4'; seq 3 | awk '$1 == 2'",
+    "echo 'a b c' | awk '{$2 = \"x\"; print; print $NF, NF}'",
+    "echo 'one two' | awk '{print $1 \"-\" $2}'",
+    "printf 'foo 1\\nbar 2\\n' | awk '/^f/ {print \"f\", $2; next} {print \"other\"}'; echo abc | awk '$1 ~ /b/'",
+    'awk \'BEGIN {for (i = 0; i < 3; i++) printf "%d,", i; print ""; while (j < 2) {j++; print j}}\'',
+    'awk \'BEGIN {x = "Hello"; print length(x), substr(x, 2, 3), index(x, "l"), toupper(x), tolower(x)}\'',
+    'echo \'a-b-c\' | awk \'{n = split($0, p, "-"); print n, p[3]; gsub(/-/, "+"); sub("a", "<&>"); print}\'',
+    'awk \'BEGIN {print 7 % 3, 2 ^ 3, int(3.9), 10 / 3; print (1 < 2) ? "yes" : "no"; print 1 == 1.0}\'',
+    'awk \'BEGIN {a["x"] = 1; if ("x" in a) print "in"; delete a["x"]; if (!("x" in a)) print "out"}\'',
+    "printf '5 a\\n30 b\\n' | awk '$1 > m {m = $1; w = $2} END {print w, m}'",
+    "awk 'BEGIN {exit 3}'; echo $?",
+    "echo 'k=v;x=y' | awk -F'[=;]' '{print $2, $4}'",
+    "echo '  lead' | awk '{print $1, NF}'; echo x | awk '{print $5 \"|\"}'",
+    "printf 'N\\na 250m\\nb 15m\\n' | awk 'NR > 1 {gsub(/m/, \"\", $2); t += $2} END {printf \"%.2f\\n\", t / 1000}'",
+    'echo 3 | awk \'{if ($1 > 2) {print "big"} else print "small"}\'',
+    'awk \'BEGIN {printf "%-5s|%05.1f|%x\\n", "ab", 3.14159, 255}\'',
+    'awk \'BEGIN {s = sprintf("%03d", 7); print s; print match("foobar", /o+/), RSTART, RLENGTH; print length()}\'',
+    "printf '1\\n2\\n' | awk 'BEGIN {print \"start\"} {print $0 + 1} END {print NR}'",
+]

@@ -11,7 +11,7 @@ import pytest
 
 from simkube.runtime.nodes import Directory
 from tests.doubles.container_node import Bench
-from tests.unit.simkube.runtime.bash_scripts import BASH_SCRIPTS, BASH_WORDS, DASH_SCRIPTS
+from tests.unit.simkube.runtime.bash_scripts import AWK_SCRIPTS, BASH_SCRIPTS, BASH_WORDS, DASH_SCRIPTS
 from tests.unit.simkube.runtime.scripts import SCRIPTS
 
 SH, DASH, BASH = shutil.which("sh"), shutil.which("dash"), shutil.which("bash")
@@ -55,6 +55,21 @@ def test_bash_runs_what_sh_runs(script: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", DASH_SCRIPTS)
 def test_what_dash_does_not_know_its_double_does_not_know(script: str, tmp_path: Path) -> None:
     assert simulated(script) == real(str(DASH), script, tmp_path)
+
+
+@pytest.mark.skipif(SH is None or shutil.which("awk") is None, reason="this machine has no awk to compare with")
+@pytest.mark.parametrize("script", AWK_SCRIPTS)
+def test_the_same_output_and_exit_code_as_awk(script: str, tmp_path: Path) -> None:
+    assert simulated(script) == real(str(SH), script, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "program", ["function f() {} {f()}", "{getline}", '{print > "f"}', '{"date" | getline}', "{while (1) x = x x}"]
+)
+def test_what_awk_does_not_do_here_is_refused(program: str) -> None:
+    result = Bench().run(f"echo abc | awk '{{x = \"a\"}} {program}'")
+    assert result.code == 2
+    assert "not simulated" in result.err or "syntax error" in result.err
 
 
 @pytest.mark.parametrize(("script", "code", "words"), BASH_WORDS)

@@ -96,7 +96,7 @@ class SimContainer:
         self.id = id
         self.clock = sandbox.clock
         self.queue = sandbox.network.queue
-        self._programs = sandbox.programs
+        self.programs = sandbox.programs
         self.image = Image(spec.reference, spec.id, spec.pull_seconds, spec.stand_in)
         self.state = "created"
         self.started_at = 0.0
@@ -195,7 +195,7 @@ class SimContainer:
 
     def load(self, path: str, argv: Sequence[str], env: Mapping[str, str]) -> tuple[Program, list[str]]:
         """The program behind an executable file of it and the arguments it gets; FileError ENOENT, ENOEXEC."""
-        return load(self.files, path, argv, env, self._programs)
+        return load(self.files, path, argv, env, self.programs)
 
     def _executable(self, name: str, cwd: str) -> str:
         """Where the first process's program is; what a stand-in does not have it stands in for as well."""

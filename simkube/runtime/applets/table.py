@@ -45,7 +45,6 @@ APPLETS: dict[str, Program] = {
     "base64": paths.base64,
     "basename": paths.basename,
     "bash": bash,
-    "busybox": multicall.busybox,
     "cat": text.cat,
     "chgrp": owning.chown,
     "chmod": filing.chmod,
@@ -161,3 +160,4 @@ APPLETS: dict[str, Program] = {
     "yes": printing.yes,
     "zcat": compressing.gzip,
 }
+APPLETS["busybox"] = multicall.busybox_of(APPLETS)

@@ -1,44 +1,21 @@
-"""The commands a shell runs itself. ``SPECIAL`` are POSIX's special builtins: their assignments stay."""
+"""The commands a shell runs itself."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 from simkube.runtime import signals
 from simkube.runtime.applets.conditions import evaluate_test
 from simkube.runtime.applets.printing import echo_text, printf_text
-from simkube.runtime.files import join, normal
-from simkube.runtime.nodes import Directory, FileError
+from simkube.runtime.executables import which
+from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit
 from simkube.runtime.shell import declare, getopts, jobs, variables
 from simkube.runtime.shell.dialect import Dialect
-from simkube.runtime.shell.error_messages import no_directory
-from simkube.runtime.shell.interpreter import Interpreter
+from simkube.runtime.shell.directories import change_directory
+from simkube.runtime.shell.interpreter import Builtin, Interpreter
 from simkube.runtime.shell.jumps import Jump
 from simkube.runtime.shell.parser import RESERVED
 from simkube.runtime.shell.state import ShellError, quote
 from simkube.runtime.shell.variables import first_number
-
-Builtin = Callable[[Interpreter, list[str]], Coroutine[Any, Any, int]]
-SPECIAL = frozenset(
-    [
-        ":",
-        ".",
-        "break",
-        "continue",
-        "eval",
-        "exec",
-        "exit",
-        "export",
-        "readonly",
-        "return",
-        "set",
-        "shift",
-        "trap",
-        "unset",
-    ]
-)
 
 
 async def _true(shell: Interpreter, words: list[str]) -> int:
@@ -163,24 +140,6 @@ async def _cd(shell: Interpreter, words: list[str]) -> int:
     return await change_directory(shell, target)
 
 
-async def change_directory(shell: Interpreter, target: str) -> int:
-    """Go to a directory, or say why not."""
-    path = normal(join(shell.process.cwd, target or "."))
-    try:
-        node = shell.process.container.files.node(path)
-    except FileError as error:
-        node, problem = None, error.strerror
-    else:
-        problem = "Not a directory"
-    if not isinstance(node, Directory):
-        await shell.complain(no_directory(shell.dialect, target, problem))
-        return 1 if shell.dialect.extended else 2
-    shell.state.set("OLDPWD", shell.process.cwd)
-    shell.process.cwd = path
-    shell.state.set("PWD", path)
-    return 0
-
-
 async def _pwd(shell: Interpreter, words: list[str]) -> int:
     await shell.process.out(f"{shell.process.cwd}\n")
     return 0
@@ -224,7 +183,7 @@ async def _command(shell: Interpreter, words: list[str]) -> int:
         arguments = arguments[1:]
     if not arguments:
         return 0
-    builtins = builtins_of(shell.dialect)
+    builtins = shell.builtins
     if arguments[0] in builtins:
         return await builtins[arguments[0]](shell, arguments)
     env = shell.state.environment()
@@ -256,13 +215,11 @@ async def _kind(shell: Interpreter, names: list[str], *, path: bool) -> int:
 
 def _find(shell: Interpreter, name: str) -> tuple[str, str]:
     """What a name is: ``keyword``, ``function``, ``builtin``, ``file`` (and its path) or ""."""
-    from simkube.runtime.executables import which
-
     if name in RESERVED:
         return "keyword", ""
     if name in shell.state.functions:
         return "function", ""
-    if name in builtins_of(shell.dialect):
+    if name in shell.builtins:
         return "builtin", ""
     try:
         return "file", which(shell.process.container.files, name, shell.state.environment(), shell.process.cwd)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simkube.runtime.applets.conditions import evaluate_test
 from simkube.runtime.regex import Regex, RegexError
 from simkube.runtime.shell.jumps import Jump, leaves
+from simkube.runtime.shell.line_input import read_line
 from simkube.runtime.shell.redirect import Redirected
 from simkube.runtime.shell.state import ShellError
 from simkube.runtime.shell.syntax import Calculation, Conditional, CountingFor, Select, Test, Text, Word
@@ -125,8 +126,6 @@ async def counting_for(shell: Interpreter, node: CountingFor, tail: bool) -> int
 
 async def select(shell: Interpreter, node: Select, tail: bool) -> int:
     """``select name in words``: asks with a numbered menu until input ends or the body breaks."""
-    from simkube.runtime.shell.main import read_line
-
     words = list(shell.state.positional) if node.words is None else await shell.expander.fields(node.words)
     menu = "".join(f"{number}) {word}\n" for number, word in enumerate(words, 1))
     status, show = 0, True

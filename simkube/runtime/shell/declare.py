@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simkube.runtime.shell.assignments import assign_text
+from simkube.runtime.shell.directories import change_directory
 from simkube.runtime.shell.interpreter import Interpreter
 from simkube.runtime.shell.parser import is_name
 from simkube.runtime.shell.state import ShellError
@@ -149,8 +150,6 @@ async def run_shopt(shell: Interpreter, words: list[str]) -> int:
 
 async def run_dirs(shell: Interpreter, words: list[str]) -> int:
     """``pushd [DIR]``, ``popd``, ``dirs``."""
-    from simkube.runtime.shell.builtins import change_directory
-
     stack, here = shell.state.elements("DIRSTACK"), shell.process.cwd
     others = [stack[key] for key in sorted(stack, key=int) if int(key) > 0]
     if words[0] != "dirs":
@@ -177,11 +176,9 @@ def _short(path: str, home: str) -> str:
 
 async def run_builtin(shell: Interpreter, words: list[str]) -> int:
     """``builtin NAME [ARGUMENT]...``"""
-    from simkube.runtime.shell.builtins import builtins_of
-
     if len(words) < 2:
         return 0
-    found = builtins_of(shell.dialect).get(words[1])
+    found = shell.builtins.get(words[1])
     if found is None:
         await shell.complain(f"builtin: {words[1]}: not a shell builtin")
         return 1

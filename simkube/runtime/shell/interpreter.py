@@ -7,7 +7,7 @@ any process under a CPU limit. Job control is not simulated.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from simkube.clock.clock import Future
@@ -54,13 +54,45 @@ MAX_DEPTH = 100
 """Commands within commands (functions included) that one shell runs at a time."""
 
 
+Builtin = Callable[["Interpreter", list[str]], Coroutine[Any, Any, int]]
+"""A command that a shell runs itself: its words, then its status."""
+SPECIAL = frozenset(
+    [
+        ":",
+        ".",
+        "break",
+        "continue",
+        "eval",
+        "exec",
+        "exit",
+        "export",
+        "readonly",
+        "return",
+        "set",
+        "shift",
+        "trap",
+        "unset",
+    ]
+)
+"""POSIX's special builtins: their assignments stay."""
+
+
 class Interpreter:
     """One shell process."""
 
-    def __init__(self, process: Process, state: State, dialect: Dialect, *, top_pid: int | None = None) -> None:
+    def __init__(
+        self,
+        process: Process,
+        state: State,
+        dialect: Dialect,
+        builtins: Mapping[str, Builtin],
+        *,
+        top_pid: int | None = None,
+    ) -> None:
         self.process = process
         self.state = state
         self.dialect = dialect
+        self.builtins = builtins
         self.opened: list[int] = []
         """File descriptors of process substitutions that are still in use."""
         self.top_pid = process.pid if top_pid is None else top_pid
@@ -353,9 +385,7 @@ class Interpreter:
             self.state.aliases = aliases
 
     async def _command(self, node: Simple, words: list[str], tail: bool) -> int:
-        from simkube.runtime.shell.builtins import SPECIAL, builtins_of  # they run commands in turn
-
-        name, builtins = words[0], builtins_of(self.dialect)
+        name, builtins = words[0], self.builtins
         special = name in SPECIAL and not self.dialect.bash
         async with Redirected(self, node.redirections, keep=name == "exec") as redirected:
             if redirected.failed:
@@ -464,8 +494,6 @@ class Interpreter:
 
     async def find_program(self, words: list[str], env: dict[str, str]) -> tuple[Program, list[str]] | int:
         """The program of a command, or the status (126, 127) after saying why there is none."""
-        from simkube.runtime.shell.main import bash, shell  # a script without #! runs in a shell
-
         files, name = self.process.container.files, words[0]
         search = {"PATH": self.state.variables["PATH"]} if "PATH" in self.state.variables else {}
         try:
@@ -479,7 +507,8 @@ class Interpreter:
             return self.process.container.load(path, words, env)
         except FileError as error:
             if error.strerror == "Exec format error":
-                return (bash, ["bash", path, *words[1:]]) if self.dialect.bash else (shell, ["sh", path, *words[1:]])
+                shell = "bash" if self.dialect.bash else "sh"  # a script without #! runs in a shell
+                return self.process.container.programs[shell], [shell, path, *words[1:]]
             await self.complain(
                 f"{name}: {error.strerror if error.strerror != 'No such file or directory' else 'not found'}"
             )
@@ -502,7 +531,7 @@ class Interpreter:
         checked = self._checked
 
         async def program(process: Process) -> int:
-            shell = Interpreter(process, state, self.dialect, top_pid=self.top_pid)
+            shell = Interpreter(process, state, self.dialect, self.builtins, top_pid=self.top_pid)
             shell.loops, shell._checked, shell.line = loops, checked, self.line
             return await shell.finish(body(shell))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simkube.clock.clock import Future
+from simkube.runtime.applets.processes import kill_command
 from simkube.runtime.shell.interpreter import Interpreter
 
 
@@ -36,8 +37,6 @@ async def _exit_or_signal(shell: Interpreter, exited: Future[int]) -> int:
 
 
 async def run_kill(shell: Interpreter, words: list[str]) -> int:
-    from simkube.runtime.applets.processes import kill_command
-
     return await kill_command(shell.process, words)
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from simkube.runtime import signals
 from simkube.runtime.accounts import user_name
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Exit, Process
 from simkube.runtime.shell import dialect, error_messages
+from simkube.runtime.shell.builtins import builtins_of
 from simkube.runtime.shell.interpreter import Interpreter
 from simkube.runtime.shell.jumps import Jump
+from simkube.runtime.shell.line_input import MAX_INPUT, read_line
 from simkube.runtime.shell.parser import Parser
 from simkube.runtime.shell.state import ShellError, State
 from simkube.runtime.shell.syntax import Incomplete, NotSimulated, SyntaxProblem
 from simkube.runtime.shell.variables import set_options
 
-MAX_INPUT = 64 * 1024
 BASH_VERSION = "5.2.37(1)-release"
 _LONG = {"--login": "l", "--norc": "", "--noprofile": "", "--posix": "", "--noediting": "", "--verbose": "v"}
 _VERSION = f"""GNU bash, version {BASH_VERSION} (x86_64-pc-linux-gnu)
@@ -39,7 +38,7 @@ async def bash(process: Process) -> int:
 
 
 async def _run(process: Process, kind: dialect.Dialect) -> int:
-    interpreter = Interpreter(process, _initial_state(process, kind), kind)
+    interpreter = Interpreter(process, _initial_state(process, kind), kind, builtins_of(kind))
     arguments = process.argv[1:]
     command, from_input, forced = False, False, False
     while arguments and len(arguments[0]) > 1 and arguments[0][0] in "-+":
@@ -238,25 +237,3 @@ class _Reader:
                 raise
             await shell.complain(str(error))
             shell.state.status = error.status
-
-
-async def read_line(process: Process, fd: int = 0, most: int = MAX_INPUT) -> str | None:
-    """One line with its newline from a file descriptor, read byte by byte so that nothing more is taken; None at the
-    end.
-    """
-    stream = process.fds.get(fd)
-    data = bytearray()
-    while stream is not None and len(data) < most:
-        byte = await stream.read(1)
-        if not byte:
-            break
-        data += byte
-        if byte == b"\n":
-            break
-        if len(data) % 256 == 0:
-            await process.work(4)
-    await process.work(1 + len(data) % 256 / 64)
-    return data.decode("utf-8", "surrogateescape") if data else None
-
-
-Run = Callable[[Process], int]

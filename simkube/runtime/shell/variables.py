@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simkube.clock.clock import TimedOut, within
 from simkube.runtime.shell.interpreter import Interpreter
+from simkube.runtime.shell.line_input import read_line
 from simkube.runtime.shell.parser import is_name
 from simkube.runtime.shell.state import OPTION_NAMES, ShellError, State, quote
 
@@ -193,8 +195,6 @@ def _set_reading(found: _Reading, letter: str, value: str) -> bool:
 
 
 async def run_read(shell: Interpreter, words: list[str]) -> int:
-    from simkube.clock.clock import TimedOut, within
-
     arguments = words[1:]
     options = _read_options(shell, arguments)
     names = arguments or ["REPLY"]
@@ -222,8 +222,6 @@ async def run_read(shell: Interpreter, words: list[str]) -> int:
 
 async def _read_text(shell: Interpreter, options: _Reading) -> tuple[str, bool]:
     """What there is up to the delimiter (or so many characters), and whether that was found."""
-    from simkube.runtime.shell.main import read_line
-
     if options.delimiter == "\n" and options.most is None:
         line = ""
         while True:

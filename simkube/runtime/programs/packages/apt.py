@@ -7,7 +7,7 @@ from simkube.runtime.nodes import FileError
 from simkube.runtime.packages import Package, packages_of, wanted
 from simkube.runtime.process import Process
 from simkube.runtime.programs.packages.installing import Database, no_way, remove, unpack
-from simkube.runtime.shell.main import read_line
+from simkube.runtime.shell.line_input import read_line
 
 _LISTS = "/var/lib/apt/lists/simulated_Packages"
 _STATUS = "/var/lib/dpkg/status"

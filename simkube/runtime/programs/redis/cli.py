@@ -15,7 +15,7 @@ from simkube.runtime.network.sockets import Socket
 from simkube.runtime.process import Process
 from simkube.runtime.programs.redis.protocol import read_reply, request
 from simkube.runtime.programs.redis.values import Refused
-from simkube.runtime.shell.main import read_line
+from simkube.runtime.shell.line_input import read_line
 
 _VALUED = {
     "-h": "host",

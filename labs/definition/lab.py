@@ -14,6 +14,7 @@ from labs import yamlfile
 from labs.clusters.provider import ClusterSpec, Fault, Needs, UnknownImages
 from labs.definition.checks import CheckInfo, read_checks
 from labs.definition.states import State, StateFile
+from labs.definition.validation import validated
 from labs.errors import Malformed
 from labs.parameters import Parameter, UnknownParameter, Value, draw, fill
 
@@ -177,6 +178,4 @@ class Lab:
 
 
 def _state_file(path: Path) -> StateFile:
-    from labs.definition.load import validated  # here: load reads labs, which have states
-
     return validated(StateFile, yamlfile.read(path), path)

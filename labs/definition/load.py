@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from labs import yamlfile
 from labs.definition.lab import Lab, LabFile
+from labs.definition.validation import validated
 from labs.errors import Malformed
 
-Model = TypeVar("Model", bound=BaseModel)
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")
 
 
@@ -27,32 +24,6 @@ def load_lab(folder: Path) -> Lab:
         if not (folder / name).is_file():
             raise Malformed(folder / name, 1, "expected this file beside lab.yaml")
     return Lab(folder.name, folder, file, version_of(folder))
-
-
-def validated(model: type[Model], document: yamlfile.Document, path: Path) -> Model:
-    """The document as a model; :class:`Malformed` for the first thing that is wrong with it."""
-    if not isinstance(document.value, dict):
-        raise Malformed(path, document.line(()), "expected a mapping of fields")
-    try:
-        return model.model_validate(document.value)
-    except ValidationError as error:
-        first = min(error.errors(), key=lambda item: document.line(_location(item["loc"])))
-        location = _location(first["loc"])
-        raise Malformed(path, document.line(location), _expected(first["type"], first["msg"], location)) from error
-
-
-def _location(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    return tuple(part for part in loc if part != "[key]")
-
-
-def _expected(kind: str, message: str, location: tuple[int | str, ...]) -> str:
-    field = ".".join(str(part) for part in location)
-    if kind == "missing":
-        return f"expected a field {field}"
-    if kind == "extra_forbidden":
-        return f"there is no field {field}"
-    sentence = message.removeprefix("Value error, ")
-    return f"{field}: {sentence[:1].lower()}{sentence[1:]}" if field else sentence
 
 
 def version_of(folder: Path) -> str:

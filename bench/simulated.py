@@ -13,6 +13,7 @@ from bench.noisy_neighbour import neighbours
 from bench.table import heading, measured, repeated, row
 from labs import settings
 from labs.bootstrap import bootstrap
+from labs.clusters.dynamic_client import DynamicClient
 from labs.clusters.provider import ClusterSpec, Provider
 from labs.clusters.registry import Providers
 from labs.replay import carry_out
@@ -64,8 +65,9 @@ def one_more(provider: Provider) -> float:
 def idle(provider: Provider, pid: int) -> None:
     """Memory and CPU of clusters in which nothing happens."""
     before = resident(pid)
-    for _ in range(IDLE_CLUSTERS):
-        one_more(provider)
+    made = [f"idle-{number}" for number in range(IDLE_CLUSTERS)]
+    for name in made:
+        provider.create(spec(name), Silent())
     time.sleep(3)  # let what starting them set off come to rest
     grown = (resident(pid) - before) / IDLE_CLUSTERS
     row(f"memory of one of {IDLE_CLUSTERS} further idle clusters", f"{grown / 2**20:.2f} MiB", "5 MiB")
@@ -73,6 +75,20 @@ def idle(provider: Provider, pid: int) -> None:
     time.sleep(IDLE_SECONDS)
     share = (cpu_seconds(pid) - ticks) / (time.perf_counter() - started)
     row(f"CPU of {IDLE_CLUSTERS}+ idle clusters over {IDLE_SECONDS:.0f} s", f"{share:.2%} of a core", "none measurable")
+    looked_at(provider, pid, made)
+
+
+def looked_at(provider: Provider, pid: int, names: list[str]) -> None:
+    """What the pods of a cluster's own programs take, which it gets at the first look."""
+    before = resident(pid)
+    with measured() as watch:
+        for name in names:
+            with DynamicClient(provider.credentials({"name": name}, "grader")) as objects:
+                objects.request("GET", "/api/v1/pods")
+    time.sleep(3)  # as above
+    row("the first look at a cluster", f"{watch.seconds / len(names):.3f} s", "0.5 s")
+    grown = (resident(pid) - before) / len(names)
+    row("memory that it takes more once somebody has looked", f"{grown / 2**20:.2f} MiB", "5 MiB")
 
 
 def checks(home: Path) -> None:

@@ -72,6 +72,8 @@ def _status(shell: Interpreter, words: list[str]) -> int:
 
 
 async def _exit(shell: Interpreter, words: list[str]) -> int:
+    if shell.interactive and shell.dialect.bash:
+        await shell.process.err("exit\n")
     raise Exit(_status(shell, words))
 
 

@@ -91,6 +91,8 @@ def _initial_state(process: Process, kind: dialect.Dialect) -> State:
 
 def _prompt_format(process: Process, kind: dialect.Dialect) -> str:
     sign = "#" if process.uid == 0 else "$"
+    if kind.bash and process.container.files.exists("/usr/bin/dnf"):
+        return "[\\u@\\h \\W]\\$ "
     if kind.bash:
         return "\\u@\\h:\\w\\$ " if process.container.spec.flavour == "debian" else "bash-5.2\\$ "
     return f"\\w {sign} " if kind.extended else f"{sign} "

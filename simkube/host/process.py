@@ -39,12 +39,14 @@ log = logging.getLogger(__name__)
 COMPACT_SECONDS = 300.0
 COLLECT = (20_000, 20, 100)
 """When Python looks for garbage: seldom, because objects that refer to each other in circles are rare here."""
-COLLECT_SECONDS = 5.0
-"""How long after a cluster was closed its garbage is looked for, so that several are looked for at once."""
-COLLECT_WAIT = 30
-"""Seconds for which it waits at most until nobody asks for anything."""
-COLLECT_SHARE = 0.01
+COLLECT_SECONDS = 1.0
+"""How long after a cluster was closed its garbage is looked for: what waits together takes memory together."""
+COLLECT_SHARE = 0.02
 """The most of the loop's time that this may take."""
+LONG_SECONDS = 0.05
+"""A search that takes longer than this waits for a quiet moment."""
+QUIET_SECONDS = 30
+"""Seconds for which it waits at most until nobody asks for anything."""
 SWITCH_SECONDS = 0.0005
 """How long the loop waits for a thread that parses or compresses something large."""
 END_SECONDS = 5.0
@@ -176,18 +178,18 @@ class Host:
 
         Python itself would look at the old ones once in an hour of work, when their memory has long been scattered.
         """
-        pause = COLLECT_SECONDS
+        took = 0.0
         while True:
             await self.tenants.closed.wait()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(COLLECT_SECONDS, took / COLLECT_SHARE))
             waited = 0
-            while self.tenants.anybody() and waited < COLLECT_WAIT:  # a quiet moment would be better
+            while took > LONG_SECONDS and self.tenants.anybody() and waited < QUIET_SECONDS:
                 await asyncio.sleep(1)
                 waited += 1
             self.tenants.closed.clear()
             began = time.perf_counter()
             gc.collect()
-            pause = max(COLLECT_SECONDS, (time.perf_counter() - began) / COLLECT_SHARE)
+            took = time.perf_counter() - began
 
 
 def main(folder: Path, port: int | None = None) -> int:

@@ -36,12 +36,14 @@ _CLIENT_PORT = 40000
 class Certificate:
     """What a TLS server shows: the names and addresses it is for, and the certificate (PEM) of who issued it.
 
-    ``chain`` is all of what it shows as PEM, its own certificate first; "" where it is not at hand.
+    ``chain`` is all of what it shows as PEM, its own certificate first; "" where it is not at hand. ``common_name`` is
+    what old certificates have in place of ``names``: OpenSSL goes by it when there are none, Go never does.
     """
 
     names: tuple[str, ...]
     issuer: str
     chain: str = ""
+    common_name: str = ""
 
     def covers(self, host: str) -> bool:
         """Whether it is for that host; a name may begin with ``*.``."""

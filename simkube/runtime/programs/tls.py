@@ -10,6 +10,9 @@ from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 
 _END = "-----END CERTIFICATE-----"
+NO_CERTIFICATE = "tls: failed to find any PEM data in certificate input"
+NO_KEY = "tls: failed to find any PEM data in key input"
+NO_MATCH = "tls: private key does not match public key"
 
 
 class NoKeyPair(Exception):
@@ -30,15 +33,15 @@ def of_pem(chain: str, key: str | None = None) -> Certificate:
     try:
         leaf = x509.load_pem_x509_certificate(chain.encode())
     except ValueError:
-        raise NoKeyPair("tls: failed to find any PEM data in certificate input") from None
+        raise NoKeyPair(NO_CERTIFICATE) from None
     if key is not None:
         try:
             own = load_pem_private_key(key.encode(), None).public_key()
         except (ValueError, TypeError):
-            raise NoKeyPair("tls: failed to find any PEM data in key input") from None
+            raise NoKeyPair(NO_KEY) from None
         form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         if own.public_bytes(*form) != leaf.public_key().public_bytes(*form):
-            raise NoKeyPair("tls: private key does not match public key")
+            raise NoKeyPair(NO_MATCH)
     names: list[str] = []
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -47,7 +50,9 @@ def of_pem(chain: str, key: str | None = None) -> Certificate:
     except (x509.ExtensionNotFound, ValueError):
         names = []
     parts = [part + _END for part in chain.split(_END) if "BEGIN CERTIFICATE" in part]
-    return Certificate(tuple(names), parts[-1].strip() if parts else "", chain)
+    called = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    common = str(called[0].value) if called else ""
+    return Certificate(tuple(names), parts[-1].strip() if parts else "", chain, common)
 
 
 def _read(process: Process, path: str) -> str:

@@ -40,10 +40,10 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         )
 
-    def server(self, names: tuple[str, ...], until: timedelta = YEAR) -> tuple[bytes, bytes]:
-        """The certificate of a server that is called so, and its key, both PEM."""
+    def server(self, names: tuple[str, ...], until: timedelta = YEAR, called: str = "a server") -> tuple[bytes, bytes]:
+        """The certificate of a server that has these names (and that common name), and its key, both PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
-        built = self._built("a server", key, self._now + until, ca=False)
+        built = self._built(called, key, self._now + until, ca=False)
         if names:
             built = built.add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), False)
         made = built.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from simkube.runtime.network.ports import Certificate
+
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
 )
@@ -45,6 +47,9 @@ class Settings:
     proxy_read: float = 60.0
     most_body: int = 1024 * 1024
     tokens: bool = True
+    certificate: str = ""
+    """The file of the certificate, "" for none."""
+    certificate_key: str = ""
 
 
 @dataclass(slots=True)
@@ -70,6 +75,12 @@ class Server:
     listens: bool = False
     """Whether it says itself where it listens."""
     default_on: frozenset[int] = frozenset()
+    secure_on: frozenset[int] = frozenset()
+    """The ports that it wants TLS on."""
+    place: str = ""
+    """Where it stands in the files."""
+    shown: Certificate | None = None
+    """What it shows to who asks for TLS."""
     names: tuple[str, ...] = ()
     locations: list[Location] = field(default_factory=list)
 
@@ -136,6 +147,10 @@ class Configuration:
             for port, address in server.ports.items():
                 found[port] = address if found.get(port, address) == address else "0.0.0.0"  # noqa: S104 - simulated
         return found
+
+    def secure(self, port: int) -> bool:
+        """Whether a port is for TLS: one server that says so says it for all."""
+        return any(port in server.secure_on for server in self.servers)
 
     def server(self, port: int, host: str) -> Server:
         """The server that answers on a port for a host: by name, else the port's default."""

@@ -26,6 +26,7 @@ from simkube.runtime.programs.nginx.syntax import Directive
 MAIN, EVENTS, HTTP, SERVER, LOCATION = "main", "events", "http", "server", "location"
 WEB = (HTTP, SERVER, LOCATION)
 _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+_PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _BYTES = {"": 1, "k": 1024, "m": 1024 * 1024, "g": 1024 * 1024 * 1024}
 
 
@@ -90,7 +91,7 @@ def user(reading: Reading, directive: Directive, block: Block) -> None:
 
 
 def listen(reading: Reading, directive: Directive, block: Block) -> None:
-    """``listen [ADDRESS:]PORT [default_server]``"""
+    """``listen [ADDRESS:]PORT [default_server] [ssl]``"""
     server = block.server
     assert server is not None  # only servers listen
     server.listens = True
@@ -98,7 +99,7 @@ def listen(reading: Reading, directive: Directive, block: Block) -> None:
         raise directive.wrong_number()
     where, *options = directive.arguments
     for option in options:
-        if option.partition("=")[0] not in ("default_server", "reuseport", "backlog", "ipv6only"):
+        if option.partition("=")[0] not in ("default_server", "reuseport", "backlog", "ipv6only", "ssl"):
             raise directive.refusal(f"listen {option}")
     found = re.fullmatch(r"(?:(\*|localhost|[\d.]+|\[[0-9a-fA-F:.]*\]):)?(\d{1,5})|(\*|localhost|[\d.]+)", where)
     if found is None:
@@ -115,6 +116,8 @@ def listen(reading: Reading, directive: Directive, block: Block) -> None:
     server.ports[port] = {"*": "0.0.0.0", "localhost": "127.0.0.1"}.get(address, address)  # noqa: S104 - simulated
     if "default_server" in options:
         server.default_on |= {port}
+    if "ssl" in options:
+        server.secure_on |= {port}
 
 
 def server_name(reading: Reading, directive: Directive, block: Block) -> None:
@@ -312,6 +315,24 @@ def proxy_read_timeout(reading: Reading, directive: Directive, block: Block) -> 
     block.set(directive, "proxy_read", _amount(directive, _SECONDS))
 
 
+def ssl_certificate(reading: Reading, directive: Directive, block: Block) -> None:
+    """``ssl_certificate FILE``, ``ssl_certificate_key FILE``: read by ``certificates.py``."""
+    (path,) = directive.words(1)
+    name = directive.name.removeprefix("ssl_")
+    if block.has(name) or variables.holds_variables(path) or path.startswith(("data:", "engine:", "store:")):
+        raise directive.refusal(f"{directive.name} {path}" if not block.has(name) else f"{directive.name} twice")
+    block.set(directive, name, _absolute(path))
+
+
+def ssl_protocols(reading: Reading, directive: Directive, block: Block) -> None:
+    """``ssl_protocols NAME...``: only looked at, since no byte is ever encrypted."""
+    if not directive.arguments:
+        raise directive.wrong_number()
+    for word in directive.arguments:
+        if word not in _PROTOCOLS:
+            raise directive.problem(f'invalid value "{word}"')
+
+
 def _texts(directive: Directive, number: int | None = None) -> tuple[str, ...]:
     """The arguments, with only variables that are simulated."""
     for text in directive.arguments:
@@ -361,6 +382,9 @@ DIRECTIVES: dict[str, tuple[tuple[str, ...], Callable[[Reading, Directive, Block
     "root": (WEB, root),
     "server_name": ((SERVER,), server_name),
     "server_tokens": (WEB, server_tokens),
+    "ssl_certificate": ((HTTP, SERVER), ssl_certificate),
+    "ssl_certificate_key": ((HTTP, SERVER), ssl_certificate),
+    "ssl_protocols": ((HTTP, SERVER), ssl_protocols),
     "try_files": ((SERVER, LOCATION), try_files),
     "types": (WEB, types),
     "user": ((MAIN,), user),

@@ -9,7 +9,7 @@ from simkube.runtime.network.ports import Listener
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
 from simkube.runtime.procfs import KERNEL
-from simkube.runtime.programs.nginx import logs, proxying
+from simkube.runtime.programs.nginx import certificates, logs, proxying
 from simkube.runtime.programs.nginx.configuration import PREFIX, Configuration
 from simkube.runtime.programs.nginx.reading import read
 from simkube.runtime.programs.nginx.serving import Site
@@ -70,6 +70,7 @@ async def _prepared(process: Process, path: str, extra: str) -> Configuration:
     if process.uid and configuration.user_at:
         text = 'the "user" directive makes sense only if the master process runs with super-user privileges, ignored'
         configuration.warnings.insert(0, f"{text} in {configuration.user_at}")
+    certificates.load(process, configuration)
     for lookup in configuration.lookups:
         await proxying.look_up(process, lookup)
     for warning in configuration.warnings:
@@ -154,7 +155,8 @@ class _Master:
             if attempt:
                 await self._process.sleep(_PAUSE)
             try:
-                return listen(self._process, port, site.serve, address)
+                secure = site.identify if site.configuration.secure(port) else None
+                return listen(self._process, port, site.serve, address, tls=secure)
             except FileError as error:
                 await self._say("emerg", f"bind() to {address}:{port} failed ({error.number}: {error.strerror})")
         raise Problem("still could not bind()")
@@ -183,6 +185,7 @@ class _Master:
         ports = configuration.ports()
         for port, (site, listener) in list(self._sites.items()):
             site.configuration = configuration
+            listener.tls = site.identify if configuration.secure(port) else None
             if port not in ports:
                 listener.close()
                 del self._sites[port]

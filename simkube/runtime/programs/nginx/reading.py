@@ -32,10 +32,15 @@ from simkube.runtime.programs.nginx.syntax import Directive, Problem
 MOST_FILES = 100
 MOST_DIRECTIVES = 10_000
 _BLOCKS = {"events": MAIN, "http": MAIN, "server": HTTP, "location": SERVER}
+_TLS_TUNING = (
+    "ssl_buffer_size", "ssl_ciphers", "ssl_ecdh_curve", "ssl_prefer_server_ciphers", "ssl_session_cache",
+    "ssl_session_tickets", "ssl_session_timeout",
+)  # fmt: skip
 _TUNING = {
     MAIN: ("worker_processes", "worker_rlimit_nofile", "worker_cpu_affinity", "worker_priority", "pcre_jit"),
     EVENTS: ("worker_connections", "multi_accept", "use"),
-    HTTP: ("server_names_hash_bucket_size", "server_names_hash_max_size"),
+    HTTP: ("server_names_hash_bucket_size", "server_names_hash_max_size", *_TLS_TUNING),
+    SERVER: _TLS_TUNING,
     "web": (
         "sendfile", "tcp_nopush", "tcp_nodelay", "keepalive_timeout", "keepalive_requests", "types_hash_max_size",
         "types_hash_bucket_size", "client_body_buffer_size", "client_header_buffer_size", "client_body_timeout",
@@ -167,7 +172,7 @@ class _Reader:
 
     def _server(self, directive: Directive, outer: Block) -> None:
         base = Location("", exact=False, settings=copy(outer.settings))
-        server = Server(base)
+        server = Server(base, place=f"{directive.file}:{directive.line}")
         self.reading.configuration.servers.append(server)
         self._inside(directive, Block(SERVER, base.settings, server, base))
         if not server.listens:

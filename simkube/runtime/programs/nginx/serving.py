@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from simkube.runtime import httptext
 from simkube.runtime.cri import HTTPRequest, HTTPResponse
+from simkube.runtime.network.ports import Certificate
 from simkube.runtime.nodes import Directory, File, FileError
 from simkube.runtime.process import Process
 from simkube.runtime.programs.nginx import logs, proxying
@@ -55,8 +56,9 @@ class Site:
         sandbox = process.container.sandbox
         path, _, query = request.path.partition("#")[0].partition("?")
         exchange = Exchange(
-            request, peer, unquote(path, errors="surrogateescape"), query, self._port, sandbox.ip,
-            sandbox.config.hostname, self._version, process.container.clock.now(), request.method,
+            request, peer, unquote(path, errors="surrogateescape"), query, self._port,
+            self.configuration.secure(self._port), sandbox.ip, sandbox.config.hostname, self._version,
+            process.container.clock.now(), request.method,
         )  # fmt: skip
         server = self.configuration.server(self._port, exchange.host)
         exchange.server_name = server.name
@@ -65,6 +67,12 @@ class Site:
         exchange.status, exchange.sent = response.status, len(response.body)
         await logs.access(process, location.settings, exchange)
         return response
+
+    def identify(self, host: str) -> Certificate:
+        """What a client is shown that asks for a host over TLS."""
+        shown = self.configuration.server(self._port, host).shown
+        assert shown is not None  # checked when the configuration was read
+        return shown
 
     # -- finding the answer ----------------------------------------------------------------------------------------
 
@@ -217,8 +225,9 @@ class Site:
     def _absolute(self, target: str, exchange: Exchange) -> str:
         if not target.startswith("/"):
             return target
-        port = "" if self._port == 80 else f":{self._port}"
-        return f"http://{exchange.host or exchange.address}{port}{target}"
+        scheme, usual = ("https", 443) if exchange.secure else ("http", 80)
+        port = "" if self._port == usual else f":{self._port}"
+        return f"{scheme}://{exchange.host or exchange.address}{port}{target}"
 
     def _page(self, settings: Settings, status: int, location: str = "") -> HTTPResponse:
         response = httptext.text(status, error_page(status, self._server(settings)), "text/html")

@@ -22,6 +22,7 @@ class Exchange:
     uri: str
     query: str
     port: int
+    secure: bool
     address: str
     hostname: str
     version: str
@@ -76,7 +77,7 @@ VARIABLES: dict[str, Callable[[Exchange], str]] = {
     "request_filename": lambda e: f"{e.root}{e.uri}",
     "request_method": lambda e: e.request.method,
     "request_uri": lambda e: e.request.path,
-    "scheme": lambda e: "http",
+    "scheme": lambda e: "https" if e.secure else "http",
     "server_addr": lambda e: e.address,
     "server_name": lambda e: e.server_name,
     "server_port": lambda e: str(e.port),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,6 +11,7 @@ from simkube.clock.clock import Task, spawn
 from simkube.runtime.container import SimContainer
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, Mount, NetworkError
 from tests.doubles.container_node import Bench
+from tests.unit.simkube.certificates import Authority
 
 
 def mounted(bench: Bench, site: str, **more: str) -> list[Mount]:
@@ -70,7 +72,27 @@ FILE = "/etc/nginx/conf.d/site.conf"
     [
         ("server {\n  rewrite ^ /x;\n}", f'directive "rewrite" is not simulated here in {FILE}:2'),
         ("server { location ~ \\.php$ { } }", f'directive "location ~" is not simulated here in {FILE}:1'),
-        ("server { listen 443 ssl; }", f'directive "listen ssl" is not simulated here in {FILE}:1'),
+        ("server { listen 443 ssl http2; }", f'directive "listen http2" is not simulated here in {FILE}:1'),
+        ("server { ssl_protocols TLSv2; }", f'invalid value "TLSv2" in {FILE}:1'),
+        ("server { ssl_certificate a; ssl_certificate b; }", 'directive "ssl_certificate twice" is not simulated here'),
+        (
+            "server {\n location / { ssl_certificate a; } }",
+            f'"ssl_certificate" directive is not allowed here in {FILE}:2',
+        ),
+        (
+            "\nserver { listen 443 ssl; }",
+            f'no "ssl_certificate" is defined for the "listen ... ssl" directive in {FILE}:2',
+        ),
+        ("server { ssl_certificate a.crt; }", 'no "ssl_certificate_key" is defined for certificate "/etc/nginx/a.crt"'),
+        (
+            "server { ssl_certificate a.crt; ssl_certificate_key a.key; }",
+            'cannot load certificate "/etc/nginx/a.crt": BIO_new_file() failed (SSL: error:80000002:system library::'
+            "No such file or directory:calling fopen(/etc/nginx/a.crt, r) error:10000080:BIO routines::no such file)",
+        ),
+        (
+            "server { ssl_certificate nginx.conf; ssl_certificate_key nginx.conf; }",
+            'cannot load certificate "/etc/nginx/nginx.conf": PEM_read_bio_X509_AUX() failed',
+        ),
         ("upstream a { server b; }", f'directive "upstream" is not simulated here in {FILE}:1'),
         ("server { gzip on; }", f'directive "gzip on" is not simulated here in {FILE}:1'),
         ("server { return 200 $ssl_cipher; }", f'variable "ssl_cipher" is not simulated here in {FILE}:1'),
@@ -189,6 +211,91 @@ def test_servers_by_name_and_default() -> None:
     nginx = started(Bench(), site)
     hosts = {"a.example": "a", "x.wild.example": "a", "b.example:80": "b.example", "other": "default"}
     assert {host: got(nginx, headers={"host": host})[1] for host in hosts} == hosts
+
+
+SECURE = """server {
+    listen 80 default_server;
+    listen [::]:80 default_server ipv6only=on;
+    listen 443 ssl;
+    server_name web.shop;
+    ssl_certificate /etc/nginx/tls/tls.crt;
+    ssl_certificate_key /etc/nginx/tls/tls.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache shared:SSL:1m;
+    location / { return 200 "$scheme $server_port\\n"; }
+    location /old { return 301 /new; }
+    location /up { return 301 https://$host$request_uri; }
+}"""
+
+
+def secured(bench: Bench, site: str, certificate: bytes, key: bytes) -> SimContainer:
+    """An nginx with a Secret of type ``kubernetes.io/tls`` mounted."""
+    volume = bench.engine.volume()
+    volume.write("tls.crt", certificate)
+    volume.write("tls.key", key)
+    nginx = bench.started("nginx:1.27", mounts=[*mounted(bench, site), Mount(volume, "/etc/nginx/tls")])
+    bench.clock.advance(1)
+    return nginx
+
+
+def test_with_a_certificate_it_speaks_tls_on_the_ports_that_ask_for_it() -> None:
+    bench = Bench()
+    authority = Authority(datetime.fromtimestamp(bench.clock.now(), UTC))
+    certificate, key = authority.server(("web.shop",))
+    nginx = secured(bench, SECURE, certificate + authority.pem, key)
+    client = bench.idle("curlimages/curl:8.14.1")
+    ip = nginx.sandbox.ip
+    bench.run(f"printf '{authority.pem.decode()}' >/tmp/ca.crt", client)
+    secure = f"curl -s --cacert /tmp/ca.crt --resolve web.shop:443:{ip} https://web.shop"
+    assert bench.run(f"{secure}/", client).out == "https 443\n"
+    assert bench.run(f"curl -s http://{ip}/", client).out == "http 80\n"
+    assert "https://web.shop/new" in bench.run(f"{secure}/old -I", client).out
+    assert "https://web.shop/up?a=1" in bench.run(f"curl -sI -H 'Host: web.shop' 'http://{ip}/up?a=1'", client).out
+    untrusted = bench.run(f"curl -s https://{ip}/", client)
+    assert untrusted.code == 60
+    assert bench.run(f"curl -sk https://{ip}/", client).out == "https 443\n"
+    assert bench.run(f"curl -s http://{ip}:443/", client).out != "http 443\n"
+
+
+def test_a_certificate_without_other_names_goes_by_its_common_name() -> None:
+    bench = Bench()
+    authority = Authority(datetime.fromtimestamp(bench.clock.now(), UTC))
+    certificate, key = authority.server((), called="my-nginx")
+    nginx = secured(bench, SECURE, certificate + authority.pem, key)
+    client = bench.idle("curlimages/curl:8.14.1")
+    bench.run(f"printf '{authority.pem.decode()}' >/tmp/ca.crt", client)
+    for name, code in (("my-nginx", 0), ("other", 60)):
+        resolved = f"--resolve {name}:443:{nginx.sandbox.ip} https://{name}/"
+        assert bench.run(f"curl -s --cacert /tmp/ca.crt {resolved}", client).code == code
+
+
+def test_a_certificate_needs_its_own_key() -> None:
+    bench = Bench()
+    authority = Authority(datetime.fromtimestamp(bench.clock.now(), UTC))
+    certificate, key = authority.server(("web.shop",))
+    _, other = authority.server(("web.shop",))
+    for wrong, message in (
+        (other, 'SSL_CTX_use_PrivateKey("/etc/nginx/tls/tls.key") failed'),
+        (b"none", 'cannot load certificate key "/etc/nginx/tls/tls.key": PEM_read_bio_PrivateKey() failed'),
+    ):
+        nginx = secured(bench, SECURE, certificate, wrong)
+        assert nginx.exited.result() == 1
+        assert any(f"[emerg] {message}" in line.text for line in nginx.log.lines())
+    assert secured(bench, SECURE, certificate, key).exited.done is False
+
+
+def test_a_reload_can_turn_tls_on() -> None:
+    bench = Bench()
+    authority = Authority(datetime.fromtimestamp(bench.clock.now(), UTC))
+    plain = "server { listen 8443; location / { return 200 $scheme; } }"
+    nginx = secured(bench, plain, *authority.server(()))
+    there = "http://127.0.0.1:8443/"
+    assert bench.run(f"curl -s {there}", nginx).out == "http"
+    files = "ssl_certificate /etc/nginx/tls/tls.crt; ssl_certificate_key /etc/nginx/tls/tls.key;"
+    turned = plain.replace("8443;", f"8443 ssl; {files}")
+    bench.run(f"echo '{turned}' >/etc/nginx/conf.d/site.conf; nginx -s reload", nginx)
+    bench.clock.advance(1)
+    assert bench.run(f"curl -sk {there.replace('http', 'https')}", nginx).out == "https"
 
 
 def test_it_passes_requests_on() -> None:

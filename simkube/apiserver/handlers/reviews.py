@@ -14,6 +14,7 @@ from simkube.apiserver.authorization.attributes import Attributes
 from simkube.apiserver.fields import ownership
 from simkube.apiserver.handlers.backend import Backend
 from simkube.apiserver.registry.request import Request
+from simkube.apiserver.registry.reviews.validation import resource_attributes
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Caller, Obj
 
@@ -118,6 +119,10 @@ def _validate(request: Request, review: Obj, spec: Mapping[str, Any]) -> None:
         errors.invalid("spec.resourceAttributes", None, _EXACTLY_ONE)
     if kind != "SelfSubjectAccessReview" and not spec.get("user") and not spec.get("groups"):
         errors.invalid("spec.user", "", "at least one of user or group must be specified")
+    resource_attributes(resource or {}, errors)
+    beside = {"managedFields", "namespace"} if kind == "LocalSubjectAccessReview" else {"managedFields"}
+    if any(value for name, value in review["metadata"].items() if name not in beside):
+        errors.invalid("metadata", review["metadata"], "must be empty")
     if kind == "LocalSubjectAccessReview":
         where = review["metadata"].get("namespace", "")
         if where and where != request.namespace:

@@ -47,6 +47,8 @@ LARGE = 64 * 1024
 """Bytes from which on a body is parsed, and an answer shaped and sent, in pieces or aside."""
 MOST_LARGE = 4
 """How many large bodies one cluster may send at a time; further ones wait."""
+REQUEST_SECONDS = 60.0
+"""Wall-clock seconds that a request waits for one call (``--request-timeout`` of the API server)."""
 MOST_CALLS = 100
 """Calls of programs in the cluster that one request may wait for."""
 _UPGRADES = frozenset({"attach", "exec", "portforward"})
@@ -216,7 +218,10 @@ class Frontend:
                 return await work()
             except Waiting as waiting:
                 try:
-                    await streams.settled(waiting.task)
+                    async with asyncio.timeout(REQUEST_SECONDS):  # of the wall clock: the cluster's may be paused
+                        await streams.settled(waiting.task)
+                except TimeoutError:
+                    raise too_long() from None
                 finally:
                     waiting.task.cancel()
                 assert request.answers is not None  # else nobody would wait

@@ -43,6 +43,9 @@ _TOKEN = re.compile(
 
 async def jq(process: Process) -> int:
     """``jq [-r] [-c] [-s] [-n] [-e] [-j] FILTER [FILE]...``"""
+    if process.argv[1:] in (["--version"], ["-V"]):
+        await process.out("jq-1.7\n")
+        return 0
     options = await parse(process, "rcsnejMSa", "", long={"raw-output": "r", "compact-output": "c", "slurp": "s"})
     if not options.operands:
         await process.err("Usage:\tjq [OPTIONS] FILTER [FILES...]\n")

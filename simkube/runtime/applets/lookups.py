@@ -68,6 +68,9 @@ async def dig(process: Process) -> int:
                 await process.err(f"dig: {word} is not simulated\n")
                 return 1
             question.flags.add(name)
+        elif word == "-v":
+            await process.err("DiG 9.20.11\n")
+            return 0
         elif word == "-x" and words:
             question.name, question.kind = _reversed(words.pop(0)), "PTR"
         elif word in ("-t", "-p", "-c", "-q") and words:

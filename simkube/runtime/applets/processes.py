@@ -326,6 +326,18 @@ async def xargs(process: Process) -> int:
     return status
 
 
+async def time(process: Process) -> int:
+    """``time COMMAND...``: what it took, told on standard error."""
+    if len(process.argv) < 2:
+        await process.err("time: usage: time PROG ARGS\n")
+        return 1
+    began = process.container.clock.now()
+    code = await run_command(process, process.argv[1:])
+    minutes, seconds = divmod(process.container.clock.now() - began, 60)
+    await process.err(f"real\t{int(minutes)}m {seconds:.2f}s\nuser\t0m 0.00s\nsys\t0m 0.00s\n")
+    return code
+
+
 async def refused(process: Process) -> int:
     """A program that can be had, but needs what is not simulated: a full screen, the kernel, a compiler."""
     await process.err(f"{name_of(process)}: not simulated here\n")

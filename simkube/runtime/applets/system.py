@@ -157,6 +157,19 @@ async def tty(process: Process) -> int:
     return 0 if terminal else 1
 
 
+async def stty(process: Process) -> int:
+    """``stty size``, ``stty -a``; changing anything is accepted where it would only change the look."""
+    stream = process.fds.get(0)
+    if stream is None or not stream.terminal:
+        await process.err("stty: standard input: Inappropriate ioctl for device\n")
+        return 1
+    await process.out("24 80\n" if process.argv[1:] == ["size"] else "")
+    if process.argv[1:] not in (["size"], ["sane"], ["echo"], ["-echo"]):
+        await process.err("stty: only size, sane and echo are simulated\n")
+        return 1
+    return 0
+
+
 async def clear(process: Process) -> int:
     """``clear``"""
     await process.out("\x1b[H\x1b[J")

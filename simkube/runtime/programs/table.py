@@ -23,8 +23,8 @@ from simkube.runtime.programs.interpreter import interpreter
 from simkube.runtime.programs.nginx.main import nginx
 from simkube.runtime.programs.node_tools import chroot, crictl, journalctl, systemctl
 from simkube.runtime.programs.packages.apk import apk
-from simkube.runtime.programs.packages.apt import apt, dpkg
-from simkube.runtime.programs.packages.dnf import dnf
+from simkube.runtime.programs.packages.apt import apt, apt_cache, dpkg
+from simkube.runtime.programs.packages.dnf import dnf, rpm
 from simkube.runtime.programs.redis.cli import redis_cli
 from simkube.runtime.programs.redis.server import redis_server
 from simkube.runtime.programs.small_servers import agnhost, http_echo, pause, python
@@ -48,6 +48,7 @@ PROGRAMS: dict[str, Program] = {
     "local-path-provisioner": local_path_provisioner,
     "appetite": appetite,
     "apt": apt,
+    "apt-cache": apt_cache,
     "apt-get": apt,
     "dnf": dnf,
     "dpkg": dpkg,
@@ -83,6 +84,7 @@ PROGRAMS: dict[str, Program] = {
     "stress": stress,
     "stress-consumer": consumer,
     "stress-ng": stress,
+    "rpm": rpm,
     "yum": dnf,
     "vote": vote,
     "worker": worker,

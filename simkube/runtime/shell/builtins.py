@@ -268,8 +268,22 @@ async def _ulimit(shell: Interpreter, words: list[str]) -> int:
     """``ulimit [-n]`` and the like: what the limit is; changing it is not simulated."""
     if len(words) > 2 or (len(words) == 2 and not words[1].startswith("-")):
         raise ShellError("ulimit: setting a limit is not simulated")
-    await shell.process.out("1048576\n" if words[1:] == ["-n"] else "unlimited\n")
+    if words[1:] == ["-a"]:
+        rows = "".join(f"{what:<24}({unit}, -{letter}) {limit}\n" for what, unit, letter, limit in _LIMITS)
+        await shell.process.out(rows)
+    else:
+        await shell.process.out("1048576\n" if words[1:] == ["-n"] else "unlimited\n")
     return 0
+
+
+_LIMITS = (
+    ("core file size", "blocks", "c", "unlimited"),
+    ("data seg size", "kbytes", "d", "unlimited"),
+    ("file size", "blocks", "f", "unlimited"),
+    ("open files", "files", "n", "1048576"),
+    ("max user processes", "processes", "u", "unlimited"),
+    ("virtual memory", "kbytes", "v", "unlimited"),
+)
 
 
 async def _no_jobs(shell: Interpreter, words: list[str]) -> int:

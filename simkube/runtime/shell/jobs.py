@@ -37,7 +37,12 @@ async def _exit_or_signal(shell: Interpreter, exited: Future[int]) -> int:
 
 
 async def run_kill(shell: Interpreter, words: list[str]) -> int:
-    return await kill_command(shell.process, words)
+    pids = list(shell.children)
+    named = [int(word[1:]) if word[:1] == "%" and word[1:].isdecimal() and len(word) < 5 else 0 for word in words]
+    given = [
+        str(pids[number - 1]) if 0 < number <= len(pids) else word for number, word in zip(named, words, strict=True)
+    ]
+    return await kill_command(shell.process, given)
 
 
 async def run_jobs(shell: Interpreter, words: list[str]) -> int:

@@ -118,6 +118,6 @@ async def _look(process: Process, command: str, flags: set[str], names: list[str
         await process.out("".join(f"{name}\n" for name in sorted(installed)))
         return 0
     for name, one in index.items():
-        if all(word in name for word in names) and ("-I" not in flags or name in installed):
+        if all(word in name for word in names) and (name in installed or not flags & {"-I", "--installed"}):
             await process.out(f"{name}-{one.version}\n")
     return 0

@@ -241,6 +241,22 @@ async def _look(call: _Apt) -> int:
     return 0
 
 
+async def apt_cache(process: Process) -> int:
+    """``apt-cache policy NAME``, ``apt-cache search WORD``, ``apt-cache show NAME``"""
+    call = _Apt(process)
+    if call.command in ("search", "show"):
+        return await _look(call)
+    if call.command != "policy":
+        await process.err("apt-cache: only policy, search and show are simulated\n")
+        return 100
+    installed, known = call.database.read(), call.files.exists(_LISTS)
+    for name in call.names:
+        if name in call.index and (known or name in installed):
+            candidate = call.index[name].version
+            await process.out(f"{name}:\n  Installed: {installed.get(name, '(none)')}\n  Candidate: {candidate}\n")
+    return 0
+
+
 async def dpkg(process: Process) -> int:
     """``dpkg -l [NAME]``, ``dpkg -s NAME``, ``dpkg -L NAME``"""
     words = process.argv[1:]

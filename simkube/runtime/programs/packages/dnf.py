@@ -48,6 +48,21 @@ async def dnf(process: Process) -> int:
     return 1
 
 
+async def rpm(process: Process) -> int:
+    """``rpm -qa``, ``rpm -q NAME...``"""
+    words, installed = process.argv[1:], Database(process.container.files, _DATABASE).read()
+    if words[:1] == ["-qa"]:
+        await process.out("".join(f"{name}-{version}.x86_64\n" for name, version in sorted(installed.items())))
+        return 0
+    if words[:1] != ["-q"] or len(words) < 2:
+        await process.err("rpm: only -qa and -q NAME are simulated\n")
+        return 1
+    for name in words[1:]:
+        version = installed.get(name)
+        await process.out(f"{name}-{version}.x86_64\n" if version else f"package {name} is not installed\n")
+    return sum(name not in installed for name in words[1:])
+
+
 async def _install(process: Process, database: Database, flags: set[str], names: list[str]) -> int:
     index = packages_of("fedora")
     await process.sleep(0.5)

@@ -317,3 +317,32 @@ def test_jq_is_bounded() -> None:
     result = bench.run(f"echo 1 | jq -c '{doubled}'", container)
     assert (result.code, "more work than is simulated" in result.err) == (5, True)
     assert bench.run("echo 1 | jq 'reduce .[] as $x (0; .)'", container).code == 3
+
+
+def test_bytes_are_shown_compared_and_split() -> None:
+    bench = Bench()
+    container = bench.idle()
+    for script, out in (
+        ("printf 'abc\\n' | hexdump -C", "00000000  61 62 63 0a" + " " * 39 + "|abc.|\n00000004\n"),
+        ("printf 'abc\\n' | xxd", "00000000: 6162 630a" + " " * 32 + "abc.\n"),
+        ("printf 'a\\n' | od -c", "0000000   a  \\n\n0000002\n"),
+        ("printf 'a\\0text\\0bc' | strings", "text\n"),
+        ("cd /tmp; printf 'a\\nb\\n' > 1; printf 'a\\nc\\n' > 2; cmp 1 2", "1 2 differ: char 3, line 2\n"),
+        ("cd /tmp; seq 5 | split -l 2 - p; ls p*; cat pac", "paa\npab\npac\n5\n"),
+    ):
+        assert bench.run(script, container).out == out, script
+
+
+def test_package_managers_tell_what_is_there() -> None:
+    bench, container = debian("curl")
+    policy = bench.run("apt-cache policy curl jq", container).out
+    assert policy.startswith("curl:\n  Installed: 8.14.1-2\n  Candidate: 8.14.1-2\njq:\n  Installed: (none)\n")
+    fedora = bench.idle("fedora", sandbox=bench.sandbox("fedora"))
+    assert bench.run("rpm -q jq; dnf install -y jq > /dev/null; rpm -q jq", fedora).out == (
+        "package jq is not installed\njq-1.8.1-1.fc43.x86_64\n"
+    )
+    assert bench.run("dnf -y install nosuch", fedora).err == "Error: Unable to find a match: nosuch\n"
+    alpine = bench.idle("alpine", sandbox=bench.sandbox("alpine"))
+    assert (
+        bench.run("apk add jq > /dev/null; apk list --installed; jq --version", alpine).out == "jq-1.8.1-r0\njq-1.7\n"
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -164,23 +163,3 @@ def test_nodes_are_emptied_and_taken_back(web: Runner) -> None:
     assert "evicted" in web("drain", node, "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=80s")
     web("uncordon", node)
     web("rollout", "status", "deployment/web", "--timeout=60s")
-
-
-def test_the_python_client(config: Path) -> None:
-    from kubernetes import client, watch
-    from kubernetes import config as configs
-
-    api: Any = client.CoreV1Api(configs.new_client_from_config(str(config)))
-    made = api.create_namespaced_config_map("default", {"metadata": {"generateName": "py-"}, "data": {"a": "b"}})
-    name = made.metadata.name
-    api.patch_namespaced_config_map(name, "default", {"data": {"a": "c"}})
-    version = made.metadata.resource_version
-    events = watch.Watch().stream(
-        api.list_namespaced_config_map, "default", resource_version=version, timeout_seconds=1
-    )
-    seen = [(event["type"], event["object"].metadata.name) for event in events]
-    assert seen == [("MODIFIED", name)]
-    api.delete_namespaced_config_map(name, "default")
-    with pytest.raises(client.ApiException) as caught:
-        api.read_namespaced_config_map(name, "default")
-    assert caught.value.status == 404

@@ -146,17 +146,13 @@ def test_storage_of_a_stateful_set(kubectl: Runner) -> None:
     kubectl("wait", "--for=delete", "pvc", "--all", "--timeout=60s")
 
 
-def test_jobs(kubectl: Runner) -> None:
-    kubectl("create", "job", "hello", "--image=busybox:1.36", "--", "echo", "hello")
-    kubectl("wait", "--for=condition=complete", "job/hello", "--timeout=60s")
-    assert kubectl("logs", "job/hello") == "hello\n"
-    assert re.search(r"hello +Complete +1/1 ", kubectl("get", "jobs"))
+def test_an_indexed_job_with_failures_of_its_own(kubectl: Runner) -> None:
     kubectl("apply", "-f", "-", given=PARTS)
     kubectl("wait", "--for=condition=failed", "job/parts", "--timeout=60s")
     status = json.loads(kubectl("get", "job", "parts", "-o", "json"))["status"]
     assert (status["completedIndexes"], status["failedIndexes"]) == ("0,2", "1")
     assert "Job has failed indexes" in kubectl("describe", "job", "parts")
-    kubectl("delete", "job", "hello", "parts")
+    kubectl("delete", "job", "parts")
     kubectl("wait", "--for=delete", "pods", "--all", "--timeout=60s")
 
 

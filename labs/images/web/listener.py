@@ -43,12 +43,13 @@ class Listener(http.server.ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
-    def run(self) -> None:
-        """Serve; returns when stopped and every request that was accepted has been answered."""
-        serving = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        serving.start()
-        while not self.stopping.wait(3600):
-            pass
+    def start(self) -> None:
+        """Serve, in threads."""
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def stop(self) -> None:
+        """Drain, then take no more; returns when every request that was accepted has been answered."""
+        self.stopping.set()
         if not self.hanging.is_set():
             deadline = time.monotonic() + self.drain_seconds
             while time.monotonic() < deadline and not self.hanging.is_set():
@@ -58,10 +59,6 @@ class Listener(http.server.ThreadingHTTPServer):
         self.server_close()
         with self._changed:
             self._changed.wait_for(lambda: self._busy == 0 or self.hanging.is_set(), FINISH_SECONDS)
-
-    def stop(self) -> None:
-        """Begin to stop; safe in a signal handler."""
-        self.stopping.set()
 
     def busy(self, change: int) -> None:
         """Count a request that begins (+1) or ends (-1)."""

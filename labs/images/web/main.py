@@ -14,6 +14,8 @@ import listener
 import probe
 import web
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
 
 def main(arguments: list[str]) -> int:
     """Serve until SIGTERM; the process's exit code."""
@@ -31,9 +33,12 @@ def main(arguments: list[str]) -> int:
     except (ValueError, OSError, OverflowError) as error:
         print("fatal: " + str(error), flush=True)  # noqa: T201 - as above
         return 1
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: server.stop())
-    server.run()
+    # Blocked in every thread and waited for here: a handler runs only once the main thread is back from what it waits
+    # in, which is never for a signal that comes just before it begins to wait.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    server.start()
+    signal.sigwait(STOPPING)
+    server.stop()
     return 0
 
 

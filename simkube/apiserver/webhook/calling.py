@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from simkube.apimachinery.errors import StatusError
-from simkube.apiserver.webhook import trust
 from simkube.client.client import Obj
 from simkube.clock.clock import Clock, Task, TimedOut, spawn, within
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.network import trust
 
 if TYPE_CHECKING:
     from simkube.etcd.store import Store

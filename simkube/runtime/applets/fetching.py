@@ -14,6 +14,7 @@ from simkube.clock.clock import TimedOut, within
 from simkube.runtime import httptext
 from simkube.runtime.applets.options import Options, integer, parse, seconds_of
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
+from simkube.runtime.network import trust
 from simkube.runtime.network.network import Connection
 from simkube.runtime.nodes import FileError
 from simkube.runtime.process import Process
@@ -52,13 +53,13 @@ async def exchange(process: Process, fetch: Fetch) -> HTTPResponse:
     connection = await within(clock, limit, connecting)
     try:
         if scheme == "https":
-            _verify(connection, host, fetch)
+            _verify(connection, host, fetch, clock.now())
         return await within(clock, fetch.timeout, connection.exchange(request, secure=scheme == "https"))
     finally:
         connection.close()
 
 
-def _verify(connection: Connection, host: str, fetch: Fetch) -> None:
+def _verify(connection: Connection, host: str, fetch: Fetch, now: float) -> None:
     """The TLS handshake: NetworkError ``tls`` without one, or with a certificate that the client does not believe."""
     identify = connection.listener.tls
     if identify is None:
@@ -66,8 +67,13 @@ def _verify(connection: Connection, host: str, fetch: Fetch) -> None:
     certificate = identify(host)
     if fetch.trusted is None:
         return
-    if not certificate.issuer.strip() or certificate.issuer.strip() not in fetch.trusted:
-        raise NetworkError("tls", "unable to get local issuer certificate")
+    if certificate.chain:
+        why = trust.complaint(certificate.chain, fetch.trusted, now)
+    else:
+        believed = certificate.issuer.strip() and certificate.issuer.strip() in fetch.trusted
+        why = "" if believed else "unable to get local issuer certificate"
+    if why:
+        raise NetworkError("tls", why)
     if not certificate.covers(host) and (certificate.names or certificate.common_name != host):
         raise NetworkError("tls", f"no alternative certificate subject name matches target host name '{host}'")
 

@@ -1,4 +1,4 @@
-"""Whether a server's certificate is believed, as Go's TLS client decides it.
+"""Whether a server's certificate is believed, as Go's TLS client and OpenSSL decide it.
 
 The certificates are real ones (PEM, as ``openssl`` makes them): who signed whom, until when, and for which names is
 looked at with the cluster's clock. What is not simulated is TLS itself: no handshake, no cipher, no proof that the
@@ -37,6 +37,22 @@ def check(chain: str, bundle: str, host: str, now: float) -> None:
     _name(leaf, host)
     if not _leads_to(leaf, between, roots, now):
         raise NotTrusted(_UNKNOWN)
+
+
+def complaint(chain: str, bundle: str, now: float) -> str:
+    """What OpenSSL says against the server's ``chain``, "" for nothing; names are not looked at."""
+    given, roots = read(chain), read(bundle)
+    leaf, between = given[:1], given[1:MOST_BETWEEN]
+    if leaf and _leads_to(leaf[0], between, roots, now):
+        if _current(leaf[0], now):
+            return ""
+        late = now > leaf[0].not_valid_after_utc.timestamp()
+        return "certificate has expired" if late else "certificate is not yet valid"
+    if any(_signed(each, each) for each in leaf):
+        return "self-signed certificate"
+    if any(_signed(each, each) for each in between):
+        return "self-signed certificate in certificate chain"
+    return "unable to get local issuer certificate"
 
 
 def read(pem: str) -> list[Certificate]:

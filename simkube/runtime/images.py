@@ -79,6 +79,9 @@ def _add_files(root: Directory, part: Mapping[str, Any], version: str) -> None:
     for where, names in part.get("applets", {}).items():
         for name in names:
             _directory(root, where).entries[name] = File(b"\x7fELF", 0o755, program=name)
+    for where, names in part.get("refused", {}).items():
+        for name in names:
+            _directory(root, where).entries.setdefault(name, File(b"\x7fELF", 0o755, program="refused"))
     for path, program in part.get("programs", {}).items():
         folder, _, name = path.rpartition("/")
         _directory(root, folder).entries[name] = File(b"\x7fELF", 0o755, program=program)

@@ -183,6 +183,13 @@ async def httpd(process: Process) -> int:
     if not process.container.files.is_directory(process.resolve(root)):
         await process.err(f"httpd: can't change directory to '{root}': No such file or directory\n")
         return 1
+    if "f" not in options and port is not None:
+        if port in process.container.sandbox.ports.listeners:
+            await process.err("httpd: bind: Address already in use\n")
+            return 1
+        process.child([process.argv[0], "-f", *process.argv[1:]]).run(httpd)
+        await process.sleep(0.01)
+        return 0
     try:
         forever = None if port is None else await serve_folder(process, port, process.resolve(root))
     except FileError as error:
@@ -190,8 +197,5 @@ async def httpd(process: Process) -> int:
         return 1
     if forever is None:
         await process.err("httpd: bad port\n")
-        return 1
-    if "f" not in options:
-        await process.err("httpd: running in the background is not simulated; use httpd -f\n")
         return 1
     return await forever

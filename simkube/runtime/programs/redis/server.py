@@ -18,6 +18,7 @@ from simkube.runtime.programs.redis.configuration import Wrong
 from simkube.runtime.programs.redis.database import Database, dump_all, load_all
 from simkube.runtime.programs.redis.protocol import encode
 from simkube.runtime.programs.serving import stop_request
+from simkube.runtime.streams import NullStream
 
 
 async def redis_server(process: Process) -> int:
@@ -44,6 +45,13 @@ async def redis_server(process: Process) -> int:
         await process.err(f"\n*** FATAL CONFIG FILE ERROR (Redis {_version(process)}) ***\n")
         await process.err(f"Reading the configuration file, at line {wrong}\n")
         return 1
+    if settings["daemonize"] == "yes":
+        child = process.child(list(process.argv))
+        for number in (0, 1, 2):
+            child.set_fd(number, NullStream())
+        child.run(lambda own: Server(own, settings).run())
+        await process.sleep(0.05)
+        return 0
     return await Server(process, settings).run()
 
 

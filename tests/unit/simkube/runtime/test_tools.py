@@ -346,3 +346,23 @@ def test_package_managers_tell_what_is_there() -> None:
     assert (
         bench.run("apk add jq > /dev/null; apk list --installed; jq --version", alpine).out == "jq-1.8.1-r0\njq-1.7\n"
     )
+
+
+def test_servers_go_into_the_background_where_they_are_told_to() -> None:
+    bench = Bench()
+    container = bench.idle()
+    script = "mkdir /www; echo page > /www/index.html; httpd -p 81 -h /www; wget -qO- localhost:81; httpd -p 81 -h /www"
+    result = bench.run(script, container)
+    assert (result.code, result.out, result.err) == (1, "page\n", "httpd: bind: Address already in use\n")
+    redis = bench.idle("redis:7", sandbox=bench.sandbox("redis"))
+    assert bench.run("redis-server --daemonize yes; redis-cli ping", redis).out == "PONG\n"
+
+
+@pytest.mark.parametrize(
+    ("image", "tool"),
+    [("busybox", "adduser"), ("alpine", "su"), ("nginx", "perl"), ("nginx", "useradd"), ("redis", "redis-benchmark")],
+)
+def test_what_the_image_has_is_there_and_says_that_it_is_not_simulated(image: str, tool: str) -> None:
+    bench = Bench()
+    result = bench.run(f"{tool} x", bench.idle(image))
+    assert (result.code, result.err) == (1, f"{tool}: not simulated here\n")

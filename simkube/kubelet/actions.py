@@ -20,6 +20,7 @@ from simkube.runtime.cri import (
     Sandbox,
     StartError,
 )
+from simkube.runtime.network.ports import PortTable
 
 SIGKILL = 9
 NOT_FOUND = 127
@@ -34,6 +35,7 @@ class NodePlace(Protocol):
 
     address: str
     pod_cidr: str
+    ports: PortTable
 
 
 class Network(Protocol):

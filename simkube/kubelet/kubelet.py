@@ -15,7 +15,8 @@ from typing import Any
 from simkube.client.client import Client, Event, Informers, Obj, Server, key_of
 from simkube.client.events import Recorder
 from simkube.client.workqueue import Component, WorkLoop
-from simkube.kubelet import lease, server
+from simkube.kubelet import lease
+from simkube.kubelet import server as pages
 from simkube.kubelet.actions import Network
 from simkube.kubelet.checkpoint import Checkpointer, SideStore
 from simkube.kubelet.disks import DiskKeeper
@@ -84,6 +85,7 @@ class Kubelet(Component):
             self._complain,
         )
         self._node = self._services()
+        self._port = pages.Port(self, network.node(node_name).ports)
         runtime.machine.daemons = self._daemons
         runtime.machine.sandboxes = self._sandboxes
         runtime.machine.files = lambda: node_files(self.node_name, self.settings)
@@ -147,6 +149,7 @@ class Kubelet(Component):
             if not self.running:
                 self._log("Started kubelet.service - kubelet: The Kubernetes Node Agent.")
             super().start()
+            self._port.open()
 
     def _log(self, text: str) -> None:
         """A line of the node's journal."""
@@ -158,6 +161,7 @@ class Kubelet(Component):
             self._silent_since = self.last_heartbeat()
             self.memory.end()
             self.save_all()
+            self._port.close()
             self._log("Stopped kubelet.service - kubelet: The Kubernetes Node Agent.")
             super().stop()
             for worker in self.workers.values():
@@ -456,7 +460,7 @@ class Kubelet(Component):
 
     def page(self, path: str) -> HTTPResponse:
         """A page of its own port (:mod:`simkube.kubelet.server`)."""
-        return server.answer(self, path)
+        return pages.answer(self, path)
 
     # -- for the metrics server --------------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
-"""The pages of a kubelet's own port (10250), as the API server's ``nodes/NAME/proxy`` shows them.
+"""The pages of a kubelet's own port (10250): for pods on the cluster's network, and by ``nodes/NAME/proxy``.
 
 Health, pods, figures, the summary, the configuration that is in force here. It refuses (501) what else a kubelet has:
-commands and logs go by the subresources of pods. Source: ``pkg/kubelet/server/server.go``.
+commands and logs go by the subresources of pods. Who asks on the port is asked of the API server (TokenReview), and
+whether they may (SubjectAccessReview): for the page's own subresource of nodes, or for ``nodes/proxy``. Sources:
+``pkg/kubelet/server/server.go``, ``pkg/kubelet/server/auth.go``.
 """
 
 from __future__ import annotations
@@ -9,17 +11,76 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from simkube.apimachinery.errors import not_simulated
+from simkube.apimachinery.errors import StatusError, not_simulated
 from simkube.component_helpers.metrics import CONTENT
 from simkube.kubelet import metrics
 from simkube.kubelet.lease import DURATION
-from simkube.runtime.cri import HTTPResponse
+from simkube.runtime import httptext
+from simkube.runtime.cri import HTTPRequest, HTTPResponse
+from simkube.runtime.network.ports import Certificate, Daemon, Listener, PortTable
 
 if TYPE_CHECKING:
     from simkube.kubelet.kubelet import Kubelet
 
 PORT = 10250
+_SUBRESOURCES = {
+    "configz": ("configz",),
+    "healthz": ("healthz",),
+    "metrics": ("metrics",),
+    "pods": ("pods",),
+    "runningpods": ("pods",),
+    "stats": ("stats",),
+}
 _REFUSED = ("attach", "checkpoint", "containerLogs", "debug", "exec", "logs", "portForward", "run")
+
+
+class Port:
+    """The port of one kubelet: open while it runs."""
+
+    def __init__(self, node: Kubelet, ports: PortTable) -> None:
+        self._node = node
+        self._ports = ports
+        self._listener: Listener | None = None
+
+    def open(self) -> None:
+        """Listen; a no-op while listening, or when somebody else has the port."""
+        if self._listener is None and PORT not in self._ports.listeners:
+            shown = Certificate((self._node.node_name, self._node.settings.ip), "")
+            self._listener = self._ports.listen(Daemon(), PORT, self._serve, tls=lambda _host: shown)
+
+    def close(self) -> None:
+        """Listen no more; a no-op when closed."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    async def _serve(self, request: HTTPRequest, peer: str) -> HTTPResponse:  # noqa: ARG002 - a token says who asks
+        path = httptext.split_path(request.path)[0]
+        try:
+            refused = self._refused(request.headers.get("authorization", ""), path)
+            return refused or answer(self._node, path)
+        except StatusError as error:
+            return HTTPResponse(error.code, {"content-type": "application/json"}, json.dumps(error.body()).encode())
+
+    def _refused(self, authorization: str, path: str) -> HTTPResponse | None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return _text("Unauthorized", status=401)
+        client = self._node.client
+        reviewed = client.create("tokenreviews.authentication.k8s.io", {"spec": {"token": token.strip()}})["status"]
+        if not reviewed.get("authenticated"):
+            return _text("Unauthorized", status=401)
+        user = reviewed["user"]
+        asked = [*_SUBRESOURCES.get(path.strip("/").partition("/")[0], ()), "proxy"]
+        for subresource in asked:
+            about = {"verb": "get", "version": "v1", "resource": "nodes", "name": self._node.node_name}
+            spec = {"user": user["username"], "groups": user.get("groups", [])}
+            spec["resourceAttributes"] = {**about, "subresource": subresource}
+            answered = client.create("subjectaccessreviews.authorization.k8s.io", {"spec": spec})
+            if answered["status"]["allowed"]:
+                return None
+        who = f"user={user['username']}, verb=get, resource=nodes, subresource(s)=[{' '.join(asked)}]"
+        return _text(f"Forbidden ({who})", status=403)
 
 
 def answer(node: Kubelet, path: str) -> HTTPResponse:

@@ -33,6 +33,7 @@ from simkube.runtime.cri import (
 )
 from simkube.runtime.disk import Disk
 from simkube.runtime.machine import Machine
+from simkube.runtime.network.ports import PortTable
 
 START = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""
@@ -458,6 +459,7 @@ class Place:
 
     address: str = NODE_IP
     pod_cidr: str = "10.244.0.0/24"
+    ports: PortTable = field(default_factory=PortTable)
 
 
 class QuietNetwork:

@@ -10,7 +10,9 @@ import pytest
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.authorization.attributes import Attributes
 from simkube.apiserver.metrics.metrics import APIMetrics, known
+from simkube.clock.clock import spawn
 from simkube.component_helpers.metrics import MOST_SERIES, Counts, Durations, Family, render
+from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from tests.doubles.control_plane import Plane
 
 NODE = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}
@@ -171,3 +173,41 @@ def test_other_pages_of_a_kubelet(plane: Plane) -> None:
     with pytest.raises(StatusError) as caught:
         kubelet.page("exec/default/web/web")
     assert caught.value.code == 501
+
+
+def asked(plane: Plane, path: str, token: str = "") -> HTTPResponse:
+    """What a pod gets at the kubelet's own port."""
+    network = plane.cluster.network
+    (pod,) = plane.client.list("pods", "default", fields="metadata.name=web")
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    request = HTTPRequest("GET", path, headers)
+    task = spawn(network.request(pod["status"]["podIP"], network.control_plane, 10250, request, secure=True))
+    return task.result()
+
+
+def test_pods_ask_the_kubelets_own_port_with_their_token(plane: Plane) -> None:
+    made = plane.client.create("serviceaccounts", {"metadata": {"name": "prometheus"}}, "default")
+    token = plane.cluster.apiserver.credentials.issue({}, made)["status"]["token"]
+    assert asked(plane, "/metrics").status == 401
+    assert asked(plane, "/metrics", "nonsense").status == 401
+    refused = asked(plane, "/metrics/cadvisor", token)
+    user = "system:serviceaccount:default:prometheus"
+    words = f"Forbidden (user={user}, verb=get, resource=nodes, subresource(s)=[metrics proxy])"
+    assert (refused.status, refused.body.decode()) == (403, words)
+    rule = {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]}
+    plane.client.create("clusterroles.rbac.authorization.k8s.io", {"metadata": {"name": "scrape"}, "rules": [rule]})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "scrape"}
+    subject = {"kind": "ServiceAccount", "name": "prometheus", "namespace": "default"}
+    binding = {"metadata": {"name": "scrape"}, "roleRef": role, "subjects": [subject]}
+    plane.client.create("clusterrolebindings.rbac.authorization.k8s.io", binding)
+    assert b"machine_cpu_cores" in asked(plane, "/metrics/cadvisor", token).body
+    assert asked(plane, "/pods", token).status == 403
+
+
+def test_the_port_is_closed_while_the_kubelet_is(plane: Plane) -> None:
+    (kubelet,) = plane.cluster.kubelets.values()
+    kubelet.stop()
+    with pytest.raises(NetworkError, match="refused"):
+        asked(plane, "/metrics")
+    kubelet.start()
+    assert asked(plane, "/metrics").status == 401

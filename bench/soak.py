@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from urllib.parse import urlencode
 
 import requests
 import yaml
-from websockets.sync.client import connect
-from websockets.typing import Subprotocol
+from websocket import create_connection
 
 from bench.simulated import cpu_seconds, host_pid, resident
 from bench.table import heading, row
@@ -91,7 +89,7 @@ def _check(server: str, token: str, ca: str) -> None:
             pod_name = pod["metadata"]["name"]
             session.get(f"{server}{_PODS}/{pod_name}/log").raise_for_status()
             session.get(f"{server}{_PODS}/{pod_name}:8080/proxy/healthz").raise_for_status()
-            _command(f"{server}{_PODS}/{pod_name}/exec", token, ca)
+            _command(f"{server}{_PODS}/{pod_name}/exec", token, str(path))
         for kind in ("nodes", "events", "services", "endpoints"):
             session.get(f"{server}/api/v1/{kind}").raise_for_status()
 
@@ -111,14 +109,17 @@ def _watch(session: requests.Session, server: str) -> None:
 
 
 def _command(url: str, token: str, ca: str) -> None:
+    """A command in a pod, over a WebSocket to its end."""
     query = urlencode([*(("command", word) for word in ("sh", "-c", "echo; hostname")), ("stdout", "1")])
-    asked = connect(
+    asked = create_connection(
         f"{url.replace('https', 'wss', 1)}?{query}",
-        ssl=ssl.create_default_context(cadata=ca),
-        subprotocols=[Subprotocol("v5.channel.k8s.io")],
-        open_timeout=60,
-        additional_headers={"Authorization": f"Bearer {token}"},
+        sslopt={"ca_certs": ca},
+        subprotocols=["v5.channel.k8s.io"],
+        header=[f"Authorization: Bearer {token}"],
+        timeout=30,
     )
-    with asked as socket:
-        for _ in socket:
+    try:
+        while asked.recv():
             pass
+    finally:
+        asked.close()

@@ -12,8 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from simkube.apimachinery.errors import HostError, SimkubeError
-from simkube.apiserver.http.handler import read_body
+from simkube.apimachinery.errors import HostError, SimkubeError, StatusError
+from simkube.apiserver.http.reading import read_body
 from simkube.host import controls
 from simkube.host.tenants import ADMIN, Tenant, Tenants, UnknownCluster
 
@@ -55,6 +55,8 @@ class Admin:
             return _error(400, str(error))
         except (ValueError, KeyError, TypeError) as error:
             return _error(400, f"this request cannot be understood: {error!r}")
+        except StatusError as error:
+            return _error(error.code, str(error))
         except SimkubeError as error:
             return _error(500, str(error))
 

@@ -24,7 +24,7 @@ from aiohttp import web
 
 from simkube.apimachinery.errors import HostError, StatusError, StoreError, bad_request
 from simkube.apiserver.audit.log import MOST_REQUESTS
-from simkube.apiserver.http.handler import read_body
+from simkube.apiserver.http.reading import read_body
 from simkube.apiserver.http.responses import refuse
 from simkube.clock.pace import PacedClock
 from simkube.host.tenants import Tenant

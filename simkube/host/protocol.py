@@ -17,11 +17,15 @@ log = logging.getLogger(__name__)
 
 
 class Server(web.Server):
-    """As the library's, with our own answers to malformed requests."""
+    """As the library's, with our own answers to malformed requests, and bodies as they were sent.
+
+    The library would inflate a body while it arrives, before anybody knows who sends it;
+    :mod:`simkube.apiserver.http.reading` does that later.
+    """
 
     def __call__(self) -> RequestHandler:
         """One more connection."""
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        return _Connection(self, loop=self._loop, auto_decompress=False, **self._kwargs)
 
 
 class _Connection(RequestHandler):

@@ -27,6 +27,7 @@ from simkube.apiserver.handlers.paging import Page
 from simkube.apiserver.http import body, documents, paths
 from simkube.apiserver.http.negotiation import accepted
 from simkube.apiserver.http.paths import PageNotFound, Target
+from simkube.apiserver.http.reading import compressed, read_body
 from simkube.apiserver.http.responses import PLAIN, Responses, pieces, refuse, respond, shape_of, text
 from simkube.apiserver.http.watch_stream import SLOW_SECONDS, Watches
 from simkube.apiserver.metrics import metrics
@@ -156,10 +157,10 @@ class Frontend:
             return await self.watches.serve(http, target, accept, self._answers)
         if http.method not in _WITH_BODY:
             return await self._serve(http, who, verb, target, b"")
-        if (http.content_length or 0) < LARGE and not http.headers.get("Transfer-Encoding"):
+        if (http.content_length or 0) < LARGE and not http.headers.get("Transfer-Encoding") and not compressed(http):
             return await self._serve(http, who, verb, target, await read_body(http))
         async with self._large:
-            return await self._serve(http, who, verb, target, await read_body(http))
+            return await self._serve(http, who, verb, target, await read_body(http, self.share.pause))
 
     # plain requests
 
@@ -305,19 +306,6 @@ def _delete_options(http: web.Request, raw: bytes, query: Mapping[str, str]) -> 
 
 _DELETE_PARAMETERS = ("dryRun", "gracePeriodSeconds", "propagationPolicy", "orphanDependents")
 _DELETE_FIELDS = (*_DELETE_PARAMETERS, "preconditions")
-
-
-async def read_body(http: web.Request) -> bytes:
-    """The whole body; 413 as soon as it is more than the limit."""
-    if (http.content_length or 0) > body.MOST_BYTES:
-        raise body.too_large()
-    parts, size = [], 0
-    async for part in http.content.iter_chunked(64 * 1024):
-        size += len(part)
-        if size > body.MOST_BYTES:
-            raise body.too_large()
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _verb(http: web.Request, target: Target) -> str:

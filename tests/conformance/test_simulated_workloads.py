@@ -191,7 +191,9 @@ def test_autoscaling(kubectl: Runner) -> None:
     kubectl("create", "deployment", "web", "--image=nginx:1.27")
     kubectl("autoscale", "deployment", "web", "--min=2", "--max=4", "--cpu-percent=50")
     assert re.search(r"web +Deployment/web +cpu: <unknown>/50% +2 +4 ", kubectl("get", "hpa"))
+    kubectl("create", "--raw", "/simkube/clock", "-f", "-", given='{"speed": 20}')  # it looks every 15 seconds
     kubectl("wait", "--for=jsonpath={.spec.replicas}=2", "deployment/web", "--timeout=30s")
+    kubectl("create", "--raw", "/simkube/clock", "-f", "-", given='{"speed": 1}')
     assert "Current number of replicas below Spec.MinReplicas" in kubectl("describe", "hpa", "web")
     kubectl("scale", "deployment/web", "--replicas=3", "--current-replicas=2")
     kubectl("delete", "hpa", "web")

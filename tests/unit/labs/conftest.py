@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
+from labs import accounts
 from labs.bootstrap import Kindling, bootstrap
 from labs.clusters.provider import Provider
 from labs.clusters.registry import Providers
@@ -52,6 +54,15 @@ def write_lab(catalog: Path, name: str, lab: str = LAB_YAML, checks: str = CHECK
     (folder / "instructions.md").write_text("# Do it\n\nMake ${replicas} of ${app}. It costs $$5, see $(date).\n")
     (folder / "setup" / "a.yaml").write_text(SETUP)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hashes that cost little: what they cost where they protect somebody is argon2's business."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", lambda: hasher)
+        yield
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ from werkzeug.test import TestResponse
 from labs.bootstrap import Kindling
 from labs.records.database import Database
 from labs.settings import Settings, load
-from tests.unit.labs.conftest import catalog, clock, grader, make, provider, services
+from tests.unit.labs.conftest import catalog, clock, grader, make, provider, quick_passwords, services
 from webapp import create_app
 from webapp.account.signin import limiter
 
-__all__ = ["catalog", "clock", "grader", "make", "provider", "services"]
+__all__ = ["catalog", "clock", "grader", "make", "provider", "quick_passwords", "services"]
 
 LOCAL = "http://localhost"
 LESSON = """\

@@ -178,10 +178,11 @@ def test_no_rule_takes_long() -> None:
     assert time.perf_counter() - began < 1
 
 
-def test_no_object_and_schema_take_long() -> None:
+def test_no_object_and_schema_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simkube.apiserver.schema.custom.values.MOST_STEPS", 20_000)
     schema = {"type": "array", "items": {"type": "integer", "anyOf": [{"maximum": number} for number in range(200)]}}
     with pytest.raises(StatusError) as caught:
-        validate([1000] * 20_000, schema, Errors())
+        validate([1000] * 1_000, schema, Errors())
     assert caught.value.code == 501
 
 

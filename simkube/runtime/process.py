@@ -359,10 +359,14 @@ class Process:
         return open_node(node, quota, self.container.clock.now, append=append)
 
     def check_writable(self, path: str) -> None:
-        """FileError EACCES when this process's user may not write at ``path`` (root may)."""
+        """FileError EACCES when this process's user may not write at ``path`` (root may); EROFS, which comes first,
+        when nobody may, as Linux looks at the mount before it looks at modes.
+        """
         if self.uid == 0:
             return
         place = self.container.files.find(path)
+        if place.mount.read_only and not isinstance(place.node, Device):
+            raise FileError(errno.EROFS, path)
         node = place.node if place.node is not None else place.parent
         if not isinstance(node, Device) and not self.may(node, 2):
             raise FileError(errno.EACCES, path)

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from simkube.apiserver.registry.customresources import columns
-from simkube.apiserver.registry.customresources.embedded import check_embedded
+from simkube.apiserver.registry.customresources.embedded import BadMetadata, check_embedded, decode_embedded
 from simkube.apiserver.registry.customresources.rules import Rules
 from simkube.apiserver.registry.customresources.scale import ScalePaths, check_scale
 from simkube.apiserver.registry.strategy import Strategy
@@ -160,6 +160,10 @@ class CustomKind:
             return obj, [], checked.error
         unknown: list[str] = []
         pruned = pruning.prune({**obj, "metadata": checked.obj}, self.schema, unknown)
+        try:
+            pruned = decode_embedded(pruned, self.schema, "", unknown)
+        except BadMetadata as error:
+            return obj, [], str(error)
         fields = [text.replace('"', '"metadata.', 1) for text in checked.unknown]
         return pruned, [*fields, *(f"unknown field {quote(each)}" for each in unknown)], ""
 

@@ -138,6 +138,13 @@ def test_attach_hears_what_is_written_from_now_on() -> None:
     assert texts(container) == ["early", "got word"]
 
 
+def test_a_read_only_root_is_told_before_who_may_write() -> None:
+    bench = Bench()
+    container = bench.idle(read_only_root=True, run_as_user=1000)
+    assert "touch: /x: Read-only file system" in bench.run("touch /x", container).err
+    assert "Permission denied" in bench.run("touch /x", bench.idle(run_as_user=1000)).err
+
+
 def test_volumes_are_shared_and_read_only_ones_cannot_be_written() -> None:
     bench = Bench()
     volume, fixed = bench.engine.volume(), bench.engine.volume()

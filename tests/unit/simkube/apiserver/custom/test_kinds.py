@@ -215,6 +215,21 @@ def test_defaults_come_and_unknown_fields_go_with_a_warning(cluster: Cluster) ->
     assert error.message.endswith('strict decoding error: unknown field "spec.colour"')
 
 
+def test_the_metadata_of_objects_inside_is_decoded_as_any_objects(cluster: Cluster) -> None:
+    given = definition()
+    schema = copy.deepcopy(SCHEMA)
+    cargo = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
+    schema["properties"]["spec"]["properties"]["cargo"] = {"type": "array", "items": cargo}
+    given["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema
+    define(cluster, given)
+    inside = {"apiVersion": "v1", "kind": "Chest", "metadata": {"name": "c", "hue": 1}, "anything": 2}
+    made, warnings = post(cluster.apiserver, boat(cargo=[inside]))
+    assert warnings == ['unknown field "spec.cargo[0].metadata.hue"']
+    assert made["spec"]["cargo"] == [{**inside, "metadata": {"name": "c"}}]
+    wrong = {**inside, "metadata": {"labels": {"a": 1}}}
+    assert refused(post, cluster.apiserver, boat("b", cargo=[wrong])).code == 400
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

@@ -23,8 +23,7 @@ from typing import Any
 from aiohttp import web
 
 from simkube.apimachinery.errors import HostError, StoreDamaged, StoreError
-from simkube.apiserver.http.encoding import Encoder
-from simkube.apiserver.http.responses import Responses
+from simkube.apiserver.http.encoding import Encodings
 from simkube.apiserver.schema.schema import definitions
 from simkube.etcd.journal import Journal
 from simkube.host import certificates
@@ -113,12 +112,12 @@ class Host:
         self._socket = _listen(home, port)
         address = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self._journal = Journal(home.store)
-        answers = Responses(Encoder())
+        encodings = Encodings()
         self._stopping = asyncio.Event()
         self.serving = asyncio.Event()
         self.url, self.ca = f"https://{address}", self._certificates.ca
         self.tenants = Tenants(
-            self._journal, answers, address=address, ca=self._certificates.ca, signer=self._certificates.signer
+            self._journal, encodings, address=address, ca=self._certificates.ca, signer=self._certificates.signer
         )
         token = secrets.token_urlsafe(32)
         about = {"pid": os.getpid(), "version": fingerprint(), "url": self.url}

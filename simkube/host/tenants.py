@@ -17,6 +17,7 @@ from typing import Any
 
 from simkube.apimachinery.errors import HostError
 from simkube.apiserver.authentication.authentication import Authenticator
+from simkube.apiserver.http.encoding import Encodings
 from simkube.apiserver.http.handler import Frontend
 from simkube.apiserver.http.responses import Responses
 from simkube.clock.pace import Beginning, PacedClock, begin
@@ -96,11 +97,11 @@ class Tenants:
     """
 
     def __init__(
-        self, journal: Journal, answers: Responses, *, address: str, ca: str, signer: Signer | None = None
+        self, journal: Journal, encodings: Encodings, *, address: str, ca: str, signer: Signer | None = None
     ) -> None:
         self._signer = signer
         self._journal = journal
-        self._answers = answers
+        self._encodings = encodings
         self._address = address
         self._ca = ca
         self._meta: dict[str, dict[str, Any]] = journal.clusters()
@@ -202,7 +203,8 @@ class Tenants:
         users = {token: (named.get(who, who), _MASTERS) for who, token in meta["tokens"].items()}
         cluster.apiserver.credentials.known = users
         share = self._shares.open()
-        frontend = Frontend(cluster.apiserver, cluster, Authenticator(), self._answers, self._address, share)
+        responses = Responses(self._encodings.open())
+        frontend = Frontend(cluster.apiserver, cluster, Authenticator(), responses, self._address, share)
         tenant = Tenant(meta, cluster, frontend)
         cluster.start()
         tenant.in_cluster_api = InClusterAPI(cluster, f"https://{self._address}/clusters/{cluster_id}", self._ca)

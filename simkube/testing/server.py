@@ -21,8 +21,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from simkube.apiserver.http.encoding import Encoder
-from simkube.apiserver.http.responses import Responses
+from simkube.apiserver.http.encoding import Encodings
 from simkube.clock.pace import Beginning
 from simkube.etcd.journal import Journal
 from simkube.host import certificates
@@ -51,7 +50,7 @@ class Server:
         self.url, self.ca = f"https://{address}", self._certificates.ca
         self._journal = Journal()
         self.tenants = Tenants(
-            self._journal, Responses(Encoder()), address=address, ca=self.ca, signer=self._certificates.signer
+            self._journal, Encodings(), address=address, ca=self.ca, signer=self._certificates.signer
         )
         self._router = Router(self.tenants, "the log of these tests")
         self._thread = threading.Thread(target=self._serve, name="simkube", daemon=True)

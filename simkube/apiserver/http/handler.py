@@ -94,8 +94,9 @@ class Frontend:
         self._large = asyncio.Semaphore(MOST_LARGE)
 
     def close(self) -> None:
-        """End every watch."""
+        """End every watch, and forget what was encoded."""
         self.watches.end_all()
+        self._answers.encoder.forget()
 
     async def handle(self, http: web.Request, path: str) -> web.StreamResponse:
         """Answer a request for ``path`` (decoded, without the cluster's prefix)."""

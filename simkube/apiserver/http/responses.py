@@ -44,7 +44,7 @@ def page_meta(page: Page) -> Obj:
 
 
 class Responses:
-    """Makes responses; one per process, because it remembers encodings."""
+    """Makes the responses of one cluster."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from simkube.apiserver.http.encoding import Encoder
-from simkube.apiserver.http.responses import Responses
+from simkube.apiserver.http.encoding import Encodings
 from simkube.client.client import Client
 from simkube.etcd.journal import Journal
 from simkube.host.tenants import Tenants
@@ -24,7 +23,7 @@ TOPOLOGY = yaml.safe_load((Path(__file__).parents[4] / "kind-configs" / "single.
 @pytest.mark.parametrize("end", ["delete", "restore"])
 def test_nobody_holds_a_cluster_that_was_closed(end: str) -> None:
     async def live() -> None:
-        tenants = Tenants(Journal(), Responses(Encoder()), address="127.0.0.1:1", ca="")
+        tenants = Tenants(Journal(), Encodings(), address="127.0.0.1:1", ca="")
         tenant = tenants.create("a", TOPOLOGY, {})
         tenants.snapshot("a")
         cluster: Any = tenant.cluster
@@ -46,7 +45,7 @@ def test_nobody_holds_a_cluster_that_was_closed(end: str) -> None:
 
 def test_the_token_that_a_cluster_was_made_with_is_reviewed_as_whose_it_is() -> None:
     async def live() -> Any:
-        tenants = Tenants(Journal(), Responses(Encoder()), address="127.0.0.1:1", ca="")
+        tenants = Tenants(Journal(), Encodings(), address="127.0.0.1:1", ca="")
         tenant = tenants.create("a", TOPOLOGY, {}, users={"learner": "lea"})
         client = Client(tenant.cluster.apiserver, "kr8s", tenant.cluster.clock)
         asked = [{"token": tenant.meta["tokens"]["learner"], **more} for more in ({}, {"audiences": ["vault"]})]
@@ -58,3 +57,17 @@ def test_the_token_that_a_cluster_was_made_with_is_reviewed_as_whose_it_is() -> 
     assert own["authenticated"]
     assert own["user"] == {"username": "lea", "groups": ["system:masters", "system:authenticated"]}
     assert "authenticated" not in others
+
+
+def test_what_was_encoded_of_a_cluster_goes_with_it() -> None:
+    encodings = Encodings(most_bytes=1000)
+    one, other = encodings.open(), encodings.open()
+    obj = {"kind": "A", "apiVersion": "v1", "metadata": {"uid": "u", "resourceVersion": "1"}, "data": "x" * 100}
+    assert one.object(obj) is one.object(obj)
+    assert other.object(obj) is not one.object(obj)
+    assert len(encodings) == 2
+    one.forget()
+    assert len(encodings) == 1
+    for number in range(50):
+        other.object({**obj, "metadata": {"uid": "u", "resourceVersion": str(number)}})
+    assert len(encodings) < 8

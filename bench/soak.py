@@ -25,8 +25,8 @@ from simkube.host.launcher import HostClient
 
 LABS = 2000
 SHOWN = (20, 50, 100, 200, 500, 1000, 1500, 2000)
-REST_SECONDS = 45.0
-"""Until the host has collected what closed clusters leave (it waits for a quiet moment)."""
+REST_SECONDS = 10.0
+"""Until the host has collected what closed clusters leave."""
 REACH = 20
 """MiB that a host may hold after all of them beyond what it held after the first 20."""
 _PODS = "/api/v1/namespaces/default/pods"

@@ -53,6 +53,7 @@ def test_it_is_inflated_in_small_steps(encoding: str, made: Any) -> None:
         (gzip.compress(b"{}") + b"more", "gzip", 400),
         (b"{}", "br", 415),
     ],
+    ids=["plain", "cut off", "more behind it", "unknown encoding"],  # what gzip makes has the time in it
 )
 def test_what_is_no_such_data_is_refused(sent: bytes, encoding: str, code: int) -> None:
     with pytest.raises(StatusError) as refused:

@@ -9,8 +9,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from simkube.apiserver.http.encoding import Encoder
-from simkube.apiserver.http.responses import Responses
+from simkube.apiserver.http.encoding import Encodings
 from simkube.etcd.journal import Journal
 from simkube.host.protocol import Server
 from simkube.host.routing import Router
@@ -60,7 +59,7 @@ async def listening(
 @asynccontextmanager
 async def serving(**more: Any) -> AsyncIterator[Serving]:
     """A host with no clusters yet."""
-    tenants = Tenants(Journal(), Responses(Encoder()), address="127.0.0.1:1", ca="", **more)
+    tenants = Tenants(Journal(), Encodings(), address="127.0.0.1:1", ca="", **more)
     router = Router(tenants, "host.log")
     async with listening(router.handle) as (server, url), aiohttp.ClientSession(auto_decompress=False) as client:
         try:

@@ -348,7 +348,7 @@ class _Machine:
             start, end = match[0]
             made.append(text[at:start] + put_in(replacement, text[start:end]))
             count += 1
-            await self._process.work(0.2)
+            await self._process.work(0.2 + regex.cost * len(text) / 500)
             if end == start:
                 made.append(text[start : start + 1])
                 end += 1

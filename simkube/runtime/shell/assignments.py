@@ -18,6 +18,7 @@ async def assign(shell: Interpreter, wanted: Assignment) -> None:
         await _assign_array(shell, wanted)
         return
     value = await shell.expander.text(wanted.value)
+    await shell.process.work(len(state.arrays.get(name, ())) / 500)
     place = str(await shell.expander.key(name, wanted.subscript)) if wanted.subscript is not None else None
     assign_text(shell, name, value, place=place, append=wanted.append)
     if "a" in state.options:
@@ -47,6 +48,7 @@ async def _assign_array(shell: Interpreter, wanted: Assignment) -> None:
     state, name = shell.state, wanted.name
     assert wanted.items is not None
     values: list[tuple[str | None, str]] = []
+    await shell.process.work(len(wanted.items) / 10 + len(state.arrays.get(name, ())) / 500)
     for subscript, word in wanted.items:
         if subscript is None:
             values.extend((None, each) for each in await shell.expander.fields([word]))
@@ -56,12 +58,12 @@ async def _assign_array(shell: Interpreter, wanted: Assignment) -> None:
         raise ShellError(f"{name}: is read only", 1)
     if not wanted.append:
         state.clear(name)
-    array = state.array(name)
+    state.array(name)
     if name in state.maps:
         for key, value in _pairs(name, values):
             state.set_element(name, key, value)
         return
-    following = max((int(key) for key in array), default=-1) + 1
+    following = state.following(name)
     for place, value in values:
         number = following if place is None else int(state.place(name, str(shell.expander.number(place))))
         state.set_element(name, str(number), value)

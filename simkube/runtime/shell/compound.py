@@ -80,7 +80,9 @@ async def _matches(shell: Interpreter, text: str, word: Word) -> bool:
         piece = await shell.expander.text(Word([part]))
         literal = part.quoted if isinstance(part, Text) else False
         pattern.append("".join(f"\\{char}" if char in _SPECIAL else char for char in piece) if literal else piece)
-    spans = Regex("".join(pattern), extended=True).search(text)
+    regex = Regex("".join(pattern), extended=True)
+    await shell.process.work(regex.cost * len(text) / 200)
+    spans = regex.search(text)
     if shell.dialect.bash:
         found = [text[start:end] if start >= 0 else "" for start, end in spans or []]
         shell.state.arrays["BASH_REMATCH"] = dict(enumerate(found))

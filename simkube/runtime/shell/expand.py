@@ -93,7 +93,9 @@ class Expander:
             elif word.assigned:
                 found.append(await self.text(word))
             else:
-                for each in braces.expand(word) if self._shell.dialect.bash else [word]:
+                expanded = braces.expand(word) if self._shell.dialect.bash else [word]
+                await self._shell.process.work((len(expanded) - 1) / 5)
+                for each in expanded:
                     await self._add_fields(each, found)
             if len(found) > MAX_FIELDS:
                 raise ShellError(f"more than {MAX_FIELDS} words (a limit of this simulation)")
@@ -176,6 +178,7 @@ class Expander:
     async def _list(self, part: Parameter, fields: _Fields) -> None:
         """``$@``, ``${a[@]}``, ``${!a[@]}`` and what can be done to all of such values."""
         values = self._values(part)
+        await self._shell.process.work(len(values) / 50)
         if part.op.lstrip(":") in ("-", "+", "=", "?") and part.word is not None:
             if (not values) == (not part.op.endswith("+")):
                 await self._parts(part.word.parts, fields, split=not part.quoted)
@@ -305,7 +308,9 @@ class Expander:
         op = part.op
         if _is_list(part):
             if op == "#len":
-                return str(len(self._values(part)))
+                values = self._values(part)
+                await self._shell.process.work(len(values) / 500)
+                return str(len(values))
             fields = _Fields()
             await self._list(replace(part, quoted=True), fields)
             fields.cut()
@@ -350,6 +355,7 @@ class Expander:
         if len(value) > MAX_VALUE // 4:
             raise ShellError("text too long for ${x#pattern} (a limit of this simulation)")
         pattern = await self.pattern(part.word)
+        await self._shell.process.work(len(value) / 50)
         if op[0] == "/":
             return expansion_operators.replaced(
                 value, op, pattern, "" if part.more is None else await self.text(part.more)

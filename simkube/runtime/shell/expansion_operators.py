@@ -5,6 +5,8 @@ from __future__ import annotations
 from simkube.runtime.shell.patterns import Pattern
 from simkube.runtime.shell.state import ShellError
 
+MAX_STARRED = 256
+"""The same where the pattern has a star: each place may be tried up to the end."""
 MAX_REPLACED = 4096
 """Characters of a text in which a pattern (not a plain text) is looked for everywhere."""
 
@@ -48,7 +50,7 @@ def replaced(value: str, op: str, pattern: Pattern, replacement: str) -> str:
     literal = pattern.literal
     if literal is not None:
         return value.replace(literal, replacement, -1 if op == "//" else 1) if literal else value
-    if len(value) > MAX_REPLACED:
+    if len(value) > (MAX_STARRED if pattern.starred else MAX_REPLACED):
         raise ShellError("text too long for ${x/pattern/} (a limit of this simulation)")
     found: list[str] = []
     at = 0

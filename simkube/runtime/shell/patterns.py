@@ -67,6 +67,11 @@ class Pattern:
             return "".join(str(value) for _, value in self._steps)
         return None
 
+    @property
+    def starred(self) -> bool:
+        """Whether it has a star."""
+        return any(kind == "star" for kind, _ in self._steps)
+
     def matches(self, text: str) -> bool:
         """Whether the whole text matches."""
         literal = self.literal

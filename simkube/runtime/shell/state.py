@@ -113,10 +113,15 @@ class State:
         value = self._admitted(name, value)
         array, place = self.array(name), self.place(name, key)
         self.size += len(value) + 8 - len(array.get(place, ""))
-        new = place not in array
+        late = name in self.maps or place in array or place >= self.following(name)  # type: ignore[operator] # a number
         array[place] = value
-        if new and name not in self.maps and len(array) > 1 and place != max(array):
+        if not late:
             self.arrays[name] = {number: array[number] for number in sorted(array, key=int)}
+
+    def following(self, name: str) -> int:
+        """The number after the last element: the numbers of an array are kept in order."""
+        array = self.arrays.get(name)
+        return int(next(reversed(array))) + 1 if array else 0
 
     def clear(self, name: str) -> None:
         """Make an array empty, or a variable an empty array."""
@@ -135,7 +140,7 @@ class State:
             raise ShellError(f"{name}[{key}]: bad array subscript", 1)
         number = int(key)
         if number < 0:
-            number += max((int(each) for each in self.arrays.get(name, {})), default=-1) + 1
+            number += self.following(name)
         if number < 0:
             raise ShellError(f"{name}[{key}]: bad array subscript", 1)
         return number

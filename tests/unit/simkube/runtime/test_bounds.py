@@ -179,3 +179,27 @@ def test_a_command_that_is_not_simulated_says_so_and_fails(command: str) -> None
     result = Bench().run(command)
     assert result.code not in (0, None)
     assert "simulated" in result.err
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "a=(); for ((i = 20000; i > 0; i--)); do a[i]=x; done",
+        'a=({1..4000}); while :; do x="${a[*]}"; done',
+        "x=$(printf '%3000s' a); while :; do [[ $x =~ ( *)*b ]]; done",
+        "while :; do echo {1..3000} > /dev/null; done",
+    ],
+)
+def test_what_is_dear_in_bash_uses_up_the_budget_of_its_container(script: str) -> None:
+    bench = Bench()
+    container = bench.idle("nginx")
+    container.exec(["bash", "-c", script], lambda name, data: None)
+    before = container.cpu.used
+    bench.clock.advance(30)
+    assert container.cpu.used - before > 10_000
+
+
+def test_a_pattern_with_a_star_is_not_looked_for_in_a_long_text() -> None:
+    bench = Bench()
+    result = bench.exec(["bash", "-c", "x=$(printf '%4000s' a); echo ${x//[[:space:]]*b/}"], bench.idle("nginx"))
+    assert (result.code, "a limit of this simulation" in result.err) == (1, True)

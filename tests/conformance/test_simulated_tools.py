@@ -66,7 +66,8 @@ def test_bash_and_apt_in_a_debian_image(kubectl: Runner) -> None:
 
 
 def test_templates_are_filled_before_nginx_starts(kubectl: Runner) -> None:
-    assert kubectl("exec", "box", "--", "wget", "-qO-", "web") == "hello from a template"
+    patiently = "for i in 1 2 3 4 5 6 7 8 9; do wget -qO- web 2>/dev/null && exit 0; sleep 1; done; exit 1"
+    assert kubectl("exec", "box", "--", "sh", "-c", patiently) == "hello from a template"
     assert "Running envsubst on /etc/nginx/templates/default.conf.template" in kubectl("logs", "web")
 
 

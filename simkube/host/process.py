@@ -24,6 +24,7 @@ from aiohttp import web
 
 from simkube.apimachinery.errors import HostError, StoreDamaged, StoreError
 from simkube.apiserver.http.encoding import Encodings
+from simkube.apiserver.http.responses import HOST_BYTES
 from simkube.apiserver.schema.schema import definitions
 from simkube.etcd.journal import Journal
 from simkube.host import certificates
@@ -50,6 +51,8 @@ SWITCH_SECONDS = 0.0005
 """How long the loop waits for a thread that parses or compresses something large."""
 END_SECONDS = 5.0
 """How long clients have to end what they do when the host stops."""
+ANSWERS = "SIMKUBE_ANSWERS_MIB"
+"""The environment variable that says how many MiB the large answers of all clusters may keep until they are read."""
 _HOST = "/host/"
 
 
@@ -66,6 +69,14 @@ def log_to(path: Path) -> None:
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def _answer_bytes() -> int:
+    """What large answers may keep, in all; HostError for a setting that is no number."""
+    given = os.environ.get(ANSWERS, "")
+    if given and not (given.isascii() and given.isdigit() and int(given)):
+        raise HostError(f"{ANSWERS} is a number of MiB, not {given!r}")
+    return int(given) << 20 if given else HOST_BYTES
 
 
 def _listen(home: Home, port: int | None) -> socket.socket:
@@ -117,7 +128,12 @@ class Host:
         self.serving = asyncio.Event()
         self.url, self.ca = f"https://{address}", self._certificates.ca
         self.tenants = Tenants(
-            self._journal, encodings, address=address, ca=self._certificates.ca, signer=self._certificates.signer
+            self._journal,
+            encodings,
+            address=address,
+            ca=self._certificates.ca,
+            signer=self._certificates.signer,
+            answer_bytes=_answer_bytes(),
         )
         token = secrets.token_urlsafe(32)
         about = {"pid": os.getpid(), "version": fingerprint(), "url": self.url}

@@ -19,7 +19,8 @@ from simkube.apimachinery.errors import HostError
 from simkube.apiserver.authentication.authentication import Authenticator
 from simkube.apiserver.http.encoding import Encodings
 from simkube.apiserver.http.handler import Frontend
-from simkube.apiserver.http.responses import Responses
+from simkube.apiserver.http.responses import HOST_BYTES, Responses
+from simkube.apiserver.streams.limits import Budget
 from simkube.clock.pace import Beginning, PacedClock, begin
 from simkube.cluster.cluster import Cluster
 from simkube.etcd.journal import Journal
@@ -93,15 +94,24 @@ class Tenant:
 class Tenants:
     """All clusters of one host. ``address`` is ``host:port`` as clients see it, ``ca`` its certificate as PEM.
 
-    ``signer`` issues client certificates; None where there is no authority for them.
+    ``signer`` issues client certificates; None where there is no authority for them. ``answer_bytes`` are what
+    the large answers of all clusters may keep until they are read.
     """
 
     def __init__(
-        self, journal: Journal, encodings: Encodings, *, address: str, ca: str, signer: Signer | None = None
+        self,
+        journal: Journal,
+        encodings: Encodings,
+        *,
+        address: str,
+        ca: str,
+        signer: Signer | None = None,
+        answer_bytes: int = HOST_BYTES,
     ) -> None:
         self._signer = signer
         self._journal = journal
         self._encodings = encodings
+        self._kept = Budget(answer_bytes)
         self._address = address
         self._ca = ca
         self._meta: dict[str, dict[str, Any]] = journal.clusters()
@@ -203,7 +213,7 @@ class Tenants:
         users = {token: (named.get(who, who), _MASTERS) for who, token in meta["tokens"].items()}
         cluster.apiserver.credentials.known = users
         share = self._shares.open()
-        responses = Responses(self._encodings.open())
+        responses = Responses(self._encodings.open(), self._kept)
         frontend = Frontend(cluster.apiserver, cluster, Authenticator(), responses, self._address, share)
         tenant = Tenant(meta, cluster, frontend)
         cluster.start()

@@ -28,8 +28,9 @@ from simkube.apiserver.http import body, documents, paths
 from simkube.apiserver.http.negotiation import accepted
 from simkube.apiserver.http.paths import PageNotFound, Target
 from simkube.apiserver.http.reading import compressed, read_body
-from simkube.apiserver.http.responses import PLAIN, Responses, pieces, refuse, respond, shape_of, text
-from simkube.apiserver.http.watch_stream import SLOW_SECONDS, Watches
+from simkube.apiserver.http.responses import LARGE, PLAIN, Responses, pieces, refuse, respond, shape_of, text
+from simkube.apiserver.http.sending import Sending
+from simkube.apiserver.http.watch_stream import Watches
 from simkube.apiserver.metrics import metrics
 from simkube.apiserver.registry.core import component_statuses
 from simkube.apiserver.registry.request import Request, options_of
@@ -44,8 +45,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-LARGE = 64 * 1024
-"""Bytes from which on a body is parsed, and an answer shaped and sent, in pieces or aside."""
 MOST_LARGE = 4
 """How many large bodies one cluster may send at a time; further ones wait."""
 REQUEST_SECONDS = 60.0
@@ -91,11 +90,13 @@ class Frontend:
         self._answers = answers
         self._address = address
         self.share = share
+        self.sending = Sending(share, answers.kept)
         self._large = asyncio.Semaphore(MOST_LARGE)
 
     def close(self) -> None:
-        """End every watch, and forget what was encoded."""
+        """End every watch, give up the large answers under way, and forget what was encoded."""
         self.watches.end_all()
+        self.sending.end_all()
         self._answers.encoder.forget()
 
     async def handle(self, http: web.Request, path: str) -> web.StreamResponse:
@@ -106,7 +107,7 @@ class Frontend:
         began = time.perf_counter()
         response: web.StreamResponse | None = None
         try:
-            response = await self._handle(http, path, asked, who)
+            response = await self.sending.answer(http, await self._handle(http, path, asked, who))
         except StatusError as error:
             who.reason = error.reason
             response = refuse(error, who.request.warnings if who.request else ())
@@ -166,6 +167,8 @@ class Frontend:
     # plain requests
 
     async def _serve(self, http: web.Request, who: _Who, verb: str, target: Target, raw: bytes) -> web.StreamResponse:
+        if http.method in _WITH_BODY:
+            self.sending.refuse_debtors()
         accept = accepted(http.headers.get("Accept", ""))
         resource = target.resource
         request = Request(who.caller, verb, resource, target.namespace, target.name, target.subresource, checked=True)
@@ -178,39 +181,19 @@ class Frontend:
             request.warnings.append(_DEPRECATED[resource.qualified])
         elif resource.custom is not None and resource.custom.warning:
             request.warnings.append(resource.custom.warning)
-        status = 200
         if verb in ("list", "deletecollection"):
             page = await self._patient(request, lambda: self._page(http, request, raw))
             if moved:
                 page = replace(page, items=presentation.Shown(page.items, moved, custom=custom))
-            made = await self._answers.page(resource, page, accept, include, now, self.share.pause)
-        else:
-            obj = await self._patient(request, lambda: self._one(http, request, raw))
-            status = 201 if verb == "create" or request.created else 200
-            made = self._answers.object(resource, presentation.shown(obj, moved, custom=custom), accept, include, now)
+            parts = self._answers.page(resource, page, accept, include, now)
+            return await self.sending.parts(http, parts, accept, self.server.store.size, request.warnings)
+        obj = await self._patient(request, lambda: self._one(http, request, raw))
+        status = 201 if verb == "create" or request.created else 200
+        made = self._answers.object(resource, presentation.shown(obj, moved, custom=custom), accept, include, now)
         shape = shape_of(len(made), accept, http)
-        if len(made) < LARGE:
-            return respond(shape.apply(made), shape, status=status, warnings=request.warnings)
-        made = made if shape == PLAIN else await self.share.thread(lambda: shape.apply(made))
-        return await self._send(http, respond(made, shape, status=status, warnings=request.warnings))
-
-    async def _send(self, http: web.Request, whole: web.Response) -> web.StreamResponse:
-        """A large answer, as fast as it is taken and in pieces."""
-        response = web.StreamResponse(status=whole.status, headers=whole.headers)
-        body = memoryview(whole.body)  # type: ignore[arg-type]  # bytes, from respond
-        response.content_length = len(body)
-        await response.prepare(http)
-        for start in range(0, len(body), LARGE):
-            await self.share.pause()
-            try:
-                async with asyncio.timeout(SLOW_SECONDS):
-                    await response.write(body[start : start + LARGE])
-            except (TimeoutError, ConnectionError):
-                if http.transport is not None:
-                    http.transport.abort()
-                return response
-        await response.write_eof()
-        return response
+        shaped = len(made) < LARGE or shape == PLAIN
+        made = shape.apply(made) if shaped else await self.share.thread(lambda: shape.apply(made))
+        return respond(made, shape, status=status, warnings=request.warnings)
 
     async def _patient(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Do the work of a request, anew whenever a program in the cluster that takes its time has answered."""

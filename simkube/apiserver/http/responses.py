@@ -20,10 +20,15 @@ from simkube.apiserver.http.encoding import Encoder, dump
 from simkube.apiserver.http.negotiation import Accepted
 from simkube.apiserver.http.tables import table
 from simkube.apiserver.registry.resources import Resource
+from simkube.apiserver.streams.limits import Budget
 from simkube.client.client import Obj
 
 Pause = Callable[[], Awaitable[None]]
-_COMPRESS_FROM = 128 * 1024
+COMPRESS_FROM = 128 * 1024
+LARGE = 64 * 1024
+"""Bytes from which on a body is parsed, and an answer sent, in pieces or aside."""
+HOST_BYTES = 1 << 30
+"""Bytes that the large answers of all clusters of a host may keep, together, where nothing else is set."""
 _PIECE = 50
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -46,8 +51,10 @@ def page_meta(page: Page) -> Obj:
 class Responses:
     """Makes the responses of one cluster."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, kept: Budget) -> None:
         self.encoder = encoder
+        self.kept = kept
+        """What the large answers of all clusters may keep."""
 
     def object(self, resource: Resource, obj: Obj, accepted: Accepted, include: str, now: float) -> bytes:
         """One object in the accepted form, as JSON."""
@@ -62,19 +69,24 @@ class Responses:
         """A ``Table`` of objects; ``include`` is ``None``, ``Metadata`` or ``Object``."""
         return table(resource, items, now, include or "Metadata")
 
-    async def page(
-        self, resource: Resource, page: Page, accepted: Accepted, include: str, now: float, pause: Pause
-    ) -> bytes:
-        """A list in the accepted form, as JSON; ``pause`` is awaited between pieces of a long one."""
+    def page(self, resource: Resource, page: Page, accepted: Accepted, include: str, now: float) -> Iterator[bytes]:
+        """A list in the accepted form, as JSON, in pieces between which others may have their turn."""
         head = self._head(resource, page, accepted, now)
         if not page.items and accepted.form == "metadata":
-            return head + b"null}"
-        parts: list[bytes] = []
-        for piece in pieces(page.items):
-            if parts:
-                await pause()
-            parts.append(b",".join(self._items(resource, piece, accepted, include, now)))
-        return head + b"[" + b",".join(parts) + b"]}"
+            yield head + b"null}"
+            return
+        waiting, size, after = [head + b"["], 0, b""
+        for number, piece in enumerate(pieces(page.items)):
+            if number:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+            for made in self._items(resource, piece, accepted, include, now):
+                waiting += (after, made)
+                after, size = b",", size + len(made)
+                if size >= LARGE:
+                    yield b"".join(waiting)
+                    waiting, size = [], 0
+        yield b"".join((*waiting, b"]}"))
 
     def _head(self, resource: Resource, page: Page, accepted: Accepted, now: float) -> bytes:
         """A list up to its items."""
@@ -131,7 +143,7 @@ class Shape:
 
 def shape_of(size: int, accepted: Accepted, request: web.Request) -> Shape:
     """The shape wanted of an answer of ``size`` bytes; small ones are not compressed."""
-    compressed = size >= _COMPRESS_FROM and "gzip" in request.headers.get("Accept-Encoding", "")
+    compressed = size >= COMPRESS_FROM and "gzip" in request.headers.get("Accept-Encoding", "")
     return Shape(accepted.text == "yaml", request.query.get("pretty") in ("1", "true"), compressed)
 
 

@@ -28,6 +28,7 @@ class Budget:
     """Bytes of which so many may be taken at a time."""
 
     def __init__(self, most: int) -> None:
+        self._most = most
         self._left = most
 
     def take(self, size: int) -> bool:
@@ -40,6 +41,31 @@ class Budget:
     def give(self, size: int) -> None:
         """Bytes that were taken are free again."""
         self._left += size
+
+    @property
+    def owing(self) -> bool:
+        """Whether more is kept than may be."""
+        return self._left < 0
+
+    @contextmanager
+    def held(self, size: int, whose: str, *, owed: bool = False) -> Iterator[None]:
+        """Keep so many bytes, as many as there are in all at most; StatusError 429 when others have them.
+
+        ``owed`` ones are always had: of an answer to what was done already.
+        """
+        size = min(size, self._most)
+        if not owed and size > self._left:
+            raise self.refusal(whose)
+        self._left -= size
+        try:
+            yield
+        finally:
+            self.give(size)
+
+    def refusal(self, whose: str) -> StatusError:
+        """429 for large answers that cannot be kept."""
+        message = f"{whose} large answers under way keep all of {self._most >> 20} MiB; read them and try again"
+        return StatusError(429, "TooManyRequests", message, {"retryAfterSeconds": 1})
 
 
 _budgets: WeakKeyDictionary[Any, Budget] = WeakKeyDictionary()

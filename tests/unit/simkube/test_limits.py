@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 from simkube.apiserver.admission import custom_resource_limits as definitions
-from simkube.apiserver.http import body, watch
+from simkube.apiserver.http import body, responses, sending, watch
 from simkube.apiserver.http import handler as http
 from simkube.apiserver.http import watch_stream as watching
 from simkube.apiserver.streams import limits as streams
 from simkube.clock import pace
 from simkube.etcd.store import WINDOW, Limits
 from simkube.eventloop import fairness as sharing
-from simkube.host import controls
+from simkube.host import controls, process
 from simkube.host.tenants import MOST_CLUSTERS
 from simkube.runtime.container import MAX_PROCESSES
 from simkube.trace import trace
@@ -32,7 +32,10 @@ LIMITS = {
     "bytes of one request's body": f"{body.MOST_BYTES / MIB:g} MiB",
     "bytes of one request's body as YAML": f"{body.MOST_YAML_BYTES / MIB:g} MiB",
     "values in one request's body": f"{body.MOST_VALUES}",
-    f"large bodies (from {http.LARGE / 1024:g} KiB) read at a time": f"{http.MOST_LARGE}",
+    f"large bodies (from {responses.LARGE / 1024:g} KiB) read at a time": f"{http.MOST_LARGE}",
+    "bytes that large answers keep until they are read": f"{sending.MOST_BYTES / MIB:g} MiB",
+    "seconds in which a large answer must be read": f"{sending.SECONDS:g}",
+    "bytes of a list as YAML or pretty": f"{sending.MOST_SHAPED / MIB:g} MiB",
     "requests that wait for their turn": f"{sharing.MOST_WAITING}",
     "exec and attach at a time": f"{streams.MOST['exec']}",
     "followed logs at a time": f"{streams.MOST['log']}",
@@ -64,3 +67,7 @@ def test_the_table_of_limits_is_the_code() -> None:
 
 def test_the_most_clusters_of_a_host_are_named() -> None:
     assert f"One host holds {MOST_CLUSTERS} clusters." in section()
+
+
+def test_what_large_answers_of_all_clusters_may_keep_is_a_setting() -> None:
+    assert f"`{process.ANSWERS}` (in MiB, {responses.HOST_BYTES >> 20} where it is not set)" in section()

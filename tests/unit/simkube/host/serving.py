@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from simkube.apiserver.http.encoding import Encodings
+from simkube.apiserver.http.responses import HOST_BYTES
 from simkube.etcd.journal import Journal
 from simkube.host.protocol import Server
 from simkube.host.routing import Router
 from simkube.host.tenants import Tenants
 
 TOPOLOGY: dict[str, Any] = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}
+CLIENT = partial(aiohttp.ClientSession, auto_decompress=False, skip_auto_headers=["Accept-Encoding"])
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 MAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -57,11 +60,11 @@ async def listening(
 
 
 @asynccontextmanager
-async def serving(**more: Any) -> AsyncIterator[Serving]:
-    """A host with no clusters yet."""
-    tenants = Tenants(Journal(), Encodings(), address="127.0.0.1:1", ca="", **more)
+async def serving(kept: int = HOST_BYTES) -> AsyncIterator[Serving]:
+    """A host with no clusters yet; ``kept`` is what large answers may keep in all."""
+    tenants = Tenants(Journal(), Encodings(), address="127.0.0.1:1", ca="", answer_bytes=kept)
     router = Router(tenants, "host.log")
-    async with listening(router.handle) as (server, url), aiohttp.ClientSession(auto_decompress=False) as client:
+    async with listening(router.handle) as (server, url), CLIENT() as client:
         try:
             yield Serving(tenants, server, url, client)
         finally:

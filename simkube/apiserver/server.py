@@ -17,7 +17,7 @@ from simkube.apiserver.authentication.tokens import Credentials
 from simkube.apiserver.authorization import bootstrap, rbac
 from simkube.apiserver.authorization.rbac import Authorizer
 from simkube.apiserver.fields import apply, decoding
-from simkube.apiserver.handlers import reviews
+from simkube.apiserver.handlers import cost, reviews
 from simkube.apiserver.handlers.deletion import Deleter
 from simkube.apiserver.handlers.paging import Page, check_version, page
 from simkube.apiserver.handlers.subresources import Subresources
@@ -266,6 +266,7 @@ class APIServer:
         old = self._worked(request)
         shown = conversion.shown(resource, old)
         new = conversion.stored(resource, decoding.decode_patched(request, shown, change, type, resource.gvk))
+        cost.refuse(request, new)
         _check_name(request, new)
         return conversion.shown(resource, self._writer.replace(request, old, new))
 
@@ -287,6 +288,7 @@ class APIServer:
             time=self.clock.timestamp(),
             custom=resource.custom,
         )
+        cost.refuse(request, merged)
         new = conversion.stored(resource, decoding.canonical_of(resource, merged))
         if live is not None:
             return self._writer.replace(request, conversion.worked(resource, live), new, managed=merged)

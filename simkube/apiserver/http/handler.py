@@ -23,6 +23,7 @@ from simkube.apiserver.authentication.authentication import ANONYMOUS, Authentic
 from simkube.apiserver.authorization.attributes import Attributes, of_request
 from simkube.apiserver.discovery import aggregation
 from simkube.apiserver.fields.patch import kind_of_content
+from simkube.apiserver.handlers import cost
 from simkube.apiserver.handlers.paging import Page
 from simkube.apiserver.http import body, documents, paths
 from simkube.apiserver.http.negotiation import accepted
@@ -240,11 +241,13 @@ class Frontend:
             kind = kind_of_content(content)
             request.options = options_of("patch", _query(http.query))
             change, request.duplicates = await self._parsed(raw, lambda: _patch_body(raw, kind))
+            cost.refuse(request, change)
             with patient(request.answers):
                 return server.do_patch(request, change, kind)
         media = body.media_type(content)
         request.options = options_of(request.verb, _query(http.query))
         given, duplicates = await self._parsed(raw, lambda: body.parse_object(raw, media, _kind_of(request)))
+        cost.refuse(request, given)
         request.duplicates = tuple(duplicates)
         with patient(request.answers):
             return server.do_create(request, given) if request.verb == "create" else server.do_update(request, given)

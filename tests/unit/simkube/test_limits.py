@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from simkube.apiserver.admission import custom_resource_limits as definitions
+from simkube.apiserver.handlers import cost
 from simkube.apiserver.http import body, responses, sending, watch
 from simkube.apiserver.http import handler as http
 from simkube.apiserver.http import watch_stream as watching
@@ -32,6 +33,7 @@ LIMITS = {
     "bytes of one request's body": f"{body.MOST_BYTES / MIB:g} MiB",
     "bytes of one request's body as YAML": f"{body.MOST_YAML_BYTES / MIB:g} MiB",
     "values in one request's body": f"{body.MOST_VALUES}",
+    "values of one object": f"{cost.MOST_VALUES}",
     f"large bodies (from {responses.LARGE / 1024:g} KiB) read at a time": f"{http.MOST_LARGE}",
     "bytes that large answers keep until they are read": f"{sending.MOST_BYTES / MIB:g} MiB",
     "seconds in which a large answer must be read": f"{sending.SECONDS:g}",

@@ -26,13 +26,15 @@ from typing import Any
 import urllib3
 import yaml
 
-from grader.errors import ClusterUnreachable, Missing, Refused, Ungradable
+from grader.errors import ClusterBusy, ClusterUnreachable, Missing, Refused, Ungradable
 from grader.text import plain
 
-CONNECT_SECONDS = 3.0
-READ_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
 PATIENCE = 6.0
 """Seconds for which an API server that does not answer is asked again."""
+BUSY_SECONDS = 90.0
+"""The same for one that is there but slow: a busy machine is not the learner's fault."""
 PAUSE_SECONDS = 0.2
 ANSWER_BYTES = 32 << 20
 JSON = "application/json"
@@ -96,7 +98,7 @@ class Connection:
 
     def _patiently(self, method: str, path: str, query: Mapping[str, object], body: object, content_type: str) -> bytes:
         """The body of a good answer. Once the cluster was found gone, later calls are tried once only."""
-        deadline = time.monotonic() + (self._patience if self._alive.is_set() else 0)
+        began, alive = time.monotonic(), self._alive.is_set()
         while True:
             try:
                 status, data = self._once(method, path, query, body, content_type, READ_SECONDS)
@@ -104,8 +106,9 @@ class Connection:
                     self._alive.set()
                     return data
                 _raise_for(method, path, status, data)
-            except ClusterUnreachable:
-                if time.monotonic() >= deadline:
+            except ClusterUnreachable as error:
+                patience = BUSY_SECONDS if isinstance(error, ClusterBusy) else self._patience
+                if not alive or time.monotonic() - began >= patience:
                     self._alive.clear()
                     raise
             time.sleep(PAUSE_SECONDS)
@@ -130,6 +133,8 @@ class Connection:
             finally:
                 answer.drain_conn()
                 answer.release_conn()
+        except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
+            raise ClusterBusy(f"{method} {path}: {error!r}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ClusterUnreachable(f"{method} {path}: {error!r}") from error
         return int(answer.status), content
@@ -144,7 +149,9 @@ def _raise_for(method: str, path: str, status: int, data: bytes) -> None:
     except (ValueError, AttributeError):
         details, message, reason = {}, data[:300].decode("utf-8", "replace"), ""
     cause = plain(f"{method} {path}: {status} {reason} {message}", 600)
-    if status >= 500 or status == 429:
+    if status == 429:
+        raise ClusterBusy(cause)
+    if status >= 500:
         raise ClusterUnreachable(cause)
     if status == 404 and details.get("name"):
         raise Missing(cause, str(details.get("kind", "")), str(details["name"]))

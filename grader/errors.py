@@ -7,6 +7,7 @@
     │   └── CheckFailedForGood ... and it is no use to wait
     └── Ungradable             ours: the check decided nothing; ``cause`` is for the log
         ├── ClusterUnreachable the API server does not answer, or answers 5xx
+        │   └── ClusterBusy    ... because it has too much to do: not in time, or 429
         ├── Refused            the API server refuses what the grader asks for
         │   └── Missing        ... because there is no such object
         ├── ProbeUnavailable   the grader's probe pod does not come up or does not answer
@@ -43,6 +44,10 @@ class ClusterUnreachable(Ungradable):
     """The API server does not answer, or answers that it cannot."""
 
     said = "the cluster did not answer"
+
+
+class ClusterBusy(ClusterUnreachable):
+    """The API server is there and has too much to do: no answer in time, or the answer to come back later."""
 
 
 class Refused(Ungradable):

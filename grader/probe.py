@@ -24,7 +24,9 @@ from grader.errors import ClusterUnreachable, Missing, ProbeUnavailable, Refused
 from grader.evidence import Evidence
 
 PORT = 8080
-UP_SECONDS = 45.0
+UP_SECONDS = 90.0
+SLACK = 30.0
+"""Seconds beyond what the probe itself needs, for its answer to come back through a busy API server."""
 EVERY = 0.1
 ROLE, ATTEMPT, GRADED = "kindling.dev/role", "kindling.dev/attempt", "kindling.dev/graded-namespace"
 
@@ -57,7 +59,7 @@ class ProbePod:
         if self._trouble is not None:
             raise self._trouble
 
-    def call(self, method: str, path: str, body: object = None, seconds: float = 10.0) -> Any:
+    def call(self, method: str, path: str, body: object = None, seconds: float = SLACK) -> Any:
         """One request to the probe's own API; the JSON it answers."""
         self.ready()
         return self._call(method, path, body, seconds)
@@ -166,7 +168,7 @@ class Probe:
             "headers": dict(headers or {}),
             "body": body,
         }
-        records = self._pod.call("POST", "/request", wanted, seconds=10 + timeout * (n / 8 + 1))
+        records = self._pod.call("POST", "/request", wanted, seconds=SLACK + timeout * (n / 8 + 1))
         got = answers(url, records)
         if n == 1:
             self._evidence.add("request", method=method, url=url, answer=str(got[0]), ms=got[0].ms)
@@ -192,7 +194,7 @@ class Traffic:
     def stop(self) -> Answers:
         """Stop it; the same answers when called again."""
         if not self._done:
-            seconds = 10 + self._timeout
+            seconds = SLACK + self._timeout
             query = f"?after={len(self._records)}"
             self._records += self._pod.call("DELETE", self._path + query, seconds=seconds)["records"]
             self._done = True

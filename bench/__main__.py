@@ -1,4 +1,4 @@
-"""``python -m bench [simulated] [kind] [load] [alternatives] [soak]``: all parts but the soak, or those named."""
+"""``python -m bench [PART...]``: simulated, kind, load, queue, alternatives, soak; without names all but the soak."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import alternatives, kind, load, simulated, soak
+from bench import alternatives, kind, load, queue, simulated, soak
 from simkube.host import launcher
 
 PARTS = {
     "simulated": simulated.run,
     "kind": kind.run,
     "load": load.run,
+    "queue": queue.run,
     "alternatives": alternatives.run,
     "soak": soak.run,
 }
-USUAL = ("simulated", "kind", "load", "alternatives")
+USUAL = ("simulated", "kind", "load", "queue", "alternatives")
 """Without the soak, which takes half an hour."""
 
 

@@ -38,8 +38,16 @@ class Broken:
 class Faults:
     """Breaks things in the learner's namespace and the cluster's workers."""
 
-    def __init__(self, cluster: Cluster, probe: Probe, ask: Ask, evidence: Evidence) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        probe: Probe,
+        ask: Ask,
+        evidence: Evidence,
+        changing: Callable[[], None] = lambda: None,
+    ) -> None:
         self._cluster, self._probe, self._ask, self._evidence = cluster, probe, ask, evidence
+        self._changing = changing
         self._nodes: list[str] = []
         self._asked = False
         self._hung: list[tuple[Pod, str]] = []
@@ -58,6 +66,8 @@ class Faults:
         """Delete a pod with its own grace period, as ``kubectl delete pod`` does. A pod on its own is made again at
         the end."""
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+        if not pod.controller[0]:
+            self._changing()
         try:
             self._cluster.connection.delete(path, preconditions={"uid": pod.uid})
         except Missing:
@@ -71,6 +81,7 @@ class Faults:
 
     def hang(self, pod: Pod, port: int = 8080) -> Broken:
         """Make ``kindling/web`` in a pod accept connections and answer none, its process still running."""
+        self._changing()
         answer = self._probe.post(f"http://{pod.ip}:{port}/hang")
         if answer.status != 202:
             raise FaultUnavailable(f"pod {pod.name} did not take POST /hang on port {port}: {answer}")

@@ -7,6 +7,7 @@ had (replicas and pod template) is put back when the attempt ends, so that a che
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from grader.checks import fail
@@ -22,8 +23,8 @@ REVISION = "deployment.kubernetes.io/revision"
 class Operate:
     """Acts on Deployments of the learner's namespace."""
 
-    def __init__(self, cluster: Cluster, evidence: Evidence) -> None:
-        self._cluster, self._evidence = cluster, evidence
+    def __init__(self, cluster: Cluster, evidence: Evidence, changing: Callable[[], None] = lambda: None) -> None:
+        self._cluster, self._evidence, self._changing = cluster, evidence, changing
         self._before: dict[str, dict[str, Any]] = {}
 
     def scale(self, deployment: str, replicas: int) -> None:
@@ -92,6 +93,7 @@ class Operate:
 
     def _remember(self, deployment: str) -> dict[str, Any]:
         found = self._cluster.get("deployment", deployment)
+        self._changing()
         self._before.setdefault(deployment, found)
         return found
 

@@ -47,9 +47,12 @@ Tell = Callable[..., None]
 class Grading:
     """One attempt."""
 
-    def __init__(self, request: GradeRequest, tell: Tell, ask: Ask) -> None:
+    def __init__(
+        self, request: GradeRequest, tell: Tell, ask: Ask, changing: Callable[[], None] = lambda: None
+    ) -> None:
+        """``changing`` is called before something is changed that nobody else could put back."""
         self.given = request
-        self._tell, self._ask = tell, ask
+        self._tell, self._ask, self._changing = tell, ask, changing
         self._connection = Connection(request.kubeconfig, request.patience)
         self._cluster = Cluster(self._connection, request.namespace)
         self._pod = ProbePod(self._connection, request.namespace, request.attempt, request.probe_image, request.seconds)
@@ -57,7 +60,7 @@ class Grading:
         self._phases: list[Judgement] = []
         self._evidence = Evidence()
         self._probe = Probe(self._pod, self._evidence)
-        self._operate = Operate(self._cluster, self._evidence)
+        self._operate = Operate(self._cluster, self._evidence, changing)
         self._began = 0.0
         self._undone: list[Faults] = []
 
@@ -97,7 +100,7 @@ class Grading:
     def faults(self) -> Iterator[Faults]:
         """Breaks things; undone when the check ends."""
         self.looked()
-        made = Faults(self._cluster, self._probe, self._ask, self._evidence)
+        made = Faults(self._cluster, self._probe, self._ask, self._evidence, self._changing)
         self._undone.append(made)
         yield made
         self._undone.remove(made)

@@ -31,7 +31,7 @@ class GradeRequest:
     learner's values. ``thresholds``: the lab's. ``seconds``: wall-clock limit of the whole attempt.
     ``attempt``: an id that marks everything the grader makes in the cluster. ``faults``: those the lab may ask for.
     ``only``: names of checks; empty for all. ``patience``: seconds for which an API server that does not answer is
-    waited for.
+    waited for. ``mark``: the file of :mod:`grader.mark`, or "".
     """
 
     checks: str
@@ -46,6 +46,7 @@ class GradeRequest:
     faults: list[str] = field(default_factory=list)
     only: list[str] = field(default_factory=list)
     patience: float = 6.0
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,10 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The whole attempt. UNGRADABLE as soon as one check is: such an attempt is not counted."""
+    """The whole attempt. UNGRADABLE as soon as one check is: such an attempt is not counted.
+
+    ``killed``: somebody on this machine ended the grading process before it was done; nothing was learnt.
+    """
 
     outcome: Outcome
     score: float
@@ -78,6 +82,7 @@ class Verdict:
     checks: list[CheckResult]
     snapshot: dict[str, Any] = field(default_factory=dict)
     cause: str = ""
+    killed: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ check that did not finish is ungradable, and nothing of the process is left.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import queue
 import signal
@@ -41,6 +42,8 @@ from grader.verdict import total, ungradable
 FaultInjector = Callable[[str, str], None]
 """Inject a fault (a name of ``Fault``, or ``heal`` with target ""). ``ValueError``, ``LookupError``: no such target."""
 CLEAN_UP_SECONDS = 30.0
+KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, 130)
+"""How a process ends that somebody else stopped; 130 when it had the time to put everything right."""
 END_SECONDS = 5.0
 """How long a process that is done may take to end."""
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SYSTEMROOT", "SSL_CERT_FILE", "COVERAGE_PROCESS_START")
@@ -184,6 +187,7 @@ class _Attempt:
         self._unhealed = False
         self._trouble = ""
         self._code = 0
+        self._killed = False
 
     def run(self) -> None:
         """Until the process ends, the limit is reached, or nobody wants the verdict any more."""
@@ -206,7 +210,10 @@ class _Attempt:
                 deadline = time.monotonic() + CLEAN_UP_SECONDS
                 while not self._ended and time.monotonic() < deadline:
                     self._take(0.2, telling=False)
-            left = self._worker.ended(END_SECONDS) is None or not self._ended
+            stopped = self._ended and not self._trouble
+            code = self._worker.ended(END_SECONDS)
+            left = code is None or not self._ended
+            self._killed = stopped and code in KILLED
         finally:
             self._code = self._worker.close()
         if left or self._code not in (0, 130):
@@ -231,7 +238,8 @@ class _Attempt:
             )
             checks.append(self._results.get(planned["name"], blank))
         finished = len(self._results) == len(self._plan) > 0
-        return total(checks, time.monotonic() - self._began, self._snapshot, "" if finished else how.cause)
+        whole = total(checks, time.monotonic() - self._began, self._snapshot, "" if finished else how.cause)
+        return dataclasses.replace(whole, killed=self._killed and not finished)
 
     def _take(self, seconds: float, *, telling: bool = True) -> None:
         """Deal with the next line, if one comes in time."""

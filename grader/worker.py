@@ -19,6 +19,7 @@ import pytest
 from grader.channel import Channel
 from grader.connection import Connection
 from grader.errors import Ungradable
+from grader.mark import Mark
 from grader.plugin import Grading
 from grader.probe import sweep
 from grader.protocol import GradeRequest
@@ -43,7 +44,7 @@ class Stopped(KeyboardInterrupt):
 def main(arguments: list[str]) -> int:
     """Grade one attempt; the process's exit code."""
     channel = _channel()
-    _on_signals()
+    stopped = _on_signals()
     request = channel.request()
     if request is None:
         return 0
@@ -51,14 +52,16 @@ def main(arguments: list[str]) -> int:
         if "--sweep" in arguments:
             sweep(Connection(request.kubeconfig), request.namespace)
             return 0
-        return _grade(request, channel)
+        _grade(request, channel)
+        return 130 if stopped else 0
     except Ungradable as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2
 
 
-def _grade(request: GradeRequest, channel: Channel) -> int:
-    grading = Grading(request, channel.event, channel.ask)
+def _grade(request: GradeRequest, channel: Channel) -> None:
+    mark = Mark(request.mark)
+    grading = Grading(request, channel.event, channel.ask, mark.changed)
     try:
         options = [*OPTIONS, *(part for name in PLUGINS_OFF for part in ("-p", "no:" + name))]
         place = ["-c", os.devnull, "--rootdir", str(Path(request.checks).parent)]
@@ -66,8 +69,8 @@ def _grade(request: GradeRequest, channel: Channel) -> int:
         grading.looked()
     finally:
         grading.close()
+        mark.put_back()
     channel.event("done", code=int(code))
-    return 0
 
 
 def _channel() -> Channel:
@@ -80,16 +83,22 @@ def _channel() -> Channel:
     return Channel(os.fdopen(incoming, "r", encoding="utf-8"), os.fdopen(outgoing, "w", encoding="utf-8"))
 
 
-def _on_signals() -> None:
-    """The first SIGTERM or SIGINT interrupts the check; later ones find the clean-up under way, and are ignored."""
+def _on_signals() -> list[int]:
+    """The first SIGTERM or SIGINT interrupts the check; later ones find the clean-up under way, and are ignored.
+
+    The list that is returned holds its number from then on: pytest ends as usual after it.
+    """
+    stopped: list[int] = []
 
     def stop(number: int, _: types.FrameType | None) -> NoReturn:
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, signal.SIG_IGN)
+        stopped.append(number)
         raise Stopped(f"signal {number}")
 
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, stop)
+    return stopped
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ from grader.protocol import GradeRequest, Outcome, Verdict
 from labs.clusters.provider import ClusterError, Handle, Provider
 from labs.definition import Lab, State
 from labs.errors import KindlingError, NotFound
+from labs.locks import Locks
 from labs.parameters import seed_of
 from labs.session.grading import Grader
-from labs.session.locks import Locks
 
 STEP_SECONDS = 180.0
 

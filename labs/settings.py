@@ -16,6 +16,8 @@ from pathlib import Path
 from labs.errors import SettingsError
 
 _PACKAGE = Path(__file__).resolve().parent
+GRADERS = 8
+"""For each processor: a grader mostly waits for what it is to see; a third of a second of each is work."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Settings:
     ``secret_key`` KINDLING_SECRET_KEY: signs the site's cookies ("": one is made and kept in ``home``).
     ``session_hours`` KINDLING_SESSION_HOURS: how long a lab's cluster is kept without being extended.
     ``attempt_seconds`` KINDLING_ATTEMPT_SECONDS: the longest grading run any lab may ask for.
+    ``graders`` KINDLING_GRADERS: how many attempts are graded at once (default: eight for each processor).
     ``kind_binary`` KIND_BINARY, ``kubectl`` KINDLING_KUBECTL: programs ("" or a path; default: found on PATH).
     ``kind_node_image`` KIND_NODE_IMAGE: node image ("": kind's own default).
     ``web_image_base`` KINDLING_WEB_IMAGE_BASE: base image the labs' own web image is built from.
@@ -50,6 +53,7 @@ class Settings:
     secret_key: str = field(default="", repr=False)
     session_hours: float = 4.0
     attempt_seconds: float = 900.0
+    graders: int = 1
     kind_binary: str = "kind"
     kubectl: str = "kubectl"
     kind_node_image: str = ""
@@ -59,6 +63,16 @@ class Settings:
     def locks(self) -> Path:
         """Where processes lock sessions against each other."""
         return self.home / "locks"
+
+    @property
+    def grader_locks(self) -> Path:
+        """Where the places of graders are, one file each."""
+        return self.locks / "graders"
+
+    @property
+    def marks(self) -> Path:
+        """Where each grading process marks that it is there, and whether it has something to put back."""
+        return self.locks / "attempts"
 
     @property
     def sessions(self) -> Path:
@@ -101,11 +115,18 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         secret_key=env.get("KINDLING_SECRET_KEY", ""),
         session_hours=_number(env, "KINDLING_SESSION_HOURS", 4.0, 0.1, 720),
         attempt_seconds=_number(env, "KINDLING_ATTEMPT_SECONDS", 900.0, 5, 7200),
+        graders=int(_number(env, "KINDLING_GRADERS", GRADERS * processors(), 1, 1000, whole=True)),
         kind_binary=env.get("KIND_BINARY") or "kind",
         kubectl=env.get("KINDLING_KUBECTL") or find_kubectl(),
         kind_node_image=env.get("KIND_NODE_IMAGE", ""),
         web_image_base=env.get("KINDLING_WEB_IMAGE_BASE") or "python:3.13-slim",
     )
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not everywhere
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def find_kubectl(which: Callable[[str], str | None] = shutil.which) -> str:

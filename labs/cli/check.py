@@ -34,9 +34,13 @@ EXIT = {"passed": 0, "failed": 1, "ungradable": 3}
 def check(lab: str | None, as_json: bool, shape: str, learner: str | None) -> int:
     """Grade LAB: how your cluster behaves now. Exits 0 when all passed, 1 when something failed, 3 when ungradable."""
     from labs.grading import ProcessGrader
+    from labs.locks import Locks
+    from labs.settings import load
 
     shape = "json" if as_json else shape
-    grader = ProcessGrader().prestart()  # it imports while we open the records
+    grader, found = ProcessGrader(), load()
+    if Locks(found.grader_locks).free(found.graders):
+        grader.prestart()  # it imports while we open the records; not when it would have to wait for its turn
     try:
         with kindling(grader) as services:
             name = learner_name(services, learner)
@@ -112,6 +116,7 @@ class _Watcher:
         self._live = live()
         self._said: set[str] = set()
         self._running = ""
+        self._waited = False
 
     def __call__(self, attempt: AttemptView) -> None:
         self._erase()
@@ -119,11 +124,22 @@ class _Watcher:
             if one.state == "done" and one.name not in self._said:
                 self._said.add(one.name)
                 self._line(one)
+        if attempt.waiting:
+            self._wait(attempt.waiting)
         running = [one for one in attempt.checks if one.state == "running"]
         if self._live and running and attempt.state != "done":
             room = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be taken back
             self._running = ("  … " + clean(running[0].title).replace("\n", " "))[:room]
             click.echo(style(self._running, fg="bright_black"), nl=False)
+
+    def _wait(self, place: str) -> None:
+        """On a terminal always the newest place, elsewhere the first one."""
+        if self._live:
+            self._running = f"  … {place}"
+            click.echo(style(self._running, fg="bright_black"), nl=False)
+        elif not self._waited:
+            echo(place)
+        self._waited = True
 
     def summary(self, attempt: AttemptView) -> None:
         """What it comes to."""

@@ -172,8 +172,9 @@ class Attempt(Base):
     """Something handed in, numbered from 1 for each learner and lab.
 
     Committed as ``wanted`` before grading starts, ``running`` before the grading process is asked: one that is found
-    after a crash is either run (it never began) or closed as ungradable, which is not ``counted``. ``detail`` is a
-    sentence for the learner, ``cause`` for the instructor and the log.
+    after a crash is either run (it never began), wanted again (``regraded``, once, when nothing of it can have been the
+    learner's doing) or closed as ungradable, which is not ``counted``. ``detail`` is a sentence for the learner,
+    ``cause`` for the instructor and the log.
     """
 
     __tablename__ = "attempts"
@@ -192,8 +193,9 @@ class Attempt(Base):
     max_score: Mapped[float] = mapped_column(Float, default=0.0)
     seconds: Mapped[float] = mapped_column(Float, default=0.0)
     wanted_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    regraded: Mapped[bool] = mapped_column(Boolean, default=False)
     detail: Mapped[str] = mapped_column(Text, default="")
     cause: Mapped[str] = mapped_column(Text, default="")
     snapshot: Mapped[Any] = mapped_column(PackedJSON, nullable=True, deferred=True)

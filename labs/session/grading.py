@@ -2,6 +2,8 @@
 
 Every event is committed as it arrives, the verdict in one transaction. An attempt that could not be graded is
 ``ungradable``: it is kept, it is not counted, and its cause goes to the instructor and the log, not to the learner.
+One that was killed in the middle is wanted again, once, when nothing that is left of it could be taken for the
+learner's.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from labs.clusters.provider import ClusterError, Controllable, Faults
 from labs.clusters.registry import Providers
 from labs.errors import KindlingError
 from labs.library import Library
+from labs.locks import Locks
 from labs.records.database import Database
 from labs.records.models import Attempt, CheckRecord
 
@@ -54,10 +57,17 @@ class Grading:
     """Grades the attempts of one installation. Only called while the session's lock is held."""
 
     def __init__(
-        self, records: Database, labs: Library, providers: Providers, grader: Grader, now: Callable[[], datetime]
+        self,
+        records: Database,
+        labs: Library,
+        providers: Providers,
+        grader: Grader,
+        marks: Locks,
+        now: Callable[[], datetime],
     ) -> None:
+        """``marks``: where each grading process leaves its mark (:mod:`grader.mark`), by the attempt's id."""
         self._records, self._labs, self._providers = records, labs, providers
-        self._grader, self._now = grader, now
+        self._grader, self._marks, self._now = grader, marks, now
 
     def run(self, attempt: str, notify: Callable[[], None], cancelled: Callable[[], bool], limit: float) -> None:
         """Grade a wanted attempt to its end. ``limit``: the longest it may take, in seconds."""
@@ -67,8 +77,32 @@ class Grading:
         try:
             verdict, detail = self._verdict(row, notify, cancelled, limit)
         finally:  # Ctrl-C included: the attempt gets its end
-            self._finish(attempt, verdict, detail)
+            if not (verdict.killed and not cancelled() and self.again(attempt)):
+                self._finish(attempt, verdict, detail)
             notify()
+
+    def at_work(self, attempt: str) -> bool:
+        """Whether a grading process of this attempt is still there, whoever started it."""
+        return self._marks.held(attempt)
+
+    def again(self, attempt: str) -> bool:
+        """Want an attempt again whose grading was killed, from the beginning; False when it has to be closed.
+
+        Once only; and only when all that it broke is mended and all that it changed is as it was: what is seen then is
+        the learner's work and nothing else.
+        """
+        with self._records.read() as tx:
+            row = tx.get_one(Attempt, attempt)
+            if row.regraded or self.at_work(attempt) or self._marks.content(attempt) or not self._heal(row):
+                return False
+        log.warning("attempt %s of %s was killed in the middle and is graded again", row.id, row.lab)
+        with self._records.begin() as tx:
+            row = tx.get_one(Attempt, attempt)
+            row.state, row.regraded, row.started_at, row.snapshot = "wanted", True, None, None
+            for check in tx.scalars(select(CheckRecord).where(CheckRecord.attempt_id == attempt)):
+                check.state, check.outcome, check.message, check.cause = "waiting", None, "", ""
+                check.points, check.seconds, check.evidence = 0.0, 0.0, None
+        return True
 
     def close(self, attempt: str, cause: str) -> None:
         """End an attempt whose grading process is gone, undoing what it broke and left behind."""
@@ -127,6 +161,7 @@ class Grading:
             attempt=row.id,
             provider=row.provider,
             faults=sorted(lab.needs.faults),
+            mark=str(self._marks.file(row.id)),
         )
         return request, provider.faults(handle)
 
@@ -151,8 +186,8 @@ class Grading:
             except ClusterError as error:
                 log.warning("giving back the clock after attempt %s: %s", row.id, error)
 
-    def _heal(self, row: Attempt) -> None:
-        """Undo faults and remove probes. What cannot be reached has nothing to undo, and is only logged."""
+    def _heal(self, row: Attempt) -> bool:
+        """Undo faults and remove probes. What cannot be reached has nothing to undo, and is only logged (False)."""
         try:
             provider, handle = self._providers.get(row.provider), row.session.handle
             provider.faults(handle).heal()
@@ -160,6 +195,8 @@ class Grading:
             self._as_wished(row)
         except Exception as error:  # noqa: BLE001 -- cleaning up never keeps an attempt from getting its end
             log.warning("cleaning up after attempt %s: %s", row.id, error)
+            return False
+        return True
 
     def _record(self, attempt: str, event: Event) -> None:
         with self._records.begin() as tx:
@@ -193,6 +230,8 @@ class Grading:
             row.detail, row.cause = detail, _text(verdict.cause)
             if verdict.snapshot:
                 row.snapshot = verdict.snapshot
+        if not self.at_work(attempt):
+            self._marks.forget(attempt)
 
 
 def _check(tx: Transaction, attempt: str, name: str, position: int | None = None) -> CheckRecord:

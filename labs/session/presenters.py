@@ -49,8 +49,10 @@ def _step(step: SessionStep, session_state: str, now: datetime) -> StepView:
     return StepView(step.name, state, (now - step.started_at).total_seconds())
 
 
-def attempt_view(tx: Transaction, row: Attempt, now: datetime, *, instructor: bool = False) -> AttemptView:
-    """One attempt; evidence and causes for an instructor only."""
+def attempt_view(
+    tx: Transaction, row: Attempt, now: datetime, *, instructor: bool = False, before: int | None = None
+) -> AttemptView:
+    """One attempt; evidence and causes for an instructor only. ``before``: how many wait before it, if it waits."""
     checks = select(CheckRecord).where(CheckRecord.attempt_id == row.id).order_by(CheckRecord.position)
     if instructor:
         checks = checks.options(undefer(CheckRecord.evidence))
@@ -73,6 +75,7 @@ def attempt_view(tx: Transaction, row: Attempt, now: datetime, *, instructor: bo
         checks=[_check(check, instructor=instructor) for check in tx.scalars(checks)],
         detail=row.detail,
         cause=row.cause if instructor else "",
+        before=before,
     )
 
 

@@ -19,15 +19,17 @@ from labs.clusters.provider import ClusterError, ClusterSpec, ClusterState, Crea
 from labs.clusters.registry import Providers
 from labs.errors import KindlingError
 from labs.library import Library
+from labs.locks import Locks
 from labs.records.database import Database
 from labs.records.models import Attempt, Session, SessionStep
 from labs.session.grading import Grading
-from labs.session.locks import Locks
 from labs.session.progress import Recorder
+from labs.session.queue import GradingQueue
 
 log = logging.getLogger(__name__)
 
 KILLED = "the process that graded it ended before it had a verdict"
+LEFT_SECONDS, LEFT_POLL = 45.0, 0.2  # for a grading process to put everything right after its session is gone
 
 
 @dataclass
@@ -41,9 +43,11 @@ class Reconciler:
     labs: Library
     providers: Providers
     grading: Grading
+    queue: GradingQueue
     locks: Locks
     now: Callable[[], datetime]
     closing: Callable[[], bool]
+    pause: Callable[[float], None]
     attempt_seconds: float
     kubeconfigs: Path
 
@@ -84,8 +88,11 @@ class Reconciler:
         """Do one thing; False when there is nothing left that can be done."""
         row, attempt = self._row(session), self._undone(session)
         gone = row.ended_at is not None
-        if attempt is not None and (attempt.state == "running" or gone or row.state not in ("ready", "provisioning")):
-            self.grading.close(attempt.id, KILLED if attempt.state == "running" else "the lab's cluster was gone")
+        wanted = row.desired == "ready" and row.state in ("ready", "provisioning") and not gone
+        if attempt is not None and attempt.state == "running":
+            return self._killed(attempt, notify, wanted=wanted, patient=grade)
+        if attempt is not None and not wanted:
+            self.grading.close(attempt.id, "the lab's cluster was gone")
             notify()
             return True
         if gone:  # perhaps given up for a new one, and still to be removed
@@ -100,9 +107,38 @@ class Reconciler:
         elif row.reset_wanted > row.reset_done and row.state != "failed":
             self._bring(row, notify, reset=True)
         elif attempt is not None and grade:
-            self.grading.run(attempt.id, notify, lambda: self._unwanted(session), self.attempt_seconds)
+            self._grade(attempt, notify)
         else:
             return False
+        return True
+
+    def _grade(self, attempt: Attempt, notify: Callable[[], None]) -> None:
+        """In its turn, unless it is wanted no more by then; whoever stops us while it waits takes it back."""
+
+        def unwanted() -> bool:
+            return self._unwanted(attempt.session_id)
+
+        try:
+            with self.queue.turn(attempt.id, unwanted, notify) as granted:
+                if granted:
+                    self.grading.run(attempt.id, notify, unwanted, self.attempt_seconds)
+        except KeyboardInterrupt:
+            self.grading.close(attempt.id, "interrupted")
+            raise
+
+    def _killed(self, attempt: Attempt, notify: Callable[[], None], *, wanted: bool, patient: bool) -> bool:
+        """Whoever graded an attempt is gone: grade it again, or close it, when its grading process is gone as well."""
+        looks = int(LEFT_SECONDS / LEFT_POLL) if patient else 0
+        while self.grading.at_work(attempt.id):
+            if looks == 0 or self.closing():
+                break
+            looks -= 1
+            self.pause(LEFT_POLL)
+        if self.grading.at_work(attempt.id) and (not patient or self.closing()):
+            return False
+        if not (wanted and self.grading.again(attempt.id)):
+            self.grading.close(attempt.id, KILLED)
+        notify()
         return True
 
     def _unwanted(self, session: str) -> bool:

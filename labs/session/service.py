@@ -19,6 +19,7 @@ from labs.clusters.provider import ClusterError, ClusterGone, Controllable, Cont
 from labs.clusters.registry import Providers
 from labs.errors import KindlingError, NotFound, NotNow, NotPossible
 from labs.library import Library
+from labs.locks import Locks
 from labs.parameters import seed_of
 from labs.records.database import Database
 from labs.records.models import Attempt, HintTaken, Session
@@ -27,7 +28,6 @@ from labs.session.change_notifier import ChangeNotifier
 from labs.session.creation import give_up, new_attempt, new_session
 from labs.session.grading import Grader, Grading
 from labs.session.kubeconfig import in_namespace
-from labs.session.locks import Locks
 from labs.session.presenters import attempt_view, session_view
 from labs.session.queries import (
     best,
@@ -42,6 +42,7 @@ from labs.session.queries import (
     passed_checks,
     user_of,
 )
+from labs.session.queue import GradingQueue
 from labs.session.reconciler import Reconciler
 from labs.session.views import AttemptView, HintView, SessionView
 from labs.settings import Settings
@@ -75,7 +76,10 @@ class SessionService:
     def __post_init__(self) -> None:
         self._locks = Locks(self.settings.locks)
         self._looked = self.now() - LOOK_EVERY
-        grading = Grading(self.records, self.labs, self.providers, self.grader, self.now)
+        marks = Locks(self.settings.marks)
+        grading = Grading(self.records, self.labs, self.providers, self.grader, marks, self.now)
+        places, graders = self.settings.graders, Locks(self.settings.grader_locks)
+        self._queue = GradingQueue(self.records, self._locks, graders, places, self.pause)
         self._background = Background(
             lambda session: self._reconciler.reconcile(session, _nothing, grade=True), self.pause
         )
@@ -84,9 +88,11 @@ class SessionService:
             self.labs,
             self.providers,
             grading,
+            self._queue,
             self._locks,
             self.now,
             self._background.closing,
+            self.pause,
             self.settings.attempt_seconds,
             self.settings.sessions,
         )
@@ -185,7 +191,7 @@ class SessionService:
             if row.state not in ("ready", "failed", "resetting") or row.desired != "ready":
                 raise NotNow(f"{row.lab} cannot be reset while it is {row.state}", f"kindling start {row.lab}")
             if tx.scalar(select(Attempt.id).where(Attempt.session_id == session, Attempt.state != "done")):
-                raise NotNow(f"{row.lab} is being checked; reset it when that is done")
+                raise NotNow(f"{row.lab} is being checked; reset it when that is done", f"kindling check {row.lab}")
             if row.state == "failed" and row.ready_at is None:
                 row.state = "provisioning"
             elif row.state != "resetting":
@@ -259,11 +265,11 @@ class SessionService:
                     must_be_ready(row)
                     attempt = new_attempt(tx, row, self.labs.get(row.lab), self.now())
                     self._active(tx, row, "check")
-                return attempt_view(tx, attempt, self.now())
+                return self._attempt_view(tx, attempt)
         except IntegrityError:  # handed in at the same moment elsewhere
             with self.records.read() as tx:
                 attempt = tx.scalars(same).one()
-                return attempt_view(tx, attempt, self.now())
+                return self._attempt_view(tx, attempt)
 
     def follow(self, attempt: str, learner: str, on_change: Callable[[AttemptView], None] | None = None) -> AttemptView:
         """Grade an attempt, or follow whoever does, to its end."""
@@ -282,7 +288,7 @@ class SessionService:
             row = tx.get(Attempt, attempt)
             if row is None or row.user.name != learner:
                 raise NotFound("there is no such attempt")
-            return attempt_view(tx, row, self.now())
+            return self._attempt_view(tx, row)
 
     def attempts(self, learner: str, lab: str, most: int | None = None) -> list[AttemptView]:
         """The attempts at a lab, newest first; ``most``: no more than so many."""
@@ -290,7 +296,7 @@ class SessionService:
             user = user_of(tx, learner)
             mine = select(Attempt).where(Attempt.user_id == user.id, Attempt.lab == lab)
             rows = tx.scalars(mine.order_by(Attempt.number.desc()).limit(most))
-            return [attempt_view(tx, row, self.now()) for row in rows]
+            return [self._attempt_view(tx, row) for row in rows]
 
     def best(self, learner: str, lab: str) -> float | None:
         """The best score of the attempts that count; None before the first."""
@@ -393,6 +399,10 @@ class SessionService:
             if row is None:
                 raise NotFound("there is no such lab")
             return self._view(tx, row)
+
+    def _attempt_view(self, tx: Transaction, row: Attempt) -> AttemptView:
+        before = self._queue.before(tx, row.id) if row.state == "wanted" else None
+        return attempt_view(tx, row, self.now(), before=before)
 
     def _view(self, tx: Transaction, row: Session) -> SessionView:
         try:

@@ -80,7 +80,8 @@ class CheckView:
 class AttemptView:
     """Something handed in. ``state``: wanted, running, done. ``number``: counted from 1 for this learner and lab.
 
-    ``counted``: false while ungradable. ``seconds``: how long grading took, or has taken so far.
+    ``counted``: false while ungradable. ``seconds``: how long grading took, or has taken so far. ``before``: how many
+    are graded before it while it waits for a grader, else ``None``.
     """
 
     id: str
@@ -101,6 +102,14 @@ class AttemptView:
     checks: list[CheckView]
     detail: str = ""
     cause: str = ""
+    before: int | None = None
+
+    @property
+    def waiting(self) -> str:
+        """Its place among those that wait for a grader, in words; "" when it does not wait."""
+        if self.before is None:
+            return ""
+        return f"waiting: {self.before} before you" if self.before else "waiting: you are next"
 
 
 @dataclass(frozen=True)

@@ -235,6 +235,21 @@ class ScriptedGrader:
         self.cleaned.append(namespace)
 
 
+class KilledGrader(ScriptedGrader):
+    """Its process is killed in the first check, so many times."""
+
+    def __init__(self, kills: int) -> None:
+        super().__init__()
+        self.kills = kills
+
+    def grade(self, request: GradeRequest, *others: Any) -> Verdict:
+        if self.kills:
+            self.kills -= 1
+            self.requests.append(request)
+            return Verdict(Outcome.UNGRADABLE, 0.0, 10.0, 0.0, [], cause="code -9", killed=True)
+        return super().grade(request, *others)
+
+
 class CrashingGrader(ScriptedGrader):
     """Raises what nobody foresaw."""
 

@@ -77,7 +77,9 @@ def version(seen: LabViewModel) -> str:
     attempt = seen.latest
     if attempt is not None:
         checks = [(check.name, check.state, check.outcome, check.message) for check in attempt.checks]
-        parts.append((attempt.id, attempt.state, attempt.outcome, attempt.score, attempt.detail, checks))
+        parts.append(
+            (attempt.id, attempt.state, attempt.outcome, attempt.score, attempt.detail, attempt.before, checks)
+        )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -90,6 +92,8 @@ def spoken(seen: LabViewModel) -> str:
     """One sentence for a screen reader; the page speaks it when it differs from the one before."""
     grading, session_now = seen.grading, seen.session
     if grading is not None:
+        if grading.waiting:
+            return f"{grading.waiting.capitalize()}."
         done = [check for check in grading.checks if check.state == "done"]
         last = f"; {done[-1].title}: {done[-1].outcome}" if done else ""
         return f"Checking, {len(done)} of {len(grading.checks)} done{last}."

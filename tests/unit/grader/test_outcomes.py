@@ -12,7 +12,7 @@ import pytest
 
 from grader.protocol import Event, GradeRequest, Outcome, Verdict
 from grader.runner import Worker, grade, prestart
-from tests.doubles.api_server import CORE, answered, node_status, pod
+from tests.doubles.api_server import APPS, CORE, answered, node_status, pod
 
 Run = Callable[..., Verdict]
 
@@ -211,6 +211,7 @@ def test_an_attempt_past_its_limit_is_ungradable_and_cleaned_up(scripted: Any, r
     )
     assert outcomes(verdict) == {"one": "passed", "two": "ungradable", "three": "ungradable"}
     assert "limit of 5 s" in verdict.cause
+    assert not verdict.killed
     assert scripted.namespaces() == []
 
 
@@ -251,6 +252,38 @@ def test_a_process_that_dies_is_ungradable(run: Run) -> None:
     )
     assert outcomes(verdict) == {"one": "passed", "two": "ungradable"}
     assert verdict.outcome is Outcome.UNGRADABLE
+    assert verdict.killed
+
+
+@pytest.mark.parametrize("sends", [signal.SIGKILL, signal.SIGTERM])
+def test_whoever_kills_the_process_is_told_from_the_learner(
+    sends: signal.Signals, request_for: Callable[..., GradeRequest]
+) -> None:
+    worker = prestart()
+    request = request_for("@check(points=1, title='One')\ndef test_one(): poll(lambda: 0, 60)")
+
+    def on_event(event: Event) -> None:
+        if event.kind == "started":
+            worker._process.send_signal(sends)
+
+    verdict = grade(request, worker=worker, on_event=on_event)
+    assert (verdict.outcome, verdict.killed) == (Outcome.UNGRADABLE, True)
+
+
+def test_the_mark_says_what_only_the_process_could_put_back(scripted: Any, run: Run, tmp_path: Path) -> None:
+    scripted.add(f"{APPS}/deployments", "web", spec={"replicas": 1, "template": {}})
+    body = """
+        import os, signal
+        @check(points=1, title="One")
+        def test_one(operate):
+            operate.scale("web", 2)
+            END
+        """
+    mark = tmp_path / "mark"
+    assert run(body.replace("END", "pass"), {"mark": str(mark)}).outcome is Outcome.PASSED
+    assert mark.read_bytes() == b""
+    assert run(body.replace("END", "os.kill(os.getpid(), signal.SIGKILL)"), {"mark": str(mark)}).killed
+    assert mark.read_bytes() == b"changed"
 
 
 def test_a_cancelled_attempt_is_ungradable_and_cleaned_up(scripted: Any, run: Run) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ import pytest
 
 from grader.protocol import Outcome
 from labs import grading
+from labs.bootstrap import bootstrap
+from labs.cli.check import _Watcher
 from labs.cli.main import COMMANDS, cli, run
 from labs.cli.output import clean, span, table
 from labs.clusters import registry
+from labs.locks import Locks
+from labs.settings import load
 from tests.doubles.providers import (
     BrokenHalfwayProvider,
     ControlledProvider,
@@ -219,6 +224,30 @@ class TestCheck:
         assert kindling("check", "first") == 3
         assert "out of memory" not in kindling.out + kindling.err
         assert "out of memory" in (kindling.home / "kindling.log").read_text()
+
+    def test_whoever_waits_sees_the_place(self, kindling: Command, capsys: pytest.CaptureFixture[str]) -> None:
+        kindling("start", "first")
+        kindling("check", "first")
+        settings = load({"KINDLING_HOME": str(kindling.home)})
+        services = bootstrap(settings)
+        attempt = services.sessions.attempts(services.accounts.local().name, "first")[0]
+        services.close()
+        watcher = _Watcher()
+        for before in (3, 2):
+            watcher(replace(attempt, state="wanted", checks=[], before=before))
+        assert capsys.readouterr().out == "waiting: 3 before you\n"
+
+    def test_no_process_is_started_early_when_none_could_grade(
+        self, kindling: Command, grader: ScriptedGrader, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started: list[str] = []
+        monkeypatch.setattr(grader, "prestart", lambda: started.append("now"))
+        monkeypatch.setenv("KINDLING_GRADERS", "1")
+        with Locks(kindling.home / "locks" / "graders").hold("0"):
+            assert kindling("check", "first") == 2
+        assert started == []
+        assert kindling("check", "first") == 2
+        assert started == ["now"]
 
     def test_ctrl_c_is_one_word(self, kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
         kindling("start", "first")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from labs.bootstrap import Kindling
+from labs.locks import Locks
 from labs.session import SessionView
-from labs.session.locks import Locks
 from tests.unit.labs import worker
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -141,7 +141,7 @@ def test_stopping_while_another_process_starts_it(installation: Installation) ->
     services.close()
 
 
-def test_a_check_that_is_killed_is_kept_and_not_counted(installation: Installation) -> None:
+def test_a_check_that_is_killed_is_graded_again(installation: Installation) -> None:
     assert said(installation.run("start")) == "ready"
     installation.hold()
     checking = installation.run("check")
@@ -152,9 +152,24 @@ def test_a_check_that_is_killed_is_kept_and_not_counted(installation: Installati
     attempt = services.sessions.attempts("ada", "first")[0]
     assert attempt.state == "running"
     services.sessions.reconcile()
-    attempt = services.sessions.attempts("ada", "first")[0]
-    assert (attempt.state, attempt.outcome, attempt.counted) == ("done", "ungradable", False)
+    assert services.sessions.attempts("ada", "first")[0].state == "wanted"
     assert said(installation.run("check")) == "passed"
+    attempts = services.sessions.attempts("ada", "first")
+    assert [(one.number, one.outcome, one.counted) for one in attempts] == [(1, "passed", True)]
+    services.close()
+
+
+def test_the_place_of_a_grader_that_is_killed_is_free(installation: Installation) -> None:
+    assert said(installation.run("start")) == "ready"
+    installation.hold()
+    checking = installation.run("check")
+    installation.reached()
+    services = installation.here()
+    places = Locks(services.settings.grader_locks)
+    assert places.free(services.settings.graders) == services.settings.graders - 1
+    kill(checking)
+    installation.release()
+    assert places.free(services.settings.graders) == services.settings.graders
     services.close()
 
 

@@ -340,13 +340,14 @@ class TestCheck:
         assert (done.outcome, done.counted) == ("ungradable", False)
         assert "cluster cannot be reached" in done.detail
 
-    def test_an_attempt_whose_process_died_is_closed_and_healed(
+    def test_an_attempt_whose_process_died_again_is_closed_and_healed(
         self, services: Kindling, provider: MemoryProvider, grader: ScriptedGrader
     ) -> None:
         session = ready(services)
         attempt = services.sessions.check(session.id, "ada")
         with services.records.begin() as tx:
-            tx.get_one(Attempt, attempt.id).state = "running"
+            row = tx.get_one(Attempt, attempt.id)
+            row.state, row.regraded = "running", True
         services.sessions.reconcile()
         done = services.sessions.attempt(attempt.id, "ada")
         assert (done.state, done.outcome, done.counted) == ("done", "ungradable", False)

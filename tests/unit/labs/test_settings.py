@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -55,3 +56,12 @@ def test_kubectl_of_the_system_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_
     assert find_kubectl(lambda _: None) == str(tmp_path / "kubectl")
     (tmp_path / "kubectl").unlink()
     assert find_kubectl(lambda _: None) == "kubectl"
+
+
+def test_graders_are_as_many_as_the_processors_carry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    home = {"KINDLING_HOME": str(tmp_path)}
+    assert load(home).graders == 24
+    assert load({**home, "KINDLING_GRADERS": "1"}).graders == 1
+    with pytest.raises(SettingsError, match="KINDLING_GRADERS is '0': expected a whole number from 1"):
+        load({**home, "KINDLING_GRADERS": "0"})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from grader.protocol import Outcome
 from labs.bootstrap import Kindling
+from labs.locks import Locks
 from labs.session import SessionView
 from tests.doubles.providers import (
     BrokenHalfwayProvider,
@@ -140,6 +142,20 @@ def test_results_appear_as_they_finish(enter: Enter, services: Kindling, grader:
     assert twice.status_code == 200
     assert len(services.sessions.attempts("ada", "first")) == 1
     go.set()
+    services.sessions.follow(services.sessions.attempts("ada", "first")[0].id, "ada")
+    assert "Everything holds" in text_of(ada.get("/labs/first/"))
+
+
+def test_whoever_waits_for_a_grader_sees_the_place(enter: Enter, services: Kindling) -> None:
+    ada, session = enter(), ready(services)
+    graders = Locks(services.settings.grader_locks)
+    with ExitStack() as stack:
+        for number in range(services.settings.graders):
+            assert stack.enter_context(graders.hold(str(number)))
+        ada.post(f"/sessions/{session.id}/check")
+        state = ada.get("/labs/first/state").json
+        assert state["say"] == "Waiting: you are next."  # type: ignore[index]
+        assert "Attempt 1 is waiting: you are next." in text_of(ada.get("/labs/first/"))
     services.sessions.follow(services.sessions.attempts("ada", "first")[0].id, "ada")
     assert "Everything holds" in text_of(ada.get("/labs/first/"))
 

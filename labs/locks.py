@@ -1,6 +1,6 @@
-"""One worker per session at a time, across threads and processes.
+"""One at a time, across threads and processes: who drives a session, who has a grader's place.
 
-An OS file lock per session: the kernel lets go of it when its holder dies, however it dies. It is held only while
+An OS file lock per name: the kernel lets go of it when its holder dies, however it dies. A session's is held only while
 somebody drives the session, never while a learner works.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class Locks:
-    """Locks by session id, as files in a folder that all processes of one installation share."""
+    """Locks by name (a session's id), as files in a folder that all processes of one installation share."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,6 +40,20 @@ class Locks:
             return True
         os.close(descriptor)
         return False
+
+    def free(self, places: int) -> int:
+        """How many of the locks ``0`` to ``places - 1`` nobody has."""
+        return sum(not self.held(str(number)) for number in range(places))
+
+    def file(self, name: str) -> Path:
+        """The file that somebody else is to lock, in a folder that is there."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self._path(name)
+
+    def content(self, name: str) -> bytes:
+        """What its last holder has written to it."""
+        path = self._path(name)
+        return path.read_bytes() if path.exists() else b""
 
     def forget(self, session: str) -> None:
         """Remove the file of a session that has ended; only while holding its lock."""

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from simkube.apimachinery.errors import HostError, SimkubeError, StatusError
+from simkube.apiserver.http.proof import prove
 from simkube.apiserver.http.reading import read_body
 from simkube.host import controls
 from simkube.host.tenants import ADMIN, Tenant, Tenants, UnknownCluster
@@ -35,6 +36,7 @@ class Admin:
         if not hmac.compare_digest(given.encode(), self._token.encode()):
             return _error(401, "this needs the token in host.json")
         try:
+            prove(http, "/host")
             raw = await read_body(http)
             body = json.loads(raw) if raw else {}
             if not isinstance(body, dict):

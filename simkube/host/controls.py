@@ -24,6 +24,7 @@ from aiohttp import web
 
 from simkube.apimachinery.errors import HostError, StatusError, StoreError, bad_request
 from simkube.apiserver.audit.log import MOST_REQUESTS
+from simkube.apiserver.http.proof import prove
 from simkube.apiserver.http.reading import read_body
 from simkube.apiserver.http.responses import refuse
 from simkube.clock.pace import PacedClock
@@ -70,6 +71,7 @@ async def serve(tenant: Tenant, http: web.Request, path: str) -> web.Response:
     if not tenant.owns(token):
         return refuse(StatusError(401, "Unauthorized", "Unauthorized"))
     try:
+        prove(http, tenant.cluster.id)
         await tenant.frontend.share.request()
         raw = await read_body(http)
         body = json.loads(raw) if raw else {}

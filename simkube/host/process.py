@@ -29,6 +29,7 @@ from simkube.apiserver.schema.schema import definitions
 from simkube.etcd.journal import Journal
 from simkube.host import certificates
 from simkube.host.admin import Admin
+from simkube.host.connections import IDLE_SECONDS, MOST, RESERVED, Listener, Places, raise_file_limit
 from simkube.host.home import NO_SPACE, SLOW_END, Home, fingerprint, write_private
 from simkube.host.protocol import Server
 from simkube.host.routing import Router
@@ -150,10 +151,13 @@ class Host:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        server = Server(self._routes.handle, access_log=None)
+        server = Server(self._routes.handle, access_log=None, keepalive_timeout=IDLE_SECONDS)
         runner = web.ServerRunner(server)
         await runner.setup()
-        await web.SockSite(runner, self._socket, ssl_context=self._certificates.context).start()
+        files = raise_file_limit()
+        places = Places(min(MOST, files - min(RESERVED, files // 4)))
+        listener = Listener(self._socket, self._certificates.context, server, places)
+        listener.start()
         self._home.announce(self._info)
         log.info("serving at %s", self._info["url"])
         definitions()
@@ -171,6 +175,7 @@ class Host:
         log.info("stopping")
         for chore in chores:
             chore.cancel()
+        listener.stop()
         self.tenants.stop()
         code = 0
         try:

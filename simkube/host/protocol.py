@@ -6,6 +6,7 @@ The server library would answer an unknown method with plain text of its own and
 from __future__ import annotations
 
 import logging
+from typing import Any, Protocol
 
 from aiohttp import http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
@@ -14,6 +15,22 @@ from simkube.apimachinery.errors import StatusError, method_not_allowed
 from simkube.apiserver.http.responses import refuse
 
 log = logging.getLogger(__name__)
+
+
+class Place(Protocol):
+    """What a connection has among all others (:mod:`simkube.host.connections`)."""
+
+    def prove(self, whose: str) -> None:
+        """A request on it is that cluster's."""
+
+    def began(self) -> None:
+        """Something is asked on it."""
+
+    def ended(self) -> None:
+        """It is answered."""
+
+    def leave(self) -> None:
+        """It is over."""
 
 
 class Server(web.Server):
@@ -25,10 +42,39 @@ class Server(web.Server):
 
     def __call__(self) -> RequestHandler:
         """One more connection."""
-        return _Connection(self, loop=self._loop, auto_decompress=False, **self._kwargs)
+        return self.connection(None)
+
+    def connection(self, place: Place | None) -> RequestHandler:
+        """One more connection, which has that place among all; without one nobody counts it."""
+        made = _Connection(self, loop=self._loop, auto_decompress=False, **self._kwargs)
+        made.place = place
+        return made
 
 
 class _Connection(RequestHandler):
+    place: Place | None = None
+
+    def prove(self, whose: str) -> None:
+        """A request on this connection is that cluster's; see :func:`simkube.apiserver.http.proof.prove`."""
+        if self.place is not None:
+            self.place.prove(whose)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self.place is not None:
+            self.place.leave()
+
+    async def _handle_request(self, request: Any, *args: Any) -> Any:
+        """The library's one step between a request and its answer, written: the connection is in use meanwhile."""
+        place = self.place
+        if place is None:
+            return await super()._handle_request(request, *args)
+        place.began()
+        try:
+            return await super()._handle_request(request, *args)
+        finally:
+            place.ended()
+
     def handle_error(
         self,
         request: web.BaseRequest,

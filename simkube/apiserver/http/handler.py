@@ -28,6 +28,7 @@ from simkube.apiserver.handlers.paging import Page
 from simkube.apiserver.http import body, documents, paths
 from simkube.apiserver.http.negotiation import accepted
 from simkube.apiserver.http.paths import PageNotFound, Target
+from simkube.apiserver.http.proof import prove
 from simkube.apiserver.http.reading import compressed, read_body
 from simkube.apiserver.http.responses import LARGE, PLAIN, Responses, pieces, refuse, respond, shape_of, text
 from simkube.apiserver.http.sending import Sending
@@ -134,6 +135,8 @@ class Frontend:
 
     async def _handle(self, http: web.Request, path: str, asked: Attributes, who: _Who) -> web.StreamResponse:
         real = who.caller = self._authenticator.caller(http, self.server)
+        if real.user != ANONYMOUS.user:
+            prove(http, self.cluster.id)
         caller = who.caller = impersonated(real, http.headers, self.server)
         who.real = "" if caller is real else real.user
         await self.share.request()

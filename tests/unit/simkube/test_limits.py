@@ -14,7 +14,7 @@ from simkube.apiserver.streams import limits as streams
 from simkube.clock import pace
 from simkube.etcd.store import WINDOW, Limits
 from simkube.eventloop import fairness as sharing
-from simkube.host import controls, process
+from simkube.host import connections, controls, process
 from simkube.host.tenants import MOST_CLUSTERS
 from simkube.runtime.container import MAX_PROCESSES
 from simkube.trace import trace
@@ -38,6 +38,7 @@ LIMITS = {
     "bytes that large answers keep until they are read": f"{sending.MOST_BYTES / MIB:g} MiB",
     "seconds in which a large answer must be read": f"{sending.SECONDS:g}",
     "bytes of a list as YAML or pretty": f"{sending.MOST_SHAPED / MIB:g} MiB",
+    "connections at a time": f"{connections.MOST_OF_CLUSTER}",
     "requests that wait for their turn": f"{sharing.MOST_WAITING}",
     "exec and attach at a time": f"{streams.MOST['exec']}",
     "followed logs at a time": f"{streams.MOST['log']}",
@@ -73,3 +74,7 @@ def test_the_most_clusters_of_a_host_are_named() -> None:
 
 def test_what_large_answers_of_all_clusters_may_keep_is_a_setting() -> None:
     assert f"`{process.ANSWERS}` (in MiB, {responses.HOST_BYTES >> 20} where it is not set)" in section()
+
+
+def test_the_bounds_of_connections_are_named() -> None:
+    assert f"{connections.MOST_UNPROVEN} connections of nobody known, {connections.UNPROVEN_SECONDS:g} s" in section()

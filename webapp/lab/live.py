@@ -32,7 +32,7 @@ def events(lab: str) -> Response:
         seen = view_model(account, found)
         return version(seen), seen.busy, lambda: change(seen)
 
-    stream = site().streams.open(look)
+    stream = site().streams.open(look, account.name)
     if stream is None:
-        raise ServiceUnavailable
+        raise ServiceUnavailable("Too many pages are kept up to date at once; close some of yours.")
     return Response(stream_with_context(stream), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})

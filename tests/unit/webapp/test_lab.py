@@ -266,22 +266,34 @@ def test_the_stream_says_what_changed(enter: Enter, services: Kindling) -> None:
 
 def test_too_many_streams_are_refused_and_given_back() -> None:
     streams = Streams(limit=1)
-    first = streams.open(lambda: ("1", False, dict))
+    first = streams.open(lambda: ("1", False, dict), "ada")
     assert first is not None
     assert next(first).startswith("retry")
-    assert streams.open(lambda: ("1", False, dict)) is None
-    first.close()  # type: ignore[attr-defined]  # a generator
-    assert streams.open(lambda: ("1", False, dict)) is not None
+    assert streams.open(lambda: ("1", False, dict), "ada") is None
+    first.close()
+    assert streams.open(lambda: ("1", False, dict), "ada") is not None
+
+
+def test_one_learner_has_a_share_of_the_streams() -> None:
+    streams = Streams(limit=4, of_one=2)
+    own = [streams.open(lambda: ("1", False, dict), "ada") for _ in range(3)]
+    assert [stream is not None for stream in own] == [True, True, False]
+    others = [streams.open(lambda: ("1", False, dict), "bob") for _ in range(2)]
+    assert None not in others
+    assert streams.open(lambda: ("1", False, dict), "cyd") is None  # all are taken
+    assert own[0] is not None
+    own[0].close()  # which nobody has read of
+    assert streams.open(lambda: ("1", False, dict), "ada") is not None
 
 
 def test_closing_ends_streams_and_admits_no_more() -> None:
     streams = Streams(limit=2)
-    stream = streams.open(lambda: ("1", False, lambda: {"a": 1}))
+    stream = streams.open(lambda: ("1", False, lambda: {"a": 1}), "ada")
     assert stream is not None
     assert [next(stream), next(stream)][1] == 'event: change\ndata: {"a": 1}\n\n'
     streams.close()
     assert list(stream) == []
-    assert streams.open(lambda: ("1", False, dict)) is None
+    assert streams.open(lambda: ("1", False, dict), "ada") is None
 
 
 @pytest.mark.parametrize("trouble", ["other", "nowhere"])

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from labs.bootstrap import bootstrap
+from labs.settings import load
+
 ROOT = Path(__file__).resolve().parents[3]
 MAIN = "import sys; from labs.cli.main import main; sys.argv = ['kindling', 'up', '--port', '0']; main()"
 
@@ -22,7 +25,12 @@ class Served:
     """A site of its own; ``link`` is the path that signs in."""
 
     def __init__(self, home: Path) -> None:
-        environment = {**os.environ, "KINDLING_HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment = {
+            **os.environ,
+            "KINDLING_HOME": str(home),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-c", MAIN], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -47,6 +55,16 @@ class Served:
         self._answers.append(answer)
         return answer
 
+    def cookies(self, learners: int) -> list[str]:
+        """So many learners, signed in."""
+        services = bootstrap(load(self.environment))
+        try:
+            names = [services.accounts.ensure(f"learner{number}").name for number in range(learners)]
+            links = [f"/login/{services.accounts.login_link(name)}" for name in names]
+        finally:
+            services.close()
+        return [(self.get(link).headers["Set-Cookie"] or "").partition(";")[0] for link in links]
+
     def close(self) -> None:
         """End it, whatever it is at."""
         for one in (*self._answers, *self._connections):
@@ -64,12 +82,11 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_a_class_with_a_page_open_each_is_served_and_the_end_does_not_wait(served: Served, how: signal.Signals) -> None:
-    signed_in = served.get(served.link)
-    cookie = (signed_in.headers["Set-Cookie"] or "").partition(";")[0]
-    live = [served.get("/labs/pods/events", cookie) for _ in range(30)]
+    signed_in = served.cookies(10)
+    live = [served.get("/labs/pods/events", cookie) for cookie in signed_in for _ in range(3)]
     assert {answer.status for answer in live} == {200}
     assert [answer.readline() for answer in live] == [b"retry: 2000\n"] * 30
-    assert served.get("/labs/pods/", cookie).status == 200
+    assert served.get("/labs/pods/", signed_in[0]).status == 200
     began = time.monotonic()
     served.process.send_signal(how)
     assert served.process.wait(timeout=30) == 0

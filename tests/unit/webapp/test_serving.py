@@ -31,6 +31,7 @@ class Served:
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
         }
+        self.environment = environment
         self.process = subprocess.Popen(
             [sys.executable, "-c", MAIN], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -133,6 +133,8 @@ class Connection:
             finally:
                 answer.drain_conn()
                 answer.release_conn()
+        except urllib3.exceptions.NewConnectionError as error:  # to urllib3 that is a time-out as well; nobody is there
+            raise ClusterUnreachable(f"{method} {path}: {error!r}") from error
         except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise ClusterBusy(f"{method} {path}: {error!r}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:

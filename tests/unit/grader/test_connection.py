@@ -63,3 +63,11 @@ def test_an_error_of_the_servers_is_asked_again_for_as_long_as_was_said(
     with pytest.raises(ClusterUnreachable):
         Connection(scripted.kubeconfig, patience=0.0).get(PATH)
     assert left == [500]
+
+
+def test_where_nobody_listens_nobody_is_busy(scripted: Any) -> None:
+    found = Connection(scripted.kubeconfig, patience=0.0)
+    scripted.close()
+    with pytest.raises(ClusterUnreachable) as gone:
+        found.get(PATH)
+    assert not isinstance(gone.value, ClusterBusy)

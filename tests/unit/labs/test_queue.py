@@ -185,6 +185,19 @@ class TestPlaces:
             thread.join(30)
         assert [(one.outcome, one.counted, one.started_at) for one in done] == [("ungradable", False, None)]
 
+    def test_ctrl_c_while_it_waits_takes_it_back(
+        self, services: Kindling, clock: ManualClock, places: Locks, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def pause(_: float) -> None:
+            raise KeyboardInterrupt
+
+        attempt = handed_in(services, clock, "ada")
+        monkeypatch.setattr(services.sessions._queue, "_pause", pause)
+        with places.hold("0"), pytest.raises(KeyboardInterrupt):
+            services.sessions.follow(attempt.id, "ada")
+        done = services.sessions.attempt(attempt.id, "ada")
+        assert (done.state, done.outcome, done.counted) == ("done", "ungradable", False)
+
     def test_a_site_that_ends_leaves_what_waits_to_the_next(
         self, make: Make, services: Kindling, clock: ManualClock, places: Locks, provider: MemoryProvider
     ) -> None:

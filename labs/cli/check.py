@@ -13,6 +13,7 @@ import click
 
 from labs.cli.context import kindling, learner_name, learner_option, session_of
 from labs.cli.output import clean, echo, number, outcome, style
+from labs.cli.suggestions import suggested
 
 if TYPE_CHECKING:
     from labs.session import AttemptView, CheckView
@@ -32,7 +33,10 @@ EXIT = {"passed": 0, "failed": 1, "ungradable": 3}
 )
 @learner_option
 def check(lab: str | None, as_json: bool, shape: str, learner: str | None) -> int:
-    """Grade LAB: how your cluster behaves now. Exits 0 when all passed, 1 when something failed, 3 when ungradable."""
+    """Grade LAB: how your cluster behaves now.
+
+    Exits 0 when all passed, 1 when something failed, 2 when nothing could be handed in, 3 when ungradable.
+    """
     from labs.grading import ProcessGrader
     from labs.locks import Locks
     from labs.settings import load
@@ -151,7 +155,7 @@ class _Watcher:
             return
         echo(f"{word}: {score}, attempt {attempt.number}, {attempt.seconds:.1f} s")
         if attempt.outcome == "failed":
-            echo(f"  a hint: kindling hint {attempt.lab}")
+            echo(suggested(f"  a hint: kindling hint {attempt.lab}"))
 
     def _line(self, one: CheckView) -> None:
         points = f"{number(one.points)}/{number(one.max_points)}"

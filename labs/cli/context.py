@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labs.cli.suggestions import whose, work_for
 from labs.errors import KindlingError, NotFound
 from labs.settings import Settings, load
 
@@ -44,8 +45,12 @@ def kindling(grader: Grader | None = None) -> Iterator[Kindling]:
 
 
 def learner_name(services: Kindling, name: str | None) -> str:
-    """The account that a command works for, made when there is none."""
-    return services.accounts.ensure(name).name if name else services.accounts.local().name
+    """The account that a command works for, made when there is none; what is suggested from here on is for it."""
+    from labs.accounts import local_name
+
+    found = services.accounts.ensure(name).name if name else services.accounts.local().name
+    work_for("" if found == local_name() else found)
+    return found
 
 
 def session_of(services: Kindling, learner: str, lab: str | None) -> SessionView:
@@ -54,11 +59,11 @@ def session_of(services: Kindling, learner: str, lab: str | None) -> SessionView
         found = services.sessions.current(learner, lab)
         if found is None:
             services.labs.get(lab)  # says which labs there are
-            raise NotFound(f"{lab} has not been started", f"kindling start {lab}")
+            raise NotFound(f"{lab} has not been started{whose()}", f"kindling start {lab}")
         return found
     live = [session for session in services.sessions.all(learner) if session.live]
     if len(live) == 1:
         return live[0]
     if not live:
-        raise NotFound("no lab has been started", "kindling labs")
+        raise NotFound(f"no lab has been started{whose()}", "kindling labs")
     raise KindlingError(f"say which lab: {', '.join(sorted(session.lab for session in live))}")

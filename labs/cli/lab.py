@@ -7,6 +7,7 @@ import click
 from labs.cli.context import kindling, learner_name, learner_option, session_of
 from labs.cli.output import clean, echo, number, print_error, span, style, table
 from labs.cli.progress import watching
+from labs.cli.suggestions import suggested, whose
 from labs.session import SessionView
 
 
@@ -26,9 +27,9 @@ def start(lab: str, provider: str | None, learner: str | None) -> int:
         if not _reached(session, "ready"):
             return 1
         echo(style(f"{lab} is ready on {session.provider}", fg="green") + f", for {span(session.seconds_left)}.")
-        echo(f"  what to do:      kindling labs {lab}")
-        echo(f"  work in it:      kindling shell {lab}")
-        echo(f"  hand in:         kindling check {lab}")
+        echo(suggested(f"  what to do:      kindling labs {lab}"))
+        echo(suggested(f"  work in it:      kindling shell {lab}"))
+        echo(suggested(f"  hand in:         kindling check {lab}"))
         return 0
 
 
@@ -44,7 +45,7 @@ def status(learner: str | None) -> None:
                 services.sessions.observe(session.id, name)
         live = [session for session in services.sessions.all(name) if session.live]
         if not live:
-            echo("No lab has been started. kindling labs lists what there is.")
+            echo(suggested(f"No lab has been started{whose()}. What there is: kindling labs"))
             return
         echo(table(("lab", "provider", "state", "left", "best", "attempts"), [_status_row(one) for one in live]))
         for session in live:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from labs.cli.output import print_error
+from labs.cli.suggestions import work_for
 from labs.errors import KindlingError
 
 COMMANDS = {
@@ -94,6 +95,7 @@ def _exit(code: int) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run one command; the exit code. Nothing but SystemExit ever comes out."""
+    work_for("")
     trouble = 3 if arguments[:1] == ["check"] else 1
     try:
         result: Any = cli.main(args=arguments, prog_name="kindling", standalone_mode=False)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labs.cli.suggestions import suggested
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -46,9 +48,9 @@ def echo(text: str = "") -> None:
 
 def print_error(message: str, fix: str = "") -> None:
     """One sentence on standard error, and the command that mends it."""
-    click.echo(f"kindling: {clean(message)}", err=True)
+    click.echo(f"kindling: {suggested(clean(message))}", err=True)
     if fix:
-        click.echo(f"  try: {clean(fix)}", err=True)
+        click.echo(f"  try: {suggested(clean(fix))}", err=True)
 
 
 def style(text: str, **how: object) -> str:

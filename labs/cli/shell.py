@@ -15,6 +15,7 @@ import click
 
 from labs.cli.context import kindling, learner_name, learner_option, session_of
 from labs.cli.output import echo
+from labs.cli.suggestions import suggested
 from labs.errors import KindlingError
 from labs.settings import Settings
 
@@ -34,7 +35,8 @@ def shell(lab: str | None, learner: str | None) -> int:
         config = write_kubeconfig(services, session)
         services.sessions.active(name, session.lab, "shell")
         environment = working_environment(services.settings, config)
-    echo(f"kubectl now works in {session.lab}. kindling check {session.lab} hands in; exit leaves.")
+    hand_in = suggested(f"kindling check {session.lab}")
+    echo(f"kubectl now works in {session.lab}. {hand_in} hands in; exit leaves.")
     with _prompt(session.lab, environment) as command:
         return _run(command, environment)
 

@@ -19,6 +19,7 @@ from labs.bootstrap import bootstrap
 from labs.cli.check import _Watcher
 from labs.cli.main import COMMANDS, cli, run
 from labs.cli.output import clean, span, table
+from labs.cli.suggestions import WITH_LEARNER
 from labs.clusters import registry
 from labs.locks import Locks
 from labs.settings import load
@@ -260,6 +261,8 @@ class TestCheck:
         assert kindling.err == "kindling: first has not been started\n  try: kindling start first\n"
         assert kindling("check") == 2
         assert kindling("check", "--format", "xml") == 2
+        kindling("check", "--help")
+        assert "2 when nothing could be handed in" in " ".join(kindling.out.split())
 
     def test_what_learners_wrote_cannot_move_the_cursor(self, kindling: Command, grader: ScriptedGrader) -> None:
         kindling("start", "first")
@@ -340,6 +343,37 @@ class TestLearners:
         assert "No lab has been started" in kindling.out
         assert kindling("check", "first") == 2
         assert kindling("check", "first", "--learner", "bob") == 0
+
+    def test_what_is_suggested_is_for_the_learner_one_works_for(
+        self, kindling: Command, grader: ScriptedGrader, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bob = ("--learner", "bob")
+        for command in (["check", "first", *bob], ["kubectl", "first", *bob, "--", "get", "pods"]):
+            assert kindling(*command) > 0
+            said = "kindling: first has not been started for bob\n  try: kindling start first --learner bob\n"
+            assert kindling.err == said
+        kindling("status", *bob)
+        assert kindling.out == "No lab has been started for bob. What there is: kindling labs --learner bob\n"
+        assert kindling("start", "first", "--on", "kind", *bob) == 1
+        assert "has what it needs: kindling start first --learner bob --on simulated\n" in kindling.err
+        kindling("start", "first", *bob)
+        for command in ("labs", "shell", "check"):
+            assert f"kindling {command} first --learner bob\n" in kindling.out
+        grader.outcomes = {"first": Outcome.FAILED}
+        kindling("check", "first", *bob)
+        assert kindling.out.endswith("  a hint: kindling hint first --learner bob\n")
+        monkeypatch.setattr("labs.cli.shell._run", lambda *_: 0)
+        kindling("shell", "first", *bob)
+        assert "kindling check first --learner bob hands in" in kindling.out
+        assert kindling("start", "first", "--learner", "ada") == 0  # who sits here
+        assert "--learner" not in kindling.out
+        kindling("hint", "nope")
+        assert kindling.err.endswith("try: kindling labs\n")
+
+    def test_every_command_with_a_learner_is_suggested_with_one(self) -> None:
+        commands = {name: cli.get_command(click.Context(cli), name) for name in COMMANDS if name != "report"}
+        having = [name for name, one in commands.items() if one and any(each.name == "learner" for each in one.params)]
+        assert sorted(WITH_LEARNER) == sorted(having)
 
     def test_an_odd_name_is_refused(self, kindling: Command) -> None:
         assert kindling("start", "first", "--learner", "../../x") == 1

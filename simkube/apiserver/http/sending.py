@@ -121,8 +121,10 @@ class Sending:
 
     async def _cut_up(self, body: bytes) -> Pieces:
         view = memoryview(body)
-        for start in range(0, len(view), LARGE):
-            yield view[start : start + LARGE]
+        while len(view) >= 2 * LARGE:  # a small rest is not worth a piece of its own
+            yield view[:LARGE]
+            view = view[LARGE:]
+        yield view
 
     async def _stream(self, first: bytes, parts: Iterator[bytes], shape: Shape) -> Pieces:
         packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS) if shape.gzip else None

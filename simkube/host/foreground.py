@@ -1,20 +1,26 @@
 """One cluster for whoever sits at this terminal: served until Ctrl-C, with a kubeconfig that is removed at the end.
 
-Refuses to replace a kubeconfig that it did not write: other clusters may be in it.
+Refuses to replace a kubeconfig that it did not write (other clusters may be in it) and one whose cluster still answers
+(somebody works there), and removes at the end only what it wrote itself.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
+import binascii
+import http.client
 import json
 import shlex
 import shutil
+import ssl
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -27,6 +33,8 @@ from simkube.host.tenants import check_id
 
 MOST_NODES = 100
 USER = "admin"
+ANSWER_SECONDS = 3.0
+"""For so long a cluster may take to say that it is still there."""
 
 
 def main(options: argparse.Namespace) -> int:
@@ -55,6 +63,7 @@ async def _serve(home: Home, topology: dict[str, Any], options: argparse.Namespa
     began = time.perf_counter()
     host = Host(home, options.port)
     serving = asyncio.ensure_future(host.run())
+    config = ""
     try:
         up = asyncio.ensure_future(host.serving.wait())
         await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
@@ -73,7 +82,13 @@ async def _serve(home: Home, topology: dict[str, Any], options: argparse.Namespa
     finally:
         if not serving.done():
             serving.cancel()
-        options.kubeconfig.unlink(missing_ok=True)
+        _remove_own(options.kubeconfig, config)
+
+
+def _remove_own(path: Path, config: str) -> None:
+    """Remove the kubeconfig, unless another process has put its own there since."""
+    if config and path.exists() and path.read_text(encoding="utf-8", errors="replace") == config:
+        path.unlink(missing_ok=True)
 
 
 def _greet(options: argparse.Namespace, nodes: int, seconds: float) -> None:
@@ -89,9 +104,11 @@ def _greet(options: argparse.Namespace, nodes: int, seconds: float) -> None:
 
 def _topology(options: argparse.Namespace) -> dict[str, Any]:
     if options.topology is None:
-        if not 0 <= options.nodes <= MOST_NODES:
-            raise HostError(f"a cluster has 0 to {MOST_NODES} nodes, not {options.nodes}")
+        if not 1 <= options.nodes <= MOST_NODES:
+            raise HostError(f"a cluster has 1 to {MOST_NODES} nodes, not {options.nodes}")
         return shape(options.nodes)
+    if not options.topology.is_file():
+        raise HostError(f"there is no file {options.topology}")
     try:
         found = yaml.safe_load(options.topology.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -107,15 +124,37 @@ def shape(nodes: int) -> dict[str, Any]:
 
 
 def _refuse_others(path: Path, name: str) -> None:
-    """HostError for a file at ``path`` that is no kubeconfig of a cluster of this name alone."""
+    """HostError for a file at ``path`` that is no kubeconfig of a cluster of this name alone, or of one that is up."""
     if not path.exists():
         return
     try:
-        contexts = [each["name"] for each in json.loads(path.read_text(encoding="utf-8"))["contexts"]]
+        config = json.loads(path.read_text(encoding="utf-8"))
+        contexts = [each["name"] for each in config["contexts"]]
     except (ValueError, KeyError, TypeError):
         contexts = []
     if contexts != [name]:
         raise HostError(f"{path} exists and is not a kubeconfig of simkube's; name another file with --kubeconfig")
+    if _answers(config):
+        raise HostError(f"the cluster of {path} is still up; end that one first, or write with --kubeconfig OTHER")
+
+
+def _answers(config: dict[str, Any]) -> bool:
+    """Whether the cluster of a kubeconfig of ours is there: its own certificate, and not that nobody knows it (404)."""
+    try:
+        cluster = config["clusters"][0]["cluster"]
+        server = urlsplit(cluster["server"])
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode("ascii")
+        trusted = ssl.create_default_context(cadata=authority)
+        connection = http.client.HTTPSConnection(
+            str(server.hostname), server.port, timeout=ANSWER_SECONDS, context=trusted
+        )
+        try:
+            connection.request("GET", f"{server.path}/version")
+            return connection.getresponse().status != 404
+        finally:
+            connection.close()
+    except (KeyError, IndexError, TypeError, ValueError, binascii.Error, OSError, http.client.HTTPException):
+        return False
 
 
 def _in_use(home: Home) -> Any:

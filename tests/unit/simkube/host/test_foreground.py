@@ -80,14 +80,39 @@ def test_refusals_say_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "list.yaml").write_text("- 1\n")
     for arguments, expected in (
         (["--kubeconfig", str(others)], "name another file with --kubeconfig"),
-        (["--nodes", "101"], "0 to 100 nodes, not 101"),
+        (["--nodes", "101"], "1 to 100 nodes, not 101"),
+        (["--nodes", "0"], "1 to 100 nodes, not 0"),
         (["--speed", "5000"], "between 0.1 and 1000, not 5000"),
         (["--topology", str(tmp_path / "broken.yaml")], "is not YAML"),
         (["--topology", str(tmp_path / "list.yaml")], "expected a mapping"),
-        (["--topology", str(tmp_path / "none.yaml")], "No such file"),
+        (["--topology", str(tmp_path / "none.yaml")], f"there is no file {tmp_path / 'none.yaml'}"),
         (["--name", "Not A Name", "--kubeconfig", str(tmp_path / "new")], "a cluster's id is a DNS label"),
     ):
         assert main(["up", *arguments]) == 1, arguments
         assert expected in capsys.readouterr().err
     assert json.loads(others.read_text()) == {"contexts": [{"name": "production"}]}
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("port", ["80000", "0", "-1", "http"])
+def test_a_port_is_a_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["up", f"--port={port}"])
+    assert f"a port is a number from 1 to 65535, not {port}" in capsys.readouterr().err
+
+
+def test_a_second_one_does_not_take_the_kubeconfig_of_one_that_is_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "simkube.kubeconfig"
+    with up(tmp_path):
+        written = config.read_text()
+        assert main(["up", "--kubeconfig", str(config)]) == 1
+        assert f"the cluster of {config} is still up" in capsys.readouterr().err
+        assert config.read_text() == written
+    assert not config.exists()
+    config.write_text(written)  # as one that was killed leaves it
+    with up(tmp_path):
+        assert config.read_text() != written
+        config.write_text(written)
+    assert config.read_text() == written, "what another one wrote is not this one's to remove"

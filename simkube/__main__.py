@@ -7,6 +7,8 @@ import gc
 import sys
 from pathlib import Path
 
+MOST_PORT = 65535
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what is asked for until it ends; the exit status."""
@@ -46,7 +48,18 @@ def _up(parser: argparse.ArgumentParser) -> None:
 
 
 def _port(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, help="on 127.0.0.1; by default the one it had before, or a free one")
+    parser.add_argument(
+        "--port",
+        type=_port_number,
+        metavar="PORT",
+        help="on 127.0.0.1; by default the one it had before, or a free one",
+    )
+
+
+def _port_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= MOST_PORT):
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to {MOST_PORT}, not {text[:40]}")
+    return int(text)
 
 
 if __name__ == "__main__":

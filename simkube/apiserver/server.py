@@ -322,6 +322,8 @@ class APIServer:
 
     def _resource(self, qualified: str) -> Resource:
         found = self.registry.named(qualified)
+        if found is None and (meant := self.registry.meant(qualified)):
+            raise bad_request(f"there is no kind {qualified}; did you mean {meant}?")
         if found is None:
             raise not_simulated(f"the kind {qualified}")
         return found

@@ -50,6 +50,12 @@ class Registry:
         """The resource of a qualified plural, a custom one in the version that is stored or preferred; or None."""
         return kinds.RESOURCES.get(qualified) or self._by_name.get(qualified)
 
+    def meant(self, name: str) -> str:
+        """The qualified plural of the one resource with this plural in whatever group; "" for none, or several."""
+        plural = name.partition(".")[0]
+        found = [one.qualified for one in (*kinds.RESOURCES.values(), *self._by_name.values()) if one.plural == plural]
+        return found[0] if len(found) == 1 else ""
+
     @property
     def extra(self) -> list[Resource]:
         """What is served here and not everywhere, by group and version: the preferred one first."""

@@ -122,6 +122,12 @@ def test_kinds_that_are_not_simulated_are_named(server: APIServer) -> None:
     assert "storageversions.internal.apiserver.k8s.io" in error.message
 
 
+@pytest.mark.parametrize("name", ["deployments", "deployments.extensions"])
+def test_a_kind_in_another_group_is_proposed(server: APIServer, name: str) -> None:
+    error = refused(server.get, ME, name, "web", "default")
+    assert (error.code, error.message) == (400, f"there is no kind {name}; did you mean deployments.apps?")
+
+
 def test_a_pod_gets_its_defaults(server: APIServer) -> None:
     made = server.create(ME, "pods", pod(), "default")
     spec = made["spec"]

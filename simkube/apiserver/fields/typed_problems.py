@@ -94,10 +94,11 @@ def _go_type(value: Any) -> str:
 
 def _go_value(value: Any) -> str:
     """A value as its Go wrapper prints: the server shows its inside, whatever that is."""
-    shown = value if not isinstance(value, bool) else str(value).lower()
-    return f"&value.valueUnstructured{{Value:{show_value(shown)}}}"
+    return f"&value.valueUnstructured{{Value:{show_value(value)}}}"
 
 
 def show_value(value: Any) -> str:
     """A value in Go syntax, as far as it is used in messages."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -207,6 +207,12 @@ def test_status_is_applied_through_its_endpoint_alone() -> None:
             ".bogus: field not declared in schema",
         ),
         (
+            {**config(), "metadata": {"name": "settings", "labels": {"on": True}}},
+            500,
+            "failed to create typed patch object (/settings; /v1, Kind=ConfigMap): "
+            ".metadata.labels.on: expected string, got &value.valueUnstructured{Value:true}",
+        ),
+        (
             {**config({"a": {}}), "immutable": "no"},
             500,
             "failed to create typed patch object (/settings; /v1, Kind=ConfigMap): errors:\n"

@@ -56,7 +56,8 @@ async def interpreter(process: Process) -> int:
     stream = process.fds.get(0)
     if set(words) <= _TALKATIVE and stream is not None and not stream.terminal and not await process.read():
         return 0  # nobody types
-    await process.err(f"{name}: {refused} are not carried out here; --version and a line that prints are\n")
+    simulated = "small programs of plain Python" if snake else "a line that prints"
+    await process.err(f"{name}: not simulated here: {refused} (--version and {simulated} are)\n")
     return 127
 
 
@@ -75,7 +76,7 @@ async def _python(process: Process, words: list[str], code: str | None) -> int |
     try:
         return await small_python.run(process, code, argv)
     except small_python.NotSimulated as what:
-        return f"programs of python with {what}"
+        return str(what)
 
 
 def _value(literal: str) -> str:

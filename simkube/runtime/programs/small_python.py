@@ -175,7 +175,7 @@ class _Program:
         if isinstance(op, ast.Mod) and isinstance(one, str):
             raise NotSimulated("formatting with %")
         if isinstance(op, ast.Mult) and (isinstance(one, (str, list)) or isinstance(other, (str, list))):
-            raise NotSimulated("repeating with *")
+            raise NotSimulated("repeating a string or a list with *")
         try:
             return _held(_OPERATORS[type(op)](one, other))
         except (TypeError, ZeroDivisionError, OverflowError) as error:

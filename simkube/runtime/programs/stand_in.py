@@ -34,6 +34,7 @@ async def stand_in(process: Process) -> int:
             heard.append(f"not on {port} ({error.strerror.lower()})")
         else:
             heard.append(f"on {port} ({protocol})")
-    await process.out(f"{what}; it does nothing but listen {', '.join(heard) or 'nowhere'}\n")
+    does = f"does nothing but listen {', '.join(heard)}" if heard else "does nothing, and listens on no port"
+    await process.out(f"{what}; it {does}\n")
     await stop_request(process)
     return 0

@@ -56,6 +56,12 @@ def test_it_listens_where_its_pod_lets_expect_it(bench: Bench) -> None:
     assert (container.state, container.exited.result()) == ("exited", 0)
 
 
+def test_it_says_that_it_listens_nowhere(bench: Bench) -> None:
+    container = bench.started(IMAGE)
+    bench.clock.advance(1)
+    assert container.log.lines()[-1].text.endswith("is not simulated; it does nothing, and listens on no port")
+
+
 def test_it_ends_where_its_pod_waits_for_that(bench: Bench) -> None:
     container = bench.started(IMAGE, expected_to_end=True)
     bench.clock.advance(1)

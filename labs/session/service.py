@@ -352,7 +352,8 @@ class SessionService:
     def _given_up(self, current: SessionView, provider: str | None) -> bool:
         """Whether a new session may take the place of one that has not ended; ``NotNow`` when it has to be stopped.
 
-        It may when that one is being removed anyway, and when it never came up and is wanted on another provider.
+        It may when that one is being removed anyway, and when it never came up and is wanted on another provider;
+        ``NotFound`` when there is no such provider.
         """
         with self.records.read() as tx:
             row = tx.get_one(Session, current.id)
@@ -360,6 +361,7 @@ class SessionService:
             return True
         if provider in (None, row.provider):
             return False
+        self.providers.get(provider)  # NotFound: there is none to move to
         if row.state == "failed" and row.ready_at is None and not self._locks.held(row.id):
             return True
         raise NotNow(f"{row.lab} is already there on {row.provider}; stop it first", f"kindling stop {row.lab}")

@@ -154,12 +154,19 @@ def _print_entries(found: dict[str, Any], depths: dict[int, int]) -> None:
 @click.option("--fill", metavar="NODE", help="Take nearly all memory of a node.")
 @learner_option
 def components(lab: str | None, learner: str | None, **wishes: str | None) -> None:
-    """Show what runs in LAB's cluster, or stop and start parts of it."""
+    """Show what runs in LAB's cluster, or stop and start parts of it and show what that changed."""
     changes = {name: value for name, value in wishes.items() if value}
     if len(changes) > 1:
         raise click.UsageError("one of --stop, --start, --pause, --cut and --fill at a time")
     with _controls(lab, learner, "components") as controls:
-        found = controls.components(changes or None)
-    rows = [(name, "runs" if runs else "stopped") for name, runs in found["components"].items()]
-    rows += [(f"node/{name}", ", ".join(wrong) or "runs") for name, wrong in found["nodes"].items()]
-    echo(table(("component", "state"), rows))
+        rows = _component_rows(controls.components())
+        if changes:
+            before, rows = rows, _component_rows(controls.components(changes))
+            named = {prefix + name for name in changes.values() for prefix in ("", "node/")}
+            rows = {name: state for name, state in rows.items() if name in named or before.get(name) != state}
+    echo(table(("component", "state"), rows.items()))
+
+
+def _component_rows(found: dict[str, Any]) -> dict[str, str]:
+    rows = {name: "runs" if runs else "stopped" for name, runs in found["components"].items()}
+    return rows | {f"node/{name}": ", ".join(wrong) or "runs" for name, wrong in found["nodes"].items()}

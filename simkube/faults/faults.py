@@ -8,6 +8,7 @@ has taken is missing to them. It refuses to cut off the node that the API server
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from simkube.apimachinery.errors import HostError, StatusError
@@ -108,7 +109,7 @@ class Faults:
     def stop_component(self, name: str) -> None:
         """Stop a component by its Kubernetes name (``kubelet/NODE`` for a kubelet); a no-op when it is stopped.
 
-        :class:`~simkube.apimachinery.errors.HostError` names the components there are when there is none of that name.
+        :class:`~simkube.apimachinery.errors.HostError` names the nearest ones when there is none of that name.
         """
         self._known(name)
         self._remember(self._stopped | {name})
@@ -123,7 +124,8 @@ class Faults:
     def _known(self, name: str) -> None:
         known = self.components()
         if name not in known:
-            raise HostError(f"there is no component {name[:100]!r}; there are: {', '.join(known)}")
+            nearest = get_close_matches(name[:100], known, n=3, cutoff=0.0)
+            raise HostError(f"there is no component {name[:100]!r}; the nearest of {len(known)}: {', '.join(nearest)}")
 
     def _remember(self, names: set[str]) -> None:
         if names != self._stopped:

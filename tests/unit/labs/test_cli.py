@@ -123,7 +123,16 @@ class TestSimulated:
     def test_components_are_listed_and_refusals_told(self, kindling: Command, steered: ControlledProvider) -> None:
         assert kindling("components", "first", "--stop", "kube-scheduler") == 0
         assert steered.asked[-1] == ("components", {"stop": "kube-scheduler"})
-        assert ["kube-scheduler", "stopped"] in [line.split() for line in kindling.out.splitlines()]
+        assert [line.split() for line in kindling.out.splitlines()] == [
+            ["COMPONENT", "STATE"],
+            ["kube-scheduler", "stopped"],
+        ]
+        assert kindling("components", "first") == 0
+        rows = [line.split()[0] for line in kindling.out.splitlines()]
+        assert rows == ["COMPONENT", "etcd", "kube-scheduler", "node/worker"]
+        kindling("components", "first", "--cut", "worker")  # as it was before: named, and so shown
+        assert "node/worker" in kindling.out
+        assert "etcd" not in kindling.out
         assert kindling("components", "first", "--stop", "mars") == 1
         assert kindling.err == "kindling: there is no component 'mars'\n"
 
@@ -281,6 +290,9 @@ class TestTrouble:
         )
         assert kindling("start", "first", "--on", "cloud") == 1
         assert "there are: simulated, kind" in kindling.err
+        assert kindling("start", "first") == 0
+        assert kindling("start", "first", "--on", "moon") == 1
+        assert "there is no provider 'moon'; there are: simulated, kind" in kindling.err
         assert kindling("frobnicate") == 2
         assert kindling("start") == 2
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.discovery import discovery
-from simkube.apiserver.http.responses import document, text
+from simkube.apiserver.http.responses import document, pretty, text
 from simkube.apiserver.openapi import documents as openapi
 from simkube.apiserver.registry.resources import Resource
 from simkube.apiserver.registry.served import BUILT_IN, Registry
@@ -30,9 +30,9 @@ def answer(http: web.Request, path: str, address: str, kinds: Registry = BUILT_I
     if path.startswith(tuple(f"{each}/" for each in _HEALTH)):
         return text("ok") if path.rpartition("/")[2] in _CHECKS else text("404 page not found\n", 404)
     if path == "/version":
-        return document(discovery.version())
+        return document(discovery.version(), indented=True)
     if path == "/":
-        return document(discovery.paths(kinds.extra))
+        return document(discovery.paths(kinds.extra), indented=True)
     if path.startswith("/openapi/"):
         return _openapi(http, path, [one for one in kinds.extra if one.custom is not None])
     return _discovery(http, path, address, kinds)
@@ -54,11 +54,11 @@ def _discovery(http: web.Request, path: str, address: str, kinds: Registry) -> w
     if parts == ["api"]:
         if aggregated:
             return document(discovery.aggregated(core=True), discovery.AGGREGATED)
-        return document(discovery.legacy_versions(address))
+        return document(discovery.legacy_versions(address), indented=pretty(http))
     if parts == ["apis"]:
         if aggregated:
             return document(discovery.aggregated(core=False, extra=extra, elsewhere=elsewhere), discovery.AGGREGATED)
-        return document(discovery.groups(extra, elsewhere))
+        return document(discovery.groups(extra, elsewhere), indented=pretty(http))
     found = None
     if parts[0] == "api" and len(parts) == 2:
         found = discovery.resources("", parts[1])
@@ -72,7 +72,7 @@ def _discovery(http: web.Request, path: str, address: str, kinds: Registry) -> w
         return None
     if found is None:
         raise StatusError(404, "NotFound", "the server could not find the requested resource", {})
-    return document(found)
+    return document(found, indented=pretty(http))
 
 
 def _openapi(http: web.Request, path: str, extra: Sequence[Resource]) -> web.Response:

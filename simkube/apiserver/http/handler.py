@@ -30,7 +30,7 @@ from simkube.apiserver.http.negotiation import accepted
 from simkube.apiserver.http.paths import PageNotFound, Target
 from simkube.apiserver.http.proof import prove
 from simkube.apiserver.http.reading import compressed, read_body
-from simkube.apiserver.http.responses import LARGE, PLAIN, Responses, pieces, refuse, respond, shape_of, text
+from simkube.apiserver.http.responses import LARGE, PLAIN, Responses, pieces, pretty, refuse, respond, shape_of, text
 from simkube.apiserver.http.sending import Sending
 from simkube.apiserver.http.watch_stream import Watches
 from simkube.apiserver.metrics import metrics
@@ -112,7 +112,7 @@ class Frontend:
             response = await self.sending.answer(http, await self._handle(http, path, asked, who))
         except StatusError as error:
             who.reason = error.reason
-            response = refuse(error, who.request.warnings if who.request else ())
+            response = refuse(error, who.request.warnings if who.request else (), indented=pretty(http))
         except PageNotFound:
             response = text("404 page not found\n", 404)
         except aggregation.Unavailable:

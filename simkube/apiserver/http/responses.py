@@ -30,6 +30,9 @@ LARGE = 64 * 1024
 HOST_BYTES = 1 << 30
 """Bytes that the large answers of all clusters of a host may keep, together, where nothing else is set."""
 _PIECE = 50
+_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
+"""How the agents begin by which people read what the API server answers."""
+_TRUE = ("1", "t", "T", "true", "True", "TRUE")
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -141,13 +144,19 @@ class Shape:
         return gzip.compress(body, compresslevel=1) if self.gzip else body
 
 
+def pretty(request: web.Request) -> bool:
+    """Whether an answer is to be indented: by the parameter, else for whom people read with (``isPrettyPrint``)."""
+    asked = request.query.get("pretty")
+    return asked in _TRUE if asked else request.headers.get("User-Agent", "").startswith(_PEOPLE)
+
+
 def shape_of(size: int, accepted: Accepted, request: web.Request) -> Shape:
     """The shape wanted of an answer of ``size`` bytes; small ones are not compressed."""
     compressed = size >= COMPRESS_FROM and "gzip" in request.headers.get("Accept-Encoding", "")
-    return Shape(accepted.text == "yaml", request.query.get("pretty") in ("1", "true"), compressed)
+    return Shape(accepted.text == "yaml", pretty(request), compressed)
 
 
-PLAIN = Shape()
+PLAIN, INDENTED = Shape(), Shape(pretty=True)
 
 
 def respond(body: bytes, shape: Shape = PLAIN, *, status: int = 200, warnings: Sequence[str] = ()) -> web.Response:
@@ -167,9 +176,10 @@ def _quoted(text: str) -> str:
     return printable.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def refuse(error: StatusError, warnings: Sequence[str] = ()) -> web.Response:
+def refuse(error: StatusError, warnings: Sequence[str] = (), *, indented: bool = False) -> web.Response:
     """The response to a request that failed."""
-    response = respond(dump(error.body()), status=error.code, warnings=warnings)
+    body = (INDENTED if indented else PLAIN).apply(dump(error.body()))
+    response = respond(body, status=error.code, warnings=warnings)
     seconds = (error.details or {}).get("retryAfterSeconds")
     if seconds is not None:
         response.headers["Retry-After"] = str(seconds)
@@ -181,7 +191,8 @@ def text(body: str, status: int = 200) -> web.Response:
     return web.Response(status=status, text=body, content_type="text/plain", charset="utf-8")
 
 
-def document(body: Any, content_type: str = "application/json") -> web.Response:
+def document(body: Any, content_type: str = "application/json", *, indented: bool = False) -> web.Response:
     """A document about the API itself."""
     made = body if isinstance(body, bytes) else dump(body)
+    made = INDENTED.apply(made) if indented else made
     return web.Response(body=made, headers={"Content-Type": content_type})

@@ -113,7 +113,7 @@ class Sending:
         for part in parts:
             most -= len(part)
             if most < 0:
-                message = f"an answer of more than {MOST_SHAPED >> 20} MiB is sent as compact JSON only; ask for less"
+                message = f"an answer of more than {MOST_SHAPED >> 20} MiB is sent as compact JSON only (pretty=false)"
                 raise StatusError(413, "RequestEntityTooLarge", message)
             found.append(part)
             await self._pause(http)

@@ -154,6 +154,31 @@ def test_every_form_of_a_large_list_says_the_same(monkeypatch: pytest.MonkeyPatc
     asyncio.run(live())
 
 
+@pytest.mark.parametrize(
+    ("agent", "parameter", "indented"),
+    [
+        ("curl/8.5.0", "", True),
+        ("Wget/1.21", "", True),
+        ("Mozilla/5.0 (X11; Linux x86_64)", "", True),
+        ("kubectl/v1.36.0", "", False),
+        ("kubectl/v1.36.0", "?pretty=T", True),
+        ("curl/8.5.0", "?pretty=false", False),
+        ("curl/8.5.0", "?pretty=", True),
+    ],
+)
+def test_it_is_indented_for_people(agent: str, parameter: str, indented: bool) -> None:
+    async def live() -> None:
+        async with serving() as host:
+            host.create("a")
+            for path in ("/api/v1/namespaces/default", "/api/v1/namespaces", "/api/v1/pods/none/x", "/apis", "/api/v1"):
+                async with host.ask("a", "GET", path + parameter, headers={"User-Agent": agent}) as answer:
+                    text = await answer.text()
+                assert text.startswith('{\n  "kind": "' if indented else '{"kind":"'), path
+                assert json.loads(text)
+
+    asyncio.run(live())
+
+
 def test_what_was_written_is_answered_even_so() -> None:
     async def live() -> None:
         async with serving(kept=1 << 20) as host:

@@ -29,10 +29,11 @@ def explain(pod: Pod, last_line: LastLine, last_warning: LastWarning) -> str:
     if not pod.node:
         reason = pod.condition("PodScheduled").get("message") or "no scheduler has placed it"
         return f"{name} is Pending: {quoted(reason)}"
-    for container in pod.containers:
+    in_order = sorted(pod.containers, key=lambda one: not one.sidecar)  # others wait until these run
+    for container in in_order:
         if not container.running:
             return f"{name} {_not_running(pod, container, last_line, last_warning)}"
-    for container in pod.containers:
+    for container in in_order:
         if not container.ready:
             warning = last_warning(pod)
             because = f": {quoted(warning)}" if warning else ""

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Container:
-    """One container of a pod: spec and status together."""
+    """One container of a pod: spec and status together. ``sidecar``: an init container that stays beside the others."""
 
     name: str
     image: str
@@ -23,6 +23,7 @@ class Container:
     state: Mapping[str, Any]
     last: Mapping[str, Any]
     spec: Mapping[str, Any] = field(repr=False)
+    sidecar: bool = False
 
     @property
     def running(self) -> bool:
@@ -124,9 +125,18 @@ class Pod:
 
     @property
     def containers(self) -> list[Container]:
-        """Its containers in the order of its spec, init containers left out."""
-        statuses = {one.get("name"): one for one in self.status.get("containerStatuses") or []}
-        return [_container(spec, statuses.get(spec["name"]) or {}) for spec in self.spec.get("containers") or []]
+        """Its containers that run beside each other: those of ``containers``, then its sidecars; each in the order of
+        its spec. Sidecars are the init containers with ``restartPolicy: Always`` (Kubernetes 1.28 and later); init
+        containers that end are left out."""
+        sidecars = [one for one in self.spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"]
+        beside, before = self._statuses("containerStatuses"), self._statuses("initContainerStatuses")
+        return [
+            *(_container(one, beside.get(one["name"]) or {}) for one in self.spec.get("containers") or []),
+            *(_container(one, before.get(one["name"]) or {}, sidecar=True) for one in sidecars),
+        ]
+
+    def _statuses(self, key: str) -> dict[str, Mapping[str, Any]]:
+        return {str(one.get("name")): one for one in self.status.get(key) or []}
 
     def container(self, name: str) -> Container | None:
         """The container of that name."""
@@ -137,7 +147,7 @@ class Pod:
         return next((one for one in self.status.get("conditions") or [] if one.get("type") == name), {})
 
 
-def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
+def _container(spec: Mapping[str, Any], status: Mapping[str, Any], *, sidecar: bool = False) -> Container:
     return Container(
         name=str(spec["name"]),
         image=str(spec.get("image", "")),
@@ -147,6 +157,7 @@ def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
         state=status.get("state") or {},
         last=status.get("lastState") or {},
         spec=spec,
+        sidecar=sidecar,
     )
 
 

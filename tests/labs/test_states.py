@@ -12,7 +12,7 @@ import pytest
 
 from labs import settings
 from labs.clusters.provider import Handle, Provider
-from labs.definition import Lab
+from labs.definition import Lab, State, Step
 from labs.grading import ProcessGrader
 from labs.library import Library
 from labs.replay import Replay
@@ -20,6 +20,7 @@ from tests.conftest import NEED_THREE_NODES, SharedClusters, shared_spec
 
 SETTINGS = settings.load({"KINDLING_HOME": os.devnull, "PATH": os.environ["PATH"]})
 LIBRARY = Library(SETTINGS.catalogs)
+WEB = "kindling/web:1.0"
 LONG = 30
 """Seconds from which on a deadline is worth halving."""
 STATES = [(lab.name, state.name) for lab in LIBRARY.all() for state in lab.states]
@@ -60,3 +61,47 @@ def test_state(provider: Provider, clusters: SharedClusters, tmp_path: Path, lab
 
     assert not result.trouble
     assert not result.differences
+
+
+SIDECAR = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: ${pair}
+spec:
+  volumes: [{name: pages, emptyDir: {}}]
+  initContainers:
+    - name: writer
+      image: busybox:1.35
+      restartPolicy: Always
+      command: [sh, -c]
+      args: ['while true; do echo "${word} $(date +%s)" > /pages/index.html; sleep 1; done']
+      volumeMounts: [{name: pages, mountPath: /pages}]
+  containers:
+    - name: server
+      image: kindling/web:1.0
+      env: [{name: WEB_ROOT, value: /pages}]
+      volumeMounts: [{name: pages, mountPath: /pages, readOnly: true}]
+"""
+
+
+def test_a_native_sidecar_solves_pods(provider: Provider, clusters: SharedClusters, tmp_path: Path) -> None:
+    """Not a state of the lab, which is for older clusters too: these drop the field and wait for the writer to end."""
+    if provider.capabilities().kubernetes < (1, 29):
+        pytest.skip("sidecars came with Kubernetes 1.29")
+    lab = LIBRARY.get("pods")
+    (tmp_path / "pair.yaml").write_text(SIDECAR)
+    solved = next(state for state in lab.states if state.name == "solved")
+    commands = [f"set image pod/${{courier}} web={WEB}", f"run ${{pod}} --image={WEB} --env MESSAGE='${{message}}'"]
+    steps = [*(Step(kubectl=one) for one in commands), Step(apply="pair.yaml")]
+    file = solved.file.model_copy(update={"steps": steps})
+    state = State("alternative-sidecar", tmp_path, file)
+
+    def start(values: Mapping[str, Any]) -> Handle:
+        spec = lab.spec(shared_spec(lab.topology).name, values, {"lab": lab.name})
+        return clusters.at_start(provider, spec)[0]
+
+    result = Replay(provider, ProcessGrader, SETTINGS.kubectl, tmp_path).prove(lab, state, start)
+
+    assert not result.trouble
+    assert set(result.outcomes.values()) == {"passed"}

@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import tarfile
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
@@ -146,6 +146,15 @@ class Nodes:
             if time.monotonic() > deadline:
                 raise ClusterError(f"{component} did not stop within a minute of its manifest being taken away")
             time.sleep(0.3)  # between two looks at another machine's process table
+
+
+def place_of(pod: Mapping[str, Any], container: str) -> tuple[str, str]:
+    """The node and containerd's id of a pod's container, a sidecar's too; ``ValueError`` when it has none."""
+    status = pod.get("status") or {}
+    for one in [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]:
+        if one["name"] == container and one.get("containerID"):
+            return pod["spec"]["nodeName"], one["containerID"].partition("://")[2]
+    raise ValueError(f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']} runs no container {container!r}")
 
 
 def _run(node: Container, command: list[str]) -> str:

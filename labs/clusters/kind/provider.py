@@ -24,7 +24,7 @@ from requests.exceptions import RequestException
 from labs.clusters.dynamic_client import APIError, DynamicClient
 from labs.clusters.kind import baseline, credentials, images
 from labs.clusters.kind.command import Kind
-from labs.clusters.kind.nodes import Nodes, clusters, connect
+from labs.clusters.kind.nodes import Nodes, clusters, connect, place_of
 from labs.clusters.provider import (
     Capabilities,
     ClusterError,
@@ -290,10 +290,7 @@ class _KindFaults:
                 if error.status == 404:
                     raise ValueError(f"there is no pod {namespace}/{pod}") from error
                 raise
-        for status in found.get("status", {}).get("containerStatuses", []):
-            if status["name"] == container and status.get("containerID"):
-                return found["spec"]["nodeName"], status["containerID"].partition("://")[2]
-        raise ValueError(f"pod {namespace}/{pod} runs no container {container!r}")
+        return place_of(found, container)
 
     def _wait_for_api(self) -> None:
         deadline = time.monotonic() + 60

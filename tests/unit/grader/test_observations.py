@@ -77,6 +77,22 @@ def test_a_pod_is_explained_in_one_sentence(scripted: Any, raw: dict[str, Any], 
     assert cluster.explain(Pod(raw)) == sentence
 
 
+def test_a_sidecar_is_one_of_the_containers_and_others_wait_for_it(scripted: Any) -> None:
+    raw = pod(ready=False, state={"waiting": {"reason": "PodInitializing"}}, phase="Pending")
+    raw["spec"]["initContainers"] = [
+        {"name": "once", "image": "busybox:1.35"},
+        {"name": "writer", "image": "busybox:1.35", "restartPolicy": "Always"},
+    ]
+    waiting = {"waiting": {"reason": "ImagePullBackOff"}}
+    raw["status"]["initContainerStatuses"] = [{"name": "writer", "restartCount": 2, "state": waiting}]
+    found = Pod(raw)
+    assert [one.name for one in found.containers] == ["web", "writer"]
+    assert found.restarts == 2
+    cluster = Cluster(Connection(scripted.kubeconfig), "default")
+    said = 'pod web is in ImagePullBackOff: container writer wants the image "busybox:1.35"'
+    assert cluster.explain(found) == said
+
+
 def test_pods_are_explained_together(scripted: Any) -> None:
     cluster = Cluster(Connection(scripted.kubeconfig), "default")
     waiting = Pod(pod("b", ready=False, state={"waiting": {"reason": "ContainerCreating"}}))

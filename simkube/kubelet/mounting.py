@@ -11,7 +11,7 @@ from simkube.component_helpers.unsimulated import volume_refusals
 from simkube.kubelet.disks import part_of
 from simkube.kubelet.eviction import watches_storage
 from simkube.kubelet.pod import Pod
-from simkube.kubelet.volumes import MountError, Part, Sources, contents, fill
+from simkube.kubelet.volumes import MountError, Part, Sources, contents
 from simkube.runtime.cri import Volume
 
 DELAYS = (0.5, 122.0)
@@ -88,7 +88,7 @@ class PodVolumes:
         if own is None or isinstance(own, Part):
             own = pod.volumes[name] = self._new(volume)
         if files is not None and files != pod.files.get(name):
-            fill(own, pod.files.get(name, {}), files)
+            own.project(files)
             pod.files[name] = files
             self._give(own, read_only=True)
 

@@ -1,7 +1,7 @@
 """A pod's volumes: emptyDir, configMap, secret, downwardAPI and projected, filled and kept current.
 
-What a volume of the API holds is computed as a whole (:func:`contents`) and then brought into the runtime's volume
-(:func:`fill`), at first and whenever a source changed. Other kinds of volume are refused by ``refusals.py``. Missing
+What a volume of the API holds is computed as a whole (:func:`contents`), which is projected into the runtime's volume
+at first and whenever a source changed. Other kinds of volume are refused by ``component_helpers.unsimulated``. Missing
 sources raise :class:`MountError` with the kubelet's words, which becomes a FailedMount event.
 """
 
@@ -123,17 +123,6 @@ def _safe(path: str) -> str:
     if path.startswith("/") or ".." in path.split("/"):
         raise MountError(f"invalid path {path!r}: must be relative and not contain '..'")
     return path
-
-
-def fill(volume: Volume, before: Files, after: Files) -> None:
-    """Bring a runtime volume from one content to another, touching only what differs."""
-    for path in before.keys() - after.keys():
-        volume.remove(path)
-    for path, (content, mode) in after.items():
-        if before.get(path) != (content, mode):
-            if path in before:
-                volume.remove(path)  # whoever mounts the file itself (subPath) keeps the old one
-            volume.write(path, content, mode=mode)
 
 
 def mounts(container: Obj, pod: Obj, volumes: Mapping[str, Volume | Part], env: dict[str, str]) -> list[Mount]:

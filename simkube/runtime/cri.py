@@ -92,6 +92,9 @@ class Volume(Protocol):
 
     def write(self, path: str, content: bytes, *, mode: int = 0o644) -> None: ...
 
+    def project(self, files: Mapping[str, tuple[bytes, int]]) -> None:
+        """Hold these files (path -> content and mode) alone, all of them from one moment to the next."""
+
     def read(self, path: str) -> bytes: ...
 
     def remove(self, path: str) -> None: ...

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simkube.runtime.files import FileSystem, MountPoint, normal
 from simkube.runtime.nodes import NODE_COST, Directory, File, FileError, Node, Quota, Symlink, tree_size
+from simkube.runtime.projection import Files, project
 
 if TYPE_CHECKING:
     from simkube.runtime.container import SimContainer
@@ -41,6 +42,7 @@ class MemoryVolume:
         self.root = Directory(0o777, now())
         self.quota = Quota(VOLUME_BYTES if limit is None else min(limit, VOLUME_BYTES), parent)
         self._files = FileSystem(self.root, self.quota, now)
+        self._now = now
 
     def write(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
         """Create or replace a file and the directories above it. FileError ENOSPC."""
@@ -49,6 +51,10 @@ class MemoryVolume:
         if parent:
             self._files.make_directories(parent)
         self._files.write(clean, content, mode=mode)
+
+    def project(self, files: Files) -> None:
+        """Hold these files alone, all of them from one moment to the next. FileError ENOSPC."""
+        project(self.root, self.quota, files, self._now())
 
     def read(self, path: str) -> bytes:
         """A file's content; FileError ENOENT."""

@@ -191,6 +191,9 @@ class MemoryVolume:
     def write(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
         self.files[path] = (content, mode)
 
+    def project(self, files: Mapping[str, tuple[bytes, int]]) -> None:
+        self.files = dict(files)
+
     def read(self, path: str) -> bytes:
         return self.files[path][0]
 

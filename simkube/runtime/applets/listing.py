@@ -88,8 +88,7 @@ async def _directory(process: Process, options: Options, path: str, pending: lis
     await process.work(len(entries) / 10)
     shown = [(name, node) for name, node in entries if "a" in options or "A" in options or not name.startswith(".")]
     if "a" in options:
-        here = files.node(full)
-        shown = [(".", here), ("..", here), *shown]
+        shown = [(".", files.node(full)), ("..", files.node(f"{full}/..")), *shown]
     if "R" in options and len(pending) < 500:
         pending.extend(
             f"{path.rstrip('/')}/{name}"

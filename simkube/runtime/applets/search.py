@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simkube.runtime.applets.options import Options, integer, name_of, parse
 from simkube.runtime.applets.reading import lines, open_operand
-from simkube.runtime.nodes import Directory, FileError
+from simkube.runtime.nodes import Directory, FileError, Symlink
 from simkube.runtime.process import Process
 from simkube.runtime.regex import Regex, RegexError
 from simkube.runtime.streams import Stream
@@ -107,12 +107,13 @@ async def _open(process: Process, path: str, *, quiet: bool) -> Stream | None:
 
 async def _recursive(process: Process, roots: list[str]) -> list[str]:
     found = []
-    files = process.container.files
+    files, gnu = process.container.files, process.container.spec.flavour == "debian"
     for root in roots:
         full = process.resolve(root)
         try:
             for path, node in files.walk(full):
-                if not isinstance(node, Directory):
+                link = isinstance(node, Symlink) and (gnu or files.is_directory(path))
+                if not isinstance(node, Directory) and not (link and path != full):
                     found.append(root + path[len(full) :])
         except FileError:
             found.append(root)

@@ -88,7 +88,7 @@ def test_the_whole_configuration_and_the_title_of_nginx() -> None:
 
 def test_node_takes_options_and_files_that_are_no_commands() -> None:
     bench = Bench()
-    for args, first in ((["--version"], "v"), (["app.js"], "node: programs of node are not carried out")):
+    for args, first in ((["--version"], "v"), (["app.js"], "node: not simulated here: programs of node")):
         node = bench.started("node:20", args=args, sandbox=bench.sandbox(args[0].strip("-.")))
         bench.clock.advance(1)
         assert logged(node)[0].startswith(first)

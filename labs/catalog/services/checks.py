@@ -6,45 +6,58 @@ from grader import check, fail, poll
 
 SETTLE_SECONDS = 8  # for a Service that was made or changed a moment ago
 LOOK = "kubectl describe service {0}; kubectl get endpoints {0}; kubectl get pods --show-labels"
+LOOK_AT_PORTS = (
+    "compare Port and TargetPort of kubectl describe service {0}, PORTS of kubectl get endpointslices "
+    "--selector kubernetes.io/service-name={0}, and the port that the pods listen on: kubectl describe pods"
+)
 
 
-def answered_by_all(cluster, probe, service, deployment):
-    """Every ready replica of the Deployment answers through the Service's name, nobody else does, no request fails."""
+def answered_by_all(cluster, probe, service, deployment, before=""):
+    """Every ready replica of the Deployment answers through the Service's name, nobody else does, no request fails.
+
+    ``before``: for what a later check needs that; where to look is then left to the first check, which says it.
+    """
     cluster.get("service", service)
     url = cluster.url(service)
+
+    def wrong(expected, observed, look):
+        if before:
+            fail(expected=f"the Service {service} to lead to {deployment}, before {before}", observed=observed)
+        fail(expected=expected, observed=observed, look=look)
 
     def look():
         wanted = {pod.name for pod in cluster.pods_of("deployment", deployment) if pod.ready}
         if not wanted:
             pods = cluster.pods_of("deployment", deployment)
-            fail(
-                expected=f"ready replicas of {deployment}",
-                observed=cluster.explain_all(pods, max(len(pods), 1)),
-                look=f"kubectl describe deployment {deployment}; kubectl get pods",
+            there = cluster.explain_all(pods, max(len(pods), 1))
+            wrong(
+                f"ready replicas of {deployment}", there, f"kubectl describe deployment {deployment}; kubectl get pods"
             )
         first = probe.get(url)
         if not first.ok:
-            fail(expected=f"an answer from {url}", observed=str(first), look=LOOK.format(service))
+            # Ready addresses, and nothing listens there: labels are not the matter.
+            reached = LOOK_AT_PORTS if first.error == "refused" and cluster.endpoints(service).ready else LOOK
+            wrong(f"an answer from {url}", str(first), reached.format(service))
         answers = probe.requests(url, 25 * len(wanted))
         if answers.failed:
-            fail(
-                expected=f"an answer to every request to {url}",
-                observed=f"{answers}; for example {answers.failed[0]}",
-                look=LOOK.format(service),
-            )
+            observed = f"{answers}; for example {answers.failed[0]}"
+            wrong(f"an answer to every request to {url}", observed, LOOK.format(service))
         if answers.hosts != wanted:
-            silent, strange = sorted(wanted - answers.hosts), sorted(answers.hosts - wanted)
-            observed = f"{len(wanted) - len(silent)} of {len(wanted)} replicas answered"
-            observed += f"; silent: {', '.join(silent)}" if silent else ""
-            observed += f"; who should not have answered: {', '.join(strange)}" if strange else ""
-            fail(
-                expected=f"answers from every ready replica of {deployment}, and from nobody else",
-                observed=observed if answers.hosts else f"answers of something else, for example {answers[0]}",
-                look=LOOK.format(service),
-            )
+            expected = f"answers from every ready replica of {deployment}, and from nobody else"
+            wrong(expected, who_answered(answers, wanted), LOOK.format(service))
         return wanted
 
     return poll(look, SETTLE_SECONDS, every=0.5)
+
+
+def who_answered(answers, wanted):
+    """Which of the wanted replicas answered, who was silent, and who else answered."""
+    if not answers.hosts:
+        return f"answers of something else, for example {answers[0]}"
+    silent, strange = sorted(wanted - answers.hosts), sorted(answers.hosts - wanted)
+    observed = f"{len(wanted) - len(silent)} of {len(wanted)} replicas answered"
+    observed += f"; silent: {', '.join(silent)}" if silent else ""
+    return observed + (f"; who should not have answered: {', '.join(strange)}" if strange else "")
 
 
 def replace_one(cluster, faults, evidence, deployment, answers, seconds, look):
@@ -90,7 +103,7 @@ def test_only_ready(cluster, probe, params):
             observed=cluster.explain(warming),
             look=f"kubectl get pod {warming.name} --show-labels",
         )
-    answered_by_all(cluster, probe, params["name"], params["app"])
+    answered_by_all(cluster, probe, params["name"], params["app"], "it is seen whom it asks")
     asked = [one for one in cluster.endpoints(params["name"]).ready if one.pod == warming.name or one.ip == warming.ip]
     if asked:
         fail(
@@ -103,7 +116,7 @@ def test_only_ready(cluster, probe, params):
 @check(points=3, title="The name keeps answering while a pod is replaced")
 def test_while_replaced(cluster, probe, faults, evidence, params, thresholds):
     service, app = params["name"], params["app"]
-    answered_by_all(cluster, probe, service, app)
+    answered_by_all(cluster, probe, service, app, "a pod is replaced")
     with probe.traffic(cluster.url(service), interval=0.04) as traffic:
         new = replace_one(
             cluster, faults, evidence, app, traffic.answers, thresholds["recovery_seconds"], LOOK.format(service)

@@ -53,6 +53,8 @@ from simkube.runtime.engine import Engine
 from simkube.runtime.network.network import ClusterAPI, Network
 from simkube.scheduler.scheduler import Scheduler
 
+FIRST_START_SECONDS = 5.0
+"""How long pods of the cluster itself have to begin before nobody does their work in their place any more."""
 API_ADDRESS = "172.18.0.2"
 
 
@@ -272,7 +274,9 @@ class Cluster:
 
     def _house(self) -> None:
         """From now on pods do what the cluster does by itself; their images are on the nodes."""
-        system.house(self.network.agents, self.kubelets)
+        agents = self.network.agents
+        system.house(agents, self.kubelets)
+        self.clock.call_later(FIRST_START_SECONDS, agents.expect_no_more)
         for runtime in self._runtimes:
             for image in system.images():
                 runtime.preload(image)

@@ -224,6 +224,7 @@ class Network:
         self.storage = Quota(CLUSTER_BYTES)
         self.nodes: dict[str, NodeNet] = {}
         self.agents = Agents()
+        self._names_served = False
         self.resolver: Resolver | None = None
         self._name_servers: dict[str, NameServer] = {}
         self.policy: Policy | None = None
@@ -374,14 +375,30 @@ class Network:
 
     def _name_server_at(self, source: str, address: str) -> Any:
         """What answers at an address; None when packets are lost, NetworkError ``refused``."""
+        if self.agents.housed("coredns"):
+            try:
+                found = self._pods_that_answer(source, address)
+            except NetworkError:
+                if self._names_served or not self.agents.starting:
+                    raise
+                found = None
+            self._names_served = self._names_served or found is not None
+            if found is not None or self._names_served or not self.agents.starting:
+                return found
+        return self._own_name_server(source, address)
+
+    def _own_name_server(self, source: str, address: str) -> Any:
+        """The cluster's own answers to names, until its pods have begun to give them."""
         own = self._node_of(source)
-        if not self.agents.housed("coredns"):
-            known = self.resolver is not None and address in (self.dns_address, self.resolver.place().address)
-            lost = own is not None and own.cut  # the servers are on other nodes
-            if not known or lost or self.resolver is None:
-                return None
-            allowed = self.policy is None or self.policy.allows(self._place(source), self.resolver.place(), 53, "UDP")
-            return self.resolver if allowed else None
+        known = self.resolver is not None and address in (self.dns_address, self.resolver.place().address)
+        lost = own is not None and own.cut  # the servers are on other nodes
+        if not known or lost or self.resolver is None:
+            return None
+        allowed = self.policy is None or self.policy.allows(self._place(source), self.resolver.place(), 53, "UDP")
+        return self.resolver if allowed else None
+
+    def _pods_that_answer(self, source: str, address: str) -> Any:
+        own = self._node_of(source)
         where = (address, 53)
         rule = self._rules_for(own, address).udp.get(where)
         target = where if rule is None else self._choose(source, where, rule, own)

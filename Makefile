@@ -13,7 +13,7 @@ run: $(VENV)/.installed ## start the site on http://127.0.0.1:8000 and print a l
 	$(BIN)/kindling up
 
 test: $(VENV)/.installed-dev ## run every test; one that needs Docker or a browser says why it is skipped
-	$(BIN)/python -m pytest -n 6
+	$(BIN)/python -m pytest -n 4
 
 check: $(VENV)/.installed-dev ## style, types and layers
 	$(BIN)/ruff check .

@@ -22,7 +22,8 @@ from simkube.apimachinery.errors import HostError
 from simkube.host.home import NO_SPACE, Home, fingerprint
 from simkube.host.kubeconfig import kubeconfig
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
+"""How long a host that is starting is waited for, as long as it lives: a busy machine may take its time."""
 STOP_SECONDS = 10.0
 ASK_SECONDS = 30.0
 PATIENCE_SECONDS = 60.0

@@ -223,7 +223,11 @@ def test_what_a_client_reads_is_what_it_can_send_back(api: official.ApiClient, n
     template = {"metadata": {"labels": {"app": "a"}}, "spec": pod("a")["spec"]}
     spec = {"replicas": 0, "selector": {"matchLabels": {"app": "a"}}, "template": template}
     apps.create_namespaced_deployment(namespace, {"metadata": {"name": "a"}, "spec": spec})
+    deadline = time.monotonic() + 30
     before = apps.read_namespaced_deployment("a", namespace)
+    while not before.metadata.annotations and time.monotonic() < deadline:  # what its controller adds is a change, too
+        time.sleep(0.05)
+        before = apps.read_namespaced_deployment("a", namespace)
     read = api.sanitize_for_serialization(before)
     del read["metadata"]["resourceVersion"], read["metadata"]["uid"]
     after = apps.replace_namespaced_deployment("a", namespace, read)

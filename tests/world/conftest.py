@@ -19,7 +19,6 @@ import pytest
 from simkube.host import launcher
 from simkube.host.launcher import HostClient
 from tests.conformance.conftest import Runner, kubectls, learners, topology, with_home
-from tests.conftest import unavailable
 
 WORLD = Path(sys.prefix) / "world"
 HERE = Path(__file__).resolve().parent
@@ -29,7 +28,7 @@ def program(name: str) -> Path:
     """Where ``scripts/world.py`` put it; the test is skipped when it did not."""
     found = WORLD / name
     if not found.exists():
-        unavailable(f"{name} is not installed: {Path(sys.executable).name} scripts/world.py")
+        pytest.skip(f"{name} is not installed: {Path(sys.executable).name} scripts/world.py")
     return found
 
 
@@ -38,7 +37,7 @@ def client(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        unavailable(f"{module} is not installed ({error}): pip install -e .[world]")
+        pytest.skip(f"{module} is not installed ({error}): pip install -e .[world]")
         raise
 
 

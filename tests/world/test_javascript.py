@@ -7,7 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.conftest import unavailable
+import pytest
+
 from tests.world.conftest import HERE, Place, program
 
 
@@ -15,7 +16,7 @@ def node() -> str:
     """The system's node, or the one that a wheel ships."""
     found = shutil.which("node") or shutil.which("node", path=str(Path(sys.prefix) / "bin"))
     if found is None:
-        unavailable("node is not installed")
+        pytest.skip("node is not installed")
     return str(found)
 
 

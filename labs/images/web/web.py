@@ -107,8 +107,8 @@ class Web(listener.Handler):
 
     def _post(self, path: str, query: dict[str, str]) -> None:
         if path == "/hang":
+            self.server.hanging.set()  # first: whoever has the answer finds it hanging
             self.answer(202, "hanging\n")
-            self.server.hanging.set()
         elif path == "/exit":
             code = query.get("code", "0")
             self.answer(202, "exiting\n")

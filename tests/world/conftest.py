@@ -1,6 +1,6 @@
 """What the suites that run other people's clients share: one simulated cluster, a namespace a test, their programs.
 
-``scripts/world.py`` installs the clients; a test of one that is not there says so and skips (in CI it fails).
+``scripts/world.py`` installs the clients; a test of one that is not there says so and skips.
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ def _connect(home: Home) -> HostClient:
         client = _usable(home)
         if client is not None:
             return client
-        outdated = _listening(home)
+        outdated, _ = _listening(home)
         if outdated is not None:
             outdated.stop()
         _wait_for_end(home)
@@ -199,35 +199,33 @@ def _connect(home: Home) -> HostClient:
 
 def _usable(home: Home) -> HostClient | None:
     """The host that lives here; None when there is none, or an idle one of another version."""
-    client = _listening(home)
-    if client is None:
-        return None
-    about = client.health(ASK_SECONDS)
+    client, about = _listening(home)
     current = about.get("version") == fingerprint()
     return client if current or about.get("idle", IDLE_SECONDS) < IDLE_SECONDS else None
 
 
-def _listening(home: Home) -> HostClient | None:
-    """The host that listens here, once it has answered; a slow one is waited for. HostError when it never does."""
+def _listening(home: Home) -> tuple[HostClient | None, dict[str, Any]]:
+    """The host that listens here and what it says of itself; None and nothing when there is none.
+
+    A slow one is waited for. HostError when it never answers.
+    """
     info = home.info()
     try:
         client = None if info is None else HostClient(info)
     except (KeyError, ssl.SSLError):
-        return None
+        return None, {}
     if client is None or info is None:
-        return None
+        return None, {}
     wait, deadline = FIRST_WAIT, time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            client.health(wait)
+            return client, client.health(wait)
         except HostError as error:
             if not isinstance(error.__cause__, TimeoutError):
-                return None  # nobody listens there, or somebody else
+                return None, {}  # nobody listens there, or somebody else
             if time.monotonic() > deadline:
                 raise _too_slow(info) from error
             wait = min(2 * wait, LONGEST_WAIT)
-        else:
-            return client
 
 
 def _too_slow(info: dict[str, Any]) -> HostError:

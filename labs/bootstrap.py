@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from labs.accounts import Accounts
+from labs.accounts import Accounts, Classes
 from labs.clusters.registry import Providers
 from labs.library import Library
 from labs.records.database import Database
@@ -26,6 +26,7 @@ class Kindling:
     providers: Providers
     sessions: SessionService
     accounts: Accounts
+    classes: Classes
     reports: Reports
 
     def close(self) -> None:
@@ -50,8 +51,8 @@ def bootstrap(
     library = Library(settings.catalogs)
     chosen = providers or Providers(settings)
     sessions = SessionService(settings, records, library, chosen, grader or _grader(), now)
-    accounts, reports = Accounts(records, now), Reports(records, library, now)
-    return Kindling(settings, records, library, chosen, sessions, accounts, reports)
+    accounts, classes, reports = Accounts(records, now), Classes(records, now), Reports(records, library, now)
+    return Kindling(settings, records, library, chosen, sessions, accounts, classes, reports)
 
 
 def _grader() -> Grader:

@@ -91,12 +91,12 @@ def plan(lab: Lab, number: int) -> Sequence[State]:
 
 
 def _enrol(services: Kindling) -> str:
-    accounts = services.accounts
+    accounts, classes = services.accounts, services.classes
     accounts.ensure(INSTRUCTOR, role="instructor")
-    taught = accounts.classes(INSTRUCTOR)
-    school = taught[0] if taught else accounts.create_class("Kubernetes, first term", INSTRUCTOR)
+    taught = classes.taught_by(INSTRUCTOR)
+    school = taught[0] if taught else classes.create_class("Kubernetes, first term", INSTRUCTOR)
     lines = "\n".join(f"{name},{name}@example.org,{shown}" for name, shown in LEARNERS)
-    accounts.import_roster(school.id, INSTRUCTOR, f"name,email,display_name\n{lines}\n")
+    classes.import_roster(school.id, INSTRUCTOR, f"name,email,display_name\n{lines}\n")
     return school.id
 
 

@@ -50,9 +50,9 @@ def _class(services: Kindling, wanted: str | None) -> tuple[str | None, str | No
     if wanted is None:
         return None, None
     admin = services.accounts.local().name
-    found = [one for one in services.accounts.classes(admin) if wanted in (one.id, one.name)]
+    found = [one for one in services.classes.taught_by(admin) if wanted in (one.id, one.name)]
     if len(found) != 1:
-        known = ", ".join(f"{one.name} ({one.id})" for one in services.accounts.classes(admin)) or "none"
+        known = ", ".join(f"{one.name} ({one.id})" for one in services.classes.taught_by(admin)) or "none"
         raise KindlingError(f"there is no one class {wanted!r}; there are: {known}")
     return admin, found[0].id
 

@@ -69,14 +69,14 @@ def enrol() -> Response | str | tuple[str, int]:
     form = {key: request.form.get(key, "").strip() for key in ("name", "display_name", "email", "code")}
     if request.method == "GET":
         return render_template("account/register.html", form=form | {"code": request.args.get("code", "")}, problem="")
-    accounts = kindling().accounts
+    accounts, classes = kindling().accounts, kindling().classes
     try:
-        if not accounts.knows_code(form["code"]):
+        if not classes.knows_code(form["code"]):
             raise Refused("No class has this join code. Ask your instructor for it.")
         account = accounts.register(
             form["name"], request.form.get("password", ""), email=form["email"], display_name=form["display_name"]
         )
-        joined = accounts.join(form["code"], account.name)
+        joined = classes.join(form["code"], account.name)
     except Refused as error:
         return render_template("account/register.html", form=form, problem=str(error)), 422
     enter(account)
@@ -89,7 +89,7 @@ def enrol() -> Response | str | tuple[str, int]:
 def profile() -> str:
     """One's own account and classes."""
     account = current_account()
-    return render_template("account/profile.html", joined=kindling().accounts.joined(account.name), problem="")
+    return render_template("account/profile.html", joined=kindling().classes.joined(account.name), problem="")
 
 
 @blueprint.post("/profile/password")
@@ -97,7 +97,7 @@ def profile() -> str:
 @limiter.limit(SIGN_IN_LIMIT, key_func=own_name)
 def password() -> Response | tuple[str, int]:
     """A new password; the old one is asked for when there is one."""
-    account, accounts = current_account(), kindling().accounts
+    account, accounts, classes = current_account(), kindling().accounts, kindling().classes
     try:
         if account.has_password:
             accounts.sign_in(account.name, request.form.get("old", ""))
@@ -105,7 +105,7 @@ def password() -> Response | tuple[str, int]:
             raise Refused("The two new passwords differ; type the same one twice.")
         accounts.set_password(account.name, request.form.get("new", ""))
     except Refused as error:
-        joined = accounts.joined(account.name)
+        joined = classes.joined(account.name)
         return render_template("account/profile.html", joined=joined, problem=str(error)), 422
     flash("Your password is set.", "good")
     return redirect(url_for("account.profile"))
@@ -117,7 +117,7 @@ def password() -> Response | tuple[str, int]:
 def join() -> Response:
     """Enter a class with its code."""
     try:
-        joined = kindling().accounts.join(request.form.get("code", "").strip(), current_account().name)
+        joined = kindling().classes.join(request.form.get("code", "").strip(), current_account().name)
     except Refused as error:
         flash(str(error), "bad")
     else:
@@ -129,7 +129,7 @@ def join() -> Response:
 @login_required
 def leave(class_id: str) -> Response:
     """Leave a class; what was handed in stays."""
-    kindling().accounts.leave(class_id, current_account().name)
+    kindling().classes.leave(class_id, current_account().name)
     flash("You have left the class. What you handed in stays.", "note")
     return redirect(url_for("account.profile"))
 

@@ -32,7 +32,7 @@ def instructors_only(view: Callable[Given, Result]) -> Callable[Given, Result]:
 def class_or_everybody(class_id: str) -> ClassInfo | None:
     """The class, for who teaches it; None for everybody, which admins alone may ask for."""
     if class_id != EVERYBODY:
-        return kindling().accounts.class_of(class_id, current_account().name)
+        return kindling().classes.class_of(class_id, current_account().name)
     if current_account().role != "admin":
         abort(404)
     return None

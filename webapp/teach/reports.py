@@ -21,7 +21,7 @@ def of_class(class_id: str) -> str:
     """Learners x labs."""
     found = class_or_everybody(class_id)
     report = kindling().reports.class_report(current_account().name, report_id(found))
-    members = kindling().accounts.members(found.id, current_account().name) if found else []
+    members = kindling().classes.members(found.id, current_account().name) if found else []
     waiting = {account.name for account in members if not account.has_password and account.role == "learner"}
     return render_template(
         "teach/class.html",

@@ -15,7 +15,7 @@ blueprint = Blueprint("roster", __name__, url_prefix="/classes/<class_id>/roster
 @instructors_only
 def form(class_id: str) -> str:
     """Where to send it."""
-    found = kindling().accounts.class_of(class_id, current_account().name)
+    found = kindling().classes.class_of(class_id, current_account().name)
     return render_template("teach/roster.html", found=found, lines=None, problem="", text="")
 
 
@@ -23,8 +23,8 @@ def form(class_id: str) -> str:
 @instructors_only
 def read(class_id: str) -> str | tuple[str, int]:
     """Read it; lines that cannot be used are named, the others are entered."""
-    accounts = kindling().accounts
-    found = accounts.class_of(class_id, current_account().name)
+    classes = kindling().classes
+    found = classes.class_of(class_id, current_account().name)
     text = request.form.get("text", "")
     sent = request.files.get("file")
     given: dict[str, object] = {"found": found, "lines": None, "problem": "", "text": text}
@@ -34,7 +34,7 @@ def read(class_id: str) -> str | tuple[str, int]:
         if not text.strip():
             given["problem"] = "Choose a file or paste the lines of one."
             return render_template("teach/roster.html", **given), 422
-        lines = accounts.import_roster(class_id, current_account().name, text)
+        lines = classes.import_roster(class_id, current_account().name, text)
     except UnicodeDecodeError:
         given["problem"] = "The file is not text in UTF-8. Save it as 'CSV UTF-8' in the spreadsheet and send it again."
         return render_template("teach/roster.html", **given), 422

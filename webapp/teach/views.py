@@ -18,7 +18,7 @@ LINK_MINUTES = 24 * 60.0
 def classes() -> str:
     """Every class one teaches."""
     return render_template(
-        "teach/classes.html", classes=kindling().accounts.classes(current_account().name), problem=""
+        "teach/classes.html", classes=kindling().classes.taught_by(current_account().name), problem=""
     )
 
 
@@ -26,12 +26,12 @@ def classes() -> str:
 @instructors_only
 def create() -> Response | tuple[str, int]:
     """Open a class."""
-    accounts = kindling().accounts
+    found = kindling().classes
     try:
-        made = accounts.create_class(request.form.get("name", "").strip()[:200], current_account().name)
+        made = found.create_class(request.form.get("name", "").strip()[:200], current_account().name)
     except Refused as error:
         page = render_template(
-            "teach/classes.html", classes=accounts.classes(current_account().name), problem=str(error)
+            "teach/classes.html", classes=found.taught_by(current_account().name), problem=str(error)
         )
         return page, 422
     flash(f"{made.name} is open. Its join code is {made.join_code}.", "good")
@@ -42,9 +42,9 @@ def create() -> Response | tuple[str, int]:
 @instructors_only
 def link(class_id: str, learner: str) -> str:
     """A one-time link for a learner of this class who has no password yet."""
-    accounts = kindling().accounts
-    found = accounts.class_of(class_id, current_account().name)
-    account = next((one for one in accounts.members(class_id, current_account().name) if one.name == learner), None)
+    accounts, classes = kindling().accounts, kindling().classes
+    found = classes.class_of(class_id, current_account().name)
+    account = next((one for one in classes.members(class_id, current_account().name) if one.name == learner), None)
     if account is None:
         raise NotFound("there is no such learner in this class")
     if account.role != "learner" or account.has_password:

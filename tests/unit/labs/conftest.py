@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from labs import accounts
+from labs.accounts import passwords
 from labs.bootstrap import Kindling, bootstrap
 from labs.clusters.provider import Provider
 from labs.clusters.registry import Providers
@@ -61,7 +61,7 @@ def quick_passwords() -> Iterator[None]:
     """Hashes that cost little: what they cost where they protect somebody is argon2's business."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounts, "_hasher", lambda: hasher)
+        patch.setattr(passwords, "_hasher", lambda: hasher)
         yield
 
 

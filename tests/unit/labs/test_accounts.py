@@ -85,43 +85,43 @@ class TestClasses:
         services.accounts.ensure("root", role="admin")
 
     def test_joined_by_code_as_people_type_it(self, services: Kindling) -> None:
-        school = services.accounts.create_class("First  term", "prof")
+        school = services.classes.create_class("First  term", "prof")
         typed = f" {school.join_code[:4].lower()}-{school.join_code[4:].lower()} "
-        assert services.accounts.knows_code(typed)
-        services.accounts.join(typed, "ada")
-        services.accounts.join(typed, "ada")
-        assert [one.name for one in services.accounts.members(school.id, "prof")] == ["ada"]
-        assert services.accounts.joined("ada")[0].join_code == ""
-        assert services.accounts.classes("prof")[0].members == 1
+        assert services.classes.knows_code(typed)
+        services.classes.join(typed, "ada")
+        services.classes.join(typed, "ada")
+        assert [one.name for one in services.classes.members(school.id, "prof")] == ["ada"]
+        assert services.classes.joined("ada")[0].join_code == ""
+        assert services.classes.taught_by("prof")[0].members == 1
         with pytest.raises(Refused, match="no class with this code"):
-            services.accounts.join("NOSUCH22", "ada")
+            services.classes.join("NOSUCH22", "ada")
 
     def test_seen_by_who_teaches_it(self, services: Kindling) -> None:
-        school = services.accounts.create_class("First", "prof")
-        assert services.accounts.class_of(school.id, "root").name == "First"
+        school = services.classes.create_class("First", "prof")
+        assert services.classes.class_of(school.id, "root").name == "First"
         for name in ("other-prof", "ada"):
             with pytest.raises(NotFound):
-                services.accounts.class_of(school.id, name)
+                services.classes.class_of(school.id, name)
             with pytest.raises(NotFound):
-                services.accounts.members(school.id, name)
+                services.classes.members(school.id, name)
             with pytest.raises(NotFound):
-                services.accounts.import_roster(school.id, name, "name\nx\n")
-            assert services.accounts.classes(name) == []
+                services.classes.import_roster(school.id, name, "name\nx\n")
+            assert services.classes.taught_by(name) == []
 
     def test_a_learner_opens_none(self, services: Kindling) -> None:
         with pytest.raises(Refused):
-            services.accounts.create_class("Mine", "ada")
+            services.classes.create_class("Mine", "ada")
 
     def test_left(self, services: Kindling) -> None:
-        school = services.accounts.create_class("First", "prof")
-        services.accounts.join(school.join_code, "ada")
-        services.accounts.leave(school.id, "ada")
-        services.accounts.leave(school.id, "prof")
-        assert services.accounts.members(school.id, "prof") == []
-        assert services.accounts.class_of(school.id, "prof").name == "First"
+        school = services.classes.create_class("First", "prof")
+        services.classes.join(school.join_code, "ada")
+        services.classes.leave(school.id, "ada")
+        services.classes.leave(school.id, "prof")
+        assert services.classes.members(school.id, "prof") == []
+        assert services.classes.class_of(school.id, "prof").name == "First"
 
     def test_roster(self, services: Kindling) -> None:
-        school = services.accounts.create_class("First", "prof")
+        school = services.classes.create_class("First", "prof")
         text = (
             "\N{ZERO WIDTH NO-BREAK SPACE}Name;E-Mail;Full name\r\n"
             'bob;bob@example.org;"Bob; the builder"\r\n'
@@ -132,7 +132,7 @@ class TestClasses:
             ";;Nobody\r\n"
             "bob;bob@example.org;\r\n"
         )
-        lines = services.accounts.import_roster(school.id, "prof", text)
+        lines = services.classes.import_roster(school.id, "prof", text)
         assert [(one.line, one.name, one.state) for one in lines] == [
             (2, "bob", "created"),
             (4, "ada", "invited"),
@@ -146,30 +146,30 @@ class TestClasses:
     def test_roster_shows_nobodys_learner_to_another_instructor(self, services: Kindling) -> None:
         session = services.sessions.wait(services.sessions.start("ada", "first").id)
         attempt = services.sessions.follow(services.sessions.check(session.id, "ada").id, "ada").id
-        school = services.accounts.create_class("First", "prof")
-        line = services.accounts.import_roster(school.id, "prof", "name\nada\n")[0]
+        school = services.classes.create_class("First", "prof")
+        line = services.classes.import_roster(school.id, "prof", "name\nada\n")[0]
         assert line.state == "invited"
         assert school.join_code in line.message
-        assert services.accounts.members(school.id, "prof") == []
+        assert services.classes.members(school.id, "prof") == []
         with pytest.raises(NotFound):
             services.reports.attempt("prof", attempt)
         with pytest.raises(NotFound):
             services.reports.learner_report("prof", "ada")
-        services.accounts.join(school.join_code, "ada")
+        services.classes.join(school.join_code, "ada")
         assert services.reports.attempt("prof", attempt).learner == "ada"
-        second = services.accounts.create_class("Second", "prof")
-        assert services.accounts.import_roster(second.id, "prof", "name\nada\n")[0].state == "added"
+        second = services.classes.create_class("Second", "prof")
+        assert services.classes.import_roster(second.id, "prof", "name\nada\n")[0].state == "added"
 
     def test_an_admin_may_enter_anybody(self, services: Kindling) -> None:
-        school = services.accounts.create_class("First", "root")
-        assert services.accounts.import_roster(school.id, "root", "name\nada\n")[0].state == "added"
+        school = services.classes.create_class("First", "root")
+        assert services.classes.import_roster(school.id, "root", "name\nada\n")[0].state == "added"
 
     def test_roster_takes_over_no_account(self, services: Kindling) -> None:
         services.accounts.register("carol", PASSWORD, email="carol@here.org")
-        school = services.accounts.create_class("First", "prof")
-        lines = services.accounts.import_roster(school.id, "prof", "name,email\ncarol,carol@elsewhere.org\n")
+        school = services.classes.create_class("First", "prof")
+        lines = services.classes.import_roster(school.id, "prof", "name,email\ncarol,carol@elsewhere.org\n")
         assert (lines[0].state, lines[0].message) == ("refused", "the name carol has another email")
-        made = services.accounts.import_roster(school.id, "prof", "email\ncarol@elsewhere.org\n")[0]
+        made = services.classes.import_roster(school.id, "prof", "email\ncarol@elsewhere.org\n")[0]
         assert (made.name, made.state) == ("carol@elsewhere.org", "created")
 
     @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ class TestClasses:
         ],
     )
     def test_no_roster(self, services: Kindling, text: str, said: str) -> None:
-        school = services.accounts.create_class("First", "prof")
+        school = services.classes.create_class("First", "prof")
         with pytest.raises(Malformed, match=said):
-            services.accounts.import_roster(school.id, "prof", text)
+            services.classes.import_roster(school.id, "prof", text)
 
 
 def test_local_name_is_an_account_name(monkeypatch: pytest.MonkeyPatch, services: Kindling) -> None:

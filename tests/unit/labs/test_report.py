@@ -19,13 +19,13 @@ from tests.unit.labs.test_session import graded, ready
 @pytest.fixture
 def school(services: Kindling, grader: ScriptedGrader, clock: ManualClock) -> str:
     """ada: failed, then passed, once ungradable; bob: failed; carol: nothing; eve: in no class. prof teaches."""
-    accounts = services.accounts
+    accounts, classes = services.accounts, services.classes
     accounts.ensure("prof", role="instructor")
     accounts.ensure("stranger", role="instructor")
     accounts.ensure("root", role="admin")
-    info = accounts.create_class("First", "prof")
-    accounts.join(info.join_code, "ada")
-    accounts.import_roster(info.id, "prof", "name,email\nada,ada@example.org\nbob,\ncarol,\n")
+    info = classes.create_class("First", "prof")
+    classes.join(info.join_code, "ada")
+    classes.import_roster(info.id, "prof", "name,email\nada,ada@example.org\nbob,\ncarol,\n")
     accounts.ensure("eve")
     session = ready(services)
     services.sessions.hint(session.id, "ada")

@@ -79,11 +79,11 @@ def test_an_account_that_is_gone_is_signed_out(
 
 def test_a_join_code_makes_an_account_and_enters_the_class(visitor: Visitor, services: Kindling) -> None:
     services.accounts.ensure("olga", "instructor")
-    made = services.accounts.create_class("Autumn", "olga")
+    made = services.classes.create_class("Autumn", "olga")
     fields: dict[str, object] = {"code": f" {made.join_code.lower()} ", "name": "new", "password": PASSWORD}
     assert visitor.post("/register", fields).location == "/"
     assert "You are in Autumn" in text_of(visitor.get("/"))
-    assert [one.name for one in services.accounts.joined("new")] == ["Autumn"]
+    assert [one.name for one in services.classes.joined("new")] == ["Autumn"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_is_wrong_with_a_new_account_is_said(
     visitor: Visitor, services: Kindling, change: dict[str, object], said: str
 ) -> None:
     services.accounts.ensure("olga", "instructor")
-    made = services.accounts.create_class("Autumn", "olga")
+    made = services.classes.create_class("Autumn", "olga")
     before = [account.name for account in services.accounts.all()]
     answer = visitor.post("/register", {"code": made.join_code, "name": "new", "password": PASSWORD, **change})
     assert answer.status_code == 422
@@ -110,14 +110,14 @@ def test_what_is_wrong_with_a_new_account_is_said(
 
 def test_joining_and_leaving(enter: Enter, services: Kindling) -> None:
     services.accounts.ensure("olga", "instructor")
-    made = services.accounts.create_class("Autumn", "olga")
+    made = services.classes.create_class("Autumn", "olga")
     ada = enter()
     ada.post("/join", {"code": "NOSUCH"})
     assert "no class with this code" in text_of(ada.get("/profile"))
     ada.post("/join", {"code": made.join_code})
     assert "Autumn" in text_of(ada.get("/profile"))
     ada.post(f"/classes/{made.id}/leave")
-    assert services.accounts.joined("ada") == []
+    assert services.classes.joined("ada") == []
 
 
 def test_setting_and_changing_a_password(enter: Enter, services: Kindling) -> None:

@@ -34,8 +34,8 @@ def asked(visitor: Visitor, app: Flask, rule: Rule, values: dict[str, str]) -> i
 def test_what_is_anothers_is_not_found(enter: Enter, app: Flask, services: Kindling, name: str, role: str) -> None:
     services.accounts.ensure("ada")
     services.accounts.ensure("olga", "instructor")
-    school = services.accounts.create_class("Autumn", "olga")
-    services.accounts.join(school.join_code, "ada")
+    school = services.classes.create_class("Autumn", "olga")
+    services.classes.join(school.join_code, "ada")
     session = services.sessions.wait(services.sessions.start("ada", "first").id)
     attempt = services.sessions.follow(services.sessions.check(session.id, "ada").id, "ada")
     values = {"session": session.id, "attempt": attempt.id, "class_id": school.id, "learner": "ada", "lab": "first"}
@@ -53,7 +53,7 @@ def test_what_is_anothers_is_not_found(enter: Enter, app: Flask, services: Kindl
 def test_a_class_of_ones_own_opens_nobody_elses_attempts(enter: Enter, services: Kindling) -> None:
     services.accounts.ensure("ada")
     services.accounts.ensure("mallory", "instructor")
-    mine = services.accounts.create_class("Mine", "mallory")
+    mine = services.classes.create_class("Mine", "mallory")
     session = services.sessions.wait(services.sessions.start("ada", "first").id)
     attempt = services.sessions.follow(services.sessions.check(session.id, "ada").id, "ada")
     mallory = enter("mallory", "instructor")

@@ -18,9 +18,9 @@ from tests.unit.webapp.conftest import Enter, Visitor, text_of
 def taught(services: Kindling) -> ClassInfo:
     """A class of olga's with ada, who has failed once and passed once, and bea, who has not begun."""
     services.accounts.ensure("olga", "instructor")
-    made = services.accounts.create_class("Autumn", "olga")
-    services.accounts.join(made.join_code, "ada")
-    services.accounts.import_roster(made.id, "olga", "name,email\nada,ada@example.org\nbea,bea@example.org\n")
+    made = services.classes.create_class("Autumn", "olga")
+    services.classes.join(made.join_code, "ada")
+    services.classes.import_roster(made.id, "olga", "name,email\nada,ada@example.org\nbea,bea@example.org\n")
     return made
 
 
@@ -86,7 +86,7 @@ def test_the_class_at_a_glance(enter: Enter, taught: ClassInfo, attempts: list[s
 
 def test_the_csv_cannot_run_formulas(enter: Enter, services: Kindling, taught: ClassInfo) -> None:
     text = 'name,display_name\njun,"=HYPERLINK(""http://evil"")"\n'
-    services.accounts.import_roster(taught.id, "olga", text)
+    services.classes.import_roster(taught.id, "olga", text)
     answer = enter("olga", "instructor").get(f"/classes/{taught.id}/report.csv")
     assert answer.mimetype == "text/csv"
     assert "attachment" in answer.headers["Content-Disposition"]
@@ -129,7 +129,7 @@ def test_opening_a_class(enter: Enter, services: Kindling) -> None:
     olga = enter("olga", "instructor")
     assert "No class yet" in text_of(olga.get("/classes/"))
     answer = olga.post("/classes/", {"name": "Spring <b>"})
-    (made,) = services.accounts.classes("olga")
+    (made,) = services.classes.taught_by("olga")
     assert answer.location == f"/classes/{made.id}/"
     said = olga.get(answer.location)
     assert "Nobody here yet" in text_of(said)
@@ -149,7 +149,7 @@ def test_a_roster_says_what_became_of_every_line(enter: Enter, services: Kindlin
     assert f"has an account: comes in with the join code {taught.join_code}" in said
     assert "New account" in said
     assert "Was in the class already" in said
-    assert "new" in [one.name for one in services.accounts.members(taught.id, "olga")]
+    assert "new" in [one.name for one in services.classes.members(taught.id, "olga")]
 
 
 @pytest.mark.parametrize(
@@ -186,5 +186,5 @@ def test_a_way_in_for_who_has_no_password(enter: Enter, services: Kindling, taug
 
 def test_no_link_into_an_account_that_may_do_more(enter: Enter, services: Kindling, taught: ClassInfo) -> None:
     services.accounts.ensure("root", "admin")
-    services.accounts.import_roster(taught.id, "olga", "name\nroot\n")
+    services.classes.import_roster(taught.id, "olga", "name\nroot\n")
     assert enter("olga", "instructor").post(f"/classes/{taught.id}/learners/root/link").status_code in (403, 404)

@@ -1,0 +1,10 @@
+"""Who may do what: accounts, ways to sign in, classes. No HTTP here; the site keeps the cookie."""
+
+from __future__ import annotations
+
+from labs.accounts.classes import Classes, taught, teaches
+from labs.accounts.names import local_name
+from labs.accounts.service import Accounts
+from labs.accounts.views import Account, ClassInfo, Role
+
+__all__ = ["Account", "Accounts", "ClassInfo", "Classes", "Role", "local_name", "taught", "teaches"]

@@ -1,0 +1,40 @@
+"""What others see of an account and of a class. Views only: rows stay inside this room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, cast
+
+from labs.records.models import User
+
+Role = Literal["learner", "instructor", "admin"]
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account. ``name`` is unique and is what every other service calls the learner."""
+
+    id: int
+    name: str
+    display_name: str
+    email: str
+    role: Role
+    has_password: bool
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """A class. ``members`` counts its learners."""
+
+    id: str
+    name: str
+    join_code: str
+    members: int
+    created_at: datetime
+
+
+def account_of(user: User) -> Account:
+    """The view of a row."""
+    role = cast(Role, user.role)
+    return Account(user.id, user.name, user.display_name or user.name, user.email or "", role, bool(user.password_hash))

@@ -6,16 +6,19 @@ after this, and nothing here connects to anything.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from labs.errors import SettingsError
 
 _PACKAGE = Path(__file__).resolve().parent
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 GRADERS = 8
 """For each processor: a grader mostly waits for what it is to see; a third of a second of each is work."""
 
@@ -32,6 +35,7 @@ class Settings:
     ``provider`` KINDLING_PROVIDER: where a lab starts when nothing else is said.
     ``providers`` KINDLING_PROVIDERS: names that may be used, separated by commas.
     ``host`` KINDLING_HOST, ``port`` KINDLING_PORT: where the site listens.
+    ``public_url`` KINDLING_PUBLIC_URL: the address that learners type ("": the one the site listens on).
     ``secret_key`` KINDLING_SECRET_KEY: signs the site's cookies ("": one is made and kept in ``home``).
     ``session_hours`` KINDLING_SESSION_HOURS: how long a lab's cluster is kept without being extended.
     ``attempt_seconds`` KINDLING_ATTEMPT_SECONDS: the longest grading run any lab may ask for.
@@ -50,6 +54,7 @@ class Settings:
     providers: tuple[str, ...] = ("simulated", "kind")
     host: str = "127.0.0.1"
     port: int = 8000
+    public_url: str = ""
     secret_key: str = field(default="", repr=False)
     session_hours: float = 4.0
     attempt_seconds: float = 900.0
@@ -112,6 +117,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         providers=providers,
         host=env.get("KINDLING_HOST") or "127.0.0.1",
         port=int(_number(env, "KINDLING_PORT", 8000, 0, 65535, whole=True)),
+        public_url=_address(env, "KINDLING_PUBLIC_URL"),
         secret_key=env.get("KINDLING_SECRET_KEY", ""),
         session_hours=_number(env, "KINDLING_SESSION_HOURS", 4.0, 0.1, 720),
         attempt_seconds=_number(env, "KINDLING_ATTEMPT_SECONDS", 900.0, 5, 7200),
@@ -121,6 +127,29 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         kind_node_image=env.get("KIND_NODE_IMAGE", ""),
         web_image_base=env.get("KINDLING_WEB_IMAGE_BASE") or "python:3.13-slim",
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a site listening on ``host`` can be reached from this machine only."""
+    if host in LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def must_be_named(settings: Settings) -> None:
+    """``SettingsError`` for a site that others can reach and that does not know its own name.
+
+    It could tell neither its own requests from those that were led here under another name, nor write links; and what
+    goes over a network goes through HTTPS, which the public address says.
+    """
+    if not settings.public_url and not is_loopback(settings.host):
+        raise SettingsError(
+            f"a site on {settings.host} can be reached by others: set KINDLING_PUBLIC_URL to the address they type",
+            f"KINDLING_PUBLIC_URL=https://NAME kindling up --host {settings.host}",
+        )
 
 
 def processors() -> int:
@@ -162,6 +191,27 @@ def _existing(variable: str, value: str) -> Path:
     if not path.is_dir():
         raise SettingsError(f"{variable} names {value!r}: expected a folder that exists")
     return path
+
+
+def _address(env: Mapping[str, str], variable: str) -> str:
+    """``https://NAME[:PORT]``, or http for a name of this machine: what goes over a network is encrypted."""
+    value = env.get(variable, "").strip().rstrip("/")
+    if not value:
+        return ""
+    try:
+        parts = urlsplit(value)
+        scheme, name, port = parts.scheme, parts.hostname or "", parts.port
+    except ValueError:  # a port that is none, brackets that do not close
+        scheme = name = ""
+        port = None
+    encrypted = scheme == "https" or (scheme == "http" and name in LOOPBACK_NAMES)
+    shown = f"[{name}]" if ":" in name else name
+    if not name or not encrypted or value.lower() != f"{scheme}://{shown}{f':{port}' if port is not None else ''}":
+        raise SettingsError(
+            f"{variable} is {value!r}: expected https://NAME, with a port where it is not 443 and without a path "
+            "(http://localhost:PORT for this machine only)"
+        )
+    return value.lower()
 
 
 def _number(

@@ -11,7 +11,7 @@ from flask_wtf import CSRFProtect
 
 from labs.bootstrap import Kindling, bootstrap
 from labs.settings import Settings, load
-from webapp import account, admin, error_pages, formats, health, lab, lessons, security, teach
+from webapp import account, admin, cookies, error_pages, formats, health, lab, lessons, security, teach
 from webapp.content import Library
 from webapp.progress import Progress
 from webapp.provider_choices import ProviderChoices
@@ -35,10 +35,11 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, streams:
     settings = kindling.settings
     app = Flask(__name__, static_folder="static", static_url_path="/static")
     app.config.update(
-        SECRET_KEY=security.secret_key(settings),
+        SECRET_KEY=cookies.secret_key(settings),
         MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_REQUEST_BYTES,
-        SESSION_COOKIE_NAME="kindling",
+        SESSION_COOKIE_NAME=cookies.SESSION,
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=14 * 24 * 3600,
@@ -52,8 +53,8 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, streams:
         app,
         Site(kindling, Library(settings.courses), progress, streams or Streams(), ProviderChoices(kindling.providers)),
     )
-    CSRFProtect(app)
     security.protect(app, settings)
+    CSRFProtect(app)
     formats.register(app)
     error_pages.register(app)
     for area in (account, admin, health, lab, lessons, teach):

@@ -30,10 +30,10 @@ _SAID = {
     405: ("That cannot be done at this address", "Go back and use the buttons of the page."),
     409: ("Not right now", "Look at the state of the lab and try again."),
     413: ("That is too big", "The site takes at most 1 MiB at once; split the file."),
-    415: ("That kind of content is not taken here", "Send a form or JSON."),
+    415: ("That kind of content is not taken here", "Send the form of the page."),
     421: (
         "This site does not go by that name",
-        "Open it as http://localhost or http://127.0.0.1, with its port.",
+        "Open it at the address that whoever runs it gave you; on this machine, as http://localhost with its port.",
     ),
     422: ("That could not be read", "Mend what is named below and send it again."),
     429: ("Too many tries", "Wait a minute, then try again."),

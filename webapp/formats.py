@@ -6,12 +6,13 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_login import current_user
 from markupsafe import Markup
 
+from webapp import cookies
 from webapp.content.render import inline
-from webapp.site import site
+from webapp.site import public_address, site
 from webapp.teach import charts
 
 _LABEL = re.compile(r"(?:^|\s)(Expected|Observed|Look): ")
@@ -32,11 +33,17 @@ def register(app: Flask) -> None:
     app.add_template_filter(feedback)
     app.add_template_filter(charts.heat)
 
+    app.add_template_global(public_address)
+
     @app.context_processor
     def names() -> dict[str, Any]:
         account = current_user.account if current_user and current_user.is_authenticated else None
         courses = site().courses.courses()
-        return {"account": account, "main_course": courses[0] if courses else None}
+        return {
+            "account": account,
+            "main_course": courses[0] if courses else None,
+            "theme": cookies.theme(current_app),
+        }
 
 
 def points(value: float | None) -> str:

@@ -1,23 +1,20 @@
-"""What keeps strangers out of the site: headers, cookies, and which names it answers to.
+"""What keeps strangers out of the site: which requests are taken, and what every answer forbids the browser.
 
-Refuses a request whose ``Host`` is not this machine's while the site listens on loopback: a page elsewhere could
-otherwise have its own name resolve to 127.0.0.1 and read what the browser sends here (DNS rebinding). No page carries
-inline script or style, so the content security policy forbids both.
+Refuses a request whose ``Host`` is not this site's: a page elsewhere could otherwise have its own name resolve to this
+machine and read what the browser sends here (DNS rebinding), and a link made of the header would lead away. Refuses
+what changes something when it comes from another site's page or is no form. No page carries inline script or style, so
+the content security policy forbids both; what is not a page may not even be shown as one.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import secrets
-from pathlib import Path
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
-from flask.sessions import SecureCookieSessionInterface
-from werkzeug.exceptions import MisdirectedRequest
+from werkzeug.exceptions import BadRequest, Forbidden, MisdirectedRequest, UnsupportedMediaType
 
-from labs.errors import SettingsError
-from labs.settings import Settings
+from labs.settings import LOOPBACK_NAMES, Settings, must_be_named
+from webapp.cookies import Sessions, over_https
 
 POLICY = "; ".join(
     [
@@ -30,61 +27,58 @@ POLICY = "; ".join(
         "form-action 'self'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
+        "object-src 'none'",
     ]
 )
-LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
-
-
-def secret_key(settings: Settings) -> str:
-    """The key that signs cookies: the setting, or one that is made once and kept (mode 0600) in ``home``."""
-    if settings.secret_key:
-        return settings.secret_key
-    path = settings.home / "secret-key"
-    settings.home.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _kept(path)
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32))
-    return _kept(path)
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; sandbox"
+"""For what is no page: opened by itself it runs nothing and loads nothing."""
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+HSTS = "max-age=31536000"
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+FORMS = {"", "application/x-www-form-urlencoded", "multipart/form-data"}
 
 
 def protect(app: Flask, settings: Settings) -> None:
     """Add the checks and headers to ``app``."""
-    app.session_interface = _CookieSessions()
-    loopback = is_loopback(settings.host)
+    must_be_named(settings)
+    app.session_interface = Sessions()
+    names = site_names(settings)
 
     @app.before_request
     def refuse_other_names() -> None:
-        if loopback and host_name(request.host) not in LOOPBACK_NAMES | {settings.host}:
-            raise MisdirectedRequest("This site answers only to the names of its own machine.")
+        if host_name(request.host) not in names:
+            raise MisdirectedRequest("This site answers only to its own name.")
+
+    @app.before_request
+    def refuse_what_no_page_of_ours_sends() -> None:
+        if request.method not in SAFE_METHODS:
+            _same_site()
+            _form()
+        _characters()
 
     @app.after_request
     def add_headers(response: Response) -> Response:
         headers = response.headers
-        headers.setdefault("Content-Security-Policy", POLICY)
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("X-Frame-Options", "DENY")
-        headers.setdefault("Referrer-Policy", "same-origin")
-        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+        headers.setdefault("Content-Security-Policy", POLICY if response.mimetype == "text/html" else DATA_POLICY)
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
         if request.endpoint != "static":
             headers.setdefault("Cache-Control", "no-store")
-        if request.is_secure:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        if over_https(app):
+            headers.setdefault("Strict-Transport-Security", HSTS)
         return response
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a site listening on ``host`` can be reached from this machine only."""
-    if host in LOOPBACK_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def site_names(settings: Settings) -> set[str]:
+    """The host names that this site answers to: its public one, and those of its own machine."""
+    return {*LOOPBACK_NAMES, settings.host, host_name(urlsplit(settings.public_url).netloc)} - {""}
 
 
 def host_name(host: str) -> str:
@@ -95,15 +89,22 @@ def host_name(host: str) -> str:
     return host.rpartition(":")[0] if host.count(":") == 1 else host
 
 
-def _kept(path: Path) -> str:
-    key = path.read_text().strip()
-    if len(key) < 32:
-        raise SettingsError(f"{path} does not hold a key; remove it to have one made", f"rm {path}")
-    return key
+def _same_site() -> None:
+    """The browser's own word on where a request comes from; the token of the form is asked for besides."""
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None and site not in ("same-origin", "none"):
+        raise Forbidden("This was sent from a page of another site.")
+    if origin is not None and host_name(urlsplit(origin).netloc) != host_name(request.host):
+        raise Forbidden("This was sent from a page of another site.")
 
 
-class _CookieSessions(SecureCookieSessionInterface):
-    """The session cookie is marked secure whenever the request came over HTTPS, also behind a proxy that says so."""
+def _form() -> None:
+    if request.mimetype not in FORMS:
+        raise UnsupportedMediaType
 
-    def get_cookie_secure(self, app: Flask) -> bool:
-        return bool(app.config.get("SESSION_COOKIE_SECURE")) or request.is_secure
+
+def _characters() -> None:
+    """The character NUL is in no text that anybody types, and no database and no file name takes it."""
+    texts = [request.path, *(text for pair in request.values.items(multi=True) for text in pair)]
+    if any("\0" in text for text in texts):
+        raise BadRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, url_for
 from flask_login import current_user
 
 from labs.accounts import Account
@@ -40,6 +40,12 @@ def site() -> Site:
 def kindling() -> Kindling:
     """The labs' services."""
     return site().kindling
+
+
+def public_address(endpoint: str, **values: object) -> str:
+    """The whole address of a page, for links that leave the site: below its public address, where one is set."""
+    public = kindling().settings.public_url
+    return public + url_for(endpoint, **values) if public else url_for(endpoint, **values, _external=True)  # type: ignore[arg-type]  # Flask gives each of its own options a type
 
 
 def current_account() -> Account:

@@ -19,7 +19,7 @@ from labs.bootstrap import Kindling, bootstrap
 from labs.cli.context import settings
 from labs.cli.output import echo, style
 from labs.errors import KindlingError
-from labs.settings import Settings
+from labs.settings import Settings, must_be_named
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -36,6 +36,7 @@ def up(host: str | None, port: int | None) -> None:
     """Start the site and print a link that signs you in once. Ctrl-C ends it; labs keep running."""
     found = settings()
     found = dataclasses.replace(found, host=host or found.host, port=found.port if port is None else port)
+    must_be_named(found)
     bound = _bind(found)
     services = bootstrap(found)
     try:
@@ -43,7 +44,7 @@ def up(host: str | None, port: int | None) -> None:
     finally:
         services.close()
     shown = f"[{found.host}]" if ":" in found.host else found.host
-    address = f"http://{shown}:{bound.getsockname()[1]}"
+    address = found.public_url or f"http://{shown}:{bound.getsockname()[1]}"
     echo(f"Kindling is at {style(address, bold=True)}")
     echo(f"Sign in, once:  {style(f'{address}/login/{token}', fg='green')}")
     echo("Ctrl-C ends the site; labs keep running.")

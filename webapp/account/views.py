@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask_login import current_user, logout_user
 from werkzeug.wrappers import Response
 
 from labs.errors import Refused
+from webapp import cookies
 from webapp.account.signin import ADDRESS_LIMIT, SIGN_IN_LIMIT, enter, limiter, own_name, safe_next, tried_name
 from webapp.login import login_required
 from webapp.site import current_account, kindling
@@ -139,7 +140,5 @@ def theme() -> Response:
     """Choose light, dark, or what the system says (for browsers without script)."""
     chosen = request.form.get("theme", "auto")
     response = redirect(safe_next(request.form.get("next")))
-    response.set_cookie(
-        "theme", chosen if chosen in THEMES else "auto", max_age=365 * 86400, samesite="Lax", secure=request.is_secure
-    )
+    cookies.keep_theme(current_app, response, chosen if chosen in THEMES else "auto")
     return response

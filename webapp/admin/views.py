@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from labs.accounts import Role
 from labs.errors import KindlingError
 from webapp.login import login_required
-from webapp.site import current_account, kindling
+from webapp.site import current_account, kindling, public_address
 
 blueprint = Blueprint("admin", __name__, url_prefix="/accounts")
 ROLES = ("learner", "instructor", "admin")
@@ -65,5 +65,5 @@ def role(name: str) -> Response:
 def link(name: str) -> str:
     """A link that signs this account in, once."""
     accounts = kindling().accounts
-    address = url_for("account.link", token=accounts.login_link(accounts.get(name).name, 60.0), _external=True)
+    address = public_address("account.link", token=accounts.login_link(accounts.get(name).name, 60.0))
     return render_template("admin/users.html", users=accounts.all(), roles=ROLES, link=address, name=name, problem="")

@@ -6,7 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from labs.errors import NotFound, Refused
-from webapp.site import current_account, kindling
+from webapp.site import current_account, kindling, public_address
 from webapp.teach.permissions import instructors_only
 
 blueprint = Blueprint("teach", __name__, url_prefix="/classes")
@@ -50,5 +50,5 @@ def link(class_id: str, learner: str) -> str:
     if account.role != "learner" or account.has_password:
         raise Refused(f"{account.name} has a password and signs in with it.")
     token = accounts.login_link(account.name, LINK_MINUTES)
-    address = url_for("account.link", token=token, _external=True)
+    address = public_address("account.link", token=token)
     return render_template("teach/link.html", found=found, learner=account, address=address, hours=LINK_MINUTES / 60)

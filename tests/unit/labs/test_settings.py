@@ -11,6 +11,18 @@ import pytest
 from labs.errors import SettingsError
 from labs.settings import find_kubectl, load
 
+NO_ADDRESSES = [
+    "kindling.school.example",
+    "http://kindling.school.example",
+    "https://",
+    "https://kindling.school.example/path",
+    "https://user@kindling.school.example",
+    "https://name:port",
+    "https://[::1",
+    "https://name?a=1",
+    "javascript:alert(1)",
+]
+
 
 def test_defaults(tmp_path: Path) -> None:
     found = load({"KINDLING_HOME": str(tmp_path)})
@@ -36,6 +48,7 @@ def test_further_catalogs(tmp_path: Path) -> None:
         ("KINDLING_SESSION_HOURS", "nan", "expected a number from 0.1 to 720"),
         ("KINDLING_CATALOGS", "/nowhere/at/all", "expected a folder that exists"),
         ("KINDLING_TOPOLOGIES", "/nowhere/at/all", "expected a folder that exists"),
+        *[("KINDLING_PUBLIC_URL", value, "expected https://NAME") for value in NO_ADDRESSES],
         ("KINDLING_PROVIDER", "cloud", "expected one of simulated, kind"),
     ],
 )
@@ -43,6 +56,20 @@ def test_wrong_values_are_named(tmp_path: Path, variable: str, value: str, said:
     with pytest.raises(SettingsError, match=said) as refused:
         load({"KINDLING_HOME": str(tmp_path), variable: value})
     assert variable in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("", ""),
+        ("https://Kindling.School.example/", "https://kindling.school.example"),
+        ("https://name:8443", "https://name:8443"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_public_addresses(tmp_path: Path, value: str, wanted: str) -> None:
+    assert load({"KINDLING_HOME": str(tmp_path), "KINDLING_PUBLIC_URL": value}).public_url == wanted
 
 
 def test_secrets_are_not_printed(tmp_path: Path) -> None:

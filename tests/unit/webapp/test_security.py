@@ -12,23 +12,34 @@ from flask import Flask
 
 from labs.bootstrap import Kindling
 from labs.errors import SettingsError
-from labs.settings import Settings
+from labs.settings import Settings, is_loopback
 from tests.unit.webapp.conftest import LOCAL, Enter, Visitor, text_of
 from webapp import MAX_REQUEST_BYTES, create_app
-from webapp.security import host_name, is_loopback, secret_key
+from webapp.cookies import secret_key
+from webapp.security import host_name
 
+PUBLIC = "https://kindling.school.example"
 TEMPLATES = Path(__file__).resolve().parents[3] / "webapp" / "templates"
+STATIC = TEMPLATES.parent / "static"
 
 
 def test_every_answer_carries_the_headers(visitor: Visitor) -> None:
     for path in ("/", "/no-such-page", "/static/css/base.css", "/health"):
         headers = visitor.get(path).headers
         policy = headers["Content-Security-Policy"]
-        assert "default-src 'none'" in policy
+        for directive in ("default-src", "object-src", "base-uri", "frame-ancestors"):
+            assert f"{directive} 'none'" in policy
         assert "unsafe" not in policy
+        assert ("sandbox" in policy) is (path in ("/static/css/base.css", "/health"))
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["Referrer-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "camera=()" in headers["Permissions-Policy"]
+        assert "Access-Control-Allow-Origin" not in headers
+        if path != "/no-such-page":
+            assert "Set-Cookie" not in headers or path == "/"
 
 
 def test_pages_are_not_kept_by_the_browser_and_static_files_are(visitor: Visitor) -> None:
@@ -64,10 +75,54 @@ def test_on_loopback_only_names_of_this_machine_are_answered(app: Flask, host: s
         assert "A course" not in text_of(answer)
 
 
-def test_elsewhere_any_name_is_answered(services: Kindling) -> None:
-    open_to_all = dataclasses.replace(services, settings=dataclasses.replace(services.settings, host="0.0.0.0"))
-    answer = create_app(open_to_all).test_client().get("/", base_url="http://kindling.school.example")
-    assert answer.status_code == 200
+@pytest.fixture
+def public(services: Kindling) -> Flask:
+    """The site as a class reaches it, over HTTPS."""
+    named = dataclasses.replace(services.settings, host="0.0.0.0", public_url=PUBLIC)
+    return create_app(dataclasses.replace(services, settings=named))
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("kindling.school.example", 200),
+        ("KINDLING.school.example:443", 200),
+        ("localhost:8000", 200),
+        ("evil.example", 421),
+        ("evil.kindling.school.example", 421),
+        ("kindling.school.example.evil.example", 421),
+        ("10.1.2.3", 421),
+    ],
+)
+def test_elsewhere_only_the_public_name_is_answered(public: Flask, host: str, status: int) -> None:
+    assert public.test_client().get("/", base_url=f"http://{host}").status_code == status
+
+
+def test_a_site_that_others_reach_must_be_named(services: Kindling) -> None:
+    unnamed = dataclasses.replace(services.settings, host="0.0.0.0")
+    with pytest.raises(SettingsError, match="KINDLING_PUBLIC_URL"):
+        create_app(dataclasses.replace(services, settings=unnamed))
+
+
+def test_links_are_written_with_the_public_address(public: Flask, services: Kindling) -> None:
+    services.accounts.ensure("root", "admin")
+    root = public.test_client()
+    root.get(f"/login/{services.accounts.login_link('root')}", base_url=PUBLIC)
+    page = root.get("/accounts/", base_url=PUBLIC).get_data(as_text=True)
+    token = re.search(r'name="csrf-token" content="([^"]+)"', page)
+    assert token
+    headers = {"Referer": PUBLIC, "X-Forwarded-Host": "evil.example"}
+    answer = root.post("/accounts/ada/link", base_url=PUBLIC, data={"csrf_token": token[1]}, headers=headers)
+    assert f"{PUBLIC}/login/" in answer.get_data(as_text=True)
+    assert "evil" not in answer.get_data(as_text=True)
+
+
+def test_behind_a_public_address_every_cookie_is_secure(public: Flask) -> None:
+    for base in (PUBLIC, "http://kindling.school.example"):  # also when the proxy does not say how it was asked
+        answer = public.test_client().get("/sign-in", base_url=base)
+        assert answer.headers["Set-Cookie"].startswith("__Host-kindling=")
+        assert "Secure" in answer.headers["Set-Cookie"]
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +146,7 @@ def test_a_post_without_token_is_refused_and_changes_nothing(enter: Enter, servi
         assert answer.status_code == 400
         assert "Load it again" in text_of(answer)
     answer = ada.client.post("/labs/first/start", base_url=LOCAL, json={"provider": "memory"})
-    assert answer.status_code == 400
+    assert answer.status_code == 415
     assert services.sessions.current("ada", "first") is None
 
 
@@ -109,8 +164,60 @@ def test_the_cookie_is_out_of_reach(enter: Enter) -> None:
     assert "SameSite=Lax" in cookie
     assert "Secure" not in cookie
     over_https = ada.client.get("/sign-in", base_url="https://localhost")
-    assert "Secure" in over_https.headers["Set-Cookie"]
-    assert over_https.headers["Strict-Transport-Security"]
+    cookie = over_https.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-kindling=")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= {part.strip() for part in cookie.split(";")}
+    assert "Domain" not in cookie
+    assert over_https.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_the_theme_has_the_prefix_too(app: Flask) -> None:
+    client = app.test_client()
+    page = client.get("/sign-in", base_url="https://localhost").get_data(as_text=True)
+    token = re.search(r'name="csrf-token" content="([^"]+)"', page)
+    assert token
+    fields = {"csrf_token": token[1], "theme": "dark"}
+    answer = client.post("/theme", base_url="https://localhost", data=fields, headers={"Referer": "https://localhost"})
+    (cookie,) = [line for line in answer.headers.getlist("Set-Cookie") if "theme=" in line]
+    assert cookie.startswith("__Host-theme=dark;")
+    assert "Secure" in cookie
+    assert 'data-theme="dark"' in client.get("/", base_url="https://localhost").get_data(as_text=True)
+    assert "__Host-" in (STATIC / "js" / "site.js").read_text()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 302),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}, 302),
+        ({"Sec-Fetch-Site": "none"}, 302),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "http://localhost.evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_what_another_site_sends_is_refused_even_with_the_token(
+    enter: Enter, headers: dict[str, str], status: int
+) -> None:
+    assert enter().post("/labs/first/start", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/xml", "text/html"])
+def test_only_forms_are_taken(enter: Enter, kind: str) -> None:
+    ada = enter()
+    for headers in ({"X-CSRFToken": ada.token}, {}):
+        answer = ada.client.post("/labs/first/start", base_url=LOCAL, data=b"{}", content_type=kind, headers=headers)
+        assert answer.status_code == 415
+
+
+def test_nul_is_refused_wherever_it_is(enter: Enter) -> None:
+    ada = enter()
+    assert ada.get("/labs/%00/").status_code == 400
+    assert ada.get("/sign-in?next=%00").status_code == 400
+    assert ada.post("/join", {"code": "A\0B"}).status_code == 400
+    assert ada.post("/join", {"co\0de": "AB"}).status_code == 400
 
 
 def test_what_is_too_big_is_refused(visitor: Visitor) -> None:

@@ -33,7 +33,8 @@ document.querySelector("[data-theme-form]")?.addEventListener("submit", (event) 
   event.preventDefault();
   const next = isDark() ? "light" : "dark";
   root.dataset.theme = next;
-  document.cookie = `theme=${next}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+  const secure = location.protocol === "https:";
+  document.cookie = `${secure ? "__Host-" : ""}theme=${next}; path=/; max-age=31536000; samesite=lax${secure ? "; secure" : ""}`;
   say(`The page is now ${next}.`);
 });
 

@@ -1,0 +1,77 @@
+"""Cookies: how they are named and marked, and the key that signs them.
+
+Over HTTPS every cookie has the prefix ``__Host-``: the browser then takes it from this very host only, for every path,
+and never over HTTP, so that no neighbour below the same domain can plant one. It refuses a kept key that is no key.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from flask import Flask, request
+from flask.sessions import SecureCookieSessionInterface
+from werkzeug.wrappers import Response
+
+from labs.errors import SettingsError
+from labs.settings import Settings
+
+SESSION, THEME = "kindling", "theme"
+THEME_SECONDS = 365 * 86400
+
+
+def name(plain: str, *, secure: bool) -> str:
+    """What a cookie is called."""
+    return f"__Host-{plain}" if secure else plain
+
+
+def over_https(app: Flask) -> bool:
+    """Whether whoever asks came over HTTPS: the request says so, or the site's public address leaves nothing else."""
+    return bool(app.config["SESSION_COOKIE_SECURE"]) or request.is_secure
+
+
+class Sessions(SecureCookieSessionInterface):
+    """Flask's session in a cookie, named and marked by how the request came."""
+
+    def get_cookie_name(self, app: Flask) -> str:
+        return name(SESSION, secure=over_https(app))
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return over_https(app)
+
+
+def theme(app: Flask) -> str:
+    """The chosen theme: light, dark or auto; anything else in the cookie is auto."""
+    chosen = request.cookies.get(name(THEME, secure=over_https(app)))
+    return chosen if chosen in ("light", "dark") else "auto"
+
+
+def keep_theme(app: Flask, response: Response, chosen: str) -> None:
+    """Set the cookie of the theme. Script may read and write it: it is nothing to hide."""
+    secure = over_https(app)
+    response.set_cookie(
+        name(THEME, secure=secure), chosen, max_age=THEME_SECONDS, samesite="Lax", secure=secure, path="/"
+    )
+
+
+def secret_key(settings: Settings) -> str:
+    """The key that signs cookies: the setting, or one that is made once and kept (mode 0600) in ``home``."""
+    if settings.secret_key:
+        return settings.secret_key
+    path = settings.home / "secret-key"
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _kept(path)
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_hex(32))
+    return _kept(path)
+
+
+def _kept(path: Path) -> str:
+    key = path.read_text().strip()
+    if len(key) < 32:
+        raise SettingsError(f"{path} does not hold a key; remove it to have one made", f"rm {path}")
+    return key

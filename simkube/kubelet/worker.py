@@ -27,6 +27,12 @@ from simkube.runtime.cri import NetworkError
 
 RESTART_DELAY = 1.0
 """Seconds until the kubelet has noticed that a container ended and starts it again (one PLEG relist)."""
+TEARDOWN_DELAY = 0.5
+"""Seconds until the kubelet has noticed that the containers of a deleted pod ended and gives it up (half a relist).
+
+Clients rely on it: kubectl looks whether the pod is still there and only then begins to watch, and would wait for ever
+for a pod of a StatefulSet whose successor has come in between.
+"""
 PROPAGATION = 30.0
 """Seconds until a changed config map or secret is in the volumes: half of the real kubelet's sync period."""
 FORCED_GRACE = 1.0
@@ -74,6 +80,7 @@ class PodWorker:
         self._task: Task[None] | None = None
         self._ending: Task[None] | None = None
         self._grace = 0.0
+        self._removal_at = 0.0
         self._wakes: list[float] = []
         self._again = False
         self._complained: set[str] = set()
@@ -389,6 +396,9 @@ class PodWorker:
             task = self._ending = spawn(kill_all(pod, grace))
             task.when_done(self._ended)
             self.publish()
+        elif (left := self._removal_at - self._node.clock.now()) > 0 and not self.gone:
+            self.publish()
+            self._wake(left)
         else:
             self._remove()
 
@@ -412,6 +422,7 @@ class PodWorker:
             self._crashed("ending it", error)
             self._wake(TROUBLE)
             return
+        self._removal_at = self._node.clock.now() + TEARDOWN_DELAY
         self._wake(0.0)
 
     def _remove(self) -> None:

@@ -13,15 +13,14 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from websockets.sync.client import connect
-from websockets.typing import Subprotocol
+from websocket import ABNF, WebSocket, create_connection
 
 from simkube.host import home as homes
 from simkube.host import launcher
@@ -66,19 +65,22 @@ class Api:
         finally:
             connection.close()
 
+    def websocket(self, url: str, *protocols: str) -> WebSocket:
+        """A WebSocket of this caller's; by a client that reads and writes in one thread, as TLS connections need it."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return create_connection(
+            url, timeout=10, sslopt={"context": self._context}, header=headers, subprotocols=list(protocols)
+        )
+
     def run(self, pod: str, script: str) -> str:
         """What a shell script writes to standard output in a pod of the default namespace, through exec."""
 
         query = urlencode([*(("command", word) for word in ("sh", "-c", script)), ("stdout", "1")])
         url = f"wss://{self._address}/{self._prefix}/api/v1/namespaces/default/pods/{pod}/exec?{query}"
-        asked = connect(
-            url,
-            ssl=self._context,
-            subprotocols=[Subprotocol("v5.channel.k8s.io")],
-            additional_headers={"Authorization": f"Bearer {self._token}"},
-        )
-        with asked as socket:
-            frames = [bytes(frame) for frame in socket if isinstance(frame, bytes)]
+        frames = []
+        with closing(self.websocket(url, "v5.channel.k8s.io")) as asked:
+            while (received := asked.recv_data())[0] == ABNF.OPCODE_BINARY:
+                frames.append(received[1])
         return b"".join(frame[1:] for frame in frames if frame[0] == 1).decode()
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from websockets.sync.client import connect
 
 from simkube.apiserver.streams.spdy import Data, Reader
 from simkube.host import launcher
@@ -63,13 +63,12 @@ def test_exec_over_spdy(api: Api) -> None:
 
 def test_a_forwarded_port_over_a_websocket_without_protocol(api: Api) -> None:
     url = f"wss://{api._address}/{api._prefix}{PODS}/web/portforward?ports=8080"
-    headers = {"Authorization": f"Bearer {api._token}"}
-    with connect(url, ssl=api._context, additional_headers=headers) as asked:
-        assert [asked.recv(5), asked.recv(5)] == [bytes([each]) + (8080).to_bytes(2, "little") for each in (0, 1)]
-        asked.send(b"\0GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+    with closing(api.websocket(url)) as asked:
+        assert [asked.recv(), asked.recv()] == [bytes([each]) + (8080).to_bytes(2, "little") for each in (0, 1)]
+        asked.send_binary(b"\0GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         answer = b""
         while b"200 OK" not in answer:
-            piece = asked.recv(10)
+            piece = asked.recv()
             assert isinstance(piece, bytes)
             answer += piece[1:] if piece[0] == 0 else b""
     assert answer.startswith(b"HTTP/1.1 200 OK")

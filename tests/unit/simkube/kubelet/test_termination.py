@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from simkube.kubelet.worker import TEARDOWN_DELAY
 from tests.doubles.kubelet import Node, Script
 
 WEB = {"containers": [{"name": "web", "image": "web"}]}
@@ -14,11 +15,22 @@ def test_a_deleted_pod_is_asked_to_end_and_then_removed() -> None:
     node.run(WEB)
     node.delete()
     assert node.runtime.started[0].signals[:1] == [15]
+    node.advance(TEARDOWN_DELAY)
     assert node.pod() is None
     assert node.kubelet.workers == {}
     assert node.runtime.sandboxes[0].removed
     assert "Normal Killing x1: Stopping container web" in node.events()
     assert node.side.kept == {}
+
+
+def test_a_pod_stays_a_moment_after_its_containers_ended() -> None:
+    node = Node({"web": Script()})
+    node.run(WEB)
+    node.delete()
+    node.advance(TEARDOWN_DELAY / 2)
+    assert node.container()["state"].keys() == {"terminated"}
+    node.advance(TEARDOWN_DELAY / 2)
+    assert node.pod() is None
 
 
 def test_a_stubborn_container_is_killed_after_the_grace_period() -> None:
@@ -94,6 +106,7 @@ def test_a_pod_of_the_same_name_takes_the_place_of_a_deleted_one() -> None:
     node = Node({"web": Script()})
     node.run(WEB)
     node.delete()
+    node.advance(TEARDOWN_DELAY)
     node.server._uids = iter(range(900, 999))
     meta = {"name": "web", "namespace": "default", "uid": "second"}
     spec = {**WEB, "nodeName": "node-1", "restartPolicy": "Always"}
@@ -143,6 +156,7 @@ class TestHooks:
         hook = {"preStop": {"exec": {"command": ["drain"]}}}
         node.run({"containers": [{**WEB["containers"][0], "lifecycle": hook}]})
         node.delete()
+        node.advance(TEARDOWN_DELAY)
         assert node.pod() is None
         assert "Warning FailedPreStopHook x1: PreStopHook failed" in node.events()
 

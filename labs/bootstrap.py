@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from labs.accounts import Accounts, Classes
+from labs.accounts import Accounts, Classes, Invitations
 from labs.clusters.registry import Providers
 from labs.library import Library
 from labs.records.database import Database
@@ -27,6 +27,7 @@ class Kindling:
     sessions: SessionService
     accounts: Accounts
     classes: Classes
+    invitations: Invitations
     reports: Reports
 
     def close(self) -> None:
@@ -51,8 +52,17 @@ def bootstrap(
     library = Library(settings.catalogs)
     chosen = providers or Providers(settings)
     sessions = SessionService(settings, records, library, chosen, grader or _grader(), now)
-    accounts, classes, reports = Accounts(records, now), Classes(records, now), Reports(records, library, now)
-    return Kindling(settings, records, library, chosen, sessions, accounts, classes, reports)
+    return Kindling(
+        settings=settings,
+        records=records,
+        labs=library,
+        providers=chosen,
+        sessions=sessions,
+        accounts=Accounts(records, now),
+        classes=Classes(records, now),
+        invitations=Invitations(records, now),
+        reports=Reports(records, library, now),
+    )
 
 
 def _grader() -> Grader:

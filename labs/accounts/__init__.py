@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from labs.accounts.classes import Classes, taught, teaches
+from labs.accounts.classes import Classes, taught
+from labs.accounts.invitations import Invitations, PlaceInfo
 from labs.accounts.names import local_name
+from labs.accounts.rosters import teaches
 from labs.accounts.service import Accounts
 from labs.accounts.views import Account, ClassInfo, Role
 
-__all__ = ["Account", "Accounts", "ClassInfo", "Classes", "Role", "local_name", "taught", "teaches"]
+__all__ = [
+    "Account",
+    "Accounts",
+    "ClassInfo",
+    "Classes",
+    "Invitations",
+    "PlaceInfo",
+    "Role",
+    "local_name",
+    "taught",
+    "teaches",
+]

@@ -1,6 +1,7 @@
-"""What an account may be called, and how this machine's user is.
+"""What an account may be called, how this machine's user is, and when two names are the same.
 
-It refuses names that could be mistaken for a path, a flag or markup.
+Names and emails are one space: nobody may sign in with what looks like another's. It refuses names that could be
+mistaken for a path, a flag or markup.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import unicodedata
+from functools import cache
 
 _NAME = re.compile(r"[^\W_](?:[\w.@+-]{0,62}[\w.@+-])?")
 _EMAIL = re.compile(r"[^@\s<>\"',;:\\]{1,64}@[^@\s<>\"',;:\\]{1,180}")
+_UNSEEN = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 
 
 def is_name(text: str) -> bool:
@@ -20,7 +24,20 @@ def is_name(text: str) -> bool:
 
 def is_email(text: str) -> bool:
     """Whether this looks like an email address."""
-    return _EMAIL.fullmatch(text) is not None
+    return _EMAIL.fullmatch(text) is not None and text.isprintable()
+
+
+def key_of(name_or_email: str) -> str:
+    """What is the same for names that people take for each other: at most 512 characters.
+
+    Case, width and compatibility forms (NFKC, casefold), spaces and unseen characters do not count, and a letter of
+    another script that looks like an ASCII one counts as that (Unicode's confusables, UTS #39). Accents count, and
+    ``0`` is not ``o``: rosters have numbers in names.
+    """
+    text = _folded(name_or_email)
+    if not text.isascii():
+        text = _folded("".join(_lookalikes().get(character, character) for character in text))
+    return text[:512]
 
 
 def local_name() -> str:
@@ -32,3 +49,21 @@ def local_name() -> str:
     if is_name(name):
         return name
     return re.sub(r"[^\w.@+-]|^[\W_]+", "", name)[:64] or "learner"
+
+
+def _folded(text: str) -> str:
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(each for each in text if unicodedata.category(each) not in _UNSEEN)
+
+
+@cache
+def _lookalikes() -> dict[str, str]:
+    """Characters beyond ASCII, each with the ASCII text that it is taken for."""
+    from confusable_homoglyphs.confusables import confusables_data  # large, and most names are ASCII
+
+    found: dict[str, str] = {}
+    for character, others in confusables_data.items():
+        ascii_ones = [other["c"].casefold() for other in others if other["c"].isascii()]
+        if not character.isascii() and ascii_ones:
+            found[character] = ascii_ones[0]
+    return found

@@ -1,39 +1,103 @@
-"""Finding and making rows of accounts, within a transaction of whoever asks."""
+"""Finding and making rows of accounts, within a transaction of whoever asks.
+
+Who holds a name or an email is said by the table of identifiers, whose key is unique: of two that want the same at the
+same moment the database refuses one.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from labs.accounts.names import is_email, is_name
+from labs.accounts.names import is_email, is_name, key_of
 from labs.accounts.views import Role
 from labs.errors import NotFound, Refused
-from labs.records.models import User
+from labs.records.models import Identifier, Membership, SchoolClass, User
 
 
 def user_named(tx: Transaction, name: str) -> User:
-    """By name; ``NotFound``."""
+    """By exactly this name; ``NotFound``."""
     user = tx.scalar(select(User).where(User.name == name))
     if user is None:
         raise NotFound(f"there is no account {name!r}")
     return user
 
 
-def make_user(tx: Transaction, now: datetime, name: str, email: str, display_name: str, role: Role) -> User:
-    """A new account; ``Refused`` with what is wrong with its name or email."""
-    name, email = name.strip(), email.strip().lower()
+def holder_of(tx: Transaction, name_or_email: str) -> Identifier | None:
+    """Whoever signs in with this, or with what looks like it; None for nobody (or for nothing)."""
+    key = key_of(name_or_email)
+    return tx.get(Identifier, key) if key else None
+
+
+def user_signing_in(tx: Transaction, name_or_email: str) -> User | None:
+    """The account that this signs in: by its key, else exactly as it is written in the account."""
+    held = holder_of(tx, name_or_email)
+    if held is not None:
+        return held.user
+    wanted = name_or_email.strip()
+    return tx.scalar(select(User).where(or_(User.name == wanted, User.email == wanted.lower())))
+
+
+def check(name: str, email: str) -> None:
+    """``Refused`` for a name that is none; for an email that is none, unless it is empty."""
     if not is_name(name):
         raise Refused("A name has at most 64 letters, digits and . _ @ + - and begins with a letter or digit.")
     if email and not is_email(email):
         raise Refused("This is not an email address.")
-    if tx.scalar(select(User.id).where(User.name == name)):
+
+
+def make_user(
+    tx: Transaction, now: datetime, name: str, email: str, display_name: str, role: Role, *, proven: bool = True
+) -> User:
+    """A new account; ``Refused`` with what is wrong with its name or email, or that it is another's."""
+    name, email = name.strip(), email.strip().lower()
+    check(name, email)
+    if holder_of(tx, name) is not None:
         raise Refused(f"The name {name} is taken.")
-    if email and tx.scalar(select(User.id).where(User.email == email)):
+    if holder_of(tx, email) is not None:
         raise Refused("This email address already has an account.")
     shown = " ".join(display_name.split())[:200]
     user = User(name=name, email=email or None, display_name=shown or name, role=role, created_at=now)
-    tx.add(user)
-    tx.flush()
+    try:
+        with tx.begin_nested():
+            tx.add(user)
+            tx.flush()
+            tx.add_all(Identifier(key=key, user_id=user.id, proven=proven) for key in _keys(name, email))
+            tx.flush()
+    except IntegrityError as error:
+        raise Refused(f"The name {name} or this email address was taken a moment ago.") from error
     return user
+
+
+def give_email(tx: Transaction, user: User, email: str) -> None:
+    """Let an account without an email have this one, which is proven to be theirs; a no-op where it is another's."""
+    held = holder_of(tx, email)
+    if held is None and email and not user.email:
+        with suppress(IntegrityError), tx.begin_nested():
+            user.email = email
+            tx.add(Identifier(key=key_of(email), user_id=user.id, proven=True))
+
+
+def prove(tx: Transaction, user: User, *names: str) -> None:
+    """Note of those names and emails that this account holds that they are rightly its own."""
+    for name in names:
+        held = holder_of(tx, name)
+        if held is not None and held.user_id == user.id:
+            held.proven = True
+
+
+def enter_class(tx: Transaction, now: datetime, row: SchoolClass, user: User) -> bool:
+    """Make an account a learner of a class; False where it belongs to it already."""
+    if tx.get(Membership, (row.id, user.id)) is not None:
+        return False
+    tx.add(Membership(class_id=row.id, user_id=user.id, role="learner", joined_at=now))
+    tx.flush()
+    return True
+
+
+def _keys(name: str, email: str) -> set[str]:
+    return {key_of(each) for each in (name, email) if each}

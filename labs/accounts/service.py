@@ -5,17 +5,16 @@ It refuses to say whether a name or a password was the wrong one.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, select, update
 
 from labs.accounts import passwords
 from labs.accounts.names import local_name
-from labs.accounts.rows import make_user, user_named
+from labs.accounts.rows import make_user, user_named, user_signing_in
+from labs.accounts.tokens import digest, new_token
 from labs.accounts.views import Account, Role, account_of
 from labs.errors import Refused
 from labs.records.database import Database
@@ -48,30 +47,35 @@ class Accounts:
             return [account_of(user) for user in tx.scalars(select(User).order_by(User.name))]
 
     def ensure(self, name: str, role: Role = "learner") -> Account:
-        """The account of this name, made (without a password) when there is none."""
+        """The account of this name, or of one that looks like it, made (without a password) when there is none."""
         with self.records.read() as tx:
-            user = tx.scalar(select(User).where(User.name == name))
+            user = user_signing_in(tx, name)
             if user is not None:
                 return account_of(user)
         with self.records.begin() as tx:
-            user = tx.scalar(select(User).where(User.name == name)) or make_user(tx, self.now(), name, "", "", role)
+            user = user_signing_in(tx, name) or make_user(tx, self.now(), name, "", "", role)
             return account_of(user)
 
-    def register(
-        self, name: str, password: str, *, email: str = "", display_name: str = "", role: Role = "learner"
-    ) -> Account:
-        """Make an account with a password; ``Refused`` when the name or email is taken or the password is too short."""
+    def make(self, name: str, role: Role = "learner") -> Account:
+        """A new account without a password; ``Refused`` when the name is taken or is none."""
+        with self.records.begin() as tx:
+            return account_of(make_user(tx, self.now(), name, "", "", role))
+
+    def register(self, name: str, password: str, *, email: str = "", display_name: str = "") -> Account:
+        """A learner's account with a password, by itself: nothing proves that its name and email are its own.
+
+        ``Refused`` when one of them is taken or the password cannot be used.
+        """
         hashed = passwords.hashed(password)
         with self.records.begin() as tx:
-            user = make_user(tx, self.now(), name, email, display_name, role)
+            user = make_user(tx, self.now(), name, email, display_name, "learner", proven=False)
             user.password_hash = hashed
             return account_of(user)
 
     def sign_in(self, name_or_email: str, password: str) -> Account:
         """``Refused`` in the same words, and after the same work, whether the name or the password is wrong."""
-        wanted = name_or_email.strip()
         with self.records.read() as tx:
-            user = tx.scalar(select(User).where(or_(User.name == wanted, User.email == wanted.lower())))
+            user = user_signing_in(tx, name_or_email)
         if not passwords.matches(user.password_hash if user else None, password) or user is None:
             raise Refused("The name or the password is wrong.")
         return account_of(user)
@@ -97,26 +101,22 @@ class Accounts:
 
     def login_link(self, name: str, minutes: float = 15.0) -> str:
         """A one-time token for the site's sign-in page. Links that have expired are forgotten."""
-        token, now = secrets.token_urlsafe(32), self.now()
+        token, now = new_token(), self.now()
         with self.records.begin() as tx:
             tx.execute(delete(LoginLink).where(LoginLink.expires_at < now))
             expires = now + timedelta(minutes=minutes)
             user = user_named(tx, name)
-            tx.add(LoginLink(user_id=user.id, token_hash=_digest(token), created_at=now, expires_at=expires))
+            tx.add(LoginLink(user_id=user.id, token_hash=digest(token), created_at=now, expires_at=expires))
         return token
 
     def redeem(self, token: str) -> Account:
         """Use a token, once; ``Refused``."""
         now = self.now()
         with self.records.begin() as tx:
-            mine = (LoginLink.token_hash == _digest(token), LoginLink.used_at.is_(None), LoginLink.expires_at >= now)
+            mine = (LoginLink.token_hash == digest(token), LoginLink.used_at.is_(None), LoginLink.expires_at >= now)
             user_id = tx.execute(
                 update(LoginLink).where(*mine).values(used_at=now).returning(LoginLink.user_id)
             ).scalar()
             if user_id is None:
                 raise Refused("This sign-in link has been used or has expired; ask for a new one.")
             return account_of(tx.get_one(User, user_id))
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

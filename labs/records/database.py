@@ -21,7 +21,7 @@ from sqlalchemy.orm import sessionmaker
 
 from labs.errors import KindlingError, SettingsError
 
-HEAD = "0002"
+HEAD = "0003"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -84,6 +84,20 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class Identifier(Base):
+    """A name or an email, folded so that those which look alike are one: it signs in one account and no other.
+
+    ``proven``: a roster, an admin, the command or an invitation has said that it is this account's; without it, whoever
+    made the account said so.
+    """
+
+    __tablename__ = "identifiers"
+    key: Mapped[str] = mapped_column(String(512), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    proven: Mapped[bool] = mapped_column(Boolean, default=False)
+    user: Mapped[User] = relationship()
+
+
 class LoginLink(Base):
     """A one-time link that signs in without a password. Only the token's hash is kept."""
 
@@ -114,6 +128,22 @@ class Membership(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     role: Mapped[str] = mapped_column(String(16), default="learner")
     joined_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Place(Base):
+    """A roster's line whose name or email an account has already: whoever shows its invitation takes it, once."""
+
+    __tablename__ = "places"
+    id: Mapped[str] = mapped_column(String(20), primary_key=True, default=new_id)
+    class_id: Mapped[str] = mapped_column(ForeignKey("classes.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(String(512))
+    name: Mapped[str] = mapped_column(String(64))
+    email: Mapped[str] = mapped_column(String(254), default="")
+    display_name: Mapped[str] = mapped_column(String(200), default="")
+    token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    __table_args__ = (UniqueConstraint("class_id", "key"),)
 
 
 class Session(Base):

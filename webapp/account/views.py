@@ -66,23 +66,49 @@ def sign_out() -> Response:
 @blueprint.route("/register", methods=["GET", "POST"])
 @limiter.limit(ADDRESS_LIMIT, methods=["POST"])
 def enrol() -> Response | str | tuple[str, int]:
-    """A new account for somebody who has a class's join code, and a place in that class."""
-    form = {key: request.form.get(key, "").strip() for key in ("name", "display_name", "email", "code")}
-    if request.method == "GET":
-        return render_template("account/register.html", form=form | {"code": request.args.get("code", "")}, problem="")
-    accounts, classes = kindling().accounts, kindling().classes
+    """A new account for somebody who has a class's join code or an invitation, and a place in that class."""
+    given = request.form if request.method == "POST" else request.args
+    form = {key: given.get(key, "").strip() for key in ("name", "display_name", "email", "code", "invitation")}
+    invitations = kindling().invitations
     try:
-        if not classes.knows_code(form["code"]):
-            raise Refused("No class has this join code. Ask your instructor for it.")
-        account = accounts.register(
-            form["name"], request.form.get("password", ""), email=form["email"], display_name=form["display_name"]
-        )
-        joined = classes.join(form["code"], account.name)
+        place = invitations.shown(form["invitation"]) if form["invitation"] else None
     except Refused as error:
-        return render_template("account/register.html", form=form, problem=str(error)), 422
+        return render_template("account/invitation_refused.html", problem=str(error)), 403
+    if request.method == "GET":
+        if place is not None:
+            form |= {"name": place.name, "email": place.email, "display_name": place.display_name}
+        return render_template("account/register.html", form=form, place=place, problem="")
+    try:
+        account, joined = invitations.enrol(password=request.form.get("password", ""), **form)
+    except Refused as error:
+        return render_template("account/register.html", form=form, place=place, problem=str(error)), 422
     enter(account)
     flash(f"Welcome. You are in {joined.name}.", "good")
     return redirect(url_for("lessons.home"))
+
+
+@blueprint.get("/invitation/<token>")
+@limiter.limit(ADDRESS_LIMIT)
+def invitation(token: str) -> str | tuple[str, int]:
+    """What an invitation is for, and the two ways to take it: with the account one has, or with a new one."""
+    try:
+        place = kindling().invitations.shown(token)
+    except Refused as error:
+        return render_template("account/invitation_refused.html", problem=str(error)), 403
+    return render_template("account/invitation.html", place=place, token_of_place=token)
+
+
+@blueprint.post("/invitation/<token>")
+@login_required
+@limiter.limit("20 per minute", key_func=own_name)
+def accept_invitation(token: str) -> Response | tuple[str, int]:
+    """Take the place with the account that is signed in."""
+    try:
+        joined = kindling().invitations.accept(token, current_account().name)
+    except Refused as error:
+        return render_template("account/invitation_refused.html", problem=str(error)), 403
+    flash(f"You are in {joined.name}.", "good")
+    return redirect(url_for("account.profile"))
 
 
 @blueprint.get("/profile")

@@ -37,9 +37,7 @@ def create() -> Response | tuple[str, int]:
     if role not in ROLES:
         abort(400)
     try:
-        if any(account.name == name for account in accounts.all()):
-            raise KindlingError(f"There is already an account {name}.")
-        account = accounts.ensure(name, cast(Role, role))
+        account = accounts.make(name, cast(Role, role))
     except KindlingError as error:
         page = render_template("admin/users.html", users=accounts.all(), roles=ROLES, link="", problem=str(error))
         return page, 422

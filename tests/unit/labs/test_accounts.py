@@ -165,7 +165,8 @@ class TestClasses:
         assert services.classes.import_roster(school.id, "root", "name\nada\n")[0].state == "added"
 
     def test_roster_takes_over_no_account(self, services: Kindling) -> None:
-        services.accounts.register("carol", PASSWORD, email="carol@here.org")
+        first = services.classes.create_class("Before", "root")
+        services.classes.import_roster(first.id, "root", "name,email\ncarol,carol@here.org\n")
         school = services.classes.create_class("First", "prof")
         lines = services.classes.import_roster(school.id, "prof", "name,email\ncarol,carol@elsewhere.org\n")
         assert (lines[0].state, lines[0].message) == ("refused", "the name carol has another email")

@@ -89,7 +89,7 @@ def test_a_join_code_makes_an_account_and_enters_the_class(visitor: Visitor, ser
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"code": "WRONG"}, "No class has this join code"),
+        ({"code": "WRONG"}, "no class with this code"),
         ({"name": "ada"}, "is taken"),
         ({"name": "../x"}, "letters, digits"),
         ({"password": "short"}, "at least 10 characters"),
@@ -137,3 +137,61 @@ def test_the_theme_is_a_cookie_and_nothing_else_is_taken(visitor: Visitor) -> No
     assert 'data-theme="dark"' in visitor.get("/").get_data(as_text=True)
     visitor.post("/theme", {"theme": '"><script>', "next": "//evil.example"})
     assert 'data-theme="auto"' in visitor.get("/").get_data(as_text=True)
+
+
+@pytest.fixture
+def invitation(services: Kindling) -> str:
+    """The address of an invitation for vera, whose name somebody has taken."""
+    services.accounts.ensure("olga", "instructor")
+    made = services.classes.create_class("Autumn", "olga")
+    services.accounts.register("vera", PASSWORD)
+    services.classes.import_roster(made.id, "olga", "name,email,display_name\nvera,vera@x.org,Vera <b>\n")
+    (place,) = services.invitations.waiting(made.id, "olga")
+    return f"/invitation/{services.invitations.invite(made.id, 'olga', place.id)[1]}"
+
+
+def test_an_invitation_makes_an_account(visitor: Visitor, services: Kindling, invitation: str) -> None:
+    page = visitor.get(invitation)
+    assert "You are invited to Autumn" in text_of(page)
+    assert "Vera <b>" in text_of(page)
+    token = invitation.rpartition("/")[2]
+    form = visitor.get(f"/register?invitation={token}")
+    assert 'value="vera@x.org"' in form.get_data(as_text=True)
+    assert "Join code" not in text_of(form)
+    fields: dict[str, object] = {"invitation": token, "name": "vera", "email": "", "password": PASSWORD}
+    refused = visitor.post("/register", fields)
+    assert "The name vera is taken" in text_of(refused)
+    assert visitor.post("/register", fields | {"name": "vera2"}).location == "/"
+    assert [one.name for one in services.classes.joined("vera2")] == ["Autumn"]
+    assert services.accounts.get("vera2").email == "vera@x.org"
+    assert visitor.get(invitation).status_code == 403
+    assert visitor.get(f"/register?invitation={token}").status_code == 403
+
+
+def test_an_invitation_is_taken_with_the_account_one_has(enter: Enter, services: Kindling, invitation: str) -> None:
+    ada = enter()
+    assert "Join as ada" in text_of(ada.get(invitation))
+    assert services.classes.joined("ada") == []
+    assert ada.post(invitation).location == "/profile"
+    assert "You are in Autumn" in text_of(ada.get("/profile"))
+    assert ada.post(invitation).status_code == 403
+
+
+def test_an_invitation_needs_signing_in_to_be_taken(visitor: Visitor, invitation: str) -> None:
+    assert visitor.post(invitation).location.startswith("/sign-in")
+    assert "next=/invitation/" in visitor.get(invitation).get_data(as_text=True)
+    assert visitor.get("/invitation/nonsense").status_code == 403
+
+
+def test_an_instructor_hands_out_invitations(enter: Enter, services: Kindling, invitation: str) -> None:
+    olga = enter("olga", "instructor")
+    (made,) = services.classes.taught_by("olga")
+    (place,) = services.invitations.waiting(made.id, "olga")
+    assert "Waiting for" in text_of(olga.get(f"/classes/{made.id}/roster"))
+    said = text_of(olga.post(f"/classes/{made.id}/roster/{place.id}/invitation"))
+    newer = "/invitation/" + said.partition("/invitation/")[2].split()[0]
+    assert olga.get(invitation).status_code == 403
+    assert olga.get(newer).status_code == 200
+    assert olga.post(f"/classes/{made.id}/roster/{place.id}/dismiss").status_code == 302
+    assert olga.get(newer).status_code == 403
+    assert "Waiting for" not in text_of(olga.get(f"/classes/{made.id}/roster"))

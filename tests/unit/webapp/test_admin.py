@@ -26,7 +26,7 @@ def test_making_an_account_changing_its_role_and_letting_it_in(enter: Enter, ser
     root = enter("root", "admin")
     root.post("/accounts/", {"name": "olga", "role": "instructor"})
     assert services.accounts.get("olga").role == "instructor"
-    assert "already" in text_of(root.post("/accounts/", {"name": "olga", "role": "admin"}))
+    assert "is taken" in text_of(root.post("/accounts/", {"name": "olga", "role": "admin"}))
     assert "begins with a letter" in text_of(root.post("/accounts/", {"name": "../x", "role": "learner"}))
     assert root.post("/accounts/", {"name": "x", "role": "king"}).status_code == 400
     root.post("/accounts/olga/role", {"role": "learner"})

@@ -38,7 +38,11 @@ def test_what_is_anothers_is_not_found(enter: Enter, app: Flask, services: Kindl
     services.classes.join(school.join_code, "ada")
     session = services.sessions.wait(services.sessions.start("ada", "first").id)
     attempt = services.sessions.follow(services.sessions.check(session.id, "ada").id, "ada")
+    services.accounts.register("carol", "a longer phrase")
+    services.classes.import_roster(school.id, "olga", "name\ncarol\n")
+    (place,) = services.invitations.waiting(school.id, "olga")
     values = {"session": session.id, "attempt": attempt.id, "class_id": school.id, "learner": "ada", "lab": "first"}
+    values["place"] = place.id
     stranger, owner, teacher = enter(name, role), enter("ada"), enter("olga", "instructor")
     for rule in addresses(app):
         assert set(rule.arguments) <= set(values), f"{rule}: say in this test whose that is"
@@ -46,6 +50,7 @@ def test_what_is_anothers_is_not_found(enter: Enter, app: Flask, services: Kindl
     now = services.sessions.view(session.id, "ada")
     assert (now.state, now.hints_taken, now.expires_at) == ("ready", 0, session.expires_at)
     assert len(services.sessions.attempts("ada", "first")) == 1
+    assert services.invitations.waiting(school.id, "olga") == [place]
     assert owner.get(f"/attempts/{attempt.id}/").status_code == 200
     assert teacher.get(f"/classes/{school.id}/attempts/{attempt.id}/").status_code == 200
 

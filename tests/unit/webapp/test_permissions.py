@@ -50,6 +50,7 @@ class World:
     other_class: str
     session: str
     attempt: str
+    places: dict[str, tuple[str, str]]
 
     def address(self, route: str, role: str, **change: str) -> str:
         """A route with everything of the owner's put in."""
@@ -59,6 +60,7 @@ class World:
             "session": self.session,
             "learner": "owner",
             "name": "owner",
+            "place": self.places[role][0],
             "lab": "first",
             "course": "a-course",
             "lesson": "one",
@@ -66,7 +68,9 @@ class World:
             "path:filename": "css/base.css",
             **change,
         }
-        if "<token>" in route:
+        if route == "/invitation/<token>":
+            values["token"] = self.places[role][1]
+        elif "<token>" in route:
             self.services.accounts.ensure(f"by-link-{role}")
             values["token"] = self.services.accounts.login_link(f"by-link-{role}")
         return re.sub(r"<([^>]+)>", lambda match: values[match[1]], route)
@@ -128,7 +132,16 @@ def world(enter: Enter, app: Flask, services: Kindling, grader: ScriptedGrader) 
     visitors = {role: enter(role, roles.get(role, "learner")) for role in ROLES if role != "visitor"}
     visitors["visitor"] = Visitor(app.test_client())
     visitors["visitor"].get("/")
-    return World(services, visitors, made.id, made.join_code, others.id, session.id, attempt.id)
+    places = {role: waiting(services, made.id, role) for role in ROLES}
+    return World(services, visitors, made.id, made.join_code, others.id, session.id, attempt.id, places)
+
+
+def waiting(services: Kindling, class_id: str, role: str) -> tuple[str, str]:
+    """A place of the class that waits for its learner, and an invitation to it, for a role to try."""
+    services.accounts.register(f"claimed-{role}", PASSWORD)
+    services.classes.import_roster(class_id, "teacher", f"name\nclaimed-{role}\n")
+    place = next(one for one in services.invitations.waiting(class_id, "teacher") if one.name == f"claimed-{role}")
+    return place.id, services.invitations.invite(class_id, "teacher", place.id)[1]
 
 
 def body_of(answer: TestResponse) -> str:

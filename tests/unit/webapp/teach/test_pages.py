@@ -146,7 +146,7 @@ def test_a_roster_says_what_became_of_every_line(enter: Enter, services: Kindlin
     assert "2 lines refused" in said
     assert "5 bad name!" in said
     assert "2 learners in the class, 1 to join by themselves" in said
-    assert f"has an account: comes in with the join code {taught.join_code}" in said
+    assert f"or by itself with the join code {taught.join_code}" in said
     assert "New account" in said
     assert "Was in the class already" in said
     assert "new" in [one.name for one in services.classes.members(taught.id, "olga")]

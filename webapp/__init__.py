@@ -11,7 +11,7 @@ from flask_wtf import CSRFProtect
 
 from labs.bootstrap import Kindling, bootstrap
 from labs.settings import Settings, load
-from webapp import account, admin, cookies, error_pages, formats, health, lab, lessons, security, teach
+from webapp import account, admin, audit, cookies, error_pages, formats, health, lab, lessons, limits, security, teach
 from webapp.content import Library
 from webapp.progress import Progress
 from webapp.provider_choices import ProviderChoices
@@ -53,6 +53,8 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, streams:
         app,
         Site(kindling, Library(settings.courses), progress, streams or Streams(), ProviderChoices(kindling.providers)),
     )
+    for guard in (audit, limits):
+        guard.protect(app)
     security.protect(app, settings)
     CSRFProtect(app)
     formats.register(app)

@@ -36,7 +36,7 @@ _SAID = {
         "Open it at the address that whoever runs it gave you; on this machine, as http://localhost with its port.",
     ),
     422: ("That could not be read", "Mend what is named below and send it again."),
-    429: ("Too many tries", "Wait a minute, then try again."),
+    429: ("Too many at once", "Wait a minute, then try again."),
     500: (
         "Something broke on our side",
         "Nothing you handed in is lost. Try again; if it stays, tell whoever runs this site.",
@@ -73,7 +73,7 @@ def _kindling_error(error: KindlingError) -> Response:
 
 
 def _csrf_error(error: CSRFError) -> Response:
-    _log.info("%s refused: %s", request.path, error.description)
+    _log.info("%s refused: %s", request.endpoint, error.description)
     return error_response(
         400, "The page you sent this from is too old or was not ours. Load it again and repeat what you did."
     )
@@ -86,9 +86,11 @@ def _http_error(error: HTTPException) -> Response:
     made = error_response(status, error.description if status in (413, 421) and error.description else "")
     if error.code == 405 and getattr(error, "valid_methods", None):
         made.headers["Allow"] = ", ".join(error.valid_methods)  # type: ignore[attr-defined]  # only 405 has it
+    if getattr(error, "retry_after", None):
+        made.headers["Retry-After"] = str(error.retry_after)  # type: ignore[attr-defined]  # only 429 and 503 have it
     return made
 
 
 def _unexpected(error: Exception) -> Response:
-    _log.error("%s %s failed", request.method, request.path, exc_info=error)
+    _log.error("%s %s failed", request.method, request.endpoint, exc_info=error)  # no address: it may hold a token
     return error_response(500)

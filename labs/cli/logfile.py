@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
+import time
+from io import TextIOWrapper
 from pathlib import Path
 
 from labs.settings import Settings
@@ -32,9 +35,34 @@ def log_file() -> Path:
     return _where[-1]
 
 
+class OneEntry(logging.Formatter):
+    """Times in UTC; what users wrote cannot begin an entry of its own: further lines are indented, control characters
+    escaped."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = super().format(record).splitlines()
+        return "\n    ".join("".join(map(_shown, line)) for line in lines)
+
+
+class PrivateFile(logging.FileHandler):
+    """A log that its owner alone may read."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return open(descriptor, "a", encoding=self.encoding)
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
 def _attach(path: Path) -> None:
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler = PrivateFile(path, encoding="utf-8", delay=True)
+    handler.setFormatter(OneEntry("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     for old in [one for one in root.handlers if one.name == _NAME]:
         root.removeHandler(old)

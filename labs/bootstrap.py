@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from labs.access import AccessRules, Grants
 from labs.accounts import Accounts, Classes, Invitations
 from labs.clusters.registry import Providers
 from labs.library import Library
@@ -28,6 +29,7 @@ class Kindling:
     accounts: Accounts
     classes: Classes
     invitations: Invitations
+    grants: Grants
     reports: Reports
 
     def close(self) -> None:
@@ -51,7 +53,8 @@ def bootstrap(
     records.open()
     library = Library(settings.catalogs)
     chosen = providers or Providers(settings)
-    sessions = SessionService(settings, records, library, chosen, grader or _grader(), now)
+    rules = AccessRules(chosen, settings.kind_clusters, settings.kind_per_learner)
+    sessions = SessionService(settings, records, library, chosen, rules, grader or _grader(), now)
     return Kindling(
         settings=settings,
         records=records,
@@ -61,6 +64,7 @@ def bootstrap(
         accounts=Accounts(records, now),
         classes=Classes(records, now),
         invitations=Invitations(records, now),
+        grants=Grants(records, rules, now),
         reports=Reports(records, library, now),
     )
 

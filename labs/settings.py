@@ -40,6 +40,8 @@ class Settings:
     ``session_hours`` KINDLING_SESSION_HOURS: how long a lab's cluster is kept without being extended.
     ``attempt_seconds`` KINDLING_ATTEMPT_SECONDS: the longest grading run any lab may ask for.
     ``graders`` KINDLING_GRADERS: how many attempts are graded at once (default: eight for each processor).
+    ``kind_clusters`` KINDLING_KIND_CLUSTERS, ``kind_per_learner`` KINDLING_KIND_PER_LEARNER: how many real clusters
+    at once, in all and of one learner who is no admin.
     ``kind_binary`` KIND_BINARY, ``kubectl`` KINDLING_KUBECTL: programs ("" or a path; default: found on PATH).
     ``kind_node_image`` KIND_NODE_IMAGE: node image ("": kind's own default).
     ``web_image_base`` KINDLING_WEB_IMAGE_BASE: base image the labs' own web image is built from.
@@ -59,6 +61,8 @@ class Settings:
     session_hours: float = 4.0
     attempt_seconds: float = 900.0
     graders: int = 1
+    kind_clusters: int = 4
+    kind_per_learner: int = 1
     kind_binary: str = "kind"
     kubectl: str = "kubectl"
     kind_node_image: str = ""
@@ -122,6 +126,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         session_hours=_number(env, "KINDLING_SESSION_HOURS", 4.0, 0.1, 720),
         attempt_seconds=_number(env, "KINDLING_ATTEMPT_SECONDS", 900.0, 5, 7200),
         graders=int(_number(env, "KINDLING_GRADERS", GRADERS * processors(), 1, 1000, whole=True)),
+        kind_clusters=int(_number(env, "KINDLING_KIND_CLUSTERS", 4, 0, 1000, whole=True)),
+        kind_per_learner=int(_number(env, "KINDLING_KIND_PER_LEARNER", 1, 0, 1000, whole=True)),
         kind_binary=env.get("KIND_BINARY") or "kind",
         kubectl=env.get("KINDLING_KUBECTL") or find_kubectl(),
         kind_node_image=env.get("KIND_NODE_IMAGE", ""),

@@ -49,10 +49,8 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, streams:
         RATELIMIT_HEADERS_ENABLED=True,
     )
     progress = Progress(kindling.records, kindling.sessions.now)
-    install(
-        app,
-        Site(kindling, Library(settings.courses), progress, streams or Streams(), ProviderChoices(kindling.providers)),
-    )
+    choices = ProviderChoices(kindling.providers, kindling.sessions.open_to)
+    install(app, Site(kindling, Library(settings.courses), progress, streams or Streams(), choices))
     for guard in (audit, limits):
         guard.protect(app)
     security.protect(app, settings)

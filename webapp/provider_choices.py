@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from labs.clusters.registry import Providers
@@ -34,25 +35,29 @@ class ProviderChoice:
 
 
 class ProviderChoices:
-    """Asks the providers, and remembers for a few seconds what they said: asking Docker takes a moment."""
+    """Asks the providers, and remembers for a few seconds what they said: asking Docker takes a moment.
 
-    def __init__(self, providers: Providers) -> None:
-        self._providers = providers
+    Who may use what is not remembered; ``open_to`` is asked each time.
+    """
+
+    def __init__(self, providers: Providers, open_to: Callable[[str], list[str]]) -> None:
+        self._providers, self._open_to = providers, open_to
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[float, list[ProviderChoice]]] = {}
+        self._kept: dict[tuple[str, ...], tuple[float, list[ProviderChoice]]] = {}
 
-    def of(self, lab: Lab) -> list[ProviderChoice]:
-        """Every provider of this installation, the one that is chosen by default marked."""
+    def of(self, lab: Lab, learner: str) -> list[ProviderChoice]:
+        """Every provider that is open to a learner, the one that is chosen by default marked."""
+        names = self._open_to(learner)
         with self._lock:
-            kept = self._kept.get(lab.name)
+            kept = self._kept.get((lab.name, *names))
             if kept is None or time.monotonic() - kept[0] > KEPT_SECONDS:
-                kept = (time.monotonic(), self._ask(lab))
-                self._kept[lab.name] = kept
+                kept = (time.monotonic(), self._ask(lab, names))
+                self._kept[lab.name, *names] = kept
             return kept[1]
 
-    def _ask(self, lab: Lab) -> list[ProviderChoice]:
+    def _ask(self, lab: Lab, names: list[str]) -> list[ProviderChoice]:
         wanted = self._providers.settings.provider
-        answers = {name: self._refusal(name, lab) for name in self._providers.names()}
+        answers = {name: self._refusal(name, lab, names) for name in names}
         able = [name for name, refusal in answers.items() if refusal is None]
         default = wanted if wanted in able else (able[0] if able else "")
         made: list[ProviderChoice] = []
@@ -62,9 +67,9 @@ class ProviderChoices:
             made.append(ProviderChoice(name, title, summary, refusal is None, name == default, reason, fix))
         return made
 
-    def _refusal(self, name: str, lab: Lab) -> KindlingError | None:
+    def _refusal(self, name: str, lab: Lab, names: list[str]) -> KindlingError | None:
         try:
-            self._providers.fit(name, lab.needs, lab.name)
+            self._providers.fit(name, lab.needs, lab.name, names.__contains__)
         except KindlingError as error:
             return error
         return None

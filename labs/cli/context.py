@@ -13,6 +13,7 @@ from labs.errors import KindlingError, NotFound
 from labs.settings import Settings, load
 
 if TYPE_CHECKING:
+    from labs.accounts import ClassInfo
     from labs.bootstrap import Kindling
     from labs.session import SessionView
     from labs.session.grading import Grader
@@ -67,3 +68,13 @@ def session_of(services: Kindling, learner: str, lab: str | None) -> SessionView
     if not live:
         raise NotFound(f"no lab has been started{whose()}", "kindling labs")
     raise KindlingError(f"say which lab: {', '.join(sorted(session.lab for session in live))}")
+
+
+def class_named(services: Kindling, wanted: str) -> ClassInfo:
+    """The class of this name or id; whoever sits at this machine may see all of them."""
+    every = services.classes.taught_by(services.accounts.local().name)
+    found = [one for one in every if wanted == one.id] or [one for one in every if wanted == one.name]
+    if len(found) != 1:
+        known = ", ".join(f"{one.name} ({one.id})" for one in every) or "none"
+        raise KindlingError(f"there is no one class {wanted!r}; there are: {known}")
+    return found[0]

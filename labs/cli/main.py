@@ -36,6 +36,7 @@ COMMANDS = {
     "trace": ("labs.cli.simulation:trace", "Tell who did what in a simulated lab, and why."),
     "components": ("labs.cli.simulation:components", "Stop and start parts of a simulated lab's cluster."),
     "report": ("labs.cli.report:report", "What an instructor sees: a class, a learner, a lab."),
+    "access": ("labs.cli.access:access", "Who beside admins may use providers that give power over this machine."),
     "up": ("labs.cli.site:up", "Start the site on this machine and print a link that signs you in."),
     "doctor": ("labs.cli.doctor:doctor", "Say what is missing, and the command that installs it."),
     "lint": ("labs.cli.authoring:lint", "Check labs for mistakes without a cluster."),

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labs.cli.context import kindling
+from labs.cli.context import class_named, kindling
 from labs.cli.output import clean, echo, number, outcome, span, style, table
-from labs.errors import KindlingError
 
 if TYPE_CHECKING:
     from labs.bootstrap import Kindling
@@ -49,12 +48,7 @@ def _class(services: Kindling, wanted: str | None) -> tuple[str | None, str | No
     """Who asks and for which class. Whoever can read the database on this machine may see all of it."""
     if wanted is None:
         return None, None
-    admin = services.accounts.local().name
-    found = [one for one in services.classes.taught_by(admin) if wanted in (one.id, one.name)]
-    if len(found) != 1:
-        known = ", ".join(f"{one.name} ({one.id})" for one in services.classes.taught_by(admin)) or "none"
-        raise KindlingError(f"there is no one class {wanted!r}; there are: {known}")
-    return admin, found[0].id
+    return services.accounts.local().name, class_named(services, wanted).id
 
 
 def show(made: ClassReport | LearnerReport | LabReport) -> None:

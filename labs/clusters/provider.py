@@ -194,9 +194,13 @@ class Controllable(Protocol):
 
 
 class Provider(Protocol):
-    """Gives clusters. Construction connects to nothing."""
+    """Gives clusters. Construction connects to nothing.
+
+    ``privileged``: whoever works in one of its clusters has power over this machine.
+    """
 
     name: str
+    privileged: bool
 
     def capabilities(self) -> Capabilities:
         """What it can give here and now; :class:`ProviderUnavailable` with its fix when it can give nothing."""

@@ -29,6 +29,13 @@ def _kind(settings: Settings) -> Provider:
     )
 
 
+Offered = Callable[[str], bool]
+
+
+def _any(_: str) -> bool:
+    return True
+
+
 MAKERS: Mapping[str, Callable[[Settings], Provider]] = {"simulated": _simulated, "kind": _kind}
 
 
@@ -58,21 +65,32 @@ class Providers:
             self._made[name] = self.makers[name](self.settings)
         return self._made[name]
 
-    def fit(self, name: str, needs: Needs, lab: str) -> Capabilities:
-        """What the provider can give, when that is enough; ``NotPossible`` says what is missing and who has it."""
+    def privileged(self, name: str) -> bool:
+        """Whether whoever works in one of its clusters has power over this machine."""
+        return self.get(name).privileged
+
+    def fit(self, name: str, needs: Needs, lab: str, offered: Offered = _any) -> Capabilities:
+        """What the provider can give, when that is enough; ``NotPossible`` says what is missing and who has it.
+
+        ``offered``: whether another may be offered instead.
+        """
         try:
             has = self.get(name).capabilities()
         except ClusterError as error:
-            raise NotPossible(str(error).rstrip(".") + self.instead(name, needs, lab), error.fix) from error
+            raise NotPossible(str(error).rstrip(".") + self.instead(name, needs, lab, offered), error.fix) from error
         missing = needs.missing(has)
         if missing:
-            what = " and ".join(missing)
-            raise NotPossible(f"the lab {lab} needs {what}, which {name} does not have{self.instead(name, needs, lab)}")
+            what, instead = " and ".join(missing), self.instead(name, needs, lab, offered)
+            raise NotPossible(f"the lab {lab} needs {what}, which {name} does not have{instead}")
         return has
 
-    def instead(self, name: str, needs: Needs, lab: str) -> str:
+    def able(self, needs: Needs, offered: Offered = _any) -> list[str]:
+        """Those of what is offered that have what a lab needs."""
+        return [name for name in self.names() if offered(name) and self._able(name, needs)]
+
+    def instead(self, name: str, needs: Needs, lab: str, offered: Offered = _any) -> str:
         """Half a sentence that offers another provider, for when ``name`` cannot give what a lab needs."""
-        able = [other for other in self.names() if other != name and self._able(other, needs)]
+        able = self.able(needs, lambda other: other != name and offered(other))
         if not able:
             return "; no other provider here has it"
         return f"; {able[0]} has what it needs: kindling start {lab} --on {able[0]}"

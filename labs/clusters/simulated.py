@@ -59,6 +59,7 @@ class SimulatedProvider:
     """See :class:`labs.clusters.provider.Provider`. State lives in ``home``/simkube (host) and ``home``/simulated."""
 
     name = "simulated"
+    privileged = False
 
     def __init__(self, home: Path, topologies: Path) -> None:
         self._host_home = home / "simkube"

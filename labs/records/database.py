@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session as Transaction
@@ -21,7 +22,7 @@ from sqlalchemy.orm import sessionmaker
 
 from labs.errors import KindlingError, SettingsError
 
-HEAD = "0003"
+HEAD = "0004"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -74,6 +75,12 @@ class Database:
         with _locked(self.home / "migrate.lock"):
             if self._revision() != HEAD:
                 migrate(self.engine)
+
+
+def one_at_a_time(tx: Transaction, what: str) -> None:
+    """Until this transaction (of ``begin``) ends, nobody else is past this line for the same ``what``."""
+    if tx.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
+        tx.execute(select(func.pg_advisory_xact_lock(zlib.crc32(what.encode()))))
 
 
 def migrate(engine: Engine, target: str = "head") -> None:

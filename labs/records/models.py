@@ -146,6 +146,18 @@ class Place(Base):
     __table_args__ = (UniqueConstraint("class_id", "key"),)
 
 
+class ProviderGrant(Base):
+    """A privileged provider is open to a role, to a class or to an account: one of the three."""
+
+    __tablename__ = "provider_grants"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(32))
+    role: Mapped[str | None] = mapped_column(String(16))
+    class_id: Mapped[str | None] = mapped_column(ForeignKey("classes.id", ondelete="CASCADE"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class Session(Base):
     """One learner's lab. ``desired`` is what was asked for, ``state`` what was last observed or done.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from labs.access import AccessRules
 from labs.clusters.provider import ClusterError, ClusterSpec, ClusterState, CreateCancelled, ProviderUnavailable
 from labs.clusters.registry import Providers
 from labs.errors import KindlingError
@@ -42,6 +43,7 @@ class Reconciler:
     records: Database
     labs: Library
     providers: Providers
+    access: AccessRules
     grading: Grading
     queue: GradingQueue
     locks: Locks
@@ -88,6 +90,8 @@ class Reconciler:
         """Do one thing; False when there is nothing left that can be done."""
         row, attempt = self._row(session), self._undone(session)
         gone = row.ended_at is not None
+        if row.desired == "ready" and not gone and self._withdrawn(row):
+            return True
         wanted = row.desired == "ready" and row.state in ("ready", "provisioning") and not gone
         if attempt is not None and attempt.state == "running":
             return self._killed(attempt, notify, wanted=wanted, patient=grade)
@@ -144,6 +148,14 @@ class Reconciler:
     def _unwanted(self, session: str) -> bool:
         return self.closing() or self._row(session).desired != "ready"
 
+    def _withdrawn(self, row: Session) -> bool:
+        """Whether its learner may not work in it any more: then it is not brought up, adopted or graded but stopped."""
+        with self.records.read() as tx:
+            why = self.access.withdrawn(tx, row)
+        if why:
+            self._set(row.id, desired="stopped", state="stopping", detail=why, fix="")
+        return bool(why)
+
     def _bring(self, row: Session, notify: Callable[[], None], *, reset: bool) -> None:
         """Create, or return to, the starting state."""
         progress = Recorder(self.records, row.id, self.now, notify)
@@ -167,7 +179,12 @@ class Reconciler:
         """What went wrong, and where else the lab could run when its provider lacks something on this machine."""
         if not isinstance(error, ProviderUnavailable):
             return str(error)
-        return str(error).rstrip(".") + self.providers.instead(row.provider, self.labs.get(row.lab).needs, row.lab)
+        needs = self.labs.get(row.lab).needs
+        with self.records.read() as tx:
+            instead = self.providers.instead(
+                row.provider, needs, row.lab, lambda name: self.access.may(tx, row.user, name)
+            )
+        return str(error).rstrip(".") + instead
 
     def _ready(self, row: Session, handle: dict[str, Any]) -> None:
         now = self.now()

@@ -15,8 +15,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from labs.clusters.provider import ClusterError, ClusterGone, Controllable, Controls
+from labs.access import AccessRules
+from labs.clusters.provider import ClusterError, ClusterGone, Controllable, Controls, Needs
 from labs.clusters.registry import Providers
+from labs.definition import Lab
 from labs.errors import KindlingError, NotFound, NotNow, NotPossible
 from labs.library import Library
 from labs.locks import Locks
@@ -69,6 +71,7 @@ class SessionService:
     records: Database
     labs: Library
     providers: Providers
+    access: AccessRules
     grader: Grader
     now: Callable[[], datetime] = utc_now
     pause: Callable[[float], None] = time.sleep
@@ -87,6 +90,7 @@ class SessionService:
             self.records,
             self.labs,
             self.providers,
+            self.access,
             grading,
             self._queue,
             self._locks,
@@ -100,7 +104,8 @@ class SessionService:
     # What a learner asks for
 
     def start(self, learner: str, lab: str, provider: str | None = None) -> SessionView:
-        """Ask for a lab; the session that is already there, if any. ``NotFound``, ``NotPossible``, ``NotNow``."""
+        """Ask for a lab; the session that is already there, if any. ``NotFound``, ``NotPossible``, ``NotNow``, and
+        ``Refused`` for a provider that is not open to this learner."""
         current = self.current(learner, lab)
         if current is not None and current.state == "ready":
             self._reconciler.observe(current.id)
@@ -108,8 +113,7 @@ class SessionService:
         if current is not None and current.live and not self._given_up(current, provider):
             return self._again(current)
         found = self.labs.get(lab)
-        name = provider or self.settings.provider
-        self.providers.fit(name, found.needs, lab)
+        name = self._chosen(learner, found, provider)
         seed = seed_of(learner, lab)
         parameters = found.parameters_for(seed)
         found.setup(parameters)  # a malformed manifest is said now, not when a cluster is half made
@@ -120,6 +124,8 @@ class SessionService:
                     give_up(tx.get_one(Session, current.id), now)
                     tx.flush()
                 user = user_of(tx, learner)
+                self.access.require(tx, user, name, lab, found.needs)
+                self.access.require_room(tx, user, name, lab, found.needs)
                 row = new_session(tx, user, found, name, seed, parameters, now, now + self._lifetime(found.minutes))
                 note(tx, row.user_id, lab, "start", now)
         except IntegrityError:  # started at the same moment by somebody else
@@ -128,6 +134,12 @@ class SessionService:
                 raise
             return self._again(current)
         return self.view(row.id, learner)
+
+    def open_to(self, learner: str) -> list[str]:
+        """The providers that a learner may use."""
+        with self.records.read() as tx:
+            user = user_of(tx, learner)
+            return [name for name in self.providers.names() if self.access.may(tx, user, name)]
 
     def current(self, learner: str, lab: str) -> SessionView | None:
         """The live session of a lab, if there is one."""
@@ -190,6 +202,7 @@ class SessionService:
             row = own(tx, session, learner)
             if row.state not in ("ready", "failed", "resetting") or row.desired != "ready":
                 raise NotNow(f"{row.lab} cannot be reset while it is {row.state}", f"kindling start {row.lab}")
+            self.access.require(tx, row.user, row.provider, row.lab, self._needs(row.lab))
             if tx.scalar(select(Attempt.id).where(Attempt.session_id == session, Attempt.state != "done")):
                 raise NotNow(f"{row.lab} is being checked; reset it when that is done", f"kindling check {row.lab}")
             if row.state == "failed" and row.ready_at is None:
@@ -322,11 +335,16 @@ class SessionService:
         self._background.wake(session)
 
     def reconcile(self, *, background: bool = False) -> None:
-        """Bring every session in line: finish, adopt, expire, remove.
+        """Bring every session in line: finish, adopt, expire, remove; stop what its learner may not have any more.
 
         With ``background`` (the site's loop) all of it is done, by threads. Without (a command that starts) only what
         is quick is done here: leftovers of attempts whose process is gone are healed, what has ended is removed.
         """
+        with self.records.read() as tx:
+            withdrawn = self.access.withdrawn_sessions(tx)
+        if withdrawn:
+            with self.records.begin() as tx:
+                self.access.stop_withdrawn(tx)
         with self.records.read() as tx:
             wanted = due(tx, self.now())
         for session, quick in wanted:
@@ -372,12 +390,34 @@ class SessionService:
             row = tx.get_one(Session, current.id)
             if row.desired != "ready":
                 raise NotNow(f"{row.lab} was stopped at the same moment", f"kindling start {row.lab}")
+            self.access.require(tx, row.user, row.provider, row.lab, self._needs(row.lab))
             if row.state == "failed":
                 row.state, row.detail, row.fix = "provisioning", "", ""
                 row.steps.clear()
                 row.expires_at = max(row.expires_at, self.now() + self._lifetime(self._minutes(row.lab)))
             self._active(tx, row, "start")
             return self._view(tx, row)
+
+    def _chosen(self, learner: str, lab: Lab, provider: str | None) -> str:
+        """The provider a learner asked for, or the default, or else the first that is open to them and can do it."""
+        with self.records.read() as tx:
+            user = user_of(tx, learner)
+
+            def offered(name: str) -> bool:
+                return self.access.may(tx, user, name)
+
+            name = provider or self.settings.provider
+            if provider is None and not offered(name):
+                name = next(iter(self.providers.able(lab.needs, offered)), name)
+            self.access.require(tx, user, name, lab.name, lab.needs)
+            self.providers.fit(name, lab.needs, lab.name, offered)
+            return name
+
+    def _needs(self, lab: str) -> Needs:
+        try:
+            return self.labs.get(lab).needs
+        except KindlingError:  # it was taken away or broken meanwhile
+            return Needs()
 
     def _lifetime(self, minutes: int) -> timedelta:
         return min(timedelta(hours=self.settings.session_hours), max(SHORTEST, timedelta(minutes=minutes * FACTOR)))

@@ -57,6 +57,7 @@ class MemoryProvider:
     """Gives clusters at once: each a file in a folder, so that processes can share them."""
 
     name = "memory"
+    privileged = False
     steps: Sequence[str] = ("Making nodes", "Applying the lab")
 
     def __init__(self, folder: Path, nodes: int = 3, faults: frozenset[Fault] = frozenset(Fault)) -> None:
@@ -171,6 +172,12 @@ class BrokenHalfwayProvider(MemoryProvider):
     def during(self, step: str, spec: ClusterSpec) -> None:
         if self.broken and step == self.steps[1]:
             raise ClusterError("the image web:1.0 cannot be pulled", "docker pull web:1.0")
+
+
+class PrivilegedProvider(MemoryProvider):
+    """Whoever works in its clusters has power over the machine."""
+
+    privileged = True
 
 
 class UnavailableProvider(MemoryProvider):

@@ -1,12 +1,13 @@
-"""Accounts, for admins."""
+"""Accounts, and who may use what, for admins."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from webapp.admin import views
+from webapp.admin import access, views
 
 
 def register(app: Flask) -> None:
     """Add the area to ``app``."""
     app.register_blueprint(views.blueprint)
+    app.register_blueprint(access.blueprint)

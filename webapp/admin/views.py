@@ -9,18 +9,12 @@ from werkzeug.wrappers import Response
 
 from labs.accounts import Role
 from labs.errors import KindlingError
-from webapp.login import login_required
+from webapp.admin.permissions import only_admins
 from webapp.site import current_account, kindling, public_address
 
 blueprint = Blueprint("admin", __name__, url_prefix="/accounts")
 ROLES = ("learner", "instructor", "admin")
-
-
-@blueprint.before_request
-@login_required
-def _only_admins() -> None:
-    if current_account().role != "admin":
-        abort(404)
+blueprint.before_request(only_admins)
 
 
 @blueprint.get("/")

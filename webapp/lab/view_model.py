@@ -63,7 +63,8 @@ def view_model(account: Account, lab: Lab) -> LabViewModel:
 def fragments(seen: LabViewModel) -> dict[str, str]:
     """The changing parts of the page, by the id of the element they fill."""
     idle = seen.session is None or not seen.session.live
-    given = {"view": seen, "lab": seen.lab, "choices": site().provider_choices.of(seen.lab) if idle else []}
+    choices = site().provider_choices.of(seen.lab, seen.account.name) if idle else []
+    given = {"view": seen, "lab": seen.lab, "choices": choices}
     return {name: render_template(f"lab/_{name}.html", **given) for name in FRAGMENTS}
 
 

@@ -61,6 +61,7 @@ class KindProvider:
     """Clusters of kind. ``home``: where its folders go. ``node_image``: "" for kind's default."""
 
     name = "kind"
+    privileged = True  # a node is a privileged container: root in it is root on the machine's kernel
     RESET_SECONDS = 20.0
     """How long a reset may take to prove itself before the cluster is created anew."""
     SETTLE_SECONDS = 30.0

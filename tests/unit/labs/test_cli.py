@@ -30,6 +30,7 @@ from tests.doubles.providers import (
     ImagelessProvider,
     InterruptedGrader,
     MemoryProvider,
+    PrivilegedProvider,
     ScriptedGrader,
     UnavailableProvider,
 )
@@ -626,3 +627,41 @@ def test_a_table_is_aligned() -> None:
 @pytest.mark.parametrize(("seconds", "shown"), [(5, "5 s"), (90, "2 min"), (3600, "1 h 0 min"), (11100, "3 h 5 min")])
 def test_spans(seconds: float, shown: str) -> None:
     assert span(seconds) == shown
+
+
+class TestAccess:
+    """kind is for whoever owns the machine, and for those whom the command lets in."""
+
+    @pytest.fixture(autouse=True)
+    def real(self, kindling: Command, tmp_path: Path) -> PrivilegedProvider:
+        made = PrivilegedProvider(tmp_path / "real")
+        registry.MAKERS["kind"] = lambda _: made  # type: ignore[index]  # a dict, put there by the fixture above
+        return made
+
+    def test_who_sits_at_the_machine_may_use_kind(self, kindling: Command) -> None:
+        assert kindling("start", "first", "--on", "kind") == 0
+        assert kindling("reset", "first") == 0
+
+    def test_another_learner_may_not_until_let_in(self, kindling: Command) -> None:
+        assert kindling("start", "first", "--on", "kind", "--learner", "bob") == 1
+        assert "power over the whole machine" in kindling.err
+        assert "kindling start first --learner bob --on simulated" in kindling.err
+        assert kindling("access", "allow", "kind", "--account", "bob") == 0
+        assert "bob may start labs on kind" in kindling.out
+        assert kindling("start", "first", "--on", "kind", "--learner", "bob") == 0
+        assert kindling("access") == 0
+        assert "kind: admins, 4 clusters at most; 1 of anybody else" in kindling.out
+        assert re.search(r"kind +bob", kindling.out)
+        assert kindling("access", "revoke", "kind", "--account", "bob") == 0
+        assert kindling("status", "--learner", "bob") == 0
+        assert "No lab has been started" in kindling.out
+        assert kindling("access", "revoke", "kind", "--account", "bob") == 1
+        assert "there is no such grant" in kindling.err
+
+    def test_a_class_by_its_name_and_a_role(self, kindling: Command) -> None:
+        assert kindling("access", "allow", "kind", "--class", "none") == 1
+        assert "there is no one class 'none'" in kindling.err
+        assert kindling("access", "allow", "kind") == 2
+        assert "say one of --role, --class and --account" in kindling.err
+        assert kindling("access", "allow", "kind", "--role", "learner") == 0
+        assert kindling("start", "first", "--on", "kind", "--learner", "eve") == 0

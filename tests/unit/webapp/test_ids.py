@@ -9,7 +9,7 @@ from werkzeug.routing import Rule
 from labs.bootstrap import Kindling
 from tests.unit.webapp.conftest import Enter, Visitor
 
-NOBODYS = {"course", "lesson", "lab", "filename", "path", "question", "token", "name"}
+NOBODYS = {"course", "lesson", "lab", "filename", "path", "question", "token", "name", "grant"}
 """What belongs to nobody, is a secret in itself (a sign-in token), or is for admins (who see everybody)."""
 HARMLESS = {"account.leave": "ends a membership of one's own; naming a class of others changes nothing"}
 

@@ -163,7 +163,7 @@ class Reconciler:
             provider, spec = self.providers.get(row.provider), self._spec(row)
             handle = provider.reset(row.handle, spec, progress) if reset else provider.create(spec, progress)
         except CreateCancelled:
-            self._set(row.id, state="stopping", detail="", fix="")
+            self._set(row.id, state="stopping")
         except (ClusterError, KindlingError) as error:
             log.warning("session %s of %s: %s", row.id, row.lab, error)
             done = {"reset_done": row.reset_wanted} if reset else {}
@@ -190,7 +190,9 @@ class Reconciler:
         now = self.now()
         with self.records.begin() as tx:
             found = tx.get_one(Session, row.id)
-            found.handle, found.state, found.detail, found.fix = handle, "ready", "", ""
+            found.handle = handle
+            if found.desired == "ready":  # else it stays as whoever stopped it meanwhile left it
+                found.state, found.detail, found.fix = "ready", "", ""
             found.ready_at = found.ready_at or now
             found.reset_done = row.reset_wanted
             for step in tx.scalars(select(SessionStep).where(SessionStep.session_id == row.id)):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from labs.bootstrap import Kindling, bootstrap
 from labs.clusters.kind import KindProvider
-from labs.clusters.provider import Provider
+from labs.clusters.provider import ClusterSpec, Provider
 from labs.clusters.registry import Providers
 from labs.clusters.simulated import SimulatedProvider
 from labs.errors import NotFound, NotNow, NotPossible, Refused
@@ -35,6 +36,20 @@ class PrivilegedBrokenProvider(BrokenHalfwayProvider):
     """Gives power over the machine, and fails halfway."""
 
     privileged = True
+
+
+class Meanwhile(PrivilegedProvider):
+    """Something happens (``act``) in the step ``when``."""
+
+    when = ""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.act: Callable[[], object] = bool
+
+    def during(self, step: str, spec: ClusterSpec) -> None:
+        if step == self.when:
+            self.act()
 
 
 @pytest.fixture
@@ -188,6 +203,18 @@ class TestTakenBack:
             tx.delete(tx.get_one(ProviderGrant, grant.id))
         assert services.sessions.wait(session.id).state == "stopped"
         assert not [line for line in real.log if line.startswith("create")]
+
+    def test_the_reason_stays_whenever_it_is_taken_back(
+        self, make: Make, provider: MemoryProvider, tmp_path: Path
+    ) -> None:
+        real = Meanwhile(tmp_path / "meanwhile")
+        services = with_people(make(provider, other=real))
+        for step in real.steps:
+            grant = services.grants.allow("other", "account", "ada")
+            real.when, real.act = step, partial(services.grants.revoke, grant.id)
+            ended = up(services, "ada")
+            assert (ended.state, ended.detail) == ("stopped", "Stopped: you may not use other any more.")
+            assert real.clusters() == []
 
     def test_a_failed_one_is_not_tried_again(self, make: Make, provider: MemoryProvider, tmp_path: Path) -> None:
         broken = PrivilegedBrokenProvider(tmp_path / "broken")

@@ -52,6 +52,7 @@ class World:
     session: str
     attempt: str
     places: dict[str, tuple[str, str]]
+    grant: int
 
     def address(self, route: str, role: str, **change: str) -> str:
         """A route with everything of the owner's put in."""
@@ -67,6 +68,7 @@ class World:
             "lesson": "one",
             "question": "one",
             "path:filename": "css/base.css",
+            "int:grant": str(self.grant),
             **change,
         }
         if route == "/invitation/<token>":
@@ -81,6 +83,7 @@ class World:
         if route == "/sign-in":
             return {"name": f"signs-in-{role}", "password": PASSWORD}
         return {
+            "/access/": {"provider": "other", "who": f"class:{self.class_id}"},
             "/accounts/": {"name": f"made-by-{role}", "role": "learner"},
             "/accounts/<name>/role": {"role": "learner"},
             "/classes/": {"name": f"A class of {role}"},
@@ -129,12 +132,14 @@ def world(enter: Enter, app: Flask, services: Kindling, grader: ScriptedGrader) 
     services.classes.join(made.join_code, "classmate")
     session = services.sessions.wait(services.sessions.start("owner", "first").id)
     attempt = services.sessions.follow(services.sessions.check(session.id, "owner").id, "owner")
+    services.providers.get("other").privileged = True
+    grant = services.grants.allow("other", "account", "classmate")
     roles = {"teacher": "instructor", "other": "instructor", "admin": "admin"}
     visitors = {role: enter(role, roles.get(role, "learner")) for role in ROLES if role != "visitor"}
     visitors["visitor"] = Visitor(app.test_client())
     visitors["visitor"].get("/")
     places = {role: waiting(services, made.id, role) for role in ROLES}
-    return World(services, visitors, made.id, made.join_code, others.id, session.id, attempt.id, places)
+    return World(services, visitors, made.id, made.join_code, others.id, session.id, attempt.id, places, grant.id)
 
 
 def waiting(services: Kindling, class_id: str, role: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from labs.errors import Malformed
 
 SIZE_LIMIT = 1024 * 1024
+LINES_LIMIT = 1000
 _COLUMNS = {
     "name": "name",
     "username": "name",
@@ -63,9 +64,12 @@ def read_roster(text: str, source: str = "roster") -> list[RosterEntry]:
     try:
         header = next(reader, [])
         columns = _columns(header, source)
-        return [entry for row in reader if (entry := _entry(row, columns, reader.line_num)) is not None]
+        entries = [entry for row in reader if (entry := _entry(row, columns, reader.line_num)) is not None]
     except csv.Error as error:
         raise Malformed(source, reader.line_num, f"expected CSV: {error}") from error
+    if len(entries) > LINES_LIMIT:
+        raise Malformed(source, entries[LINES_LIMIT].line, f"expected at most {LINES_LIMIT} learners; split the list")
+    return entries
 
 
 def _columns(header: list[str], source: str) -> dict[str, int]:

@@ -15,6 +15,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session as Transaction
 
+from labs.accounts.names import shown_name
 from labs.accounts.rosters import enter_line
 from labs.accounts.rows import enter_class, user_named
 from labs.accounts.views import Account, ClassInfo, account_of
@@ -35,7 +36,7 @@ class Classes:
 
     def create_class(self, name: str, instructor: str) -> ClassInfo:
         """A class with a fresh join code; ``instructor`` teaches it. ``Refused`` for a learner or an empty name."""
-        name = " ".join(name.split())[:200]
+        name = shown_name(name)
         with self.records.begin() as tx:
             user = user_named(tx, instructor)
             if user.role == "learner" or not name:

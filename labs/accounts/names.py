@@ -14,6 +14,8 @@ from functools import cache
 
 _NAME = re.compile(r"[^\W_](?:[\w.@+-]{0,62}[\w.@+-])?")
 _EMAIL = re.compile(r"[^@\s<>\"',;:\\]{1,64}@[^@\s<>\"',;:\\]{1,180}")
+_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _UNSEEN = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 
 
@@ -25,6 +27,17 @@ def is_name(text: str) -> bool:
 def is_email(text: str) -> bool:
     """Whether this looks like an email address."""
     return _EMAIL.fullmatch(text) is not None and text.isprintable()
+
+
+def shown_name(text: str, most: int = 200) -> str:
+    """What is written of a person or a class on pages and in reports: one line of composed characters (NFC).
+
+    Characters that nobody sees go: control characters, and those that turn the direction of what stands beside them.
+    The two that join letters (ZWJ, ZWNJ) stay: some scripts and emoji need them.
+    """
+    kept = (" " if each.isspace() else each for each in unicodedata.normalize("NFC", text))
+    seen = "".join(each for each in kept if each in _JOINERS or unicodedata.category(each) not in _HIDDEN)
+    return " ".join(seen.split())[:most]
 
 
 def key_of(name_or_email: str) -> str:

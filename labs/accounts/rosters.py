@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
-from labs.accounts.names import key_of
+from labs.accounts.names import key_of, shown_name
 from labs.accounts.rows import check, enter_class, holder_of, make_user
 from labs.errors import Refused
 from labs.records.models import Membership, Place, SchoolClass, User
@@ -78,7 +78,7 @@ def _held(tx: Transaction, entry: RosterEntry) -> bool:
 def _invite(tx: Transaction, row: SchoolClass, entry: RosterEntry, place: Place | None, why: str) -> RosterLine:
     if place is None:
         key = key_of(entry.email or entry.name)
-        shown = entry.display_name[:200]
+        shown = shown_name(entry.display_name)
         tx.add(Place(class_id=row.id, key=key, name=entry.name, email=entry.email, display_name=shown))
         tx.flush()
     else:

@@ -13,7 +13,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from labs.accounts.names import is_email, is_name, key_of
+from labs.accounts.names import is_email, is_name, key_of, shown_name
 from labs.accounts.views import Role
 from labs.errors import NotFound, Refused
 from labs.records.models import Identifier, Membership, SchoolClass, User
@@ -60,7 +60,7 @@ def make_user(
         raise Refused(f"The name {name} is taken.")
     if holder_of(tx, email) is not None:
         raise Refused("This email address already has an account.")
-    shown = " ".join(display_name.split())[:200]
+    shown = shown_name(display_name)
     user = User(name=name, email=email or None, display_name=shown or name, role=role, created_at=now)
     try:
         with tx.begin_nested():

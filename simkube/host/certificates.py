@@ -12,6 +12,9 @@ from pathlib import Path
 
 from simkube.host.signer import Signer
 
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2, those with forward secrecy and authenticated encryption; of TLS 1.3 all are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
@@ -32,6 +35,7 @@ def load(folder: Path) -> Certificates:
         authority.make(ca, ca_key, chain, key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
     context.load_cert_chain(chain, key)
     context.load_verify_locations(ca)
     context.verify_mode = ssl.CERT_OPTIONAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from webapp.site import current_account_or_none, kindling, site
 
 blueprint = Blueprint("lessons", __name__)
 KEPT_FOR_VISITORS = 60
+_NUMBER = re.compile(r"[0-9]{1,3}")
 
 
 @blueprint.get("/")
@@ -61,7 +63,7 @@ def answer(course: str, lesson: str, question: str) -> BaseResponse | Response:
     asked = next((candidate for candidate in read.questions if candidate.id == question), None)
     if asked is None:
         abort(404)
-    chosen = sorted({int(value) for value in request.form.getlist("answer") if value.isdigit()})
+    chosen = sorted({int(value) for value in request.form.getlist("answer") if _NUMBER.fullmatch(value)})
     where = url_for("lessons.lesson", course=course, lesson=lesson, _anchor=f"question-{question}")
     if asked.valid(chosen):
         _keep(found, read, question, Answered(chosen, asked.right(chosen)))

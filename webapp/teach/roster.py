@@ -14,6 +14,10 @@ from webapp.teach.permissions import instructors_only
 blueprint = Blueprint("roster", __name__, url_prefix="/classes/<class_id>/roster")
 
 
+ENDINGS = (".csv", ".tsv", ".txt")
+NO_CSV = "That is no CSV file. In the spreadsheet, choose 'Save as' and 'CSV UTF-8', and send what that makes."
+
+
 @blueprint.get("")
 @instructors_only
 def form(class_id: str) -> str:
@@ -31,7 +35,11 @@ def read(class_id: str) -> str | tuple[str, int]:
     sent = request.files.get("file")
     try:
         if sent is not None and sent.filename:
+            if not sent.filename.lower().endswith(ENDINGS):
+                return _page(class_id, text=text, problem=NO_CSV), 422
             text = sent.stream.read().decode("utf-8-sig")
+        if "\0" in text:
+            return _page(class_id, problem=NO_CSV), 422
         if not text.strip():
             return _page(class_id, text=text, problem="Choose a file or paste the lines of one."), 422
         lines = classes.import_roster(class_id, current_account().name, text)

@@ -13,10 +13,11 @@ import binascii
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 
-from simkube.apimachinery.errors import bad_request
+from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.apiserver.streams.limits import MESSAGE, SEND_SECONDS
 from simkube.apiserver.streams.upgrade import is_spdy
 
@@ -141,6 +142,13 @@ def size_of(data: bytes) -> tuple[int, int] | None:
 
 
 def need_upgrade(request: web.Request) -> None:
-    """StatusError 400 for a request that asks for no upgrade."""
+    """StatusError 400 for a request that asks for no upgrade, 403 for one that a page of another site makes.
+
+    A browser shows a client certificate to whatever page asks for this address, and no other rule of its keeps pages
+    from opening a WebSocket anywhere; it names the page's origin. Other clients name none, or this address.
+    """
     if not is_websocket(request) and not is_spdy(request):
         raise bad_request("Upgrade request required")
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+        raise StatusError(403, "Forbidden", "unable to upgrade: this was asked for by a page of another origin")

@@ -34,7 +34,25 @@ def test_a_password_signs_in_and_leads_back(visitor: Visitor, services: Kindling
     assert visitor.get("/sign-in").location == "/"
 
 
-@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", ""])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.example",
+        "///evil.example",
+        "https://evil.example",
+        "https:evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        " //evil.example",
+        "javascript:x",
+        "data:text/html,x",
+        "evil.example",
+        "@evil.example",
+        "",
+    ],
+)
 def test_signing_in_leads_nowhere_else(visitor: Visitor, services: Kindling, target: str) -> None:
     services.accounts.register("tom", PASSWORD)
     answer = visitor.post("/sign-in", {"name": "tom", "password": PASSWORD, "next": target})

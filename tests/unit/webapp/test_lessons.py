@@ -64,7 +64,7 @@ def test_several_answers_must_all_be_right(enter: Enter) -> None:
     assert body["say"] == "Right."
 
 
-@pytest.mark.parametrize("chosen", [[], ["9"], ["x"], ["-1"], ["0", "1"]])
+@pytest.mark.parametrize("chosen", [[], ["9"], ["x"], ["-1"], ["0", "1"], ["²"], ["٠"], ["9" * 5000]])
 def test_what_is_no_answer_is_not_kept(enter: Enter, chosen: list[str]) -> None:
     ada = enter()
     assert ada.send(ONE + "quiz/one", {"answer": chosen}).status_code == 422

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from websocket import WebSocketBadStatusException, create_connection
 
 from simkube.apiserver.streams.spdy import Data, Reader
 from simkube.host import launcher
@@ -59,6 +60,29 @@ def test_exec_over_spdy(api: Api) -> None:
                     said[event.stream] = said.get(event.stream, b"") + event.data
     assert said[5] == b"hello"
     assert b'"reason": "ExitCode", "message": "3"' in said[1]
+
+
+@pytest.mark.parametrize("what", ["exec?command=id&stdout=1", "attach?stdout=1", "portforward?ports=8080"])
+def test_no_page_of_another_origin_opens_a_stream(api: Api, what: str) -> None:
+    def opened(origin: str | None) -> int:
+        try:
+            create_connection(
+                f"wss://{api._address}/{api._prefix}{PODS}/web/{what}",
+                timeout=10,
+                origin=origin,
+                suppress_origin=origin is None,
+                sslopt={"context": api._context},
+                header={"Authorization": f"Bearer {api._token}"},
+                subprotocols=["v4.channel.k8s.io"],
+            ).close()
+        except WebSocketBadStatusException as refused:
+            return refused.status_code
+        return 101
+
+    assert opened(None) == 101, "kubectl names no origin"
+    assert opened(f"https://{api._address}") == 101, "the Python client names where it goes"
+    for origin in ("https://evil.example", "null", f"https://{api._address}.evil.example", "https://localhost:1"):
+        assert opened(origin) == 403, origin
 
 
 def test_a_forwarded_port_over_a_websocket_without_protocol(api: Api) -> None:

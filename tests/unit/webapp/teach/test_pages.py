@@ -172,6 +172,32 @@ def test_what_is_no_roster_is_said(enter: Enter, taught: ClassInfo, content: byt
     assert wanted in text_of(answer)
 
 
+@pytest.mark.parametrize("name", ["r.xlsx", "r.csv.exe", "r", "../../r.html", "r.zip"])
+def test_only_csv_files_are_taken(enter: Enter, services: Kindling, taught: ClassInfo, name: str) -> None:
+    before = services.accounts.all()
+    answer = enter("olga", "instructor").post(
+        f"/classes/{taught.id}/roster",
+        {"file": (io.BytesIO(b"name\nnew\n"), name)},
+        content_type="multipart/form-data",
+    )
+    assert answer.status_code == 422
+    assert "no CSV file" in text_of(answer)
+    assert [one.name for one in services.accounts.all()] == [one.name for one in before] + ["olga"] * (
+        "olga" not in [one.name for one in before]
+    )
+
+
+def test_what_is_named_csv_and_is_none(enter: Enter, taught: ClassInfo) -> None:
+    for content in (b"PK\x03\x04\0\0name", b"name\nx\0y\n"):
+        answer = enter("olga", "instructor").post(
+            f"/classes/{taught.id}/roster",
+            {"file": (io.BytesIO(content), "r.csv")},
+            content_type="multipart/form-data",
+        )
+        assert answer.status_code == 422
+        assert "no CSV file" in text_of(answer)
+
+
 def test_a_way_in_for_who_has_no_password(enter: Enter, services: Kindling, taught: ClassInfo) -> None:
     olga = enter("olga", "instructor")
     said = text_of(olga.post(f"/classes/{taught.id}/learners/bea/link"))

@@ -44,17 +44,19 @@ def bootstrap(
     grader: Grader | None = None,
     providers: Providers | None = None,
     now: Callable[[], datetime] = utc_now,
+    tell: Callable[[str], None] | None = None,
 ) -> Kindling:
     """Open the records (made and migrated when needed) and wire the services; no cluster is touched.
 
-    The command hands in a grader that is warming up already; tests hand in what they test with.
+    The command hands in a grader that is warming up already; tests hand in what they test with. ``tell`` is how a
+    process of the site tells the one that drives sessions what is wanted.
     """
     records = Database(settings.database_url, settings.home)
     records.open()
     library = Library(settings.catalogs)
     chosen = providers or Providers(settings)
     rules = AccessRules(chosen, settings.kind_clusters, settings.kind_per_learner)
-    sessions = SessionService(settings, records, library, chosen, rules, grader or _grader(), now)
+    sessions = SessionService(settings, records, library, chosen, rules, grader or _grader(), now, tell=tell)
     return Kindling(
         settings=settings,
         records=records,

@@ -17,10 +17,13 @@ from urllib.parse import urlsplit
 
 from labs.errors import SettingsError
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PACKAGE = Path(__file__).resolve().parent
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 GRADERS = 8
 """For each processor: a grader mostly waits for what it is to see; a third of a second of each is work."""
+MOST_WORKERS = 4
+"""Processes of the site, unless more are asked for."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ class Settings:
     ``providers`` KINDLING_PROVIDERS: names that may be used, separated by commas.
     ``host`` KINDLING_HOST, ``port`` KINDLING_PORT: where the site listens.
     ``public_url`` KINDLING_PUBLIC_URL: the address that learners type ("": the one the site listens on).
+    ``workers`` KINDLING_WORKERS: processes that answer requests (default: one for each processor, at most four).
+    ``trusted_proxies`` KINDLING_TRUSTED_PROXIES: addresses and networks, separated by commas, whose X-Forwarded-For
+    and X-Forwarded-Proto are believed (default: none).
     ``secret_key`` KINDLING_SECRET_KEY: signs the site's cookies ("": one is made and kept in ``home``).
     ``session_hours`` KINDLING_SESSION_HOURS: how long a lab's cluster is kept without being extended.
     ``attempt_seconds`` KINDLING_ATTEMPT_SECONDS: the longest grading run any lab may ask for.
@@ -57,6 +63,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     public_url: str = ""
+    workers: int = 1
+    trusted_proxies: tuple[Network, ...] = ()
     secret_key: str = field(default="", repr=False)
     session_hours: float = 4.0
     attempt_seconds: float = 900.0
@@ -122,6 +130,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         host=env.get("KINDLING_HOST") or "127.0.0.1",
         port=int(_number(env, "KINDLING_PORT", 8000, 0, 65535, whole=True)),
         public_url=_address(env, "KINDLING_PUBLIC_URL"),
+        workers=int(_number(env, "KINDLING_WORKERS", min(MOST_WORKERS, processors()), 1, 64, whole=True)),
+        trusted_proxies=_networks(env, "KINDLING_TRUSTED_PROXIES"),
         secret_key=env.get("KINDLING_SECRET_KEY", ""),
         session_hours=_number(env, "KINDLING_SESSION_HOURS", 4.0, 0.1, 720),
         attempt_seconds=_number(env, "KINDLING_ATTEMPT_SECONDS", 900.0, 5, 7200),
@@ -218,6 +228,14 @@ def _address(env: Mapping[str, str], variable: str) -> str:
             "(http://localhost:PORT for this machine only)"
         )
     return value.lower()
+
+
+def _networks(env: Mapping[str, str], variable: str) -> tuple[Network, ...]:
+    named = [part.strip() for part in env.get(variable, "").split(",") if part.strip()]
+    try:
+        return tuple(ipaddress.ip_network(part) for part in named)
+    except ValueError as error:
+        raise SettingsError(f"{variable}: {error}; expected addresses or networks, as 127.0.0.1,10.0.0.0/8") from error
 
 
 def _number(

@@ -10,6 +10,7 @@ from flask import Flask
 from flask_wtf import CSRFProtect
 
 from labs.bootstrap import Kindling, bootstrap
+from labs.locks import Locks
 from labs.settings import Settings, load
 from webapp import account, admin, audit, cookies, error_pages, formats, health, lab, lessons, limits, security, teach
 from webapp.content import Library
@@ -23,11 +24,10 @@ __all__ = ["create_app"]
 MAX_REQUEST_BYTES = 1024 * 1024
 
 
-def create_app(kindling_or_settings: Kindling | Settings | None = None, streams: Streams | None = None) -> Flask:
+def create_app(kindling_or_settings: Kindling | Settings | None = None) -> Flask:
     """The site over these services; settings are read from the environment when nothing is given.
 
-    ``streams`` holds the live pages, for who wants to end them. Services are opened here (the database is made when
-    needed); clusters are not touched before somebody asks.
+    Services are opened here (the database is made when needed); clusters are not touched before somebody asks.
     """
     if kindling_or_settings is None:
         kindling_or_settings = load()
@@ -48,9 +48,10 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, streams:
         RATELIMIT_STORAGE_URI="memory://",
         RATELIMIT_HEADERS_ENABLED=True,
     )
+    streams = Streams(Locks(settings.locks / "streams"))
     progress = Progress(kindling.records, kindling.sessions.now)
     choices = ProviderChoices(kindling.providers, kindling.sessions.open_to)
-    install(app, Site(kindling, Library(settings.courses), progress, streams or Streams(), choices))
+    install(app, Site(kindling, Library(settings.courses), progress, streams, choices))
     for guard in (audit, limits):
         guard.protect(app)
     security.protect(app, settings)

@@ -6,8 +6,10 @@ and never over HTTP, so that no neighbour below the same domain can plant one. I
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from flask import Flask, request
@@ -61,13 +63,19 @@ def secret_key(settings: Settings) -> str:
         return settings.secret_key
     path = settings.home / "secret-key"
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _kept(path)
+    if not path.exists():
+        _make(path)
+    return _kept(path)
+
+
+def _make(path: Path) -> None:
+    """A new key, unless another process was first: it has its name only when it is whole."""
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".secret-key-")  # of mode 0600
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_hex(32))
-    return _kept(path)
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    os.unlink(draft)
 
 
 def _kept(path: Path) -> str:

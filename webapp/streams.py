@@ -1,92 +1,71 @@
-"""Live pages: a stream of server-sent events that says when something has changed.
+"""Live pages: who may have one, and what is handed over when a view has agreed to it.
 
-A stream looks at the records, which every process writes, so it shows what the command does as well. Refuses to hold
-more than :data:`MAX_STREAMS` connections, and more than :data:`MAX_OF_ONE` of one learner's: each keeps a thread, and
-a page without one asks again by itself instead.
+A view only says that a page is to be kept up to date, and how it is looked at; :mod:`webapp.front.events` does it.
+Under a server that cannot, or when there are too many, the view answers 503 and the page asks again by itself. A
+learner's streams are counted as locks, which all processes of a home share and which a killed one gives back.
 """
 
 from __future__ import annotations
 
-import json
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 
-MAX_STREAMS = 64
+from flask import Response, request
+from werkzeug.exceptions import ServiceUnavailable
+
+from labs.locks import Locks
+
+MAX_STREAMS = 1000
+"""Of one process. Each is a connection and a file."""
 MAX_OF_ONE = 6
 """As many as a browser has connections to one site."""
-FAST_SECONDS = 0.25
-SLOW_SECONDS = 1.5
-BEAT_SECONDS = 15.0
-LIFE_SECONDS = 600.0
-Look = Callable[[], tuple[str, bool, Callable[[], dict[str, Any]]]]
-"""What there is now: its version, whether work is under way (asked more often then), and how to make the event."""
+HANDOVER = "kindling.subscriptions"
+"""In the WSGI environment: a list for the subscription, where the server takes one."""
+Subject = tuple[int, str]
+"""An account's id and a lab: what a live page is about."""
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """One live page. ``look`` gives its version and what it is to show now, as JSON; None when who asked may not see it
+    any more, of which ``allowed`` alone is asked now and then. Either may be called from any thread, one at a time.
+    ``close`` is to be called once at its end."""
+
+    subject: Subject
+    allowed: Callable[[], bool]
+    look: Callable[[], tuple[str, str] | None]
+    close: Callable[[], None]
 
 
 class Streams:
-    """Counts the open streams of this process and writes them."""
+    """Who has a live page: ``limit`` in this process, ``of_one`` of one account's in all processes."""
 
-    def __init__(self, limit: int = MAX_STREAMS, of_one: int = MAX_OF_ONE) -> None:
-        self._left = limit
-        self._of_one = of_one
-        self._open: Counter[str] = Counter()
-        self._counting = threading.Lock()
-        self._closing = threading.Event()
+    def __init__(self, locks: Locks, limit: int = MAX_STREAMS, of_one: int = MAX_OF_ONE) -> None:
+        self._locks, self._limit, self._of_one = locks, limit, of_one
+        self._open: set[ExitStack] = set()
 
-    def close(self) -> None:
-        """End every stream soon; the process is about to stop."""
-        self._closing.set()
-
-    def open(self, look: Look, whose: str) -> _Stream | None:
-        """A stream of what ``look`` finds whenever its version differs; None when there are too many."""
-        with self._counting:
-            if self._closing.is_set() or not self._left or self._open[whose] >= self._of_one:
-                return None
-            self._left -= 1
-            self._open[whose] += 1
-        return _Stream(self._write(look), lambda: self._give_back(whose))
-
-    def _give_back(self, whose: str) -> None:
-        with self._counting:
-            self._left += 1
-            self._open[whose] -= 1
-            if not self._open[whose]:
-                del self._open[whose]
-
-    def _write(self, look: Look) -> Generator[str, None, None]:
-        yield "retry: 2000\n\n"
-        shown: str | None = None
-        began = spoke = time.monotonic()
-        while time.monotonic() - began < LIFE_SECONDS and not self._closing.is_set():
-            version, busy, data = look()
-            if version != shown:
-                shown, spoke = version, time.monotonic()
-                yield f"event: change\ndata: {json.dumps(data())}\n\n"
-            elif time.monotonic() - spoke > BEAT_SECONDS:
-                spoke = time.monotonic()
-                yield ": still here\n\n"
-            self._closing.wait(FAST_SECONDS if busy else SLOW_SECONDS)
+    def take(self, account: int) -> Callable[[], None] | None:
+        """A place for one more, as what gives it back; None when there are too many."""
+        if len(self._open) >= self._limit:
+            return None
+        for number in range(self._of_one):
+            name, held = f"{account}-{number}", ExitStack()
+            if held.enter_context(self._locks.hold(name)):
+                held.callback(self._locks.forget, name)
+                held.callback(self._open.discard, held)
+                self._open.add(held)
+                return held.close
+        return None
 
 
-class _Stream(Iterator[str]):
-    """What is written, and whom to tell once when it is over: also when nobody ever read of it."""
-
-    def __init__(self, written: Generator[str, None, None], over: Callable[[], None]) -> None:
-        self._written = written
-        self._over: Callable[[], None] | None = over
-
-    def __next__(self) -> str:
-        try:
-            return next(self._written)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """End it; a no-op the second time."""
-        self._written.close()
-        over, self._over = self._over, None
-        if over is not None:
-            over()
+def hand_over(
+    streams: Streams, subject: Subject, allowed: Callable[[], bool], look: Callable[[], tuple[str, str] | None]
+) -> Response:
+    """Have the server keep a page up to date; the answer's head is this one, its body the server's."""
+    takers = request.environ.get(HANDOVER)
+    give_back = streams.take(subject[0]) if takers is not None else None
+    if takers is None or give_back is None:
+        raise ServiceUnavailable("Too many pages are kept up to date at once; close some of yours.")
+    takers.append(Subscription(subject, allowed, look, give_back))
+    return Response(mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})

@@ -7,6 +7,7 @@ command, or the site's thread) drives it, one worker per session at a time acros
 from __future__ import annotations
 
 from labs.session.service import SessionService
+from labs.session.stamps import Stamp
 from labs.session.views import AttemptView, CheckView, HintView, SessionView, StepView
 
-__all__ = ["AttemptView", "CheckView", "HintView", "SessionService", "SessionView", "StepView"]
+__all__ = ["AttemptView", "CheckView", "HintView", "SessionService", "SessionView", "Stamp", "StepView"]

@@ -8,11 +8,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labs.session.service import SessionService
 
 log = logging.getLogger(__name__)
 
 POLL = 0.1  # seconds between looks at what another process does
 JOIN_SECONDS = 10.0
+EVERY = 5.0  # seconds between two looks at all sessions
 
 
 class Background:
@@ -59,3 +64,13 @@ class Background:
                     self._pause(POLL)
             except Exception:  # a thread has nobody to raise to; the site's loop wakes the session again
                 log.exception("session %s", session)
+
+
+def keep_in_line(sessions: SessionService, ending: threading.Event) -> None:
+    """The site's loop: every few seconds, see to sessions that need it. Trouble is logged, and tried again."""
+    while not ending.is_set():
+        try:
+            sessions.reconcile(background=True)
+        except Exception:  # the site goes on; the next round tries again
+            log.exception("bringing sessions in line")
+        ending.wait(EVERY)

@@ -78,6 +78,10 @@ class GradingQueue:
         """Places that nobody holds at this moment."""
         return self._graders.free(self._places)
 
+    def places(self) -> dict[str, int]:
+        """How many wait before each attempt that waits, as seen a moment ago."""
+        return {attempt: number for number, attempt in enumerate(self._look(fresh=False).line)}
+
     def _wait(self, attempt: str, unwanted: Callable[[], bool], moved: Callable[[], None], place: ExitStack) -> bool:
         seen, last, looks, passed = self._look(fresh=True), -1, 0, 0
         while True:

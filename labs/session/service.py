@@ -7,7 +7,7 @@ A call that wants something records it and returns; :meth:`SessionService.wait`,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -46,6 +46,7 @@ from labs.session.queries import (
 )
 from labs.session.queue import GradingQueue
 from labs.session.reconciler import Reconciler
+from labs.session.stamps import Stamp, Subject, stamps
 from labs.session.views import AttemptView, HintView, SessionView
 from labs.settings import Settings
 
@@ -75,6 +76,8 @@ class SessionService:
     grader: Grader
     now: Callable[[], datetime] = utc_now
     pause: Callable[[float], None] = time.sleep
+    tell: Callable[[str], None] | None = None
+    """Tells another process that something is wanted of a session, where one drives them in place of this one."""
 
     def __post_init__(self) -> None:
         self._locks = Locks(self.settings.locks)
@@ -311,6 +314,14 @@ class SessionService:
             rows = tx.scalars(mine.order_by(Attempt.number.desc()).limit(most))
             return [self._attempt_view(tx, row) for row in rows]
 
+    def stamps(self, subjects: Collection[Subject]) -> dict[Subject, Stamp]:
+        """For accounts (by id) and labs: what differs whenever their pages do."""
+        with self.records.read() as tx:
+            found = stamps(tx, subjects, {})
+            if any(stamp.busy for stamp in found.values()):
+                found = stamps(tx, subjects, self._queue.places())
+        return found
+
     def best(self, learner: str, lab: str) -> float | None:
         """The best score of the attempts that count; None before the first."""
         with self.records.read() as tx:
@@ -331,8 +342,8 @@ class SessionService:
             self.pause(POLL)
 
     def wake(self, session: str) -> None:
-        """Have a background thread of this process do all that is wanted of a session. For the site."""
-        self._background.wake(session)
+        """Have all that is wanted of a session done: by the process that drives them, else by a thread of this one."""
+        (self.tell or self._background.wake)(session)
 
     def reconcile(self, *, background: bool = False) -> None:
         """Bring every session in line: finish, adopt, expire, remove; stop what its learner may not have any more.

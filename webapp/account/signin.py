@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Response, flash, redirect, request, session, url_for
+from flask import Flask, Response, flash, redirect, request, session, url_for
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager, UserMixin, current_user, login_user
+from itsdangerous import BadSignature
+from werkzeug.http import parse_cookie
 from werkzeug.wrappers import Response as BaseResponse
 
 from labs.accounts import Account
+from webapp import cookies as cookies_of
 from webapp.error_pages import error_response, wants_json
 from webapp.site import kindling
 
@@ -28,6 +31,18 @@ class SignedIn(UserMixin):  # type: ignore[misc]  # flask_login has no types
 
     def get_id(self) -> str:
         return str(self.account.id)
+
+
+def cookie_owner(app: Flask, cookies: str) -> str:
+    """Whose account a ``Cookie`` header names, if this site has signed it; "" otherwise. Only to share out work by."""
+    sent = parse_cookie(cookies)
+    value = sent.get(cookies_of.name(cookies_of.SESSION, secure=True)) or sent.get(cookies_of.SESSION, "")
+    serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]  # a SecureCookie one
+    try:
+        found = serializer.loads(value) if value else {}
+    except BadSignature:
+        return ""
+    return str(found.get("_user_id") or "")
 
 
 def tried_name() -> str:

@@ -10,6 +10,7 @@ from labs.errors import Refused
 from webapp import cookies
 from webapp.account.signin import ADDRESS_LIMIT, SIGN_IN_LIMIT, enter, limiter, own_name, safe_next, tried_name
 from webapp.login import login_required
+from webapp.passwords import looks_at_passwords
 from webapp.site import current_account, kindling
 
 blueprint = Blueprint("account", __name__)
@@ -27,6 +28,7 @@ def sign_in() -> Response | str:
 @blueprint.post("/sign-in")
 @limiter.limit(ADDRESS_LIMIT)
 @limiter.limit(SIGN_IN_LIMIT, key_func=tried_name)
+@looks_at_passwords
 def sign_in_now() -> Response | str | tuple[str, int]:
     """Try a name and a password."""
     name, next_page = request.form.get("name", "").strip(), request.form.get("next", "")
@@ -65,6 +67,7 @@ def sign_out() -> Response:
 
 @blueprint.route("/register", methods=["GET", "POST"])
 @limiter.limit(ADDRESS_LIMIT, methods=["POST"])
+@looks_at_passwords
 def enrol() -> Response | str | tuple[str, int]:
     """A new account for somebody who has a class's join code or an invitation, and a place in that class."""
     given = request.form if request.method == "POST" else request.args
@@ -122,6 +125,7 @@ def profile() -> str:
 @blueprint.post("/profile/password")
 @login_required
 @limiter.limit(SIGN_IN_LIMIT, key_func=own_name)
+@looks_at_passwords
 def password() -> Response | tuple[str, int]:
     """A new password; the old one is asked for when there is one."""
     account, accounts, classes = current_account(), kindling().accounts, kindling().classes

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import json
 
-from flask import Blueprint, Response, jsonify, stream_with_context
-from werkzeug.exceptions import ServiceUnavailable
+from flask import Blueprint, Response, copy_current_request_context, jsonify
+from flask_login import current_user
 
 from webapp.lab.view_model import change, version, view_model
 from webapp.login import login_required
 from webapp.site import current_account, kindling, site
+from webapp.streams import hand_over
 
 blueprint = Blueprint("live", __name__)
 
@@ -28,11 +28,15 @@ def events(lab: str) -> Response:
     """Server-sent events: a ``change`` at once, then whenever something differs. 503: ask for ``state`` instead."""
     account, found = current_account(), kindling().labs.get(lab)
 
-    def look() -> tuple[str, bool, Callable[[], dict[str, Any]]]:
-        seen = view_model(account, found)
-        return version(seen), seen.busy, lambda: change(seen)
+    @copy_current_request_context
+    def allowed() -> bool:
+        return bool(current_user.is_authenticated)
 
-    stream = site().streams.open(look, account.name)
-    if stream is None:
-        raise ServiceUnavailable("Too many pages are kept up to date at once; close some of yours.")
-    return Response(stream_with_context(stream), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    @copy_current_request_context
+    def look() -> tuple[str, str] | None:
+        if not current_user.is_authenticated:  # signed out since
+            return None
+        seen = view_model(account, found)
+        return version(seen), json.dumps(change(seen))
+
+    return hand_over(site().streams, (account.id, found.name), allowed, look)

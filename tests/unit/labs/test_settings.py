@@ -44,6 +44,9 @@ def test_further_catalogs(tmp_path: Path) -> None:
     ("variable", "value", "said"),
     [
         ("KINDLING_PORT", "http", "expected a whole number from 0 to 65535"),
+        ("KINDLING_WORKERS", "0", "expected a whole number from 1 to 64"),
+        ("KINDLING_TRUSTED_PROXIES", "127.0.0.1, nginx", "expected addresses or networks"),
+        ("KINDLING_TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set"),
         ("KINDLING_PORT", "70000", "expected a whole number from 0 to 65535"),
         ("KINDLING_SESSION_HOURS", "nan", "expected a number from 0.1 to 720"),
         ("KINDLING_CATALOGS", "/nowhere/at/all", "expected a folder that exists"),
@@ -92,3 +95,11 @@ def test_graders_are_as_many_as_the_processors_carry(tmp_path: Path, monkeypatch
     assert load({**home, "KINDLING_GRADERS": "1"}).graders == 1
     with pytest.raises(SettingsError, match="KINDLING_GRADERS is '0': expected a whole number from 1"):
         load({**home, "KINDLING_GRADERS": "0"})
+
+
+def test_behind_a_proxy(tmp_path: Path) -> None:
+    given = {"KINDLING_PUBLIC_URL": "https://kindling.example/", "KINDLING_TRUSTED_PROXIES": "127.0.0.1, fd00::/8"}
+    found = load({"KINDLING_HOME": str(tmp_path), **given})
+    assert found.public_url == "https://kindling.example"
+    assert [str(network) for network in found.trusted_proxies] == ["127.0.0.1/32", "fd00::/8"]
+    assert load({"KINDLING_HOME": str(tmp_path)}).trusted_proxies == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +22,6 @@ from tests.doubles.providers import (
 from tests.unit.labs.conftest import Make
 from tests.unit.webapp.conftest import LOCAL, Enter, Visitor, text_of, with_courses
 from webapp import create_app
-from webapp.streams import Streams
 
 
 def ready(services: Kindling, learner: str = "ada") -> SessionView:
@@ -246,54 +244,6 @@ def test_hostile_words_are_shown_escaped(enter: Enter, services: Kindling, grade
         page = ada.get(path).get_data(as_text=True)
         assert "<script>alert(1)" not in page.lower()
     assert "&lt;script&gt;" in ada.get(f"/attempts/{attempt}/").get_data(as_text=True)
-
-
-def test_the_stream_says_what_changed(enter: Enter, services: Kindling) -> None:
-    ada = enter()
-    answer = ada.client.get("/labs/first/events", base_url=LOCAL)
-    assert answer.mimetype == "text/event-stream"
-    stream = answer.response
-    events = (chunk.decode() if isinstance(chunk, bytes) else chunk for chunk in stream)
-    assert next(events).startswith("retry:")
-    first = next(events)
-    assert "Not started" in json.loads(first.partition("data: ")[2])["html"]["cluster"]
-    ready(services)
-    second = json.loads(next(events).partition("data: ")[2])
-    assert "Ready" in second["html"]["cluster"]
-    assert second["say"] == "The cluster is ready."
-    answer.close()
-
-
-def test_too_many_streams_are_refused_and_given_back() -> None:
-    streams = Streams(limit=1)
-    first = streams.open(lambda: ("1", False, dict), "ada")
-    assert first is not None
-    assert next(first).startswith("retry")
-    assert streams.open(lambda: ("1", False, dict), "ada") is None
-    first.close()
-    assert streams.open(lambda: ("1", False, dict), "ada") is not None
-
-
-def test_one_learner_has_a_share_of_the_streams() -> None:
-    streams = Streams(limit=4, of_one=2)
-    own = [streams.open(lambda: ("1", False, dict), "ada") for _ in range(3)]
-    assert [stream is not None for stream in own] == [True, True, False]
-    others = [streams.open(lambda: ("1", False, dict), "bob") for _ in range(2)]
-    assert None not in others
-    assert streams.open(lambda: ("1", False, dict), "cyd") is None  # all are taken
-    assert own[0] is not None
-    own[0].close()  # which nobody has read of
-    assert streams.open(lambda: ("1", False, dict), "ada") is not None
-
-
-def test_closing_ends_streams_and_admits_no_more() -> None:
-    streams = Streams(limit=2)
-    stream = streams.open(lambda: ("1", False, lambda: {"a": 1}), "ada")
-    assert stream is not None
-    assert [next(stream), next(stream)][1] == 'event: change\ndata: {"a": 1}\n\n'
-    streams.close()
-    assert list(stream) == []
-    assert streams.open(lambda: ("1", False, dict), "ada") is None
 
 
 @pytest.mark.parametrize("trouble", ["other", "nowhere"])

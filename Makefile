@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench demo clean
+.PHONY: help run test check bench soak demo clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ check: $(VENV)/.installed-dev ## style, types and layers
 
 bench: $(VENV)/.installed-dev ## speed and memory, as ratios in one run
 	$(BIN)/python -m bench
+
+soak: $(VENV)/.installed-dev ## a class of a hundred with hostile members, kill -9 and 2,000 labs: twenty minutes
+	$(BIN)/python -m soak $(PARTS)
 
 demo: $(VENV)/.installed ## a class of five goes through all four labs; then the report
 	$(BIN)/python -m labs.demo

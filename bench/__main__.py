@@ -1,4 +1,4 @@
-"""``python -m bench [PART...]``: simulated, kind, load, queue, alternatives, soak; without names all but the soak."""
+"""``python -m bench [PART...]``: simulated, kind, load, alternatives; without names all of them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import alternatives, kind, load, queue, simulated, soak
+from bench import alternatives, kind, load, simulated
 from simkube.host import launcher
 
 PARTS = {
     "simulated": simulated.run,
     "kind": kind.run,
     "load": load.run,
-    "queue": queue.run,
     "alternatives": alternatives.run,
-    "soak": soak.run,
 }
-USUAL = ("simulated", "kind", "load", "queue", "alternatives")
-"""Without the soak, which takes half an hour."""
 
 
 def main(names: list[str]) -> None:
@@ -28,7 +24,7 @@ def main(names: list[str]) -> None:
         sys.exit(f"there is no part {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory(prefix="kindling-bench-") as home:
         try:
-            for name in names or USUAL:
+            for name in names or PARTS:
                 PARTS[name](Path(home))
         finally:
             launcher.shutdown(Path(home) / "simkube")

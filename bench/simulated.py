@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-from bench.noisy_neighbour import neighbours
 from bench.table import heading, measured, repeated, row
 from labs import settings
 from labs.bootstrap import bootstrap
@@ -43,7 +42,6 @@ def run(home: Path) -> None:
     low, middle, high = repeated(lambda: one_more(provider), 10)
     row("one more cluster (min, median, max of 10)", f"{low:.3f} {middle:.3f} {high:.3f} s", "0.5 s")
     idle(provider, host_pid(home))
-    neighbours(provider, lambda name: provider.create(spec(name), Silent()))
     checks(home)
 
 

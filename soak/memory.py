@@ -2,63 +2,73 @@
 
 Each lab's cluster is worked in over HTTPS with connections of its own: a Deployment is made and watched until it is
 ready, its pods are listed, logged, asked through the proxy and get a command each, a node is broken and healed, the lab
-is reset. The memory is that of the host's process alone; it is read when nothing happens.
+is reset. The memory is that of the host's processes alone; it is read when nothing happens.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import requests
 import yaml
 from websocket import create_connection
 
-from bench.simulated import cpu_seconds, host_pid, resident
-from bench.table import heading, row
-from simkube.host import launcher
 from simkube.host.launcher import HostClient
+from soak import processes
+from soak.stage import TOPOLOGY, Stage
 
 LABS = 2000
-SHOWN = (20, 50, 100, 200, 500, 1000, 1500, 2000)
-REST_SECONDS = 10.0
+SHOWN = (20, 200, 500, 1000, 2000)
+AT_ONCE = 2
+REST_SECONDS = 5.0
 """Until the host has collected what closed clusters leave."""
 REACH = 20
 """MiB that a host may hold after all of them beyond what it held after the first 20."""
 _PODS = "/api/v1/namespaces/default/pods"
 
 
-def run(home: Path) -> None:
-    """Measure on a host of its own; ``KINDLING_SOAK`` is how many labs instead of 2,000."""
-    labs = int(os.environ.get("KINDLING_SOAK", LABS))
-    folder = home / "soak"
-    host = launcher.connect(folder)
-    single = yaml.safe_load((Path(__file__).parents[1] / "kind-configs" / "single.yaml").read_text())
-    pid, first = host_pid(folder), 0
-    try:
-        heading(f"Soak: {labs} labs made, checked and removed")
-        for number in range(1, labs + 1):
-            _lab(host, f"soak-{number}", single)
-            if number in SHOWN or number == labs:
-                time.sleep(REST_SECONDS)
-                now = resident(pid) >> 20
-                first = first or now
-                grown = f"{now - first:+d} MiB" if number > SHOWN[0] else ""
-                row(f"after {number} labs ({cpu_seconds(pid):.0f} s of CPU)", f"{now} MiB {grown}", f"{REACH} MiB more")
-    finally:
-        launcher.shutdown(folder)
+def run(stage: Stage, labs: int = LABS, rest: Callable[[float], None] = time.sleep) -> None:
+    """Rows at some numbers of labs; what is left must be nothing: no cluster, no file, no process more than before."""
+    report, host = stage.report, stage.host()
+    report.part(f"{labs} labs made, checked and removed")
+    ca = stage.home / "host.crt"
+    ca.write_text(host.ca)
+    done, first, files = 0, 0, 0
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for until in [number for number in SHOWN if number < labs] + [labs]:
+            list(pool.map(lambda number: lab(host, f"soak-{number}", ca), range(done, until)))
+            done = until
+            rest(REST_SECONDS)
+            now = stage.usage()
+            if not first:
+                first, files = now.memory, now.files
+            more, cpu = (now.memory - first) >> 20, processes.cpu_seconds(stage.host_pid())
+            _row(stage, until, now.memory >> 20, more, cpu)
+    report.invariant("no cluster is left", not host.clusters(), host.clusters()[:5])
+    report.invariant("files do not add up", now.files <= files + AT_ONCE, f"{now.files}, {files} after the first labs")
 
 
-def _lab(host: HostClient, name: str, topology: dict[str, Any]) -> None:
-    host.create(name, topology)
+def _row(stage: Stage, labs: int, mib: int, more: int, cpu: float) -> None:
+    last = labs > SHOWN[0]
+    before = "1.2 MiB more a lab" if labs == LABS else ""
+    now = f"{mib} MiB" + (f", {more:+d} MiB" if last else "")
+    what = f"the host after {labs} labs ({cpu:.0f} s of processor time)"
+    reach = f"at most {REACH} MiB more" if last else ""
+    stage.report.row(what, now, reach=reach, before=before, good=more <= REACH if last else None)
+
+
+def lab(host: HostClient, name: str, ca: Path) -> None:
+    """From its creation to its removal."""
+    host.create(name, TOPOLOGY)
     try:
         host.snapshot(name)
         config = yaml.safe_load(host.kubeconfig(name, "admin") or "")
-        _check(config["clusters"][0]["cluster"]["server"], config["users"][0]["user"]["token"], host.ca)
+        _check(config["clusters"][0]["cluster"]["server"], config["users"][0]["user"]["token"], ca)
         node = f"{name}-control-plane"
         host.fault(name, "pause-node", node)
         host.heal(name)
@@ -67,10 +77,8 @@ def _lab(host: HostClient, name: str, topology: dict[str, Any]) -> None:
         host.delete(name)
 
 
-def _check(server: str, token: str, ca: str) -> None:
+def _check(server: str, token: str, ca: Path) -> None:
     """What checks ask of a cluster."""
-    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"soak-{os.getpid()}.crt"
-    path.write_text(ca)
     template = {
         "metadata": {"labels": {"app": "web"}},
         "spec": {"containers": [{"name": "web", "image": "kindling/web:1.0"}]},
@@ -80,7 +88,7 @@ def _check(server: str, token: str, ca: str) -> None:
         "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template},
     }
     with requests.Session() as session:
-        session.trust_env, session.verify = False, str(path)
+        session.trust_env, session.verify = False, str(ca)
         session.headers["Authorization"] = f"Bearer {token}"
         session.post(f"{server}/apis/apps/v1/namespaces/default/deployments", json=deployment).raise_for_status()
         _watch(session, server)
@@ -89,7 +97,7 @@ def _check(server: str, token: str, ca: str) -> None:
             pod_name = pod["metadata"]["name"]
             session.get(f"{server}{_PODS}/{pod_name}/log").raise_for_status()
             session.get(f"{server}{_PODS}/{pod_name}:8080/proxy/healthz").raise_for_status()
-            _command(f"{server}{_PODS}/{pod_name}/exec", token, str(path))
+            _command(f"{server}{_PODS}/{pod_name}/exec", token, str(ca))
         for kind in ("nodes", "events", "services", "endpoints"):
             session.get(f"{server}/api/v1/{kind}").raise_for_status()
 

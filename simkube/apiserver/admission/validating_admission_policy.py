@@ -53,7 +53,7 @@ def check(request: Request, new: Obj | None, old: Obj | None, store: Store) -> N
 
 
 def _problems(policy: Obj, binding: Obj, names: Obj, request: Request, store: Store) -> list[tuple[str, str]]:
-    spec, budget = policy["spec"], Budget()
+    spec, budget = policy["spec"], request.budget
     strict = spec.get("failurePolicy", "Fail") == "Fail"
     try:
         if not expressions.conditions(spec.get("matchConditions", ()), names, budget):

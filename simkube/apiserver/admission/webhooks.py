@@ -20,7 +20,6 @@ from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.apiserver.admission import expressions
 from simkube.apiserver.admission.attributes import operation_of
 from simkube.apiserver.admission.matching import concerns
-from simkube.apiserver.cel.evaluation import Budget
 from simkube.apiserver.fields import decoding, json_patch
 from simkube.apiserver.fields.strategic import PatchError
 from simkube.apiserver.registry import conversion
@@ -174,7 +173,7 @@ def _wanted(hook: Obj, request: Request, new: Obj | None, old: Obj | None, store
     if not given:
         return True
     try:
-        return expressions.conditions(given, expressions.names_for(request, new, old, store), Budget())
+        return expressions.conditions(given, expressions.names_for(request, new, old, store), request.budget)
     except expressions.Wrong as error:
         if strict:
             raise _failed(hook["name"], f"failed to evaluate match conditions: {error}") from None

@@ -12,6 +12,7 @@ from typing import Any
 
 from simkube.apiserver.cel import library
 from simkube.apiserver.cel.errors import EvaluationError
+from simkube.apiserver.cel.library import regex
 from simkube.apiserver.cel.library.lists import sorted_by
 from simkube.apiserver.cel.library.optionals import at_field
 from simkube.apiserver.cel.syntax import OF_OPTIONALS, TWO_VARIABLES, Node
@@ -20,8 +21,11 @@ from simkube.apiserver.cel.types import Kind, escaped
 from simkube.apiserver.cel.values import NONE, AssociativeList, Optional
 from simkube.client.client import Obj
 
-MOST_STEPS = 100_000
-"""Steps that the rules of one object may take in all."""
+MOST_STEPS = 25_000
+"""Steps (a microsecond each) that the rules of one object may take in all, and as many the policies for one request."""
+
+
+OVER = "validation failed due to running out of cost budget, no further validation rules will be run"
 
 
 class BudgetError(Exception):
@@ -38,7 +42,7 @@ class Budget:
         """Use some; :class:`BudgetError` when there are none left."""
         self.left -= steps
         if self.left < 0:
-            raise BudgetError
+            raise BudgetError(OVER)
 
 
 class Missing(EvaluationError):
@@ -115,6 +119,8 @@ def _call(tree: Node, names: dict[str, Any], budget: Budget) -> Any:
         return evaluate(of[1] if _bool(evaluate(of[0], names, budget)) else of[2], names, budget)
     arguments = [evaluate(one, names, budget) for one in of]
     budget.spend(sum(_weight(one) for one in arguments))
+    if name in regex.NAMES:
+        budget.spend(2 * regex.cost_of(arguments))
     made = library.call(name, arguments)
     budget.spend(_weight(made))
     return made

@@ -7,7 +7,6 @@ sets it, an index may be negative, and the whole document cannot be the target. 
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from simkube.apiserver.fields.strategic import PatchError
@@ -16,7 +15,9 @@ MOST_OPERATIONS = 10_000
 """More operations than this in one patch are refused (413)."""
 
 MOST_COPIED = 3 * 1024 * 1024
-"""Bytes of JSON that the copies of one patch may make in all: a few operations could otherwise fill the memory."""
+"""About as many bytes of JSON may the copies of one patch make: few operations could otherwise fill the memory."""
+VALUE_BYTES = 256
+"""What a value counts for, beside its text: to copy it takes the time of so many bytes."""
 
 _ABSENT = object()
 
@@ -28,15 +29,27 @@ def apply(document: Any, operations: list[Any]) -> Any:
         if not isinstance(operation, dict):
             raise PatchError("an operation is an object")
         if operation.get("op") == "copy":
-            copied += len(json.dumps(_get(document, _path(operation, "from")), default=_nothing))
+            copied += _size(_get(document, _path(operation, "from")), MOST_COPIED - copied)
             if copied > MOST_COPIED:
                 raise PatchError(f"the copies of this patch are larger than {MOST_COPIED} bytes")
         _apply_one(document, operation)
     return document
 
 
-def _nothing(_: object) -> None:
-    """What is absent has no size."""
+def _size(value: Any, most: int) -> int:
+    """Bytes that it counts for; counted no further than a little more than ``most``."""
+    waiting, size = [value], 0
+    while waiting and size <= most:
+        item = waiting.pop()
+        size += VALUE_BYTES
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+            size += sum(map(len, item))
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, str):
+            size += len(item)
+    return size
 
 
 def _apply_one(document: Any, operation: dict[str, Any]) -> None:

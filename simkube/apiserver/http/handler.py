@@ -21,6 +21,7 @@ from simkube.apimachinery.errors import StatusError, StoreError, bad_request, me
 from simkube.apiserver import streams
 from simkube.apiserver.authentication.authentication import ANONYMOUS, Authenticator, impersonated
 from simkube.apiserver.authorization.attributes import Attributes, of_request
+from simkube.apiserver.cel.evaluation import Budget
 from simkube.apiserver.discovery import aggregation
 from simkube.apiserver.fields.patch import kind_of_content
 from simkube.apiserver.handlers import cost
@@ -227,6 +228,7 @@ class Frontend:
         request.options = _delete_options(http, raw, http.query)
         page = server.do_list(request, http.query)
         for piece in pieces(page.items):
+            request.budget = Budget()
             with patient(request.answers):
                 server.do_delete_each(request, piece)
             await self.share.pause()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simkube.apimachinery.errors import StatusError, bad_request
+from simkube.apiserver.cel.evaluation import Budget
 from simkube.apiserver.registry.resources import Resource
 from simkube.apiserver.validation.field import FORBIDDEN, INVALID, NOT_SUPPORTED, invalid_option, shown
 from simkube.apiserver.webhook.calling import Replies
@@ -118,7 +119,7 @@ class Request:
 
     ``warnings``, ``notes`` and ``created`` are filled on the way: what the caller is to be warned of, what the audit
     is to remember, whether a PUT or an apply created the object. ``answers`` are those of programs in the cluster that
-    were asked so far; None when the caller cannot wait for one.
+    were asked so far; None when the caller cannot wait for one. ``budget`` is what policies and conditions may cost.
     """
 
     caller: Caller
@@ -134,6 +135,7 @@ class Request:
     notes: dict[str, str] = field(default_factory=dict)
     created: bool = False
     answers: Replies | None = None
+    budget: Budget = field(default_factory=Budget)
 
     @property
     def manager(self) -> str:

@@ -20,6 +20,9 @@ Matcher = Callable[[Obj], bool]
 Requirement = Mapping[str, Any]
 """One requirement of a selector, as :func:`simkube.apimachinery.labels.holds` reads it."""
 
+MOST_REQUIREMENTS = 64
+MOST_VALUES = 1000
+"""Of all requirements of one selector: thousands of objects are held against each."""
 _TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
 _WORDS = "in, notin, =, ==, !=, gt, lt"
 _SYMBOLS = frozenset(("=", "==", "!=", "!", "(", ")", ",", "<", ">"))
@@ -133,6 +136,9 @@ def _everything(_: Obj) -> bool:
 def label_matcher(selector: str) -> Matcher:
     """A test of objects for a label selector in kubectl's syntax; 400 when it cannot be parsed."""
     requirements = _Parser(selector).requirements()
+    if len(requirements) > MOST_REQUIREMENTS or sum(len(each["values"]) for each in requirements) > MOST_VALUES:
+        most = f"{MOST_REQUIREMENTS} requirements and {MOST_VALUES} values"
+        raise bad_request(f"a selector may have {most} here, not more")
     if not requirements:
         return _everything
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from simkube.apiserver.cel import types as t
 from simkube.apiserver.cel.errors import EvaluationError
 from simkube.apiserver.cel.library.model import Library, function, method, of_any
 from simkube.apiserver.cel.types import list_of
-from simkube.apiserver.schema.custom.patterns import PatternError, compiled, found_in
+from simkube.apiserver.schema.custom.patterns import PatternError, compiled, cost, found_in
+
+NAMES = frozenset({"matches", "find", "findAll"})
 
 
 def _matches(text: str, pattern: str) -> bool:
@@ -30,6 +34,12 @@ def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
         return found
     except PatternError as error:
         raise EvaluationError(f"error parsing regexp: {error}") from None
+
+
+def cost_of(arguments: list[Any]) -> int:
+    """What one of :data:`NAMES` may take, as :func:`cost`."""
+    texts = [each for each in arguments[:2] if isinstance(each, str)]
+    return cost(texts[1], texts[0]) if len(texts) == 2 else 0
 
 
 _TWO = (t.STRING, t.STRING)

@@ -11,6 +11,7 @@ from typing import Any
 from simkube.apimachinery.errors import not_simulated
 from simkube.apiserver.registry.admissionregistration.validation import client_config
 from simkube.apiserver.registry.apiextensions import structural
+from simkube.apiserver.schema.custom.effort import Effort
 from simkube.apiserver.schema.custom.jsonpath import PathError, compiled
 from simkube.apiserver.validation.field import Errors
 from simkube.apiserver.validation.metadata import dns_1035_label, subdomain
@@ -204,8 +205,17 @@ def _versions(spec: Obj, errors: Errors) -> None:
 def _contents(versions: list[Obj], errors: Errors) -> None:
     """Schemas, subresources and columns; those that all versions share are told of once, as of the whole."""
     first = versions[0] if versions else {}
+    effort = Effort(structural.MOST_STEPS, "a definition of this size")
+
+    def schema_of(version: Obj, path: str, errors: Errors) -> None:
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        if not schema:
+            errors.required(f"{path}.openAPIV3Schema")
+            return
+        structural.check(schema, f"{path}.openAPIV3Schema", errors, effort)
+
     for name, shared, look in (
-        ("schema", "spec.validation", _schema),
+        ("schema", "spec.validation", schema_of),
         ("subresources", "spec.subresources", _subresources),
         ("additionalPrinterColumns", "spec.additionalPrinterColumns", _columns),
         ("selectableFields", "spec.selectableFields", _selectable),
@@ -215,14 +225,6 @@ def _contents(versions: list[Obj], errors: Errors) -> None:
             missing = name == "schema" and not (version.get("schema") or {}).get("openAPIV3Schema")
             own = f"spec.versions[{at}].{name}"
             look(version, shared if same and not missing else own, errors)
-
-
-def _schema(version: Obj, path: str, errors: Errors) -> None:
-    schema = (version.get("schema") or {}).get("openAPIV3Schema")
-    if not schema:
-        errors.required(f"{path}.openAPIV3Schema")
-        return
-    structural.check(schema, f"{path}.openAPIV3Schema", errors)
 
 
 def _subresources(version: Obj, path: str, errors: Errors) -> None:

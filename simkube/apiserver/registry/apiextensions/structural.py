@@ -17,7 +17,8 @@ from simkube.apiserver.registry.customresources.rules import RULES
 from simkube.apiserver.schema import strict
 from simkube.apiserver.schema.canonical import of_type
 from simkube.apiserver.schema.custom import values
-from simkube.apiserver.schema.custom.patterns import PatternError, compiled
+from simkube.apiserver.schema.custom.effort import Effort
+from simkube.apiserver.schema.custom.patterns import PatternError, compiled, cost
 from simkube.apiserver.schema.custom.pruning import EMBEDDED, PRESERVE, prune
 from simkube.apiserver.schema.schema import Type, definitions
 from simkube.apiserver.validation.field import INVALID, Errors
@@ -26,6 +27,9 @@ from simkube.client.client import Obj
 _PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 MOST_DEPTH = 50
 MOST_SCHEMAS = 10_000
+MOST_STEPS = 30_000
+"""What all versions of a definition may cost: their schemas, patterns and rules."""
+SCHEMA_STEPS = 2
 _FORBIDDEN = ("$ref", "id", "additionalItems", "patternProperties", "definitions", "dependencies")
 _NESTED_FORBIDDEN = (
     ("type", "must be empty to be structural"),
@@ -80,14 +84,15 @@ def _props() -> Type:
     return found
 
 
-def check(schema: Obj, path: str, errors: Errors) -> None:
-    """Note what is wrong with the schema at the root of a version."""
-    _Checker(errors).root(schema, path)
+def check(schema: Obj, path: str, errors: Errors, effort: Effort) -> None:
+    """Note what is wrong with the schema at the root of a version; ``effort`` is for all versions together."""
+    _Checker(errors, effort).root(schema, path)
 
 
 class _Checker:
-    def __init__(self, errors: Errors) -> None:
+    def __init__(self, errors: Errors, effort: Effort) -> None:
         self._errors = errors
+        self._effort = effort
         self._seen = 0
 
     def root(self, schema: Obj, path: str) -> None:
@@ -104,6 +109,7 @@ class _Checker:
 
     def _enter(self, path: str, depth: int) -> bool:
         self._seen += 1
+        self._effort.spend(SCHEMA_STEPS)
         if self._seen == MOST_SCHEMAS:
             self._errors.forbidden(path, f"a definition may have {MOST_SCHEMAS} schemas here, not more")
         if depth > MOST_DEPTH:
@@ -152,6 +158,7 @@ class _Checker:
             self._errors.forbidden(f"{path}.items", "items must be a schema object and not an array")
         pattern = schema.get("pattern")
         if pattern:
+            self._effort.spend(cost(pattern))
             try:
                 compiled(pattern)
             except PatternError as error:
@@ -263,7 +270,18 @@ class _Checker:
 
     def _rules(self, schema: Obj, path: str, root: bool, uncorrelated: str) -> None:
         given = schema.get(RULES) or ()
+        self._effort.spend(sum(_length(rule) for rule in given) + (len(given) and len(given) * _size(schema)))
         for at, rule in enumerate(given):
             rule_fields(rule, schema, f"{path}.{RULES}[{at}]", self._errors)
         for at, rule in enumerate(given if not self._errors else ()):
             compiled_rule(rule, schema, f"{path}.{RULES}[{at}]", self._errors, root=root, uncorrelated=uncorrelated)
+
+
+def _length(rule: Any) -> int:
+    texts = (rule.get("rule"), rule.get("messageExpression")) if isinstance(rule, dict) else ()
+    return sum(len(str(text)) for text in texts if text)
+
+
+def _size(schema: Obj) -> int:
+    """How many schemas there are in it, itself included: a rule may name each."""
+    return 1 + sum(map(_size, _below(schema)))

@@ -13,7 +13,7 @@ from typing import Any
 from simkube.apimachinery.errors import not_simulated
 from simkube.apiserver.cel import types as t
 from simkube.apiserver.cel.checking import check
-from simkube.apiserver.cel.evaluation import Budget, BudgetError, EvaluationError, evaluate, value_of
+from simkube.apiserver.cel.evaluation import OVER, Budget, BudgetError, EvaluationError, evaluate, value_of
 from simkube.apiserver.cel.syntax import CelError, Node, NotSimulated, parse
 from simkube.apiserver.cel.types import Kind, Types
 from simkube.apiserver.cel.values import NONE, Optional
@@ -26,7 +26,6 @@ _BLOCKED = (
     "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
     "errors to complete validation"
 )
-_OVER = "validation failed due to running out of cost budget, no further validation rules will be run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class Rules:
         try:
             self._at(self._root, obj, old, "", errors, Budget(), root=True)
         except BudgetError:
-            errors.because(INVALID, NIL, f"Invalid value: null: {_OVER}")
+            errors.because(INVALID, NIL, f"Invalid value: null: {OVER}")
 
     def _at(
         self, place: _Place, value: Any, old: Any, path: str, errors: Errors, budget: Budget, root: bool = False

@@ -10,14 +10,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from simkube.apimachinery.errors import not_simulated
+from simkube.apiserver.schema.custom.effort import Effort
 from simkube.apiserver.schema.custom.formats import fits_format
-from simkube.apiserver.schema.custom.patterns import PatternError, found_in
+from simkube.apiserver.schema.custom.patterns import PatternError, cost, found_in
 from simkube.apiserver.validation.field import Errors
 from simkube.client.client import Obj
-
-MOST_STEPS = 500_000
-"""How many pairs of a value and a schema are looked at before a validation is given up."""
 
 ABSENT: Any = object()
 """No old value to compare with."""
@@ -61,12 +58,10 @@ def key_of(item: Any, keys: list[str]) -> str:
 
 class _Validator:
     def __init__(self) -> None:
-        self._steps = 0
+        self._effort = Effort()
 
     def check(self, value: Any, schema: Obj, path: str, old: Any, errors: Errors) -> None:
-        self._steps += 1
-        if self._steps > MOST_STEPS:
-            raise not_simulated("validating an object of this size against a schema of this size")
+        self._effort.spend()
         if old is not ABSENT and old == value and kind_of(old) == kind_of(value):
             return
         if value is None:
@@ -75,6 +70,8 @@ class _Validator:
         self._type(value, schema, path, errors)
         self._combinations(value, schema, path, errors)
         if isinstance(value, str):
+            if "pattern" in schema:
+                self._effort.spend(cost(schema["pattern"], value))
             _string(value, schema, path, errors)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             _number(value, schema, path, errors)
@@ -141,7 +138,7 @@ class _Validator:
         values = schema.get("enum")
         if not values:
             return
-        self._steps += len(values) // 8
+        self._effort.spend(len(values) // 8)
         if not any(value == one and kind_of(value) == kind_of(one) for one in values):
             errors.not_supported(
                 path or NIL, value, [one if isinstance(one, str) else json.dumps(one) for one in values]
@@ -173,6 +170,7 @@ class _Validator:
                 self.check(item, below, where, before.get(key, ABSENT), errors)
             elif below is False:
                 errors.invalid(path or NIL, "", f"{where} in body is a forbidden property")
+        self._effort.spend(len(schema.get("required") or ()) // 4)
         for key in schema.get("required") or ():
             if key not in value:
                 errors.required(f"{path}.{key}" if path else key)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.fields import json_patch, patch
+from simkube.apiserver.fields.strategic import PatchError
 
 DEPLOYMENT = ("apps", "v1", "Deployment")
 CONFIG_MAP = ("", "v1", "ConfigMap")
@@ -366,3 +367,10 @@ def test_the_order_directive_orders(items: list[dict], change: list[dict]) -> No
     )
     named = [one["name"] for one in merged if one["name"] in {item["name"] for item in change}]
     assert named == [one["name"] for one in change]
+
+
+def test_copies_of_a_json_patch_do_not_multiply() -> None:
+    operations = [{"op": "copy", "from": "/data", "path": f"/data/x{number}"} for number in range(30)]
+    with pytest.raises(PatchError, match="the copies of this patch"):
+        json_patch.apply({"data": {"a": "b"}}, operations)
+    assert json_patch.apply({"data": {"a": "b"}}, operations[:5])["data"]["x0"] == {"a": "b"}

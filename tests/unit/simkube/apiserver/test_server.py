@@ -316,6 +316,18 @@ def test_deleting_a_collection_takes_what_matches(server: APIServer) -> None:
     assert [each["metadata"]["name"] for each in server.list(ME, "configmaps")] == ["b"]
 
 
+@pytest.mark.parametrize(
+    "terms", [["k!=v"] * 65, [f"k notin ({','.join(map(str, range(1001)))})"]], ids=["terms", "values"]
+)
+def test_a_selector_is_bounded(server: APIServer, terms: list[str]) -> None:
+    server.create(ME, "configmaps", config_map("a"))
+    request = Request(ME, "list", RESOURCES["configmaps"], "default")
+    with pytest.raises(StatusError, match="a selector may have 64 requirements and 1000 values") as caught:
+        server.do_list(request, {"labelSelector": ",".join(terms)})
+    assert caught.value.code == 400
+    assert len(server.do_list(request, {"labelSelector": ",".join(["k!=v"] * 64)}).items) == 1
+
+
 def test_pages_cover_the_list_without_gap_or_repetition(server: APIServer) -> None:
     for number in range(25):
         server.create(ME, "configmaps", config_map(f"n{number:02}"))

@@ -178,8 +178,7 @@ def test_no_rule_takes_long() -> None:
     assert time.perf_counter() - began < 1
 
 
-def test_no_object_and_schema_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simkube.apiserver.schema.custom.values.MOST_STEPS", 20_000)
+def test_no_object_and_schema_take_long() -> None:
     schema = {"type": "array", "items": {"type": "integer", "anyOf": [{"maximum": number} for number in range(200)]}}
     with pytest.raises(StatusError) as caught:
         validate([1000] * 1_000, schema, Errors())

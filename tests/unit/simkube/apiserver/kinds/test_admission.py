@@ -92,6 +92,23 @@ def test_what_cannot_be_decided_is_refused_unless_it_may_be_ignored(server) -> N
     assert write(server)
 
 
+def test_all_policies_for_a_request_share_what_they_may_cost(server) -> None:
+    rule = {"expression": "object.data.all(a, object.data.all(b, a.size() + b.size() > 0))"}
+    for name in ("one", "two", "three"):
+        policy(server, rule, name=name)
+        bind(server, "Deny", name=name)
+
+    def make(keys):
+        data = {f"k{number}": "v" for number in range(keys)}
+        return server.create(ME, "configmaps", {"metadata": {"generateName": "a-"}, "data": data}, "default")
+
+    assert make(10)
+    assert make(10)  # another request, which has as much
+    said = refusal(make, 40).message
+    assert "'one'" not in said
+    assert "validation failed due to running out of cost budget" in said
+
+
 def test_a_binding_narrows_its_policy(server) -> None:
     policy(server, {"expression": "false"})
     bind(server, "Deny", matchResources={"namespaceSelector": {"matchLabels": {"strict": "yes"}}})

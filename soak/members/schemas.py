@@ -106,6 +106,40 @@ class Rules(Defining):
         return [f"s{n}" for n in range(3000)]
 
 
+class Defaults(Defining):
+    """defines kinds that fill in thousands of fields for each item of a list"""
+
+    def schema(self) -> Schema:
+        fields = {f"f{n}": {"type": "string", "default": "x"} for n in range(5000)}
+        return {"type": "array", "items": {"type": "object", "properties": fields}}
+
+    def spec(self) -> Any:
+        return [{} for _ in range(3900)]
+
+
+class TooLargePatterns(Defining):
+    """defines kinds by thousands of patterns that are too large to compile"""
+
+    def schema(self) -> Schema:
+        patterns = {f"f{n}": {"type": "string", "pattern": f"(\\pL\\pN){{50}}{n}"} for n in range(5000)}
+        return {"type": "object", "properties": patterns}
+
+    def spec(self) -> Any:
+        return {}
+
+
+class ManyRules(Defining):
+    """defines kinds of thousands of fields with a rule for each of them"""
+
+    def schema(self) -> Schema:
+        fields = {f"f{n}": {"type": "string"} for n in range(3000)}
+        rules = [{"rule": f"has(self.f{n}) || self.f{n}.size() >= {n}"} for n in range(2000)]
+        return {"type": "object", "properties": fields, "x-kubernetes-validations": rules}
+
+    def spec(self) -> Any:
+        return {}
+
+
 class Policies(Member):
     """keeps admission policies with rules that compare everything with everything"""
 

@@ -20,6 +20,7 @@ from labs.records.models import Base
 from tests.doubles.providers import ScriptedGrader
 from tests.unit.webapp.conftest import LOCAL, Enter, Visitor
 from webapp.account.signin import limiter
+from webapp.streams import HANDOVER
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
 TABLE = [
@@ -103,7 +104,7 @@ class World:
         if route == "/sign-in" and method == "POST":
             self.services.accounts.register(f"signs-in-{role}", PASSWORD)
         if method == "GET":
-            return visitor.client.get(address, base_url=LOCAL)
+            return visitor.client.get(address, base_url=LOCAL, environ_overrides={HANDOVER: []})
         return visitor.post(address, self.fields(route, role))
 
     def leaks(self, seen: str, route: str) -> set[str]:
@@ -151,14 +152,15 @@ def waiting(services: Kindling, class_id: str, role: str) -> tuple[str, str]:
 
 
 def body_of(answer: TestResponse) -> str:
-    """What came, of a stream the first two pieces."""
+    """What came; of a live page what it would be told first."""
     if answer.mimetype != "text/event-stream":
         with answer:
             return answer.get_data(as_text=True)
-    chunks = iter(answer.response)
-    seen = "".join(chunk if isinstance(chunk, str) else chunk.decode() for chunk in (next(chunks), next(chunks)))
-    answer.close()
-    return seen
+    (subscription,) = answer.request.environ[HANDOVER]
+    seen = subscription.look()
+    subscription.close()
+    assert seen is not None
+    return str(seen[1])
 
 
 def refused(answer: TestResponse) -> bool:

@@ -8,6 +8,7 @@
     ├── NotFound          there is no such lab, session, attempt, class for this learner
     ├── NotNow            it exists, but not in a state in which this can be done
     ├── NotPossible       no provider here can give what was asked for
+    ├── Unavailable       the records or this machine cannot take it at this moment: locked, full, read-only; .lasting
     └── Refused           wrong password, used or expired link, unknown join code
 """
 
@@ -46,6 +47,17 @@ class NotNow(KindlingError):
 
 class NotPossible(KindlingError):
     """Nothing here can give what was asked for."""
+
+
+class Unavailable(KindlingError):
+    """The records, or what they are kept on, cannot be read or written now; nothing of what was asked has happened.
+
+    ``lasting``: it will not pass by itself, so that there is no use in trying again soon.
+    """
+
+    def __init__(self, message: str, fix: str = "", *, lasting: bool = False) -> None:
+        super().__init__(message, fix)
+        self.lasting = lasting
 
 
 class Refused(KindlingError):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from labs.errors import KindlingError, Malformed, NotFound, NotNow, NotPossible, Refused, SettingsError
+from labs.errors import KindlingError, Malformed, NotFound, NotNow, NotPossible, Refused, SettingsError, Unavailable
+from labs.system_errors import as_sentence
 
 _log = logging.getLogger("kindling.site")
 _STATUS: dict[type[KindlingError], int] = {
@@ -17,6 +18,7 @@ _STATUS: dict[type[KindlingError], int] = {
     NotPossible: 409,
     Refused: 403,
     Malformed: 422,
+    Unavailable: 503,
     SettingsError: 500,
 }
 _SAID = {
@@ -41,8 +43,13 @@ _SAID = {
         "Something broke on our side",
         "Nothing you handed in is lost. Try again; if it stays, tell whoever runs this site.",
     ),
-    503: ("The site is busy", "Wait a moment and load the page again."),
+    503: ("Not at this moment", "Nothing you handed in before is lost. Wait a moment and try again."),
 }
+RETRY_SECONDS = 5
+"""What a page that cannot be shown now says in ``Retry-After``."""
+CSRF_FIELD = "csrf_token"
+SECRET = frozenset({"password", "old", "new", "again", "token"})
+"""Fields that no page may carry back."""
 
 
 def register(app: Flask) -> None:
@@ -63,13 +70,29 @@ def error_response(status: int, message: str = "", fix: str = "") -> Response:
     title, advice = _SAID.get(status, _SAID[500])
     if wants_json():
         return make_response(jsonify(error=message or title, advice=advice, fix=fix), status)
-    page = render_template("errors/error.html", status=status, title=title, advice=advice, message=message, fix=fix)
+    shown = {"status": status, "title": title, "advice": advice, "message": message, "fix": fix}
+    try:
+        page = render_template("errors/error.html", **shown, again=_again() if status == 503 else None)
+    except KindlingError:  # not even who is signed in can be read
+        page = current_app.jinja_env.get_template("errors/plain.html").render(**shown)
     return make_response(page, status)
+
+
+def _again() -> list[tuple[str, str]] | None:
+    """The fields of the form that could not be taken, to be sent once more; None for what must be typed again."""
+    fields = list(request.form.items(multi=True))
+    if request.method != "POST" or request.files or {name for name, _ in fields} & SECRET:
+        return None
+    return [(name, value) for name, value in fields if name != CSRF_FIELD]
 
 
 def _kindling_error(error: KindlingError) -> Response:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 409)
-    return error_response(status, str(error), error.fix)
+    made = error_response(status, str(error), error.fix)
+    if isinstance(error, Unavailable):
+        _log.warning("%s %s: %s", request.method, request.endpoint, error)  # no address: it may hold a token
+        made.headers["Retry-After"] = str(RETRY_SECONDS)
+    return made
 
 
 def _csrf_error(error: CSRFError) -> Response:
@@ -92,5 +115,8 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
+    said = as_sentence(error)
+    if said is not None:
+        return _kindling_error(said)
     _log.error("%s %s failed", request.method, request.endpoint, exc_info=error)  # no address: it may hold a token
     return error_response(500)

@@ -40,7 +40,7 @@ class Progress:
 
     def answers(self, user_id: int, course: str) -> dict[str, dict[str, Answered]]:
         """Every answer in a course: lesson -> question -> answer."""
-        with self._records.begin() as session:
+        with self._records.read() as session:
             rows = session.scalars(
                 select(QuizAnswer).where(QuizAnswer.user_id == user_id, QuizAnswer.lesson.startswith(f"{course}/"))
             ).all()

@@ -6,7 +6,6 @@ full and to the person as one sentence with the file's name.
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
 import logging
@@ -115,20 +114,21 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # such as `kindling labs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            return _unforeseen(error, trouble)
-        print_error("the disk is full; free some space and do that again")
-        return trouble
     except Exception as error:  # noqa: BLE001 -- the one place where a fault of ours becomes a sentence
         return _unforeseen(error, trouble)
 
 
 def _unforeseen(error: Exception, code: int) -> int:
-    from labs.cli.logfile import log_file
+    from labs.system_errors import as_sentence
 
-    logging.getLogger("kindling").error("unforeseen trouble", exc_info=error)
-    print_error(f"Something went wrong that should not have ({type(error).__name__}); the details are in {log_file()}")
+    said = as_sentence(error)
+    if said is not None:
+        print_error(str(said), said.fix)
+        return code
+    from labs.cli.logfile import log_in_full
+
+    name, where = type(error).__name__, log_in_full(error)
+    print_error(f"Something went wrong that should not have ({name}); {where}")
     return code
 
 

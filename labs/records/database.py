@@ -1,13 +1,17 @@
 """The database: opened, brought to the newest schema, and handed out as short transactions.
 
-SQLite (write-ahead log, foreign keys on, waits for other writers) unless a URL says otherwise. Alembic is imported only
-when the schema is not the newest one, so that a command that finds everything in order does not pay for it.
+SQLite (write-ahead log, foreign keys on) unless a URL says otherwise. Reading never waits for a writer. Writers of one
+process take turns, wait for those of others, and give up after :data:`PATIENCE` with a sentence. Alembic is imported
+only when the schema is not the newest one, so that a command that finds everything in order does not pay for it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
+import threading
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,46 +20,92 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import sessionmaker
 
 from labs.errors import KindlingError, SettingsError
+from labs.records.failures import locked, unavailable
+from labs.system_errors import as_sentence
 
 HEAD = "0004"
 MIGRATIONS = Path(__file__).parent / "migrations"
+PATIENCE = 10.0
+"""Seconds that a write waits for others."""
+READERS = 100
+"""Connections that one process reads with at most; each thread of the site has one at a time."""
 
 
 class Database:
     """Where records live. ``begin`` gives one transaction that may write, ``read`` one that does not; objects stay
-    readable after it."""
+    readable after it. Both raise :class:`labs.errors.Unavailable` when the database cannot work.
 
-    def __init__(self, url: str, home: Path) -> None:
+    ``patience``: seconds that a write waits for others.
+    """
+
+    def __init__(self, url: str, home: Path, patience: float = PATIENCE) -> None:
         self.home = home
         self.engine = _engine(url)
+        self._patience = patience
+        self._writer = threading.Lock() if self.engine.dialect.name == "sqlite" else None
         self._transactions = sessionmaker(self.engine.execution_options(writes=True), expire_on_commit=False)
         self._reads = sessionmaker(self.engine, expire_on_commit=False)
 
     def open(self) -> None:
         """Make the database and bring it to the newest schema; safe from many processes at once."""
         try:
-            if self._revision() != HEAD:
-                self._migrate()
+            with self._said():
+                if self._revision() != HEAD:
+                    self._migrate()
+        except OSError as error:
+            raise as_sentence(error) or error from error
         except SQLAlchemyError as error:
             shown = self.engine.url.render_as_string(hide_password=True)
             raise KindlingError(f"the database {shown} cannot be used: {_short(error)}") from error
 
     @contextmanager
-    def begin(self) -> Iterator[Transaction]:
-        """A transaction, committed at the end and rolled back by an exception."""
-        with self._transactions() as transaction, transaction.begin():
+    def begin(self, patience: float | None = None) -> Iterator[Transaction]:
+        """A transaction, committed at the end and rolled back by an exception; ``patience``: for this one."""
+        patience = self._patience if patience is None else patience
+        until = time.monotonic() + patience
+        with self._said(), self._turn(patience), self._transactions() as transaction, transaction.begin():
+            try:
+                transaction.connection(execution_options={"patience": max(0.0, until - time.monotonic())})
+            except OperationalError as error:
+                if _is_busy(error):
+                    raise locked(self.engine.url.database or "", patience) from error
+                raise
             yield transaction
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A consistent look that waits for no writer."""
-        with self._reads() as transaction:
+        with self._said(), self._reads() as transaction:
             yield transaction
+
+    @contextmanager
+    def _turn(self, patience: float) -> Iterator[None]:
+        """SQLite takes one writer at a time. Those of this process wait here, in order and without a connection."""
+        if self._writer is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=patience):
+            raise locked(self.engine.url.database or "", patience)
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """What keeps a database from working, as :class:`labs.errors.Unavailable`."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            said = unavailable(self.engine, error)
+            if said is None:
+                raise
+            raise said from error
 
     def close(self) -> None:
         """Give back every connection."""
@@ -65,8 +115,10 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        except DBAPIError:
-            return None  # no schema yet, or no database: migrating says which
+        except DBAPIError as error:
+            if (said := unavailable(self.engine, error)) is not None:
+                raise said from error
+            return None  # no schema yet
         if found is not None and found > HEAD:
             raise KindlingError("the database was written by a newer version of Kindling; update Kindling")
         return found
@@ -100,7 +152,9 @@ def _engine(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             _private(Path(parsed.database))
-            engine = create_engine(parsed, connect_args={"timeout": 30})
+            engine = create_engine(
+                parsed, max_overflow=READERS, pool_timeout=PATIENCE, connect_args={"timeout": PATIENCE}
+            )
             event.listen(engine, "connect", _sqlite_settings)
             event.listen(engine, "begin", _begin)
             return engine
@@ -123,8 +177,15 @@ def _sqlite_settings(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     """Take the write lock at once where needed: two that read and then write never fail for each other."""
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if "patience" in options:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(options['patience'] * 1000)}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")
+
+
+def _is_busy(error: OperationalError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    return bool(code & 0xFF == sqlite3.SQLITE_BUSY)
 
 
 def _private(database: Path) -> None:
@@ -134,7 +195,8 @@ def _private(database: Path) -> None:
         if not database.exists():
             os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
-        raise SettingsError(f"KINDLING_HOME cannot be used: {error.strerror} ({database.parent})") from error
+        why = f"KINDLING_HOME cannot be used: {error.strerror} ({database.parent})"
+        raise as_sentence(error) or SettingsError(why) from error
 
 
 @contextmanager

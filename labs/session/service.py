@@ -6,6 +6,7 @@ A call that wants something records it and returns; :meth:`SessionService.wait`,
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ from labs.access import AccessRules
 from labs.clusters.provider import ClusterError, ClusterGone, Controllable, Controls, Needs
 from labs.clusters.registry import Providers
 from labs.definition import Lab
-from labs.errors import KindlingError, NotFound, NotNow, NotPossible
+from labs.errors import KindlingError, NotFound, NotNow, NotPossible, Unavailable
 from labs.library import Library
 from labs.locks import Locks
 from labs.parameters import seed_of
 from labs.records.database import Database
 from labs.records.models import Attempt, HintTaken, Session
+from labs.session.activity import Activities
 from labs.session.background import POLL, Background
 from labs.session.change_notifier import ChangeNotifier
 from labs.session.creation import give_up, new_attempt, new_session
@@ -50,7 +52,8 @@ from labs.session.stamps import Stamp, Subject, stamps
 from labs.session.views import AttemptView, HintView, SessionView
 from labs.settings import Settings
 
-GRACE = timedelta(minutes=30)  # who works is not thrown out: the least time left after doing something
+log = logging.getLogger(__name__)
+
 SHORTEST = timedelta(hours=1)
 LOOK_EVERY = timedelta(seconds=30)  # between two looks at every ready cluster
 FACTOR = 4  # a lab is kept this many times as long as a learner needs for it
@@ -82,6 +85,7 @@ class SessionService:
     def __post_init__(self) -> None:
         self._locks = Locks(self.settings.locks)
         self._looked = self.now() - LOOK_EVERY
+        self._activities = Activities(self.records, timedelta(hours=self.settings.session_hours), self.now)
         marks = Locks(self.settings.marks)
         grading = Grading(self.records, self.labs, self.providers, self.grader, marks, self.now)
         places, graders = self.settings.graders, Locks(self.settings.grader_locks)
@@ -215,7 +219,7 @@ class SessionService:
                 row.state = "resetting"
             row.detail = row.fix = ""
             row.steps.clear()
-            self._active(tx, row, "reset")
+            self._activities.record(tx, row, "reset")
             return self._view(tx, row)
 
     def stop(self, session: str, learner: str) -> SessionView:
@@ -254,19 +258,16 @@ class SessionService:
             new = number > taken.get(name, 0)
             if new:
                 tx.add(HintTaken(session_id=session, check=name, number=number, taken_at=self.now()))
-            self._active(tx, row, "hint")
+            self._activities.record(tx, row, "hint")
         title = next((info.title for info in lab.checks if info.name == name), name)
         return HintView(name, title, number, len(hints), hints[number - 1], number < len(hints), new)
 
     def active(self, learner: str, lab: str, kind: str) -> None:
-        """Note that a learner did something (``page``, ``kubectl``...): it counts as time spent and delays expiry."""
-        with self.records.begin() as tx:
-            user = user_of(tx, learner)
-            row = live(tx, user, lab)
-            if row is not None:
-                self._active(tx, row, kind)
-            else:
-                note(tx, user.id, lab, kind, self.now())
+        """Note that a learner did something (``page``, ``kubectl``...): it counts as time spent and delays expiry.
+
+        It is written down by :meth:`reconcile` of the site and by :meth:`close`; nobody waits for it.
+        """
+        self._activities.note(learner, lab, kind)
 
     # Handing in
 
@@ -280,7 +281,7 @@ class SessionService:
                 if attempt is None:
                     must_be_ready(row)
                     attempt = new_attempt(tx, row, self.labs.get(row.lab), self.now())
-                    self._active(tx, row, "check")
+                    self._activities.record(tx, row, "check")
                 return self._attempt_view(tx, attempt)
         except IntegrityError:  # handed in at the same moment elsewhere
             with self.records.read() as tx:
@@ -351,6 +352,8 @@ class SessionService:
         With ``background`` (the site's loop) all of it is done, by threads. Without (a command that starts) only what
         is quick is done here: leftovers of attempts whose process is gone are healed, what has ended is removed.
         """
+        if background:
+            self._write_activity()
         with self.records.read() as tx:
             withdrawn = self.access.withdrawn_sessions(tx)
         if withdrawn:
@@ -375,8 +378,15 @@ class SessionService:
     def close(self) -> None:
         """This process is about to end: let threads finish what they hold, grading included (as interrupted)."""
         self._background.close()
+        self._write_activity()
 
     # Inside
+
+    def _write_activity(self) -> None:
+        try:
+            self._activities.write()
+        except Unavailable as error:
+            log.warning("activity is written down later: %s", error)
 
     def _given_up(self, current: SessionView, provider: str | None) -> bool:
         """Whether a new session may take the place of one that has not ended; ``NotNow`` when it has to be stopped.
@@ -406,7 +416,7 @@ class SessionService:
                 row.state, row.detail, row.fix = "provisioning", "", ""
                 row.steps.clear()
                 row.expires_at = max(row.expires_at, self.now() + self._lifetime(self._minutes(row.lab)))
-            self._active(tx, row, "start")
+            self._activities.record(tx, row, "start")
             return self._view(tx, row)
 
     def _chosen(self, learner: str, lab: Lab, provider: str | None) -> str:
@@ -438,13 +448,6 @@ class SessionService:
             return self.labs.get(lab).minutes
         except KindlingError:  # it was taken away or broken meanwhile: the shortest time
             return 0
-
-    def _active(self, tx: Transaction, row: Session, kind: str) -> None:
-        now = self.now()
-        note(tx, row.user_id, row.lab, kind, now)
-        if row.expires_at > now:
-            longest = timedelta(hours=self.settings.session_hours)
-            row.expires_at = max(row.expires_at, now + min(GRACE, longest))
 
     def _any(self, session: str) -> SessionView:
         with self.records.read() as tx:

@@ -6,6 +6,7 @@ from flask import Blueprint, Flask, Response, jsonify, make_response
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from labs.errors import KindlingError
 from webapp.site import kindling
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
@@ -28,6 +29,6 @@ def ready() -> Response:
     try:
         with kindling().records.read() as transaction:
             transaction.execute(text("SELECT 1"))
-    except SQLAlchemyError:
+    except (KindlingError, SQLAlchemyError):
         return make_response(jsonify(status="records cannot be read"), 503)
     return jsonify(status="ok")

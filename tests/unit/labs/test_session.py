@@ -238,6 +238,7 @@ class TestTime:
         session = ready(services)
         clock.pass_time(minutes=70)
         services.sessions.active("ada", "first", "kubectl")
+        services.sessions.close()
         assert services.sessions.view(session.id, "ada").seconds_left == 30 * 60
 
     def test_extend_gives_the_full_time(self, services: Kindling, clock: ManualClock) -> None:

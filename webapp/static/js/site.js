@@ -86,6 +86,15 @@ export function makeScrollable(place) {
 
 // Quiz
 
+function complain(form, text) {
+  form.querySelector(".just-now")?.remove();
+  const note = document.createElement("p");
+  note.className = "error-note just-now";
+  note.setAttribute("role", "alert");
+  note.textContent = text;
+  form.append(note);
+}
+
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("[data-question]");
   if (!form) return;
@@ -98,6 +107,7 @@ document.addEventListener("submit", async (event) => {
     say([body.say, ...[...place.querySelectorAll(".because")].map((one) => one.textContent)].join(" "));
   } catch (error) {
     say(error.message);
+    complain(form, error.message); // what was chosen stays chosen
     form.querySelector("input").focus();
   }
 });

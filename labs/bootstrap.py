@@ -11,6 +11,7 @@ from labs.accounts import Accounts, Classes, Invitations
 from labs.clusters.registry import Providers
 from labs.library import Library
 from labs.records.database import Database
+from labs.removal import ClassRemovals, Export, Removals
 from labs.report import Reports
 from labs.session.grading import Grader
 from labs.session.service import SessionService, utc_now
@@ -30,6 +31,9 @@ class Kindling:
     classes: Classes
     invitations: Invitations
     grants: Grants
+    removals: Removals
+    class_removals: ClassRemovals
+    export: Export
     reports: Reports
 
     def close(self) -> None:
@@ -67,6 +71,9 @@ def bootstrap(
         classes=Classes(records, now),
         invitations=Invitations(records, now),
         grants=Grants(records, rules, now),
+        removals=Removals(records, rules, now),
+        class_removals=ClassRemovals(records, rules, now),
+        export=Export(records, now),
         reports=Reports(records, library, now),
     )
 

@@ -20,7 +20,7 @@ from labs.records.database import one_at_a_time
 from labs.records.models import Membership, ProviderGrant, Session, User
 
 POWER = "whoever works in one of its clusters has power over the whole machine"
-WITHDRAWN = "Stopped: you may not use {} any more."
+WITHDRAWN, GONE = "Stopped: you may not use {} any more.", "Stopped: its account is gone."
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,18 @@ class AccessRules:
 
     def withdrawn(self, tx: Transaction, row: Session) -> str:
         """Why a lab that was allowed once is not any more, as a sentence for its learner; "" while it is."""
+        if row.user.deleted_at is not None:
+            return GONE
         known = row.provider in self.providers.names()
         return WITHDRAWN.format(row.provider) if known and not self.may(tx, row.user, row.provider) else ""
 
     def withdrawn_sessions(self, tx: Transaction) -> list[tuple[Session, str]]:
-        """Every lab that its learner may not work in any more, and why."""
+        """Every lab that its learner may not work in any more, or whose learner is gone, and why."""
         live = select(Session).where(Session.ended_at.is_(None), Session.desired == "ready")
         names = tx.scalars(live.with_only_columns(Session.provider).distinct()).all()
         asked = [name for name in names if name in self.providers.names() and self.providers.privileged(name)]
-        rows = tx.scalars(live.where(Session.provider.in_(asked))).all() if asked else []
+        gone = select(User.id).where(User.deleted_at.is_not(None))
+        rows = tx.scalars(live.where(Session.provider.in_(asked) | Session.user_id.in_(gone))).all()
         return [(row, why) for row in rows if (why := self.withdrawn(tx, row))]
 
     def stop_withdrawn(self, tx: Transaction) -> None:

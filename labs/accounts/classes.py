@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
 from labs.accounts.names import shown_name
 from labs.accounts.rosters import enter_line
-from labs.accounts.rows import enter_class, user_named
+from labs.accounts.rows import enter_class, leave_class, user_named
 from labs.accounts.views import Account, ClassInfo, account_of
 from labs.errors import NotFound, Refused
 from labs.records.database import Database
@@ -41,8 +41,7 @@ class Classes:
             user = user_named(tx, instructor)
             if user.role == "learner" or not name:
                 raise Refused("A class needs a name." if not name else "Only an instructor can open a class.")
-            code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(8))
-            row = SchoolClass(name=name, join_code=code, created_at=self.now())
+            row = SchoolClass(name=name, join_code=new_code(), created_at=self.now())
             tx.add(row)
             tx.flush()
             tx.add(Membership(class_id=row.id, user_id=user.id, role="instructor", joined_at=self.now()))
@@ -74,7 +73,8 @@ class Classes:
         """Its learners, by name."""
         with self.records.read() as tx:
             row = taught(tx, class_id, instructor)
-            query = select(User).join(Membership).where(Membership.class_id == row.id, Membership.role == "learner")
+            mine = (Membership.class_id == row.id, Membership.role == "learner", User.deleted_at.is_(None))
+            query = select(User).join(Membership).where(*mine)
             return [account_of(user) for user in tx.scalars(query.order_by(User.name))]
 
     def join(self, join_code: str, name: str) -> ClassInfo:
@@ -87,13 +87,13 @@ class Classes:
     def knows_code(self, join_code: str) -> bool:
         """Whether a class has this join code."""
         with self.records.read() as tx:
-            return tx.scalar(select(SchoolClass.id).where(SchoolClass.join_code == _code(join_code))) is not None
+            mine = (SchoolClass.join_code == _code(join_code), SchoolClass.joinable)
+            return tx.scalar(select(SchoolClass.id).where(*mine)) is not None
 
     def leave(self, class_id: str, name: str) -> None:
         """Leave a class; what was handed in stays."""
         with self.records.begin() as tx:
-            mine = (Membership.class_id == class_id, Membership.user_id == user_named(tx, name).id)
-            tx.execute(delete(Membership).where(*mine, Membership.role == "learner"))
+            leave_class(tx, class_id, user_named(tx, name))
 
     def import_roster(self, class_id: str, instructor: str, text: str) -> list[RosterLine]:
         """Enter everybody of a CSV (:mod:`labs.roster`). A bad line is refused alone; ``Malformed`` for no roster.
@@ -117,17 +117,23 @@ def taught(tx: Transaction, class_id: str, instructor: str) -> SchoolClass:
 
 def class_info(tx: Transaction, row: SchoolClass, *, code: bool = True) -> ClassInfo:
     """The view of a row, with or without its join code."""
-    learners = (Membership.class_id == row.id, Membership.role == "learner")
-    count = tx.execute(select(func.count()).select_from(Membership).where(*learners)).scalar_one()
-    return ClassInfo(row.id, row.name, row.join_code if code else "", count, row.created_at)
+    learners = (Membership.class_id == row.id, Membership.role == "learner", User.deleted_at.is_(None))
+    count = tx.execute(select(func.count()).select_from(Membership).join(User).where(*learners)).scalar_one()
+    return ClassInfo(row.id, row.name, row.join_code if code and row.joinable else "", count, row.created_at)
 
 
 def class_with_code(tx: Transaction, join_code: str) -> SchoolClass:
     """``Refused`` where no class has it."""
-    row = tx.scalar(select(SchoolClass).where(SchoolClass.join_code == _code(join_code)))
+    mine = (SchoolClass.join_code == _code(join_code), SchoolClass.joinable)
+    row = tx.scalar(select(SchoolClass).where(*mine).with_for_update(read=True))  # it stays until one is in it
     if row is None:
         raise Refused("There is no class with this code; ask your instructor for it.")
     return row
+
+
+def new_code() -> str:
+    """A join code that nobody has had."""
+    return "".join(secrets.choice(_CODE_LETTERS) for _ in range(8))
 
 
 def _code(join_code: str) -> str:

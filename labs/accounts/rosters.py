@@ -19,7 +19,7 @@ from labs.errors import Refused
 from labs.records.models import Membership, Place, SchoolClass, User
 from labs.roster import RosterEntry, RosterLine
 
-HAS_ACCOUNT = "has an account: comes in with an invitation, or by itself with the join code {code}"
+HAS_ACCOUNT, BY_CODE = "has an account: comes in with an invitation", ", or by itself with the join code {code}"
 MADE_ITSELF = "somebody made an account with this name or email: only an invitation makes it this learner's"
 
 
@@ -43,13 +43,16 @@ def teaches(tx: Transaction, teacher: User, learner: int) -> bool:
 
 def _enter(tx: Transaction, now: datetime, row: SchoolClass, teacher: User, entry: RosterEntry) -> RosterLine:
     place = tx.scalar(select(Place).where(Place.class_id == row.id, Place.key == key_of(entry.email or entry.name)))
-    if place is not None and place.user_id is not None and tx.get(Membership, (row.id, place.user_id)) is not None:
+    member = tx.get(Membership, (row.id, place.user_id)) if place is not None and place.user_id is not None else None
+    if member is not None and member.role != "former":
         return RosterLine(entry.line, entry.name, entry.email, "unchanged")
     user = _known(tx, entry)
     if user is None and _held(tx, entry):
         return _invite(tx, row, entry, place, MADE_ITSELF)
     if user is not None and teacher.role != "admin" and user is not teacher and not teaches(tx, teacher, user.id):
-        return _invite(tx, row, entry, place, HAS_ACCOUNT.format(code=row.join_code))
+        return _invite(
+            tx, row, entry, place, HAS_ACCOUNT + (BY_CODE.format(code=row.join_code) if row.joinable else "")
+        )
     state = "added" if user else "created"
     if user is None:
         name = entry.email if entry.derived and holder_of(tx, entry.name) else entry.name

@@ -9,19 +9,20 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
 from labs.accounts.names import is_email, is_name, key_of, shown_name
 from labs.accounts.views import Role
 from labs.errors import NotFound, Refused
+from labs.records.database import one_at_a_time
 from labs.records.models import Identifier, Membership, SchoolClass, User
 
 
 def user_named(tx: Transaction, name: str) -> User:
     """By exactly this name; ``NotFound``."""
-    user = tx.scalar(select(User).where(User.name == name))
+    user = tx.scalar(select(User).where(User.name == name, User.deleted_at.is_(None)))
     if user is None:
         raise NotFound(f"there is no account {name!r}")
     return user
@@ -39,7 +40,8 @@ def user_signing_in(tx: Transaction, name_or_email: str) -> User | None:
     if held is not None:
         return held.user
     wanted = name_or_email.strip()
-    return tx.scalar(select(User).where(or_(User.name == wanted, User.email == wanted.lower())))
+    mine = or_(User.name == wanted, User.email == wanted.lower())
+    return tx.scalar(select(User).where(mine, User.deleted_at.is_(None)))
 
 
 def check(name: str, email: str) -> None:
@@ -90,12 +92,33 @@ def prove(tx: Transaction, user: User, *names: str) -> None:
             held.proven = True
 
 
+def must_leave_an_admin(tx: Transaction, user: User) -> None:
+    """``Refused`` when this is the only admin, whom the site would be without; others wait who ask the same."""
+    one_at_a_time(tx, "admins")
+    others = select(func.count()).select_from(User).where(User.role == "admin", User.id != user.id)
+    if user.role == "admin" and not tx.execute(others).scalar_one():
+        raise Refused(f"{user.name} is the only admin; make somebody else one first.")
+
+
 def enter_class(tx: Transaction, now: datetime, row: SchoolClass, user: User) -> bool:
-    """Make an account a learner of a class; False where it belongs to it already."""
-    if tx.get(Membership, (row.id, user.id)) is not None:
+    """Make an account a learner of a class, perhaps again; False where it belongs to it already."""
+    member = tx.get(Membership, (row.id, user.id))
+    if member is not None and member.role != "former":
         return False
+    if member is not None:
+        member.role, member.joined_at = "learner", now
+        return True
     tx.add(Membership(class_id=row.id, user_id=user.id, role="learner", joined_at=now))
     tx.flush()
+    return True
+
+
+def leave_class(tx: Transaction, class_id: str, user: User) -> bool:
+    """End a learner's membership; False where there is none. The class knows that they were its learner."""
+    member = tx.get(Membership, (class_id, user.id))
+    if member is None or member.role != "learner":
+        return False
+    member.role = "former"
     return True
 
 

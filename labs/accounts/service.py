@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 
 from labs.accounts import passwords
 from labs.accounts.names import local_name
-from labs.accounts.rows import make_user, user_named, user_signing_in
+from labs.accounts.rows import make_user, must_leave_an_admin, user_named, user_signing_in
 from labs.accounts.tokens import digest, new_token
 from labs.accounts.views import Account, Role, account_of
 from labs.errors import Refused
@@ -34,7 +34,7 @@ class Accounts:
         """For a cookie."""
         with self.records.read() as tx:
             user = tx.get(User, account_id)
-            return account_of(user) if user else None
+            return account_of(user) if user and user.deleted_at is None else None
 
     def get(self, name: str) -> Account:
         """By name; ``NotFound``."""
@@ -44,7 +44,10 @@ class Accounts:
     def all(self) -> list[Account]:
         """Every account, by name."""
         with self.records.read() as tx:
-            return [account_of(user) for user in tx.scalars(select(User).order_by(User.name))]
+            return [
+                account_of(user)
+                for user in tx.scalars(select(User).where(User.deleted_at.is_(None)).order_by(User.name))
+            ]
 
     def ensure(self, name: str, role: Role = "learner") -> Account:
         """The account of this name, or of one that looks like it, made (without a password) when there is none."""
@@ -87,9 +90,11 @@ class Accounts:
             user_named(tx, name).password_hash = hashed
 
     def set_role(self, name: str, role: Role) -> Account:
-        """Change a role."""
+        """Change a role; ``Refused`` for the only admin's."""
         with self.records.begin() as tx:
             user = user_named(tx, name)
+            if role != "admin":
+                must_leave_an_admin(tx, user)
             user.role = role
             return account_of(user)
 

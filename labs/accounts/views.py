@@ -25,7 +25,7 @@ class Account:
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """A class. ``members`` counts its learners."""
+    """A class. ``members`` counts its learners; ``join_code`` is "" while it has none."""
 
     id: str
     name: str

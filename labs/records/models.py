@@ -72,7 +72,10 @@ class Base(DeclarativeBase):
 
 
 class User(Base):
-    """An account. ``name`` is what one signs in with and what the command's ``--learner`` takes."""
+    """An account. ``name`` is what one signs in with and what the command's ``--learner`` takes.
+
+    ``deleted_at``: the person is gone, and the row a pseudonym for what they handed in.
+    """
 
     __tablename__ = "users"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -82,6 +85,7 @@ class User(Base):
     role: Mapped[str] = mapped_column(String(16), default="learner")
     password_hash: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Identifier(Base):
@@ -111,17 +115,18 @@ class LoginLink(Base):
 
 
 class SchoolClass(Base):
-    """A class of learners, entered with a join code."""
+    """A class of learners, entered with a join code while it is ``joinable``."""
 
     __tablename__ = "classes"
     id: Mapped[str] = mapped_column(String(20), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(200))
     join_code: Mapped[str] = mapped_column(String(16), unique=True)
+    joinable: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class Membership(Base):
-    """Who belongs to a class: ``learner`` or ``instructor`` of it."""
+    """Who belongs to a class: ``learner`` or ``instructor`` of it, or ``former``: a learner who left it."""
 
     __tablename__ = "memberships"
     class_id: Mapped[str] = mapped_column(ForeignKey("classes.id", ondelete="CASCADE"), primary_key=True)

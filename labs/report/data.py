@@ -27,7 +27,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class LearnerRow:
-    """One learner of a class. ``score`` and ``max_score`` over all labs."""
+    """One learner of a class. ``score`` and ``max_score`` over all labs. ``removed``: a pseudonym of somebody whose
+    account is gone."""
 
     learner: str
     display_name: str
@@ -37,6 +38,7 @@ class LearnerRow:
     max_score: float
     seconds: float
     last_activity: datetime | None
+    removed: bool = False
 
 
 @dataclass(frozen=True)

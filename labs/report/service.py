@@ -157,4 +157,5 @@ class Reports:
             max_score=sum(cell.max_score for cell in cells),
             seconds=sum(cell.seconds for cell in cells),
             last_activity=max(last) if last else None,
+            removed=user.deleted_at is not None,
         )

@@ -16,7 +16,7 @@ SAME_ACTIVITY = timedelta(seconds=20)
 
 def user_of(tx: Transaction, learner: str) -> User:
     """The account of this name; ``NotFound``."""
-    user = tx.scalar(select(User).where(User.name == learner))
+    user = tx.scalar(select(User).where(User.name == learner, User.deleted_at.is_(None)))
     if user is None:
         raise NotFound(f"there is no account {learner!r}")
     return user

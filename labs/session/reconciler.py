@@ -65,8 +65,10 @@ class Reconciler:
     def observe(self, session: str) -> None:
         """Look whether a ready session's cluster is still there, and say so when it is not."""
         with self.locks.hold(session) as held:
+            if not held or not self._there(session):
+                return
             row = self._row(session)
-            if not held or row.ended_at is not None or row.state != "ready":
+            if row.ended_at is not None or row.state != "ready":
                 return
             try:
                 status = self.providers.get(row.provider).status(row.handle)
@@ -88,6 +90,8 @@ class Reconciler:
 
     def _next(self, session: str, notify: Callable[[], None], *, grade: bool) -> bool:
         """Do one thing; False when there is nothing left that can be done."""
+        if not self._there(session):
+            return False
         row, attempt = self._row(session), self._undone(session)
         gone = row.ended_at is not None
         if row.desired == "ready" and not gone and self._withdrawn(row):
@@ -221,6 +225,11 @@ class Reconciler:
         self.locks.forget(row.id)
         notify()
         return True
+
+    def _there(self, session: str) -> bool:
+        """Whether there is still a row: what has ended goes with its account."""
+        with self.records.read() as tx:
+            return tx.get(Session, session) is not None
 
     def _row(self, session: str) -> Session:
         with self.records.read() as tx:

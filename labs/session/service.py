@@ -26,6 +26,7 @@ from labs.locks import Locks
 from labs.parameters import seed_of
 from labs.records.database import Database
 from labs.records.models import Attempt, HintTaken, Session
+from labs.removal.forget import forget, forgettable
 from labs.session.activity import Activities
 from labs.session.background import POLL, Background
 from labs.session.change_notifier import ChangeNotifier
@@ -355,10 +356,11 @@ class SessionService:
         if background:
             self._write_activity()
         with self.records.read() as tx:
-            withdrawn = self.access.withdrawn_sessions(tx)
-        if withdrawn:
+            todo = bool(self.access.withdrawn_sessions(tx) or forgettable(tx))
+        if todo:
             with self.records.begin() as tx:
                 self.access.stop_withdrawn(tx)
+                forget(tx)
         with self.records.read() as tx:
             wanted = due(tx, self.now())
         for session, quick in wanted:

@@ -51,6 +51,8 @@ def concerns(report: ClassReport) -> list[Concern]:
     titles = {name: title for name, title, _ in report.labs}
     found: list[Concern] = []
     for row in report.rows:
+        if row.removed:
+            continue  # there is nobody to have a word with
         if row.last_activity is None:
             found.append(Concern(row.learner, row.display_name, "has not begun"))
             continue

@@ -14,6 +14,7 @@ from labs.locks import Locks
 from labs.settings import Settings, load
 from webapp import account, admin, audit, cookies, error_pages, formats, health, lab, lessons, limits, security, teach
 from webapp.content import Library
+from webapp.counters import Counters
 from webapp.progress import Progress
 from webapp.provider_choices import ProviderChoices
 from webapp.site import Site, install
@@ -24,10 +25,11 @@ __all__ = ["create_app"]
 MAX_REQUEST_BYTES = 1024 * 1024
 
 
-def create_app(kindling_or_settings: Kindling | Settings | None = None) -> Flask:
+def create_app(kindling_or_settings: Kindling | Settings | None = None, counters: Counters | None = None) -> Flask:
     """The site over these services; settings are read from the environment when nothing is given.
 
-    Services are opened here (the database is made when needed); clusters are not touched before somebody asks.
+    ``counters`` are those of all processes that serve it. Services are opened here (the database is made when needed);
+    clusters are not touched before somebody asks.
     """
     if kindling_or_settings is None:
         kindling_or_settings = load()
@@ -45,7 +47,8 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None) -> Flask
         PERMANENT_SESSION_LIFETIME=14 * 24 * 3600,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
         WTF_CSRF_TIME_LIMIT=None,
-        RATELIMIT_STORAGE_URI="memory://",
+        RATELIMIT_STORAGE_URI="shared://",
+        RATELIMIT_STORAGE_OPTIONS={"counters": counters or Counters()},
         RATELIMIT_HEADERS_ENABLED=True,
     )
     streams = Streams(Locks(settings.locks / "streams"))

@@ -28,6 +28,7 @@ from labs.session.background import keep_in_line
 from labs.session.waking import Waking
 from labs.settings import Settings
 from webapp import create_app
+from webapp.counters import Counters
 from webapp.front.application import Front
 from webapp.front.connections import Connections, Place, raise_file_limit, room
 from webapp.front.protocol import HEAD_BYTES, IDLE_SECONDS, Protocol
@@ -52,7 +53,7 @@ class _Site(BaseApplication):  # type: ignore[misc]  # gunicorn carries no types
 
     def __init__(self, settings: Settings, bound: socket.socket, role: int) -> None:
         self.settings, self._bound, self._role = settings, bound, role
-        self.waking = Waking()
+        self.waking, self._counters = Waking(), Counters()
         super().__init__()
 
     def load_config(self) -> None:
@@ -74,7 +75,7 @@ class _Site(BaseApplication):  # type: ignore[misc]  # gunicorn carries no types
         try:
             fcntl.lockf(self._role, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return partial(_answer, bootstrap(self.settings, tell=self.waking.tell))
+            return partial(_answer, bootstrap(self.settings, tell=self.waking.tell), self._counters)
         return partial(_drive, bootstrap(self.settings), self.waking)
 
 
@@ -112,18 +113,18 @@ def _drive(services: Kindling, waking: Waking, worker: _Worker) -> None:
         services.close()
 
 
-def _answer(services: Kindling, worker: _Worker) -> None:
+def _answer(services: Kindling, counters: Counters, worker: _Worker) -> None:
     """Answer requests."""
     try:
-        asyncio.run(_serve(services, worker))
+        asyncio.run(_serve(services, counters, worker))
     finally:
         services.close()
 
 
-async def _serve(services: Kindling, worker: _Worker) -> None:
+async def _serve(services: Kindling, counters: Counters, worker: _Worker) -> None:
     places: dict[Any, Place] = {}
     trusted = Trusted(services.settings.trusted_proxies)
-    front = Front(create_app(services), services.sessions, places, trusted)
+    front = Front(create_app(services, counters), services.sessions, places, trusted)
     protocol = partial(Protocol, Connections(room(raise_file_limit())), trusted, places)
     config = uvicorn.Config(
         front,

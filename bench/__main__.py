@@ -1,4 +1,4 @@
-"""``python -m bench [PART...]``: simulated, kind, load, alternatives; without names all of them."""
+"""``python -m bench [PART...]``: simulated, kind, load, alternatives, interruptions; without names all but the last."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import alternatives, kind, load, simulated
+from bench import alternatives, interruptions, kind, load, simulated
 from simkube.host import launcher
 
 PARTS = {
@@ -14,7 +14,10 @@ PARTS = {
     "kind": kind.run,
     "load": load.run,
     "alternatives": alternatives.run,
+    "interruptions": interruptions.run,
 }
+USUAL = ("simulated", "kind", "load", "alternatives")
+"""Without what takes minutes."""
 
 
 def main(names: list[str]) -> None:
@@ -24,7 +27,7 @@ def main(names: list[str]) -> None:
         sys.exit(f"there is no part {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory(prefix="kindling-bench-") as home:
         try:
-            for name in names or PARTS:
+            for name in names or USUAL:
                 PARTS[name](Path(home))
         finally:
             launcher.shutdown(Path(home) / "simkube")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
+from grader import limits
 from grader.errors import CheckFailed, CheckFailedForGood
-from grader.text import plain
+from grader.text import one_line, plain
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 MARK = "__kindling_check__"
@@ -48,7 +49,8 @@ def fail(*, expected: object, observed: object, look: str = "", final: bool = Fa
     Learner's words inside go through ``quoted`` first. Never say the solution. ``final``: it is no use to ask again, so
     that ``poll`` does not.
     """
-    lines = [f"Expected: {expected}", f"Observed: {observed}"]
+    most = limits.PART_CHARACTERS
+    lines = [f"Expected: {one_line(expected, most)}", f"Observed: {one_line(observed, most)}"]
     if look:
         lines.append(f"Look: {look}")
     raise (CheckFailedForGood if final else CheckFailed)(plain("\n".join(lines)))

@@ -13,16 +13,17 @@ import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from grader import explain
+from grader import explain, limits
 from grader.checks import fail
 from grader.connection import Connection
 from grader.errors import Missing, Refused
 from grader.objects import Endpoint, Endpoints, Pod, endpoints, seconds_of
+from grader.shapes import fields, rows, whole
+from grader.shapes import objects as objects_of
 from grader.text import plain
 from grader.waiting import poll
 
 Selector = str | Mapping[str, str]
-MOST = 500
 HOMES = {
     "deployment": "/apis/apps/v1",
     "replicaset": "/apis/apps/v1",
@@ -92,9 +93,16 @@ class Cluster:
         return found
 
     def objects(self, kind: str, selector: Selector = "") -> list[dict[str, Any]]:
-        """Objects as JSON, at most 500 of them."""
-        answer = self.connection.get(self._path(kind), labelSelector=_selector(selector), limit=MOST)
-        return list(answer.get("items") or [])
+        """Objects as JSON. Of more than any lab needs, a check would see only some: it fails, saying so."""
+        answer = self.connection.get(self._path(kind), labelSelector=_selector(selector), limit=limits.LISTED)
+        if fields(answer.get("metadata")).get("continue"):
+            fail(
+                expected=f"at most {limits.LISTED} of {kind}s in namespace {self.namespace}",
+                observed="there are more",
+                look=f"kubectl get {kind}s --namespace {self.namespace}",
+                final=True,
+            )
+        return objects_of(answer)
 
     def _path(self, kind: str) -> str:
         plural = kind if kind.endswith("s") else kind + "s"
@@ -109,15 +117,15 @@ class Cluster:
     def pods(self, selector: Selector = "", *, terminating: bool = False) -> list[Pod]:
         """Pods that match, oldest first; those being deleted or over only with ``terminating``."""
         found = [Pod(one) for one in self.objects("pod", selector)]
-        found.sort(key=lambda one: (str(one.raw["metadata"].get("creationTimestamp")), one.name))
+        found.sort(key=lambda one: (str(one.metadata.get("creationTimestamp")), one.name))
         return [one for one in found if terminating or not (one.terminating or one.over)]
 
     def pods_of(self, kind: str, name: str) -> list[Pod]:
         """Pods that the workload controls, whatever their labels: directly, or through its replica sets."""
-        uid = self.get(kind, name)["metadata"]["uid"]
+        uid = str(fields(self.get(kind, name).get("metadata")).get("uid"))
         owners = {uid}
         if kind == "deployment":
-            owners |= {one["metadata"]["uid"] for one in self.objects("replicaset") if _owned(one, {uid})}
+            owners |= {str(one["metadata"].get("uid")) for one in self.objects("replicaset") if _owned(one, {uid})}
         return [pod for pod in self.pods() if _owned(pod.raw, owners)]
 
     def pods_behind(self, service: str) -> list[Pod]:
@@ -171,7 +179,7 @@ class Cluster:
     def logs(self, pod: Pod, container: str, *, lines: int = 100, previous: bool = False) -> str:
         """The end of a container's log; "" when it has none."""
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
-        query = {"container": container, "tailLines": lines, "limitBytes": 1 << 18}
+        query = {"container": container, "tailLines": lines, "limitBytes": limits.LOG_BYTES}
         try:
             return self.connection.text(path, **query, **({"previous": "true"} if previous else {}))
         except Refused:
@@ -184,8 +192,10 @@ class Cluster:
     def last_warning(self, pod: Pod) -> str:
         """The message of the pod's last warning event."""
         path = f"/api/v1/namespaces/{pod.namespace}/events"
-        events = self.connection.get(path, fieldSelector=f"involvedObject.name={pod.name},type=Warning", limit=100)
-        mine = [one for one in events.get("items") or [] if (one.get("involvedObject") or {}).get("uid") == pod.uid]
+        events = self.connection.get(
+            path, fieldSelector=f"involvedObject.name={pod.name},type=Warning", limit=limits.EVENTS_LISTED
+        )
+        mine = [one for one in objects_of(events) if fields(one.get("involvedObject")).get("uid") == pod.uid]
         latest: Mapping[str, Any] = max(mine, key=_when, default={})
         return plain(latest.get("message", ""), 400)
 
@@ -198,10 +208,10 @@ class Cluster:
             return Endpoints(tuple(endpoints(found)))
         try:
             path = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
-            slices = self.connection.get(path, labelSelector=f"kubernetes.io/service-name={service}").get("items") or []
+            slices = self.connection.get(path, labelSelector=f"kubernetes.io/service-name={service}")
         except Refused:
             return Endpoints()  # before Kubernetes 1.21
-        return Endpoints(tuple(address for one in slices for address in _of_slice(one)))
+        return Endpoints(tuple(address for one in objects_of(slices) for address in _of_slice(one)))
 
     def url(self, service: str, port: int = 80, path: str = "/") -> str:
         """The URL of a Service by its DNS name, for the probe."""
@@ -209,7 +219,7 @@ class Cluster:
 
     def nodes(self) -> list[dict[str, Any]]:
         """The cluster's nodes as JSON."""
-        return list(self.connection.get("/api/v1/nodes", limit=MOST).get("items") or [])
+        return objects_of(self.connection.get("/api/v1/nodes", limit=limits.LISTED))
 
     def workers(self) -> list[str]:
         """Names of the nodes that are not part of the control plane."""
@@ -218,13 +228,13 @@ class Cluster:
 
 def is_control_plane(node: Mapping[str, Any]) -> bool:
     """By the labels of kubeadm, before and after Kubernetes 1.24."""
-    labels = node["metadata"].get("labels") or {}
+    labels = fields(fields(node.get("metadata")).get("labels"))
     return any(f"node-role.kubernetes.io/{role}" in labels for role in ("control-plane", "master"))
 
 
 def node_ready(node: Mapping[str, Any]) -> bool:
     """Whether its kubelet says, and the node controller believes, that it is ready."""
-    conditions = (node.get("status") or {}).get("conditions") or []
+    conditions = rows(fields(node.get("status")).get("conditions"))
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
 
 
@@ -233,7 +243,10 @@ def _selector(selector: Selector) -> str:
 
 
 def _owned(raw: Mapping[str, Any], uids: set[str]) -> bool:
-    return any(one.get("controller") and one.get("uid") in uids for one in raw["metadata"].get("ownerReferences") or [])
+    return any(
+        one.get("controller") and one.get("uid") in uids
+        for one in rows(fields(raw.get("metadata")).get("ownerReferences"))
+    )
 
 
 def _when(event: Mapping[str, Any]) -> float:
@@ -244,11 +257,12 @@ def _when(event: Mapping[str, Any]) -> float:
 
 
 def _of_slice(raw: Mapping[str, Any]) -> list[Endpoint]:
-    ports = [int(one.get("port") or 0) for one in raw.get("ports") or []] or [0]
+    ports = [whole(one.get("port")) for one in rows(raw.get("ports"))] or [0]
     made = []
-    for one in raw.get("endpoints") or []:
-        target = one.get("targetRef") or {}
-        ready = (one.get("conditions") or {}).get("ready") is not False
-        for ip in one.get("addresses") or []:
-            made += [Endpoint(ip, port, str(target.get("name", "")), ready) for port in ports]
+    for one in rows(raw.get("endpoints")):
+        target = fields(one.get("targetRef"))
+        ready = fields(one.get("conditions")).get("ready") is not False
+        addresses = one.get("addresses")
+        for ip in addresses if isinstance(addresses, list) else []:
+            made += [Endpoint(str(ip), port, str(target.get("name", "")), ready) for port in ports]
     return made

@@ -26,24 +26,22 @@ from typing import Any
 import urllib3
 import yaml
 
-from grader.errors import ClusterBusy, ClusterUnreachable, Missing, Refused, Ungradable
+from grader import limits
+from grader.errors import ClusterBusy, ClusterUnreachable, Missing, Refused, TooLarge, Ungradable
+from grader.shapes import fields
 from grader.text import plain
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 30.0
-PATIENCE = 6.0
-"""Seconds for which an API server that does not answer is asked again."""
-BUSY_SECONDS = 90.0
-"""The same for one that is there but slow: a busy machine is not the learner's fault."""
 PAUSE_SECONDS = 0.2
-ANSWER_BYTES = 32 << 20
+CHUNK_BYTES = 1 << 20
+CALLING = "failed calling webhook"
+"""How the API server begins what it says of a webhook that does not answer and fails closed; of status 500."""
 JSON = "application/json"
 
 
 class Connection:
     """Requests to one API server. Safe to use from several threads."""
 
-    def __init__(self, kubeconfig: str, patience: float = PATIENCE) -> None:
+    def __init__(self, kubeconfig: str, patience: float = limits.PATIENCE_SECONDS) -> None:
         """``Ungradable`` when ``kubeconfig`` (YAML) cannot be used. Connects to nothing."""
         self.kubeconfig = kubeconfig
         self._patience = patience
@@ -76,7 +74,9 @@ class Connection:
         body = {"kind": "DeleteOptions", "apiVersion": "v1", **options}
         return self._json("DELETE", path, {}, body)
 
-    def send(self, method: str, path: str, body: object = None, seconds: float = READ_SECONDS) -> tuple[int, bytes]:
+    def send(
+        self, method: str, path: str, body: object = None, seconds: float = limits.READ_SECONDS
+    ) -> tuple[int, bytes]:
         """One request, tried once: status and body. ``ClusterUnreachable`` when there is no answer in time."""
         return self._once(method, path, {}, body, JSON, seconds)
 
@@ -90,7 +90,7 @@ class Connection:
         data = self._patiently(method, path, query, body, content_type)
         try:
             answer = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ClusterUnreachable(f"{method} {path}: the answer is not JSON: {data[:200]!r}") from error
         if not isinstance(answer, dict):
             raise ClusterUnreachable(f"{method} {path}: the answer is not an object")
@@ -101,13 +101,13 @@ class Connection:
         began, alive = time.monotonic(), self._alive.is_set()
         while True:
             try:
-                status, data = self._once(method, path, query, body, content_type, READ_SECONDS)
+                status, data = self._once(method, path, query, body, content_type, limits.READ_SECONDS)
                 if status < 400:
                     self._alive.set()
                     return data
                 _raise_for(method, path, status, data)
             except ClusterUnreachable as error:
-                patience = BUSY_SECONDS if isinstance(error, ClusterBusy) else self._patience
+                patience = limits.BUSY_SECONDS if isinstance(error, ClusterBusy) else self._patience
                 if not alive or time.monotonic() - began >= patience:
                     self._alive.clear()
                     raise
@@ -123,16 +123,12 @@ class Connection:
         if body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = content_type
-        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)
+        timeout = urllib3.Timeout(connect=limits.CONNECT_SECONDS, read=seconds)
         try:
             answer = self._pool.request(
                 method, url, body=data, headers=headers, timeout=timeout, redirect=False, preload_content=False
             )
-            try:
-                content = answer.read(ANSWER_BYTES, decode_content=True)
-            finally:
-                answer.drain_conn()
-                answer.release_conn()
+            content = _whole(answer, f"{method} {path}", seconds)
         except urllib3.exceptions.NewConnectionError as error:  # to urllib3 that is a time-out as well; nobody is there
             raise ClusterUnreachable(f"{method} {path}: {error!r}") from error
         except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
@@ -142,17 +138,37 @@ class Connection:
         return int(answer.status), content
 
 
+def _whole(answer: urllib3.BaseHTTPResponse, what: str, seconds: float) -> bytes:
+    """The body as it was sent, within bounds of size and time; the connection is kept only when it was read whole."""
+    deadline, parts, size = time.monotonic() + seconds, [], 0
+    try:
+        while part := answer.read1(CHUNK_BYTES, decode_content=False):
+            parts.append(part)
+            size += len(part)
+            if size > limits.ANSWER_BYTES:
+                raise TooLarge(what, limits.ANSWER_BYTES)
+            if time.monotonic() > deadline:
+                raise ClusterBusy(f"{what}: the answer was not whole after {seconds:g} s")
+    except BaseException:
+        answer.close()
+        raise
+    answer.release_conn()
+    return b"".join(parts)
+
+
 def _raise_for(method: str, path: str, status: int, data: bytes) -> None:
     """Raise what an answer of 400 and above means."""
     try:
-        said = json.loads(data)
-        details = said.get("details") or {}
+        said = fields(json.loads(data))
+        details = fields(said.get("details"))
         message, reason = str(said.get("message", "")), str(said.get("reason", ""))
-    except (ValueError, AttributeError):
+    except (ValueError, RecursionError):
         details, message, reason = {}, data[:300].decode("utf-8", "replace"), ""
     cause = plain(f"{method} {path}: {status} {reason} {message}", 600)
     if status == 429:
         raise ClusterBusy(cause)
+    if status == 403 or CALLING in message:
+        raise Refused(cause, status, reason, message or f"status {status}")
     if status >= 500:
         raise ClusterUnreachable(cause)
     if status == 404 and details.get("name"):

@@ -5,6 +5,8 @@
     GraderError
     ├── CheckFailed            the learner's: expected, observed, where to look
     │   └── CheckFailedForGood ... and it is no use to wait
+    │       ├── Obstructed     their cluster keeps the grader from looking: it is refused, or its probe pod attacked
+    │       └── TooLarge       ... or floods it
     └── Ungradable             ours: the check decided nothing; ``cause`` is for the log
         ├── ClusterUnreachable the API server does not answer, or answers 5xx
         │   └── ClusterBusy    ... because it has too much to do: not in time, or 429
@@ -29,6 +31,28 @@ class CheckFailedForGood(CheckFailed):
     """As above, and waiting longer would not help: ``poll`` lets it through at once."""
 
 
+class Obstructed(CheckFailedForGood):
+    """Something that only the learner can have done to their cluster keeps the grader from looking.
+
+    ``observed``: what, with the learner's words quoted. ``look``: the command that shows it.
+    """
+
+    def __init__(self, observed: str, look: str) -> None:
+        super().__init__(
+            f"Expected: the cluster to let the grader and its probe pod work\nObserved: {observed}\nLook: {look}"
+        )
+
+
+class TooLarge(CheckFailedForGood):
+    """An answer of the API server is larger than any that a lab needs."""
+
+    def __init__(self, what: str, most: int) -> None:
+        super().__init__(
+            f"Expected: an answer of at most {most >> 20} MiB to {what}\nObserved: it is larger\n"
+            "Look: kubectl get events; kubectl get pods --output yaml (what there are so many of, or so large)"
+        )
+
+
 class Ungradable(GraderError):
     """The check could not be decided. ``str()`` is for the log, :attr:`said` for the learner."""
 
@@ -51,14 +75,20 @@ class ClusterBusy(ClusterUnreachable):
 
 
 class Refused(Ungradable):
-    """The API server refused a request; ``status`` is the HTTP status, ``reason`` Kubernetes' own word."""
+    """The API server refused a request; ``status`` is the HTTP status, ``reason`` Kubernetes' own word.
+
+    ``rule``: what the API server says, when it is one of the cluster's own rules that refuses (admission: a webhook, a
+    policy, a quota). The grader may do everything, so that nothing else of status 403 can meet it. Where no helper
+    catches such a one, failed.
+    """
 
     said = "the cluster refused what the grader asked for"
 
-    def __init__(self, cause: str, status: int, reason: str = "") -> None:
+    def __init__(self, cause: str, status: int, reason: str = "", rule: str = "") -> None:
         super().__init__(cause)
         self.status = status
         self.reason = reason
+        self.rule = rule
 
 
 class Missing(Refused):

@@ -8,11 +8,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from grader import limits
 from grader.text import bounded, plain
 
-ENTRY_CHARACTERS = 120_000
-CHECK_CHARACTERS = 300_000
-MOST_ENTRIES = 200
 SAME_ENTRIES = 4
 
 
@@ -26,7 +24,7 @@ class Evidence:
         """Another check begins: start with nothing."""
         self.entries: list[dict[str, Any]] = []
         self._start = time.monotonic()
-        self._left = CHECK_CHARACTERS
+        self._left = limits.EVIDENCE_CHARACTERS
 
     def add(self, what: str, **data: Any) -> None:
         """Keep ``data`` under the heading ``what``. Beyond the bounds only the heading is kept, then nothing.
@@ -36,10 +34,10 @@ class Evidence:
         same = [one for one in self.entries[-SAME_ENTRIES:] if (one["what"], one.get("url")) == (what, data.get("url"))]
         if len(same) == SAME_ENTRIES:
             data["looks"] = self.entries.pop().get("looks", SAME_ENTRIES) + 1
-        if len(self.entries) >= MOST_ENTRIES:
+        if len(self.entries) >= limits.EVIDENCE_ENTRIES:
             return
         seconds = round(time.monotonic() - self._start, 2)
-        limit = min(ENTRY_CHARACTERS, self._left)
+        limit = min(limits.ENTRY_CHARACTERS, self._left)
         kept = bounded(data, limit) if limit > 0 else {"…": "left out: too much evidence"}
         self._left -= len(str(kept))
         self.entries.append({"seconds": seconds, "what": plain(what, 200), **kept})

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grader.objects import Container, Pod
+from grader.shapes import fields
 from grader.text import plain, quoted
 
 LastLine = Callable[[Pod, str, bool], str]
@@ -53,7 +54,7 @@ def _not_running(pod: Pod, container: Container, last_line: LastLine, last_warni
         line = last_line(pod, container.name, not container.state.get("terminated"))
         said = f", last log line {quoted(line)}" if line else ", its log is empty"
         return f"{state}: container {_ended(container)}{said}"
-    message = str((container.state.get("waiting") or {}).get("message") or "") or last_warning(pod)
+    message = str(fields(container.state.get("waiting")).get("message") or "") or last_warning(pod)
     because = f": {quoted(message)}" if message else ""
     return f"is waiting ({container.waiting or pod.phase}): container {container.name} has not started{because}"
 
@@ -62,7 +63,7 @@ def _ended(container: Container) -> str:
     how: Mapping[str, Any] = container.ended
     reason = str(how.get("reason") or "")
     note = f" ({plain(reason, 40)})" if reason not in ("", "Error", "Completed") else ""
-    return f"{container.name} exited with code {how.get('exitCode', '?')}{note}"
+    return f"{container.name} exited with code {plain(how.get('exitCode', '?'), 20)}{note}"
 
 
 def stuck(pod: Pod) -> bool:
@@ -74,7 +75,7 @@ def stuck(pod: Pod) -> bool:
 def _hopeless(container: Container) -> bool:
     if container.waiting == "CrashLoopBackOff":
         return container.restarts >= 2 and container.ended.get("exitCode") != 137
-    message = str((container.state.get("waiting") or {}).get("message"))
+    message = str(fields(container.state.get("waiting")).get("message"))
     return container.waiting in ("ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName") and (
         container.image in message  # a kubelet that has not yet seen a new image still complains about the old one
     )

@@ -114,7 +114,7 @@ class Faults:
         self._inject("start-component", component)
 
     def undo(self) -> None:
-        """Undo everything. Tries all of it, then raises the first trouble."""
+        """Undo everything. Tries all of it, then raises the first trouble; what was not undone is when called again."""
         troubles: list[Exception] = []
         for step in (self._undo_asked, self._undo_hung, self._undo_deleted):
             try:
@@ -149,29 +149,39 @@ class Faults:
             self._ask("heal", "")
             self._asked = False
         while self._nodes:
-            self._await_node(self._nodes.pop())
+            self._await_node(self._nodes[-1])
+            self._nodes.pop()
 
     def _undo_hung(self) -> None:
         """A process that still hangs is killed, so that its kubelet starts it again."""
         while self._hung:
-            pod, name = self._hung.pop()
+            pod, name = self._hung[-1]
             raw = self._cluster.find("pod", pod.name)
             now = Pod(raw).container(name) if raw and raw["metadata"]["uid"] == pod.uid else None
             before = pod.container(name)
             if now and before and now.id == before.id and now.running:
                 self._ask("kill-container", f"{pod.namespace}/{pod.name}/{name}")
+            self._hung.pop()
 
     def _undo_deleted(self) -> None:
         """A pod on its own that is still gone is made again, as it was asked for."""
         while self._deleted:
-            pod = self._deleted.pop()
+            pod = self._deleted[-1]
             deadline = time.monotonic() + 40
             while (raw := self._cluster.find("pod", pod.name)) and raw["metadata"]["uid"] == pod.uid:
                 if time.monotonic() > deadline:
                     raise ClusterUnreachable(f"pod {pod.name} is still being deleted")
                 time.sleep(EVERY)
             if raw is None:
-                self._cluster.connection.create(f"/api/v1/namespaces/{pod.namespace}/pods", again(pod))
+                self._make_again(pod)
+            self._deleted.pop()
+
+    def _make_again(self, pod: Pod) -> None:
+        try:
+            self._cluster.connection.create(f"/api/v1/namespaces/{pod.namespace}/pods", again(pod))
+        except Refused as error:
+            if error.status != 409:
+                raise  # else it is there, made by a request whose answer was lost
 
     def _await_node(self, node: str) -> None:
         deadline = time.monotonic() + NODE_SECONDS

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from grader.shapes import fields, rows, whole
+
 
 @dataclass(frozen=True)
 class Container:
@@ -33,22 +35,22 @@ class Container:
     @property
     def started(self) -> float:
         """When its process started (s since 1970); 0 when it does not run."""
-        return seconds_of(str((self.state.get("running") or {}).get("startedAt") or ""))
+        return seconds_of(str(fields(self.state.get("running")).get("startedAt") or ""))
 
     @property
     def waiting(self) -> str:
         """Why it does not run yet (``CrashLoopBackOff``); "" otherwise."""
-        return str((self.state.get("waiting") or {}).get("reason") or "")
+        return str(fields(self.state.get("waiting")).get("reason") or "")
 
     @property
     def ended(self) -> Mapping[str, Any]:
         """How it ended last (``exitCode``, ``reason``, ``finishedAt``); empty when it never did."""
-        return self.state.get("terminated") or self.last.get("terminated") or {}
+        return fields(self.state.get("terminated")) or fields(self.last.get("terminated"))
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables given as plain values."""
-        return {str(one["name"]): str(one.get("value", "")) for one in self.spec.get("env") or []}
+        return {str(one.get("name")): str(one.get("value", "")) for one in rows(self.spec.get("env"))}
 
 
 @dataclass(frozen=True)
@@ -58,28 +60,32 @@ class Pod:
     raw: Mapping[str, Any] = field(repr=False)
 
     @property
+    def metadata(self) -> Mapping[str, Any]:
+        return fields(self.raw.get("metadata"))
+
+    @property
     def name(self) -> str:
-        return str(self.raw["metadata"]["name"])
+        return str(self.metadata.get("name", ""))
 
     @property
     def namespace(self) -> str:
-        return str(self.raw["metadata"].get("namespace", ""))
+        return str(self.metadata.get("namespace", ""))
 
     @property
     def uid(self) -> str:
-        return str(self.raw["metadata"].get("uid", ""))
+        return str(self.metadata.get("uid", ""))
 
     @property
     def labels(self) -> dict[str, str]:
-        return dict(self.raw["metadata"].get("labels") or {})
+        return {str(key): str(value) for key, value in fields(self.metadata.get("labels")).items()}
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        return self.raw.get("spec") or {}
+        return fields(self.raw.get("spec"))
 
     @property
     def status(self) -> Mapping[str, Any]:
-        return self.raw.get("status") or {}
+        return fields(self.raw.get("status"))
 
     @property
     def phase(self) -> str:
@@ -98,7 +104,7 @@ class Pod:
     @property
     def terminating(self) -> bool:
         """Whether it is being deleted."""
-        return bool(self.raw["metadata"].get("deletionTimestamp"))
+        return bool(self.metadata.get("deletionTimestamp"))
 
     @property
     def over(self) -> bool:
@@ -118,7 +124,7 @@ class Pod:
     @property
     def controller(self) -> tuple[str, str]:
         """Kind and name of the controller that owns it; ("", "") for a pod on its own."""
-        for owner in self.raw["metadata"].get("ownerReferences") or []:
+        for owner in rows(self.metadata.get("ownerReferences")):
             if owner.get("controller"):
                 return str(owner.get("kind")), str(owner.get("name"))
         return "", ""
@@ -128,15 +134,15 @@ class Pod:
         """Its containers that run beside each other: those of ``containers``, then its sidecars; each in the order of
         its spec. Sidecars are the init containers with ``restartPolicy: Always`` (Kubernetes 1.28 and later); init
         containers that end are left out."""
-        sidecars = [one for one in self.spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"]
+        sidecars = [one for one in rows(self.spec.get("initContainers")) if one.get("restartPolicy") == "Always"]
         beside, before = self._statuses("containerStatuses"), self._statuses("initContainerStatuses")
         return [
-            *(_container(one, beside.get(one["name"]) or {}) for one in self.spec.get("containers") or []),
-            *(_container(one, before.get(one["name"]) or {}, sidecar=True) for one in sidecars),
+            *(_container(one, beside.get(str(one.get("name")), {})) for one in rows(self.spec.get("containers"))),
+            *(_container(one, before.get(str(one.get("name")), {}), sidecar=True) for one in sidecars),
         ]
 
     def _statuses(self, key: str) -> dict[str, Mapping[str, Any]]:
-        return {str(one.get("name")): one for one in self.status.get(key) or []}
+        return {str(one.get("name")): one for one in rows(self.status.get(key))}
 
     def container(self, name: str) -> Container | None:
         """The container of that name."""
@@ -144,18 +150,18 @@ class Pod:
 
     def condition(self, name: str) -> Mapping[str, Any]:
         """A condition; empty when it is not set."""
-        return next((one for one in self.status.get("conditions") or [] if one.get("type") == name), {})
+        return next((one for one in rows(self.status.get("conditions")) if one.get("type") == name), {})
 
 
 def _container(spec: Mapping[str, Any], status: Mapping[str, Any], *, sidecar: bool = False) -> Container:
     return Container(
-        name=str(spec["name"]),
+        name=str(spec.get("name", "")),
         image=str(spec.get("image", "")),
         ready=bool(status.get("ready")),
-        restarts=int(status.get("restartCount") or 0),
+        restarts=whole(status.get("restartCount")),
         id=str(status.get("containerID") or ""),
-        state=status.get("state") or {},
-        last=status.get("lastState") or {},
+        state=fields(status.get("state")),
+        last=fields(status.get("lastState")),
         spec=spec,
         sidecar=sidecar,
     )
@@ -190,13 +196,13 @@ class Endpoints:
 
 def endpoints(raw: Mapping[str, Any]) -> Iterator[Endpoint]:
     """The addresses of a core/v1 Endpoints object."""
-    for subset in raw.get("subsets") or []:
-        ports = [int(one["port"]) for one in subset.get("ports") or []] or [0]
+    for subset in rows(raw.get("subsets")):
+        ports = [whole(one.get("port")) for one in rows(subset.get("ports"))] or [0]
         for key, ready in (("addresses", True), ("notReadyAddresses", False)):
-            for address in subset.get(key) or []:
-                target = address.get("targetRef") or {}
+            for address in rows(subset.get(key)):
+                target = fields(address.get("targetRef"))
                 pod = str(target.get("name", "")) if target.get("kind") == "Pod" else ""
-                yield from (Endpoint(str(address["ip"]), port, pod, ready) for port in ports)
+                yield from (Endpoint(str(address.get("ip", "")), port, pod, ready) for port in ports)
 
 
 def seconds_of(timestamp: str) -> float:

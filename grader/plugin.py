@@ -14,6 +14,7 @@ there. It refuses tests without ``@check``, two checks of one name, and parametr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import threading
@@ -30,16 +31,19 @@ import yaml
 from grader import checks, verdict
 from grader.cluster import Cluster
 from grader.connection import Connection
-from grader.errors import FaultUnavailable
+from grader.errors import ClusterUnreachable, FaultUnavailable, Ungradable
 from grader.evidence import Evidence
 from grader.faults import Ask, Faults
 from grader.operate import Operate
-from grader.probe import Probe, ProbePod
+from grader.probe import Probe
+from grader.probe_pod import ProbePod
 from grader.protocol import CheckResult, GradeRequest, Outcome
 from grader.snapshot import snapshot
 from grader.verdict import Judgement
 
 SNAPSHOT_SECONDS = 30.0
+PUT_BACK_SECONDS, PUT_BACK_PAUSE = 15.0, 0.5
+"""For how long an attempt that is over tries to put everything back in a cluster that does not answer."""
 Tell = Callable[..., None]
 """Tell the session of an event: kind, and its fields as keywords."""
 
@@ -103,8 +107,8 @@ class Grading:
         made = Faults(self._cluster, self._probe, self._ask, self._evidence, self._changing)
         self._undone.append(made)
         yield made
-        self._undone.remove(made)
         made.undo()
+        self._undone.remove(made)
 
     @pytest.fixture(scope="session")
     def operate(self) -> Iterator[Operate]:
@@ -123,12 +127,28 @@ class Grading:
     def close(self) -> None:
         """Undo and remove whatever there still is; may be called twice, and after anything."""
         try:
-            while self._undone:
-                self._undone.pop().undo()
-            self._operate.restore()
+            self._put_back()
         finally:
             self._pod.close()
             self._connection.close()
+
+    def _put_back(self) -> None:
+        """A cluster that is away is waited for; the session, asked to heal it, brings it back if it can."""
+        deadline = time.monotonic() + PUT_BACK_SECONDS
+        while True:
+            try:
+                while self._undone:
+                    self._undone[-1].undo()
+                    self._undone.pop()
+                self._operate.restore()
+            except (ClusterUnreachable, FaultUnavailable):
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+            with contextlib.suppress(Ungradable, LookupError):
+                self._ask("heal", "")
+            time.sleep(PUT_BACK_PAUSE)
 
     def _take_snapshot(self) -> None:
         self._tell("snapshot", **snapshot(self._connection, self.given.namespace))

@@ -16,7 +16,6 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
@@ -62,7 +61,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
-            cwd=tempfile.gettempdir(),
+            cwd=os.sep,  # it is looked into for modules, and anybody may put one into a folder for temporary files
             start_new_session=True,
             text=True,
             encoding="utf-8",
@@ -158,7 +157,7 @@ def grade(
 def clean(kubeconfig: str, namespace: str) -> None:
     """Remove the probes that killed attempts at ``namespace`` left behind; ``Ungradable`` when the cluster is gone."""
     from grader.connection import Connection  # here: whoever only starts the process early has no time for its imports
-    from grader.probe import sweep
+    from grader.probe_pod import sweep
 
     connection = Connection(kubeconfig)
     try:

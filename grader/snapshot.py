@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from grader import limits
 from grader.connection import Connection
-from grader.errors import Ungradable
-from grader.text import bounded
+from grader.errors import GraderError
+from grader.shapes import fields
+from grader.shapes import objects as objects_of
+from grader.text import bounded, plain
 
-MOST_OBJECTS = 100
-KIND_CHARACTERS = 60_000
 KINDS = {
     "nodes": "/api/v1/nodes",
     "pods": "/api/v1/namespaces/{}/pods",
@@ -33,13 +34,13 @@ def snapshot(connection: Connection, namespace: str) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for kind, path in KINDS.items():
         try:
-            answer = connection.get(path.format(namespace), limit=MOST_OBJECTS)
-        except Ungradable as error:
-            made[kind] = {"error": str(error)}
+            answer = connection.get(path.format(namespace), limit=limits.SNAPSHOT_OBJECTS)
+        except GraderError as error:
+            made[kind] = {"error": plain(error, 600)}
             continue
-        objects = [_trim(kind, one) for one in answer.get("items") or [] if not _ours(one)]
-        more = bool((answer.get("metadata") or {}).get("continue"))
-        made[kind] = {"objects": bounded(objects, KIND_CHARACTERS), "more": more}
+        objects = [_trim(kind, one) for one in objects_of(answer) if not _ours(one)]
+        more = bool(fields(answer.get("metadata")).get("continue"))
+        made[kind] = {"objects": bounded(objects, limits.SNAPSHOT_CHARACTERS), "more": more}
     return made
 
 
@@ -49,7 +50,7 @@ def _ours(raw: dict[str, Any]) -> bool:
 
 def _trim(kind: str, raw: dict[str, Any]) -> dict[str, Any]:
     metadata = {key: value for key, value in raw["metadata"].items() if key not in NOISE}
-    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
+    annotations = {key: value for key, value in fields(metadata.get("annotations")).items() if key != LAST_APPLIED}
     if kind == "secrets":
         annotations = dict.fromkeys(annotations, "(left out)")
     if annotations or "annotations" in metadata:
@@ -60,5 +61,5 @@ def _trim(kind: str, raw: dict[str, Any]) -> dict[str, Any]:
             if isinstance(made.get(field), dict):
                 made[field] = dict.fromkeys(made[field], "(left out)")
     if kind == "nodes":
-        made["status"] = {key: value for key, value in (raw.get("status") or {}).items() if key != "images"}
+        made["status"] = {key: value for key, value in fields(raw.get("status")).items() if key != "images"}
     return made

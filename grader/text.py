@@ -9,11 +9,10 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-MESSAGE_CHARACTERS = 2000
-QUOTE_CHARACTERS = 160
+from grader import limits
 
 
-def plain(text: object, limit: int = MESSAGE_CHARACTERS) -> str:
+def plain(text: object, limit: int = limits.MESSAGE_CHARACTERS) -> str:
     """``text`` with line breaks kept, everything else that is not visible replaced by ``�``, at most ``limit`` long."""
     raw = str(text)[: limit * 2].replace("\r\n", "\n").replace("\t", " ")
     shown = "".join(
@@ -22,9 +21,14 @@ def plain(text: object, limit: int = MESSAGE_CHARACTERS) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def quoted(text: object, limit: int = QUOTE_CHARACTERS) -> str:
+def one_line(text: object, limit: int) -> str:
+    """``text`` without line breaks, so that nothing in it can pass for another line of a message."""
+    return plain(" ".join(str(text)[: limit * 8].split()), limit)
+
+
+def quoted(text: object, limit: int = limits.QUOTE_CHARACTERS) -> str:
     """``text`` on one line between quotation marks: a learner's words inside a message of ours."""
-    return '"' + plain(" ".join(str(text)[: limit * 8].split()), limit).replace('"', "'") + '"'
+    return '"' + one_line(text, limit).replace('"', "'") + '"'
 
 
 def bounded(value: Any, characters: int) -> Any:

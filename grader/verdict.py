@@ -10,11 +10,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.errors import Missing, Ungradable
+from grader import limits
+from grader.errors import Missing, Obstructed, Refused, TooLarge, Ungradable
 from grader.protocol import CheckResult, Outcome, Verdict
-from grader.text import plain
+from grader.shapes import Fields, fields, whole
+from grader.text import plain, quoted
 
-CAUSE_CHARACTERS = 6000
+RULES = (
+    "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicybindings; "
+    "kubectl get resourcequotas,limitranges --all-namespaces"
+)
 NOT_COUNTED = "This attempt does not count; try again, and tell your instructor if it happens again."
 
 
@@ -32,11 +37,16 @@ PASSED = Judgement(Outcome.PASSED)
 
 def judge(error: BaseException, title: str, trace: str = "") -> Judgement:
     """What ``error``, raised by a check titled ``title``, means. ``trace``: the cause, if that makes it ungradable."""
+    refused = _refused(error)
+    if refused:
+        return Judgement(Outcome.FAILED, plain(str(Obstructed(f"it refuses: {quoted(refused, 400)}", RULES))))
     if isinstance(error, Ungradable) and not isinstance(error, Missing):
         return ungradable(error.said, f"{type(error).__name__}: {error}")
     missing = _missing(error)
     if missing:
         return Judgement(Outcome.FAILED, plain(missing))
+    if isinstance(error, MemoryError):
+        return Judgement(Outcome.FAILED, plain(str(TooLarge("all that this check looks at", limits.MEMORY_BYTES))))
     if isinstance(error, AssertionError):
         return Judgement(Outcome.FAILED, plain(str(error).strip() or f"This does not hold: {title}"))
     return ungradable("the check itself has an error", trace or repr(error))
@@ -44,7 +54,27 @@ def judge(error: BaseException, title: str, trace: str = "") -> Judgement:
 
 def ungradable(said: str, cause: str) -> Judgement:
     """Not decided: ``said`` is for the learner, ``cause`` for the log."""
-    return Judgement(Outcome.UNGRADABLE, plain(f"Not graded: {said}. {NOT_COUNTED}"), plain(cause, CAUSE_CHARACTERS))
+    return Judgement(
+        Outcome.UNGRADABLE, plain(f"Not graded: {said}. {NOT_COUNTED}"), plain(cause, limits.CAUSE_CHARACTERS)
+    )
+
+
+def _refused(error: BaseException) -> str:
+    """The rule of the cluster's that refuses what the grader does, whichever client says so; "" for any other error."""
+    if isinstance(error, Refused):
+        return error.rule
+    status, said = _of_client(error)
+    return str(said.get("message") or f"status {status}") if status == 403 else ""
+
+
+def _of_client(error: BaseException) -> tuple[int, Fields]:
+    """Status and body of an error of the official client; 0 for any other error."""
+    if not type(error).__module__.startswith("kubernetes."):
+        return 0, {}
+    try:
+        return whole(getattr(error, "status", 0)), fields(json.loads(getattr(error, "body", "") or "{}"))
+    except (ValueError, TypeError, RecursionError):
+        return whole(getattr(error, "status", 0)), {}
 
 
 def _missing(error: BaseException) -> str:
@@ -52,11 +82,8 @@ def _missing(error: BaseException) -> str:
     kind, name = "", ""
     if isinstance(error, Missing):
         kind, name = error.kind, error.name
-    elif type(error).__module__.startswith("kubernetes.") and getattr(error, "status", None) == 404:
-        try:
-            details = json.loads(getattr(error, "body", "") or "{}").get("details") or {}
-        except (ValueError, AttributeError, TypeError):
-            return ""
+    elif _of_client(error)[0] == 404:
+        details = fields(_of_client(error)[1].get("details"))
         kind, name = str(details.get("kind", "")), str(details.get("name", ""))
     return f"Expected: {kind} {name} to exist\nObserved: there is none\nLook: kubectl get {kind}" if name else ""
 

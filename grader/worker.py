@@ -8,6 +8,7 @@ and what it broke is undone first. With ``--sweep`` it only removes what a kille
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import types
@@ -16,12 +17,13 @@ from typing import NoReturn
 
 import pytest
 
+from grader import limits
 from grader.channel import Channel
 from grader.connection import Connection
 from grader.errors import Ungradable
 from grader.mark import Mark
 from grader.plugin import Grading
-from grader.probe import sweep
+from grader.probe_pod import sweep
 from grader.protocol import GradeRequest
 
 OPTIONS = ("-s", "--assert=plain", "--noconftest", "--import-mode=importlib")
@@ -60,6 +62,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _grade(request: GradeRequest, channel: Channel) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    memory = limits.MEMORY_BYTES if most == resource.RLIM_INFINITY else min(limits.MEMORY_BYTES, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, most))
     mark = Mark(request.mark)
     grading = Grading(request, channel.event, channel.ask, mark.changed)
     try:

@@ -193,6 +193,19 @@ class Controllable(Protocol):
         """Those of one cluster. :class:`ClusterGone` at the first use when there is none."""
 
 
+@runtime_checkable
+class Hosted(Protocol):
+    """A provider whose clusters live in a program of this machine, which may end and be started again under them."""
+
+    def run_id(self, handle: Handle) -> str:
+        """Another word after that program was started again, the same whatever is done in or with the cluster.
+
+        Nothing that a learner can do may change it: what was seen of a cluster across two runs is not held against
+        them. Brings the program back when it ended. :class:`ClusterError` while it does not answer,
+        :class:`ClusterGone` when it is there and the cluster is not.
+        """
+
+
 class Provider(Protocol):
     """Gives clusters. Construction connects to nothing.
 

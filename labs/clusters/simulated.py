@@ -149,6 +149,14 @@ class SimulatedProvider:
         """Its clock, its components and its trace."""
         return _SimulatedControls(self, handle["name"])
 
+    def run_id(self, handle: Handle) -> str:
+        """See :class:`labs.clusters.provider.Hosted`: the host says it of each of its clusters."""
+        with _translated():
+            found = self.host().status(handle["name"])
+        if found is None:
+            raise ClusterGone(f"the cluster {handle['name']} is gone; start the lab again")
+        return str(found["run"])
+
     def delete(self, handle: Handle) -> None:
         """Remove the cluster and its marker. Where no host has ever run there is nothing to remove."""
         if self._host_home.exists():

@@ -2,39 +2,41 @@
 
 Every event is committed as it arrives, the verdict in one transaction. An attempt that could not be graded is
 ``ungradable``: it is kept, it is not counted, and its cause goes to the instructor and the log, not to the learner.
-One that was killed in the middle is wanted again, once, when nothing that is left of it could be taken for the
-learner's.
+One that was interrupted (its process was killed, or what runs the clusters was started again under it) is wanted
+again, once, when nothing that is left of it could be taken for the learner's. What a learner stopped is no
+interruption: checks that could not be decided for it are failed.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
+from sqlalchemy.exc import SQLAlchemyError
 
-from grader.protocol import CheckResult, Event, GradeRequest, Outcome, Verdict, check_result
-from labs.clusters.provider import ClusterError, Controllable, Faults
+from grader.protocol import Event, GradeRequest, Outcome, Verdict
+from labs.clusters.provider import ClusterError, ClusterGone, ClusterState, Controllable, Faults, Hosted
 from labs.clusters.registry import Providers
 from labs.errors import KindlingError
 from labs.library import Library
 from labs.locks import Locks
 from labs.records.database import Database
-from labs.records.models import Attempt, CheckRecord
+from labs.records.models import Attempt
+from labs.session.attempts import Attempts
+from labs.session.ends import GONE, STOPPED, TWICE, UNGRADABLE, End, blamed, ended_early, undecided
 
 log = logging.getLogger(__name__)
 
-UNGRADABLE = (
-    "This attempt could not be graded and does not count. Nothing you did is wrong for that reason; check again."
-)
-STOPPED = "Grading was interrupted; this attempt does not count."
 MARGIN = 60.0
 """Seconds a clock stays pinned beyond the longest an attempt may take."""
-GONE = "The lab's cluster cannot be reached, so this attempt could not be graded and does not count."
+HEALTH_LOOKS, HEALTH_POLL = 180, 0.5
+"""Looks at a cluster that has to come back before it is graded again, and the seconds between two of them."""
+KEEP_TRIES, KEEP_PAUSE = 60, 1.0
+"""Tries to keep a verdict while the database is away, and the seconds between two of them."""
 
 
 class Grader(Protocol):
@@ -64,89 +66,155 @@ class Grading:
         grader: Grader,
         marks: Locks,
         now: Callable[[], datetime],
+        pause: Callable[[float], None],
     ) -> None:
         """``marks``: where each grading process leaves its mark (:mod:`grader.mark`), by the attempt's id."""
-        self._records, self._labs, self._providers = records, labs, providers
-        self._grader, self._marks, self._now = grader, marks, now
+        self._attempts, self._labs, self._providers = Attempts(records, now), labs, providers
+        self._grader, self._marks, self._pause = grader, marks, pause
 
     def run(self, attempt: str, notify: Callable[[], None], cancelled: Callable[[], bool], limit: float) -> None:
-        """Grade a wanted attempt to its end. ``limit``: the longest it may take, in seconds."""
-        row = self._begin(attempt)
+        """Grade a wanted attempt to its end, or to its first interruption: it is left ``running`` then, for
+        :meth:`again`. ``limit``: the longest it may take, in seconds."""
+        row = self._attempts.begin(attempt)
         notify()
-        verdict, detail = Verdict(Outcome.UNGRADABLE, 0.0, row.max_score, 0.0, [], cause="interrupted"), STOPPED
+        end, unwanted = End(undecided(row.max_score, "interrupted"), STOPPED), _forgiving(cancelled)
         try:
-            verdict, detail = self._verdict(row, notify, cancelled, limit)
+            end = self._graded(row, notify, unwanted, limit)
         finally:  # Ctrl-C included: the attempt gets its end
-            if not (verdict.killed and not cancelled() and self.again(attempt)):
-                self._finish(attempt, verdict, detail)
+            if end.interrupted and not row.regraded and not unwanted():
+                with suppress(SQLAlchemyError):
+                    self._attempts.note(attempt, end.interrupted)
+            else:
+                self._surely_finish(attempt, end)
             notify()
 
     def at_work(self, attempt: str) -> bool:
         """Whether a grading process of this attempt is still there, whoever started it."""
         return self._marks.held(attempt)
 
-    def again(self, attempt: str) -> bool:
-        """Want an attempt again whose grading was killed, from the beginning; False when it has to be closed.
+    def again(self, attempt: str, *, patient: bool) -> bool | None:
+        """Want an attempt again that was interrupted, from the beginning; False when it has to be closed.
 
-        Once only; and only when all that it broke is mended and all that it changed is as it was: what is seen then is
-        the learner's work and nothing else.
+        Once only; and only when the cluster is well, all that was broken is mended and all that was changed is as it
+        was: what is seen then is the learner's work and nothing else. A cluster that has to come back is waited for
+        when ``patient``; else the answer is None: not yet.
         """
-        with self._records.read() as tx:
-            row = tx.get_one(Attempt, attempt)
-            if row.regraded or self.at_work(attempt) or self._marks.content(attempt) or not self._heal(row):
-                return False
-        log.warning("attempt %s of %s was killed in the middle and is graded again", row.id, row.lab)
-        with self._records.begin() as tx:
-            row = tx.get_one(Attempt, attempt)
-            row.state, row.regraded, row.started_at, row.snapshot = "wanted", True, None, None
-            for check in tx.scalars(select(CheckRecord).where(CheckRecord.attempt_id == attempt)):
-                check.state, check.outcome, check.message, check.cause = "waiting", None, "", ""
-                check.points, check.seconds, check.evidence = 0.0, 0.0, None
+        row = self._attempts.row(attempt)
+        if row.regraded or self.at_work(attempt) or self._marks.content(attempt):
+            return False
+        well = self._well(row, HEALTH_LOOKS if patient else 1)
+        if well is None and not patient:
+            return None
+        if not well or not self._heal(row):
+            return False
+        log.warning("attempt %s of %s was interrupted and is graded again", row.id, row.lab)
+        self._attempts.want_again(attempt)
         return True
+
+    def _well(self, row: Attempt, looks: int) -> bool | None:
+        """Whether the cluster can be graded: None when it may yet come back, False when it is gone."""
+        for look in range(looks):
+            if look:
+                self._pause(HEALTH_POLL)
+            try:
+                state = self._providers.get(row.provider).status(row.session.handle).state
+            except (ClusterError, KindlingError) as error:
+                log.info("attempt %s waits for its cluster: %s", row.id, error)
+                continue
+            if state is not ClusterState.PARTIAL:
+                return state is ClusterState.READY
+        return None
 
     def close(self, attempt: str, cause: str) -> None:
         """End an attempt whose grading process is gone, undoing what it broke and left behind."""
-        with self._records.read() as tx:
-            row = tx.get_one(Attempt, attempt)
-            self._heal(row)
-        verdict = Verdict(Outcome.UNGRADABLE, 0.0, row.max_score, 0.0, [], cause=cause)
-        self._finish(attempt, verdict, STOPPED)
+        row = self._attempts.row(attempt)
+        self._heal(row)
+        detail = TWICE if row.regraded else STOPPED
+        self._finish(attempt, End(undecided(row.max_score, row.cause or cause), detail))
 
-    def _begin(self, attempt: str) -> Attempt:
-        with self._records.begin() as tx:
-            row = tx.get_one(Attempt, attempt)
-            row.state, row.started_at = "running", self._now()
-            assert row.session is not None  # loaded here, to be read after the transaction
-        return row
-
-    def _verdict(
-        self, row: Attempt, notify: Callable[[], None], cancelled: Callable[[], bool], limit: float
-    ) -> tuple[Verdict, str]:
+    def _graded(self, row: Attempt, notify: Callable[[], None], cancelled: Callable[[], bool], limit: float) -> End:
+        before = ""
         try:
+            before = self._run_id(row)
             request, faults = self._request(row, limit)
-        except (ClusterError, KindlingError) as error:
-            return Verdict(Outcome.UNGRADABLE, 0.0, row.max_score, 0.0, [], cause=str(error)), GONE
-
-        def on_event(event: Event) -> None:
-            self._record(row.id, event)
-            notify()
-
-        try:
             with self._at_usual_speed(row, request.seconds):
-                verdict = self._grader.grade(request, on_event, faults, cancelled)
+                stopped = self._stopped(row)
+                verdict = self._grader.grade(request, self._recorder(row, notify), faults, cancelled)
+        except ClusterGone as error:
+            return End(undecided(row.max_score, str(error)), GONE)
+        except (ClusterError, KindlingError) as error:
+            verdict, stopped = undecided(row.max_score, str(error)), []
         except Exception as error:  # whatever the grader does, the attempt is kept and not counted
             log.exception("grading attempt %s of %s", row.id, row.lab)
-            self._heal(row)
-            cause = f"{type(error).__name__}: {error}"
-            return Verdict(Outcome.UNGRADABLE, 0.0, row.max_score, 0.0, [], cause=cause), UNGRADABLE
+            verdict, stopped = undecided(row.max_score, f"{type(error).__name__}: {error}"), []
         except BaseException:
             self._heal(row)
             raise
-        if verdict.outcome is Outcome.UNGRADABLE:
-            log.error("attempt %s of %s is ungradable: %s", row.id, row.lab, verdict.cause)
+        return self._end(row, verdict, stopped, before, cancelled)
+
+    def _end(
+        self, row: Attempt, verdict: Verdict, stopped: Sequence[str], before: str, cancelled: Callable[[], bool]
+    ) -> End:
+        """What a verdict comes to, by what became of the cluster meanwhile."""
+        if verdict.outcome is Outcome.PASSED:
+            return End(verdict)
+        if verdict.outcome is Outcome.UNGRADABLE and cancelled():
             self._heal(row)
-            return verdict, STOPPED if cancelled() else UNGRADABLE
-        return verdict, ""
+            return End(verdict, STOPPED)
+        interrupted = self._interrupted(row, verdict, before)
+        if interrupted:
+            log.error("attempt %s of %s was interrupted: %s", row.id, row.lab, interrupted)
+            self._heal(row)
+            return End(ended_early(verdict, interrupted), TWICE, interrupted)
+        if verdict.outcome is Outcome.UNGRADABLE and stopped:
+            self._tidy(row)  # what the learner has stopped is left to them
+            return End(blamed(verdict, stopped))
+        if verdict.outcome is Outcome.UNGRADABLE:
+            self._heal(row)
+            log.error("attempt %s of %s is ungradable: %s", row.id, row.lab, verdict.cause)
+            return End(verdict, UNGRADABLE)
+        return End(verdict)
+
+    def _interrupted(self, row: Attempt, verdict: Verdict, before: str) -> str:
+        """What came between, on this machine and not in the cluster; "" when nothing did."""
+        if verdict.killed:
+            return "the grading process was killed"
+        try:
+            after = self._run_id(row)
+        except ClusterGone:
+            return ""
+        except (ClusterError, KindlingError) as error:
+            return f"what runs the cluster does not answer: {error}"
+        return "" if after == before else "what runs the cluster was started again in the middle"
+
+    def _run_id(self, row: Attempt) -> str:
+        provider = self._providers.get(row.provider)
+        return provider.run_id(row.session.handle) if isinstance(provider, Hosted) else ""
+
+    def _stopped(self, row: Attempt) -> list[str]:
+        """What the learner has stopped of the cluster; while it is graded, nobody can stop more."""
+        provider = self._providers.get(row.provider)
+        if not isinstance(provider, Controllable):
+            return []
+        found = provider.controls(row.session.handle).components()
+        names = [name for name, runs in found["components"].items() if not runs]
+        return names + [f"node {node} ({', '.join(how)})" for node, how in found["nodes"].items() if how]
+
+    def _recorder(self, row: Attempt, notify: Callable[[], None]) -> Callable[[Event], None]:
+        """Commits events as they come. Those for which the database is away wait; the verdict has all of them."""
+        waiting: deque[Event] = deque()
+
+        def on_event(event: Event) -> None:
+            waiting.append(event)
+            try:
+                while waiting:
+                    self._attempts.record(row.id, waiting[0])
+                    waiting.popleft()
+                notify()
+            except SQLAlchemyError as error:
+                log.warning("attempt %s goes on without the database: %s", row.id, error)
+
+        return on_event
 
     def _request(self, row: Attempt, limit: float) -> tuple[GradeRequest, Faults]:
         lab, provider = self._labs.get(row.lab), self._providers.get(row.provider)
@@ -188,9 +256,13 @@ class Grading:
 
     def _heal(self, row: Attempt) -> bool:
         """Undo faults and remove probes. What cannot be reached has nothing to undo, and is only logged (False)."""
+        return self._tidy(row, heal=True)
+
+    def _tidy(self, row: Attempt, *, heal: bool = False) -> bool:
         try:
             provider, handle = self._providers.get(row.provider), row.session.handle
-            provider.faults(handle).heal()
+            if heal:
+                provider.faults(handle).heal()
             self._grader.clean(provider.credentials(handle, "grader"), self._labs.get(row.lab).namespace)
             self._as_wished(row)
         except Exception as error:  # noqa: BLE001 -- cleaning up never keeps an attempt from getting its end
@@ -198,66 +270,31 @@ class Grading:
             return False
         return True
 
-    def _record(self, attempt: str, event: Event) -> None:
-        with self._records.begin() as tx:
-            if event.kind == "plan":
-                for position, check in enumerate(event.data.get("checks", [])):
-                    found = _check(tx, attempt, str(check["name"]), position)
-                    found.title, found.max_points = str(check.get("title", "")), float(check.get("points", 0))
-            elif event.kind == "started":
-                _check(tx, attempt, str(event.data["name"])).state = "running"
-            elif event.kind == "finished":
-                _put(tx, attempt, check_result(event.data))
-            elif event.kind == "snapshot":
-                tx.get_one(Attempt, attempt).snapshot = event.data
-
-    def _finish(self, attempt: str, verdict: Verdict, detail: str) -> None:
-        with self._records.begin() as tx:
-            row = tx.get_one(Attempt, attempt)
-            if row.state == "done":
-                return
-            for result in verdict.checks:
-                _put(tx, attempt, result)
-            tx.flush()
-            for check in tx.scalars(select(CheckRecord).where(CheckRecord.attempt_id == attempt)):
-                if check.state != "done":
-                    check.state, check.outcome, check.message = "done", str(Outcome.UNGRADABLE), "Not graded."
-            row.state, row.outcome = "done", str(verdict.outcome)
-            row.counted = verdict.outcome is not Outcome.UNGRADABLE
-            row.score, row.max_score = verdict.score, verdict.max_score or row.max_score
-            row.finished_at = self._now()
-            row.seconds = (row.finished_at - (row.started_at or row.wanted_at)).total_seconds()
-            row.detail, row.cause = detail, _text(verdict.cause)
-            if verdict.snapshot:
-                row.snapshot = verdict.snapshot
+    def _finish(self, attempt: str, end: End) -> None:
+        self._attempts.finish(attempt, end)
         if not self.at_work(attempt):
             self._marks.forget(attempt)
 
-
-def _check(tx: Transaction, attempt: str, name: str, position: int | None = None) -> CheckRecord:
-    """The row of a check, made when there is none."""
-    name = _text(name)[:100]
-    row = tx.get(CheckRecord, (attempt, name))
-    if row is None:
-        count = len(list(tx.scalars(select(CheckRecord.name).where(CheckRecord.attempt_id == attempt))))
-        row = CheckRecord(attempt_id=attempt, name=name, position=count)
-        tx.add(row)
-    if position is not None:
-        row.position = position
-    return row
-
-
-def _put(tx: Transaction, attempt: str, result: CheckResult) -> None:
-    row = _check(tx, attempt, result.name)
-    row.title, row.state, row.outcome = _text(result.title), "done", str(result.outcome)
-    row.points, row.max_points, row.seconds = result.points, result.max_points, result.seconds
-    row.message, row.cause, row.evidence = _text(result.message), _text(result.cause), _clean(result.evidence)
+    def _surely_finish(self, attempt: str, end: End) -> None:
+        """Keep the end also when the database is away for a while; after that, the attempt is still ``running``."""
+        for _ in range(KEEP_TRIES - 1):
+            try:
+                self._finish(attempt, end)
+            except SQLAlchemyError as error:
+                log.warning("the verdict on attempt %s waits for the database: %s", attempt, error)
+                self._pause(KEEP_PAUSE)
+            else:
+                return
+        self._finish(attempt, end)
 
 
-def _text(text: str) -> str:
-    """Text as every database takes it: PostgreSQL refuses the character NUL."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+def _forgiving(cancelled: Callable[[], bool]) -> Callable[[], bool]:
+    """While the database is away nobody can cancel."""
 
+    def asked() -> bool:
+        try:
+            return cancelled()
+        except SQLAlchemyError:
+            return False
 
-def _clean(value: Any) -> Any:
-    return value or None
+    return asked

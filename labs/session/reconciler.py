@@ -135,7 +135,8 @@ class Reconciler:
             raise
 
     def _killed(self, attempt: Attempt, notify: Callable[[], None], *, wanted: bool, patient: bool) -> bool:
-        """Whoever graded an attempt is gone: grade it again, or close it, when its grading process is gone as well."""
+        """An attempt was interrupted, or whoever graded it is gone: have it graded again, or close it, when its grading
+        process is gone as well."""
         looks = int(LEFT_SECONDS / LEFT_POLL) if patient else 0
         while self.grading.at_work(attempt.id):
             if looks == 0 or self.closing():
@@ -144,7 +145,10 @@ class Reconciler:
             self.pause(LEFT_POLL)
         if self.grading.at_work(attempt.id) and (not patient or self.closing()):
             return False
-        if not (wanted and self.grading.again(attempt.id)):
+        again = wanted and self.grading.again(attempt.id, patient=patient)
+        if again is None:
+            return False
+        if not again:
             self.grading.close(attempt.id, KILLED)
         notify()
         return True

@@ -88,7 +88,7 @@ class SessionService:
         self._looked = self.now() - LOOK_EVERY
         self._activities = Activities(self.records, timedelta(hours=self.settings.session_hours), self.now)
         marks = Locks(self.settings.marks)
-        grading = Grading(self.records, self.labs, self.providers, self.grader, marks, self.now)
+        grading = Grading(self.records, self.labs, self.providers, self.grader, marks, self.now, self.pause)
         places, graders = self.settings.graders, Locks(self.settings.grader_locks)
         self._queue = GradingQueue(self.records, self._locks, graders, places, self.pause)
         self._background = Background(

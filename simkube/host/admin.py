@@ -114,6 +114,7 @@ def _shown(tenant: Tenant) -> dict[str, Any]:
     cluster = tenant.cluster
     return {
         "id": cluster.id,
+        "run": tenant.run,
         "labels": tenant.meta["labels"],
         "tokens": tenant.meta["tokens"],
         "components": cluster.components(),

@@ -93,7 +93,8 @@ class HostClient:
         return made
 
     def status(self, id: str) -> dict[str, Any] | None:
-        """What there is to know of a cluster (components, nodes, labels); None when there is none of that id."""
+        """What there is to know of a cluster (components, nodes, labels, the id of its ``run``); None when there is
+        none of that id."""
         found: dict[str, Any] | None = self._ask("GET", f"/clusters/{id}")
         return found
 

@@ -52,6 +52,8 @@ class Tenant:
         self.cluster = cluster
         self.frontend = frontend
         self.in_cluster_api: InClusterAPI | None = None
+        self.run = secrets.token_hex(8)
+        """Another one whenever the cluster was brought back: by another process, or from its snapshot."""
         self.waiting = 0
         """Requests that wait for news of the trace."""
         self.pinned_because = ""

@@ -164,6 +164,32 @@ class ControlledProvider(MemoryProvider):
         self.asked.append(("graded", seconds))
 
 
+class RestartedProvider(MemoryProvider):
+    """What runs its clusters is started again by :meth:`restart`, or does not answer for some looks (``away``)."""
+
+    run, away = 1, 0
+
+    def restart(self, away: int = 0) -> None:
+        self.run += 1
+        self.away = away
+
+    def run_id(self, handle: Handle) -> str:
+        self._answer()
+        return str(self.run)
+
+    def status(self, handle: Handle) -> ClusterStatus:
+        try:
+            self._answer()
+        except ProviderUnavailable as error:
+            return ClusterStatus(ClusterState.PARTIAL, str(error))
+        return super().status(handle)
+
+    def _answer(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise ProviderUnavailable("Docker does not answer", "sudo systemctl start docker")
+
+
 class BrokenHalfwayProvider(MemoryProvider):
     """Fails in the second step as long as ``broken``."""
 

@@ -163,6 +163,18 @@ class KindProvider:
         """Break things in it."""
         return _KindFaults(self, handle)
 
+    def run_id(self, handle: Handle) -> str:  # noqa: ARG002 - one engine runs all clusters
+        """See :class:`labs.clusters.provider.Hosted`: of the Docker engine. Its nodes' own starts do not count, since
+        learners are administrators there and can have a node start again."""
+        with _translated():
+            engine = connect()
+            try:
+                return str(engine.networks.get("bridge").attrs["Created"])  # made anew whenever the engine starts
+            except docker.errors.NotFound:
+                return ""  # an engine without its usual network: its starts cannot be told apart
+            finally:
+                engine.close()
+
     def delete(self, handle: Handle) -> None:
         """Remove its nodes and its folder."""
         name = handle["name"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grader import connection
+from grader import limits
 from grader.connection import Connection
 from grader.errors import ClusterBusy, ClusterUnreachable
 
@@ -32,7 +32,7 @@ def test_too_many_requests_are_not_the_end(scripted: Any, monkeypatch: pytest.Mo
 
 
 def test_nor_is_an_answer_that_comes_late(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "READ_SECONDS", 0.2)
     late, usual, asked = threading.Event(), scripted.handle, []
 
     def handle(*request: Any) -> tuple[int, Any]:
@@ -49,7 +49,7 @@ def test_nor_is_an_answer_that_comes_late(scripted: Any, monkeypatch: pytest.Mon
 
 
 def test_it_is_when_it_takes_too_long(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(limits, "BUSY_SECONDS", 0.0)
     left = refusing(scripted, monkeypatch, 429, 429)
     with pytest.raises(ClusterBusy):
         Connection(scripted.kubeconfig, patience=60.0).get(PATH)

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
+from grader import limits
 from grader.answers import answers
 from grader.cluster import Cluster
 from grader.connection import Connection
 from grader.errors import CheckFailed, ProbeUnavailable, Ungradable
-from grader.evidence import CHECK_CHARACTERS, MOST_ENTRIES, Evidence
+from grader.evidence import Evidence
 from grader.explain import stuck
 from grader.objects import Pod, endpoints
-from grader.probe import label, manifest
+from grader.probe_pod import label, manifest
 from grader.snapshot import snapshot
 from grader.text import bounded, plain, quoted
 from grader.waiting import hold, poll
@@ -195,8 +196,8 @@ def test_evidence_is_bounded() -> None:
     evidence = Evidence()
     for number in range(1000):
         evidence.add(f"entry {number}", text="z" * 10_000)
-    assert len(evidence.entries) == MOST_ENTRIES
-    assert len(str(evidence.entries)) < CHECK_CHARACTERS * 1.2
+    assert len(evidence.entries) == limits.EVIDENCE_ENTRIES
+    assert len(str(evidence.entries)) < limits.EVIDENCE_CHARACTERS * 1.2
 
 
 def test_evidence_of_repeated_looks_keeps_the_first_and_the_last() -> None:

@@ -408,7 +408,7 @@ def test_dns_that_is_down_is_ungradable(scripted: Any, run: Run) -> None:
 def test_a_probe_that_does_not_come_up_is_ungradable(scripted: Any, request_for: Any, run: Run) -> None:
     scripted.probe_image_missing = True
     verdict = run(
-        "from grader import probe as module\nmodule.UP_SECONDS = 0.5\n"
+        "from grader import limits as module\nmodule.UP_SECONDS = 0.5\n"
         "@check(points=1, title='One')\ndef test_one(probe): module.UP_SECONDS = 0.5; assert probe.get('http://web/').ok"
     )
     assert outcomes(verdict) == {"one": "ungradable"}

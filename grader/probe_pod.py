@@ -1,0 +1,215 @@
+"""The pod that sends the grader's requests from inside the cluster: made, held to what was asked for, removed.
+
+It lives in a namespace of its own, so that it never shows among the learner's objects nor matches their selectors, on
+the control plane's node, which no fault stops. The API server's pod proxy reaches it on every provider. It is made once
+an attempt, when the attempt has a check that uses it, and removed afterwards; what a killed attempt left ends by itself
+(``activeDeadlineSeconds``) and is removed at the start of the next.
+
+The learner is an administrator of the cluster and may do anything to it. No answer counts until the pod was found to be
+the one that was made, as it was made, all the time (:mod:`grader.tampering`); what was done to it fails the check.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from grader import limits
+from grader.cluster import is_control_plane, node_ready
+from grader.connection import Connection
+from grader.errors import ClusterUnreachable, GraderError, Missing, Obstructed, ProbeUnavailable, Refused
+from grader.shapes import fields, objects
+from grader.tampering import EVENTS, Watch, why_it_ended
+
+PORT = 8080
+EVERY = 0.1
+ROLE, ATTEMPT, GRADED = "kindling.dev/role", "kindling.dev/attempt", "kindling.dev/graded-namespace"
+
+
+class ProbePod:
+    """The pod itself: made in the background by :meth:`start`, waited for by the first request."""
+
+    def __init__(self, connection: Connection, graded: str, attempt: str, image: str, seconds: float) -> None:
+        self._connection = connection
+        self._graded, self._attempt, self._image, self._seconds = graded, label(attempt), image, seconds
+        self.namespace = "kindling-probe-" + uuid.uuid4().hex[:10]
+        self.node = ""
+        self._thread: threading.Thread | None = None
+        self._trouble: GraderError | None = None
+        self._watch: Watch | None = None
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to make it; returns at once, and does nothing the second time."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._make, name="probe", daemon=True)
+                self._thread.start()
+
+    def ready(self) -> None:
+        """Wait until it answers; ``Ungradable`` when it does not come up, ``Obstructed`` when it was kept from it."""
+        self.start()
+        assert self._thread is not None
+        self._thread.join()
+        if self._trouble is not None:
+            raise self._trouble
+
+    def call(self, method: str, path: str, body: object = None, seconds: float = limits.SLACK_SECONDS) -> Any:
+        """One request to the probe's own API; the JSON it answers. ``Obstructed`` when something was done to it."""
+        self.ready()
+        assert self._watch is not None
+        try:
+            answer = self._call(method, path, body, seconds)
+        except ProbeUnavailable:
+            self._still_ours(self._watch)  # says it better, if that is why
+            raise
+        self._still_ours(self._watch)
+        return answer
+
+    def _still_ours(self, watch: Watch) -> None:
+        try:
+            watch.look()
+        except Obstructed as error:
+            self._trouble = error
+            raise
+
+    def close(self) -> None:
+        """Remove it, without waiting until it is gone."""
+        self._closing.set()
+        with self._lock:
+            if self._thread is None:
+                return
+        self._thread.join(5)
+        remove(self._connection, self.namespace)
+
+    def _make(self) -> None:
+        try:
+            sweep(self._connection, self._graded)
+            self.node = _home(self._connection)
+            self._wait(self._create())
+        except GraderError as error:
+            self._trouble = error
+
+    def _create(self) -> Watch:
+        labels = {ROLE: "probe", ATTEMPT: self._attempt, GRADED: self._graded}
+        within = f"/api/v1/namespaces/{self.namespace}"
+        account = {"metadata": {"name": "default"}, "automountServiceAccountToken": False}
+        _make_sure(self._connection, "/api/v1/namespaces", {"metadata": {"name": self.namespace, "labels": labels}})
+        asked = manifest(labels, self._image, self.node, int(self._seconds) + 120)
+        try:
+            # Made here, since the controller that would make it takes its time and no pod is admitted without it.
+            _make_sure(self._connection, within + "/serviceaccounts", account)
+            _make_sure(self._connection, within + "/pods", asked)
+        except Missing as error:
+            raise Obstructed("the namespace of the grader's probe pod was deleted at once", EVENTS) from error
+        return Watch(self._connection, self.namespace, asked)
+
+    def _wait(self, watch: Watch) -> None:
+        deadline = time.monotonic() + limits.UP_SECONDS
+        seen = "it has no status"
+        while time.monotonic() < deadline and not self._closing.is_set():
+            raw = watch.pod()
+            status = fields(raw.get("status"))
+            seen = json.dumps(status.get("containerStatuses") or status.get("conditions") or status)[:600]
+            if status.get("phase") in ("Failed", "Succeeded"):
+                why_it_ended(raw)
+                break
+            if status.get("podIP") and status.get("phase") == "Running" and self._answers():
+                watch.begin(raw)
+                self._watch = watch
+                return
+            time.sleep(EVERY)
+        raise ProbeUnavailable(f"the probe pod did not come up on node {self.node}: {seen}")
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(ProbeUnavailable):
+            self._call("GET", "/healthz", None, 2.0)
+            return True
+        return False
+
+    def _call(self, method: str, path: str, body: object, seconds: float) -> Any:
+        proxied = f"/api/v1/namespaces/{self.namespace}/pods/probe:{PORT}/proxy{path}"
+        try:
+            status, content = self._connection.send(method, proxied, body, seconds)
+        except ClusterUnreachable as error:
+            raise ProbeUnavailable(f"no answer through the pod proxy: {error}") from error
+        if status >= 400:
+            raise ProbeUnavailable(f"{method} {path}: the probe answered {status}: {content[:300]!r}")
+        try:
+            return json.loads(content) if path != "/healthz" else None
+        except (ValueError, RecursionError) as error:
+            raise ProbeUnavailable(f"{method} {path}: not JSON: {content[:300]!r}") from error
+
+
+def sweep(connection: Connection, graded: str) -> None:
+    """Remove what earlier attempts at the same namespace left behind."""
+    found = connection.get("/api/v1/namespaces", labelSelector=f"{ROLE}=probe,{GRADED}={graded}")
+    for one in objects(found):
+        if not one["metadata"].get("deletionTimestamp"):
+            remove(connection, one["metadata"]["name"])
+
+
+def remove(connection: Connection, namespace: str) -> None:
+    """Remove one probe's namespace and, at once, its pod; what is gone is a success."""
+    for path, options in (
+        (f"/api/v1/namespaces/{namespace}/pods/probe", {"gracePeriodSeconds": 0}),
+        (f"/api/v1/namespaces/{namespace}", {"propagationPolicy": "Background"}),
+    ):
+        with contextlib.suppress(Missing):
+            connection.delete(path, **options)
+
+
+def label(text: str) -> str:
+    """``text`` as the value of a label."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text)[:60].strip("-") or "attempt"
+
+
+def manifest(labels: Mapping[str, str], image: str, node: str, seconds: int) -> dict[str, Any]:
+    """The pod, bound to its node without the scheduler, tolerating whatever is wrong with that node."""
+    container = {
+        "name": "probe",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": ["probe"],
+        "env": [{"name": "PORT", "value": str(PORT)}],
+        "ports": [{"containerPort": PORT}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    return {
+        "metadata": {"name": "probe", "labels": dict(labels)},
+        "spec": {
+            "nodeName": node,
+            "tolerations": [{"operator": "Exists"}],
+            "activeDeadlineSeconds": seconds,
+            "terminationGracePeriodSeconds": 0,
+            "enableServiceLinks": False,
+            "automountServiceAccountToken": False,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
+            "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
+            "containers": [container],
+        },
+    }
+
+
+def _make_sure(connection: Connection, path: str, body: dict[str, Any]) -> None:
+    try:
+        connection.create(path, body)
+    except Refused as error:
+        if error.status != 409 or error.reason != "AlreadyExists":
+            raise
+
+
+def _home(connection: Connection) -> str:
+    """The control plane's node; where there is none, the first that is ready."""
+    nodes = objects(connection.get("/api/v1/nodes"))
+    if not nodes:
+        raise ProbeUnavailable("the cluster has no nodes")
+    nodes.sort(key=lambda one: (not is_control_plane(one), not node_ready(one), one["metadata"]["name"]))
+    return str(nodes[0]["metadata"]["name"])

@@ -55,10 +55,10 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, counters
     progress = Progress(kindling.records, kindling.sessions.now)
     choices = ProviderChoices(kindling.providers, kindling.sessions.open_to)
     install(app, Site(kindling, Library(settings.courses), progress, streams, choices))
-    for guard in (audit, limits):
-        guard.protect(app)
     security.protect(app, settings)
     CSRFProtect(app)
+    audit.protect(app)
+    limits.protect(app)
     formats.register(app)
     error_pages.register(app)
     for area in (account, admin, health, lab, lessons, teach):

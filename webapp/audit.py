@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 
 from flask import Flask, Response, g, request
-from flask_login import current_user
+
+from webapp.site import current_account_or_none
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SIGNS_IN = {"account.link"}
@@ -54,7 +55,7 @@ def protect(app: Flask) -> None:
     @app.before_request
     def remember_who_asks() -> None:
         if request.method not in SAFE_METHODS:
-            g.asked_by = current_user.account.name if current_user.is_authenticated else ""
+            g.asked_by = _account()
 
     @app.after_request
     def write_down(response: Response) -> Response:
@@ -82,6 +83,5 @@ def _line(status: int, left_out: int = 0) -> str:
 
 
 def _account() -> str:
-    """Who is signed in, if that was asked already: an answer is not held up to find it out."""
-    user = g.get("_login_user")
-    return user.account.name if user is not None and user.is_authenticated else ""
+    account = current_account_or_none()
+    return account.name if account else ""

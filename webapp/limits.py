@@ -1,55 +1,80 @@
 """How often one may ask: so many requests a minute for each account, and for each address of who is not signed in.
 
 What costs more than a page (clusters, grading, rosters, new accounts) has a limit of its own. A class behind one
-address is not held up: who is signed in counts by account. Refuses nothing for good: after the minute it goes on.
+address is not held up: who is signed in counts by account. Refuses nothing for good, and keeps nothing that must last:
+each process of the site counts for itself, so that reading a page writes no row.
 """
 
 from __future__ import annotations
 
+import math
+import threading
+import time
+from collections.abc import Callable
+
 from flask import Flask, request
-from flask_limiter.util import get_remote_address
-from flask_login import current_user
-from limits import RateLimitItem, parse
 from werkzeug.exceptions import TooManyRequests
 
-from webapp.account.signin import limiter
+from webapp.site import current_account_or_none
 
-PAGES, CHANGES = "1200 per minute", "120 per minute"
-VISITOR_PAGES, VISITOR_CHANGES = "3000 per minute", "600 per minute"
+PAGES, CHANGES = 1200, 120
+VISITOR_PAGES, VISITOR_CHANGES = 3000, 600
 COSTLY = {
-    "lab.start": "20 per minute",
-    "lab.reset": "20 per minute",
-    "lab.check": "30 per minute",
-    "roster.read": "20 per minute",
-    "teach.create": "30 per hour",
-    "teach.link": "300 per hour",
-    "admin.create": "300 per hour",
-    "admin.link": "300 per hour",
+    "lab.start": 20,
+    "lab.reset": 20,
+    "lab.check": 30,
+    "roster.read": 20,
+    "teach.create": 10,
+    "teach.link": 60,
+    "admin.create": 60,
+    "admin.link": 60,
 }
-"""By endpoint, and counted by account besides the limits of all changes."""
+"""By endpoint, in a minute, and counted by account besides the limit of all changes."""
 UNCOUNTED = {"static", "health.alive", "health.ready"}
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+MOST_KEPT = 20_000
 
 
-def protect(app: Flask) -> None:
-    """Count every request of ``app``; what is beyond its limit is 429, before anything else looks at it."""
-    parsed = {text: parse(text) for text in (PAGES, CHANGES, VISITOR_PAGES, VISITOR_CHANGES, *COSTLY.values())}
+class Buckets:
+    """Counts by key: so many at once, and as many a minute. What has been quiet for a minute is forgotten."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._counting = threading.Lock()
+        self._full_until: dict[str, float] = {}
+
+    def wait(self, key: str, per_minute: int) -> float:
+        """Count one; 0, or the seconds to wait when there were too many (it is not counted then)."""
+        with self._counting:
+            now = self._now()
+            filled = max(self._full_until.get(key, 0.0), now)
+            wait = filled + 60 / per_minute - now - 60
+            if wait > 1e-6:
+                return wait
+            self._full_until[key] = filled + 60 / per_minute
+            if len(self._full_until) > MOST_KEPT:
+                self._forget(now)
+            return 0.0
+
+    def _forget(self, now: float) -> None:
+        kept = sorted((until, key) for key, until in self._full_until.items() if until > now)
+        self._full_until = {key: until for until, key in kept[-MOST_KEPT // 2 :]}
+
+
+def protect(app: Flask, buckets: Buckets | None = None) -> None:
+    """Count every request of ``app``; what is beyond its limit is 429."""
+    counted = buckets or Buckets()
 
     @app.before_request
     def count() -> None:
         endpoint = request.endpoint or ""
         if endpoint in UNCOUNTED:
             return
-        safe, known = request.method in SAFE_METHODS, bool(current_user.is_authenticated)
-        whose = f"account {current_user.get_id()}" if known else f"address {get_remote_address()}"
-        if known:
-            _hit(parsed[PAGES if safe else CHANGES], "all", str(safe), whose)
-        else:
-            _hit(parsed[VISITOR_PAGES if safe else VISITOR_CHANGES], "all", str(safe), whose)
-        if known and endpoint in COSTLY and not safe:
-            _hit(parsed[COSTLY[endpoint]], endpoint, whose)
-
-
-def _hit(limit: RateLimitItem, *what: str) -> None:
-    if not limiter.limiter.hit(limit, *what):
-        raise TooManyRequests(retry_after=limit.get_expiry())
+        safe, account = request.method in SAFE_METHODS, current_account_or_none()
+        whose = f"account {account.id}" if account else f"address {request.remote_addr}"
+        known, visitor = (PAGES, VISITOR_PAGES) if safe else (CHANGES, VISITOR_CHANGES)
+        waits = [counted.wait(f"{whose} {safe}", known if account else visitor)]
+        if account and endpoint in COSTLY:
+            waits.append(counted.wait(f"{whose} {endpoint}", COSTLY[endpoint]))
+        if max(waits):
+            raise TooManyRequests(retry_after=math.ceil(max(waits)))

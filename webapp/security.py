@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, Forbidden, MisdirectedRequest, UnsupportedMediaType
+from werkzeug.routing import IntegerConverter, Map
 
 from labs.settings import LOOPBACK_NAMES, Settings, must_be_named
 from webapp.cookies import Sessions, over_https
@@ -45,8 +46,16 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 FORMS = {"", "application/x-www-form-urlencoded", "multipart/form-data"}
 
 
+class Identifier(IntegerConverter):
+    """A row's number in an address: what no database could hold is no address of ours."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, min=1, max=2**31 - 1)
+
+
 def protect(app: Flask, settings: Settings) -> None:
-    """Add the checks and headers to ``app``."""
+    """Add the checks and headers to ``app``, before its routes are."""
+    app.url_map.converters["int"] = Identifier
     must_be_named(settings)
     app.session_interface = Sessions()
     names = site_names(settings)

@@ -253,3 +253,21 @@ def test_no_traceback_reaches_a_browser(enter: Enter, services: Kindling, monkey
         "advice": "Nothing you handed in is lost. Try again; if it stays, tell whoever runs this site.",
         "fix": "",
     }
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "2147483648", "9" * 400, "1e3", "²"])
+def test_a_number_that_no_row_has_is_no_address(app: Flask, enter: Enter, number: str) -> None:
+    root = enter("root", "admin")
+    rules = [rule for rule in app.url_map.iter_rules() if "<int:" in rule.rule]
+    assert rules
+    for rule in rules:
+        method = "POST" if "POST" in (rule.methods or ()) else "GET"
+        address = re.sub(r"<[^>]+>", number, rule.rule)
+        answer = root.post(address) if method == "POST" else root.get(address)
+        assert answer.status_code == 404, address
+
+
+def test_links_are_written_in_one_place() -> None:
+    for path in TEMPLATES.parent.rglob("*"):
+        if path.suffix in (".py", ".html") and path != TEMPLATES.parent / "site.py":
+            assert "_external" not in path.read_text(), f"{path}: public_address knows the site's name"

@@ -69,7 +69,7 @@ class Accounts:
 
         ``Refused`` when one of them is taken or the password cannot be used.
         """
-        hashed = passwords.hashed(password)
+        hashed = passwords.hashed(password, self.records.home)
         with self.records.begin() as tx:
             user = make_user(tx, self.now(), name, email, display_name, "learner", proven=False)
             user.password_hash = hashed
@@ -79,13 +79,15 @@ class Accounts:
         """``Refused`` in the same words, and after the same work, whether the name or the password is wrong."""
         with self.records.read() as tx:
             user = user_signing_in(tx, name_or_email)
-        if not passwords.matches(user.password_hash if user else None, password) or user is None:
+        if not passwords.matches(user.password_hash if user else None, password, self.records.home) or user is None:
             raise Refused("The name or the password is wrong.")
+        if passwords.outdated(user.password_hash):
+            self._hash_anew(user, password)
         return account_of(user)
 
     def set_password(self, name: str, password: str) -> None:
         """``Refused`` when too short."""
-        hashed = passwords.hashed(password)
+        hashed = passwords.hashed(password, self.records.home)
         with self.records.begin() as tx:
             user_named(tx, name).password_hash = hashed
 
@@ -125,3 +127,12 @@ class Accounts:
             if user_id is None:
                 raise Refused("This sign-in link has been used or has expired; ask for a new one.")
             return account_of(tx.get_one(User, user_id))
+
+    # Inside
+
+    def _hash_anew(self, user: User, password: str) -> None:
+        """Give a password that was hashed at other costs the costs of today, unless it was changed meanwhile."""
+        mine = (User.id == user.id, User.password_hash == user.password_hash)
+        hashed = passwords.hashed_anew(password, self.records.home)
+        with self.records.begin() as tx:
+            tx.execute(update(User).where(*mine).values(password_hash=hashed))

@@ -34,7 +34,7 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, counters
     if kindling_or_settings is None:
         kindling_or_settings = load()
     kindling = bootstrap(kindling_or_settings) if isinstance(kindling_or_settings, Settings) else kindling_or_settings
-    settings = kindling.settings
+    settings, counters = kindling.settings, counters or Counters()
     app = Flask(__name__, static_folder="static", static_url_path="/static")
     app.config.update(
         SECRET_KEY=cookies.secret_key(settings),
@@ -48,7 +48,7 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, counters
         SEND_FILE_MAX_AGE_DEFAULT=3600,
         WTF_CSRF_TIME_LIMIT=None,
         RATELIMIT_STORAGE_URI="shared://",
-        RATELIMIT_STORAGE_OPTIONS={"counters": counters or Counters()},
+        RATELIMIT_STORAGE_OPTIONS={"counters": counters},
         RATELIMIT_HEADERS_ENABLED=True,
     )
     streams = Streams(Locks(settings.locks / "streams"))
@@ -58,7 +58,7 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, counters
     security.protect(app, settings)
     CSRFProtect(app)
     audit.protect(app)
-    limits.protect(app)
+    limits.protect(app, counters)
     formats.register(app)
     error_pages.register(app)
     for area in (account, admin, health, lab, lessons, teach):

@@ -20,7 +20,6 @@ from webapp.site import current_account_or_none
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SIGNS_IN = {"account.link"}
 """Routes that change something though they are only looked at."""
-REFUSED = {400, 401, 403, 404, 413, 415, 421, 422, 429}
 REFUSED_PER_MINUTE = 120
 SECRET_PARTS = {"token", "code"}
 """Parts of an address that let somebody in."""
@@ -60,7 +59,7 @@ def protect(app: Flask) -> None:
     @app.after_request
     def write_down(response: Response) -> Response:
         status, changes = response.status_code, request.method not in SAFE_METHODS or request.endpoint in SIGNS_IN
-        if status in REFUSED and request.endpoint != "static":
+        if status >= 400 and request.endpoint != "static":
             left_out = budget.take()
             if left_out is not None:
                 _log.warning("refused %s", _line(status, left_out))

@@ -7,7 +7,6 @@ from flask import Flask
 
 from tests.unit.webapp.conftest import LOCAL, Enter, Visitor
 from webapp import limits
-from webapp.limits import Buckets
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ class TestLimits:
         seen = [ada.client.get("/profile", base_url=LOCAL) for _ in range(9)]
         assert seen[0].status_code == 200
         assert seen[-1].status_code == 429
-        assert 1 <= int(seen[-1].headers["Retry-After"]) <= 8
+        assert seen[-1].headers["Retry-After"] == "60"
         assert bob.get("/profile").status_code == 200, "from the same address"
 
     def test_changes_have_a_limit_of_their_own(self, enter: Enter) -> None:
@@ -49,27 +48,6 @@ class TestLimits:
         assert app.test_client().get("/health", base_url=LOCAL).status_code == 200
         elsewhere = app.test_client().get("/", base_url=LOCAL, environ_base={"REMOTE_ADDR": "10.0.0.9"})
         assert elsewhere.status_code == 200
-
-
-def test_a_bucket_fills_and_drains() -> None:
-    now = [100.0]
-    buckets = Buckets(lambda: now[0])
-    assert [buckets.wait("a", 3) for _ in range(3)] == [0, 0, 0]
-    assert buckets.wait("a", 3) == pytest.approx(20)
-    assert buckets.wait("b", 3) == 0
-    now[0] += 20
-    assert [buckets.wait("a", 3), bool(buckets.wait("a", 3))] == [0, True]
-    now[0] += 1000
-    assert [buckets.wait("a", 3) for _ in range(3)] == [0, 0, 0]
-
-
-def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MOST_KEPT", 10)
-    buckets = Buckets(lambda: 0.0)
-    for number in range(100):
-        buckets.wait(f"address {number}", 1)
-        assert len(buckets._full_until) <= 10
-    assert buckets.wait("address 99", 1) > 0, "the latest are remembered"
 
 
 def test_costly_routes_are_there_and_change_something(app: Flask) -> None:

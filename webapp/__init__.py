@@ -7,12 +7,25 @@ holds state that must last, or connects to anything at import.
 from __future__ import annotations
 
 from flask import Flask
-from flask_wtf import CSRFProtect
 
 from labs.bootstrap import Kindling, bootstrap
 from labs.locks import Locks
 from labs.settings import Settings, load
-from webapp import account, admin, audit, cookies, error_pages, formats, health, lab, lessons, limits, security, teach
+from webapp import (
+    account,
+    admin,
+    audit,
+    cookies,
+    csrf,
+    error_pages,
+    formats,
+    health,
+    lab,
+    lessons,
+    limits,
+    security,
+    teach,
+)
 from webapp.content import Library
 from webapp.counters import Counters
 from webapp.progress import Progress
@@ -46,7 +59,6 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, counters
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=14 * 24 * 3600,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
-        WTF_CSRF_TIME_LIMIT=None,
         RATELIMIT_STORAGE_URI="shared://",
         RATELIMIT_STORAGE_OPTIONS={"counters": counters},
         RATELIMIT_HEADERS_ENABLED=True,
@@ -56,7 +68,7 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, counters
     choices = ProviderChoices(kindling.providers, kindling.sessions.open_to)
     install(app, Site(kindling, Library(settings.courses), progress, streams, choices))
     security.protect(app, settings)
-    CSRFProtect(app)
+    csrf.protect(app)
     audit.protect(app)
     limits.protect(app, counters)
     formats.register(app)

@@ -7,6 +7,7 @@ and never over HTTP, so that no neighbour below the same domain can plant one. I
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import tempfile
@@ -34,7 +35,9 @@ def over_https(app: Flask) -> bool:
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Flask's session in a cookie, named and marked by how the request came."""
+    """Flask's session in a cookie, named and marked by how the request came, signed with HMAC-SHA-256."""
+
+    digest_method = staticmethod(hashlib.sha256)
 
     def get_cookie_name(self, app: Flask) -> str:
         return name(SESSION, secure=over_https(app))

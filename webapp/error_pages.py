@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
-from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from labs.errors import KindlingError, Malformed, NotFound, NotNow, NotPossible, Refused, SettingsError, Unavailable
 from labs.system_errors import as_sentence
+from webapp.csrf import NotFromHere
 
 _log = logging.getLogger("kindling.site")
 _STATUS: dict[type[KindlingError], int] = {
@@ -55,7 +55,7 @@ SECRET = frozenset({"password", "old", "new", "again", "token"})
 def register(app: Flask) -> None:
     """Handle every error of ``app``."""
     app.register_error_handler(KindlingError, _kindling_error)
-    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(NotFromHere, _not_from_here)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -95,8 +95,7 @@ def _kindling_error(error: KindlingError) -> Response:
     return made
 
 
-def _csrf_error(error: CSRFError) -> Response:
-    _log.info("%s refused: %s", request.endpoint, error.description)
+def _not_from_here(_: NotFromHere) -> Response:
     return error_response(
         400, "The page you sent this from is too old or was not ours. Load it again and repeat what you did."
     )

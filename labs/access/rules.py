@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session as Transaction
 from labs.clusters.provider import Needs
 from labs.clusters.registry import Providers
 from labs.errors import NotNow, Refused
-from labs.records.database import one_at_a_time
 from labs.records.models import Membership, ProviderGrant, Session, User
 
 POWER = "whoever works in one of its clusters has power over the whole machine"
@@ -58,7 +57,6 @@ class AccessRules:
         """
         if not self.providers.privileged(provider):
             return
-        one_at_a_time(tx, f"clusters of {provider}")
         there = (Session.provider == provider, Session.ended_at.is_(None) | (Session.state == "stopping"))
         mine = tx.scalars(select(Session).where(*there, Session.user_id == user.id)).all()
         if user.role != "admin" and len(mine) >= self.each:

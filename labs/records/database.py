@@ -1,8 +1,9 @@
 """The database: opened, brought to the newest schema, and handed out as short transactions.
 
-SQLite (write-ahead log, foreign keys on) unless a URL says otherwise. Reading never waits for a writer. Writers of one
-process take turns, wait for those of others, and give up after :data:`PATIENCE` with a sentence. Alembic is imported
-only when the schema is not the newest one, so that a command that finds everything in order does not pay for it.
+SQLite (write-ahead log, foreign keys on) unless a URL says otherwise. Reading never waits for a writer. Writers of all
+processes take turns, and give up after :data:`PATIENCE` with a sentence: SQLite has one at a time, and on PostgreSQL an
+advisory lock makes it so; on either, what is read before it is written still holds. Alembic is imported only when the
+schema is not the newest one, so that a command that finds everything in order does not pay for it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +34,10 @@ PATIENCE = 10.0
 """Seconds that a write waits for others."""
 READERS = 100
 """Connections that one process reads with at most; each thread of the site has one at a time."""
+SERVED = 15
+"""Connections of one process to a server, which has a hundred unless told otherwise, for all of them."""
+WRITING, MIGRATING = 0x6B696E64, 0x6B696E65
+"""Advisory locks of PostgreSQL."""
 
 
 class Database:
@@ -49,7 +53,7 @@ class Database:
         self._patience = patience
         self._writer = threading.Lock() if self.engine.dialect.name == "sqlite" else None
         self._transactions = sessionmaker(self.engine.execution_options(writes=True), expire_on_commit=False)
-        self._reads = sessionmaker(self.engine, expire_on_commit=False)
+        self._reads = sessionmaker(_looking(self.engine), expire_on_commit=False)
 
     def open(self) -> None:
         """Make the database and bring it to the newest schema; safe from many processes at once."""
@@ -70,9 +74,12 @@ class Database:
         until = time.monotonic() + patience
         with self._said(), self._turn(patience), self._transactions() as transaction, transaction.begin():
             try:
-                transaction.connection(execution_options={"patience": max(0.0, until - time.monotonic())})
+                left = max(0.0, until - time.monotonic())
+                connection = transaction.connection(execution_options={"patience": left})
+                if self.engine.dialect.name == "postgresql":
+                    _take_turn(connection, left)
             except OperationalError as error:
-                if _is_busy(error):
+                if _is_busy(error) or _waited(error):
                     raise locked(self.engine.url.database or "", patience) from error
                 raise
             yield transaction
@@ -124,15 +131,9 @@ class Database:
         return found
 
     def _migrate(self) -> None:
-        with _locked(self.home / "migrate.lock"):
+        with _locked(self.home / "migrate.lock"), _alone(self.engine):
             if self._revision() != HEAD:
                 migrate(self.engine)
-
-
-def one_at_a_time(tx: Transaction, what: str) -> None:
-    """Until this transaction (of ``begin``) ends, nobody else is past this line for the same ``what``."""
-    if tx.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
-        tx.execute(select(func.pg_advisory_xact_lock(zlib.crc32(what.encode()))))
 
 
 def migrate(engine: Engine, target: str = "head") -> None:
@@ -158,7 +159,7 @@ def _engine(url: str) -> Engine:
             event.listen(engine, "connect", _sqlite_settings)
             event.listen(engine, "begin", _begin)
             return engine
-        return create_engine(parsed, pool_pre_ping=True)
+        return create_engine(parsed, pool_pre_ping=True, max_overflow=SERVED - 5, pool_timeout=PATIENCE)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise SettingsError(
             f"KINDLING_DATABASE_URL cannot be used ({_short(error)}): expected an SQLAlchemy URL such as "
@@ -181,6 +182,35 @@ def _begin(connection: Connection) -> None:
     if "patience" in options:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={int(options['patience'] * 1000)}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")
+
+
+def _looking(engine: Engine) -> Engine:
+    """One that reads: what it sees is of one moment, and it cannot write."""
+    if engine.dialect.name != "postgresql":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _take_turn(connection: Connection, patience: float) -> None:
+    """Be PostgreSQL's only writer until the transaction ends."""
+    connection.execute(select(func.set_config("lock_timeout", f"{max(1, int(patience * 1000))}ms", True)))
+    connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Be the only one who migrates, also of processes on other machines."""
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect() as connection:  # closing it lets go of the lock, whatever happens
+        connection.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
+        yield
+
+
+def _waited(error: OperationalError) -> bool:
+    """Whether PostgreSQL did not get a lock in time (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+    return getattr(error.orig, "sqlstate", "") == "55P03"
 
 
 def _is_busy(error: OperationalError) -> bool:

@@ -55,6 +55,10 @@ class Locks:
         path = self._path(name)
         return path.read_bytes() if path.exists() else b""
 
+    def write(self, name: str, content: bytes) -> None:
+        """Say something to those who find the lock held; only while holding it."""
+        self._path(name).write_bytes(content)
+
     def forget(self, session: str) -> None:
         """Remove the file of a session that has ended; only while holding its lock."""
         self._path(session).unlink(missing_ok=True)

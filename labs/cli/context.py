@@ -33,12 +33,17 @@ def settings() -> Settings:
 
 
 @contextmanager
-def kindling(grader: Grader | None = None) -> Iterator[Kindling]:
-    """The services, given back at the end."""
+def kindling(grader: Grader | None = None, *, frees: bool = False) -> Iterator[Kindling]:
+    """The services, given back at the end. ``frees``: for what frees space, also when none is left."""
     found = settings()
+    from labs import ballast
     from labs.bootstrap import bootstrap
 
+    if frees:
+        ballast.give_up(found.home)
     services = bootstrap(found, grader=grader)
+    if not frees:
+        ballast.keep(found.home)
     try:
         yield services
     finally:

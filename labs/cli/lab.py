@@ -73,7 +73,7 @@ def hint(lab: str | None, check: str | None, learner: str | None) -> None:
 @learner_option
 def reset(lab: str | None, learner: str | None) -> int:
     """Put LAB back to its starting state; what you handed in is kept."""
-    with kindling() as services:
+    with kindling(frees=True) as services:
         name = learner_name(services, learner)
         session = services.sessions.reset(session_of(services, name, lab).id, name)
         with watching(f"{session.lab} back to its start") as show:
@@ -89,7 +89,7 @@ def reset(lab: str | None, learner: str | None) -> int:
 @learner_option
 def stop(lab: str | None, learner: str | None) -> int:
     """Remove LAB's cluster; what you handed in is kept."""
-    with kindling() as services:
+    with kindling(frees=True) as services:
         name = learner_name(services, learner)
         session = services.sessions.stop(session_of(services, name, lab).id, name)
         session = services.sessions.wait(session.id)

@@ -77,6 +77,7 @@ def main() -> NoReturn:
     """Run the command and leave with its exit code."""
     gc.set_threshold(50_000)  # importing makes many objects and no garbage: do not look for it hundreds of times
     signal.signal(signal.SIGTERM, _terminated)
+    logging.raiseExceptions = False  # a log that cannot be written (full disk) adds no traceback to what is shown
     _exit(run(sys.argv[1:]))
 
 

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
 
+from labs import ballast
 from labs.bootstrap import bootstrap
 from labs.cli.context import settings
 from labs.cli.output import echo, style
 from labs.errors import KindlingError
+from labs.locks import Locks
 from labs.settings import Settings, must_be_named
 
 LINK_MINUTES = 60.0
+SITE = "site"
+"""The name of the lock that the site of a home holds."""
 BACKLOG = 2048  # connections that the system keeps until they are accepted
 
 
@@ -29,20 +36,42 @@ def up(host: str | None, port: int | None) -> None:
     found = settings()
     found = dataclasses.replace(found, host=host or found.host, port=found.port if port is None else port)
     must_be_named(found)
-    bound = _bind(found)
     services = bootstrap(found)
     try:
-        token = services.accounts.login_link(services.accounts.local().name, LINK_MINUTES)
+        ballast.keep(found.home)
+        with _only_site(found) as announce, _bind(found) as bound:
+            shown = f"[{found.host}]" if ":" in found.host else found.host
+            address = found.public_url or f"http://{shown}:{bound.getsockname()[1]}"
+            announce(address)
+            token = services.accounts.login_link(services.accounts.local().name, LINK_MINUTES)
+            services.close()
+            echo(f"Kindling is at {style(address, bold=True)}")
+            echo(f"Sign in, once:  {style(f'{address}/login/{token}', fg='green')}")
+            echo("Ctrl-C ends the site; labs keep running.")
+            from webapp.front.server import serve
+
+            serve(found, bound)
     finally:
         services.close()
-    shown = f"[{found.host}]" if ":" in found.host else found.host
-    address = found.public_url or f"http://{shown}:{bound.getsockname()[1]}"
-    echo(f"Kindling is at {style(address, bold=True)}")
-    echo(f"Sign in, once:  {style(f'{address}/login/{token}', fg='green')}")
-    echo("Ctrl-C ends the site; labs keep running.")
-    from webapp.front.server import serve
 
-    serve(found, bound)
+
+@contextmanager
+def _only_site(found: Settings) -> Iterator[Callable[[str], None]]:
+    """One site for a home: two would be two places to look for what went wrong. Gives what is to be told its address.
+
+    The lock is inherited by the site's processes, so it is held until the last of them has ended.
+    """
+    locks = Locks(found.locks)
+    with locks.hold(SITE) as held:
+        if not held:
+            pid, _, address = locks.content(SITE).decode(errors="replace").partition(" ")
+            where = f" at {address} (process {pid})" if address else ""
+            raise KindlingError(
+                f"Kindling is up for this home already{where}: open it there, or end it with Ctrl-C where it was "
+                f"started. A second site needs another home: KINDLING_HOME=DIRECTORY kindling up",
+                f"kill {pid}" if pid else "",
+            )
+        yield lambda address: locks.write(SITE, f"{os.getpid()} {address}".encode())
 
 
 def _bind(found: Settings) -> socket.socket:

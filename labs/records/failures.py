@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from labs.errors import Unavailable
-from labs.system_errors import DISK_FULL, TOO_MANY_FILES, full, not_writable
+from labs.system_errors import TOO_MANY_FILES, full, not_writable
 
 _MASK = 0xFF
 """SQLite's extended result codes keep the primary one in their lowest byte (https://www.sqlite.org/rescode.html)."""
@@ -54,7 +54,8 @@ def _sqlite(database: str, error: sqlite3.Error) -> Unavailable | None:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Unavailable(f"the records are locked: something else writes to {database}, so {NOTHING}; try again")
     if code == sqlite3.SQLITE_FULL:
-        return Unavailable(f"{DISK_FULL} ({folder}), so {NOTHING}", "kindling stop LAB")
+        said = f"the disk of {folder} is full, so {NOTHING}; free some space and do that again"
+        return Unavailable(said, "kindling stop LAB")
     if code == sqlite3.SQLITE_IOERR:
         return Unavailable(f"the disk of {folder} does not take what is written ({error}), so {NOTHING}; see dmesg")
     if code == sqlite3.SQLITE_CANTOPEN and os.access(folder, os.W_OK):

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from labs.errors import Unavailable
+
 if TYPE_CHECKING:
     from labs.session.service import SessionService
 
@@ -62,6 +64,8 @@ class Background:
             try:
                 while not self._work(session) and not self.closing():
                     self._pause(POLL)
+            except Unavailable as error:
+                log.warning("session %s: %s", session, error)
             except Exception:  # a thread has nobody to raise to; the site's loop wakes the session again
                 log.exception("session %s", session)
 
@@ -71,6 +75,14 @@ def keep_in_line(sessions: SessionService, ending: threading.Event) -> None:
     while not ending.is_set():
         try:
             sessions.reconcile(background=True)
+        except Unavailable as error:
+            log.warning("bringing sessions in line: %s", error)
         except Exception:  # the site goes on; the next round tries again
             log.exception("bringing sessions in line")
         ending.wait(EVERY)
+
+
+def keep_written(sessions: SessionService, ending: threading.Event) -> None:
+    """For a process that answers requests: every few seconds, write down what only counts as time spent."""
+    while not ending.wait(EVERY):
+        sessions.write_activity()

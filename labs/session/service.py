@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
+from labs import ballast
 from labs.access import AccessRules
 from labs.clusters.provider import ClusterError, ClusterGone, Controllable, Controls, Needs
 from labs.clusters.registry import Providers
@@ -206,6 +207,7 @@ class SessionService:
 
     def reset(self, session: str, learner: str) -> SessionView:
         """Ask for the lab's starting state. ``NotNow`` unless ready or failed."""
+        ballast.give_up(self.settings.home)
         with self.records.begin() as tx:
             row = own(tx, session, learner)
             if row.state not in ("ready", "failed", "resetting") or row.desired != "ready":
@@ -225,6 +227,7 @@ class SessionService:
 
     def stop(self, session: str, learner: str) -> SessionView:
         """Ask for the cluster to be removed; also while it is starting. Stopping twice is fine."""
+        ballast.give_up(self.settings.home)
         with self.records.begin() as tx:
             row = own(tx, session, learner)
             if row.ended_at is None and row.desired == "ready":
@@ -266,7 +269,8 @@ class SessionService:
     def active(self, learner: str, lab: str, kind: str) -> None:
         """Note that a learner did something (``page``, ``kubectl``...): it counts as time spent and delays expiry.
 
-        It is written down by :meth:`reconcile` of the site and by :meth:`close`; nobody waits for it.
+        It is written down by :meth:`write_activity`, which the site calls now and then, and at the end; nobody waits
+        for it.
         """
         self._activities.note(learner, lab, kind)
 
@@ -354,7 +358,7 @@ class SessionService:
         is quick is done here: leftovers of attempts whose process is gone are healed, what has ended is removed.
         """
         if background:
-            self._write_activity()
+            self.write_activity()
         with self.records.read() as tx:
             todo = bool(self.access.withdrawn_sessions(tx) or forgettable(tx))
         if todo:
@@ -377,18 +381,19 @@ class SessionService:
             for session in ready:
                 self._reconciler.observe(session)
 
-    def close(self) -> None:
-        """This process is about to end: let threads finish what they hold, grading included (as interrupted)."""
-        self._background.close()
-        self._write_activity()
-
-    # Inside
-
-    def _write_activity(self) -> None:
+    def write_activity(self) -> None:
+        """Write down what :meth:`active` noted; what cannot be written now is kept for the next time."""
         try:
             self._activities.write()
         except Unavailable as error:
             log.warning("activity is written down later: %s", error)
+
+    def close(self) -> None:
+        """This process is about to end: let threads finish what they hold, grading included (as interrupted)."""
+        self._background.close()
+        self.write_activity()
+
+    # Inside
 
     def _given_up(self, current: SessionView, provider: str | None) -> bool:
         """Whether a new session may take the place of one that has not ended; ``NotNow`` when it has to be stopped.

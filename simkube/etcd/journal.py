@@ -37,6 +37,9 @@ CREATE TABLE IF NOT EXISTS snapshots (
 
 _PUT = "INSERT OR REPLACE INTO objects (cluster, resource, namespace, name, revision, body) VALUES (?, ?, ?, ?, ?, ?)"
 
+KEPT_PAGES = 64
+"""Free pages (of 4 KiB) that are left in the file for what comes next."""
+
 
 def dumps(value: Any) -> str:
     """Compact JSON, as it is stored and sent."""
@@ -49,6 +52,7 @@ class Journal:
     def __init__(self, path: Path | None = None) -> None:
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file; has to come before all else
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=OFF")
             self._db.execute("PRAGMA cache_size=-2000")
@@ -72,6 +76,29 @@ class Journal:
         finally:
             if self._db.in_transaction:
                 self._run("ROLLBACK")
+
+    def give_back(self, pages: int) -> bool:
+        """Give some pages of what was deleted back to the disk, in the end those of the log; whether there are more.
+
+        Nothing of the file's content changes, so that a failure only means that nothing was given back.
+        """
+        free = self._free_pages()
+        if free > KEPT_PAGES:
+            self._script(f"PRAGMA incremental_vacuum({min(pages, free - KEPT_PAGES)})")
+            if KEPT_PAGES < self._free_pages() < free:  # a file of an older version gives nothing back
+                return True
+        self._script("PRAGMA wal_checkpoint(TRUNCATE)")
+        return False
+
+    def _free_pages(self) -> int:
+        return int(self._run("PRAGMA freelist_count").fetchone()[0])
+
+    def _script(self, sql: str) -> None:
+        """Run a statement to its end; :meth:`_run` takes its first step and leaves the others to whoever reads rows."""
+        try:
+            self._db.executescript(sql)
+        except sqlite3.Error as error:
+            raise StoreError(f"the store could not be made smaller: {error}") from error
 
     def close(self) -> None:
         """Close the file; what was written stays."""

@@ -46,6 +46,8 @@ COLLECT_SHARE = 0.02
 """The most of the loop's time that this may take."""
 LONG_SECONDS = 0.05
 """A search that takes longer than this waits for a quiet moment."""
+GIVE_BACK_SECONDS, GIVE_BACK_PAGES, GIVE_BACK_PAUSE = 1.0, 64, 0.01
+"""How long after a cluster was removed its space is given back to the disk, and in which steps."""
 QUIET_SECONDS = 30
 """Seconds for which it waits at most until nobody asks for anything."""
 SWITCH_SECONDS = 0.0005
@@ -69,6 +71,7 @@ def log_to(path: Path) -> None:
     handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=2, encoding="ascii", errors="backslashreplace")
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.raiseExceptions = False  # what cannot be written, on a full disk, is dropped
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
@@ -170,7 +173,7 @@ class Host:
             gc.set_threshold(*COLLECT)
             gc.enable()
         self.serving.set()
-        chores = [asyncio.ensure_future(self._compact()), asyncio.ensure_future(self._collect())]
+        chores = [asyncio.ensure_future(each) for each in (self._compact(), self._collect(), self._give_back())]
         await self._stopping.wait()
         log.info("stopping")
         for chore in chores:
@@ -192,6 +195,18 @@ class Host:
         while True:
             await asyncio.sleep(COMPACT_SECONDS)
             self.tenants.compact()
+
+    async def _give_back(self) -> None:
+        """Give the space of removed clusters back to the disk, in small pieces, so that nobody waits for it."""
+        while True:
+            await self.tenants.removed.wait()
+            self.tenants.removed.clear()
+            await asyncio.sleep(GIVE_BACK_SECONDS)
+            try:
+                while self._journal.give_back(GIVE_BACK_PAGES):
+                    await asyncio.sleep(GIVE_BACK_PAUSE)
+            except StoreError as error:
+                log.warning("space of removed clusters is given back later: %s", error)
 
     async def _collect(self) -> None:
         """Give back what closed clusters leave: their objects refer to each other in circles, and are old by then.

@@ -121,6 +121,8 @@ class Tenants:
         self._shares = Shares()
         self.closed = asyncio.Event()
         """Set when a cluster has been closed; whoever tidies up behind it clears it."""
+        self.removed = asyncio.Event()
+        """The same when one has been removed for good."""
 
     def ids(self) -> list[str]:
         """Every cluster there is."""
@@ -240,6 +242,7 @@ class Tenants:
         self._end(cluster_id)
         self._journal.delete_cluster(cluster_id)
         self._meta.pop(cluster_id, None)
+        self.removed.set()
 
     def snapshot(self, cluster_id: str) -> None:
         """Keep the present state, for :meth:`restore`."""

@@ -24,7 +24,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  #
 from gunicorn.workers.base import Worker  # type: ignore[import-untyped]  # it carries no types
 
 from labs.bootstrap import Kindling, bootstrap
-from labs.session.background import keep_in_line
+from labs.session.background import keep_in_line, keep_written
 from labs.session.waking import Waking
 from labs.settings import Settings
 from webapp import create_app
@@ -115,9 +115,12 @@ def _drive(services: Kindling, waking: Waking, worker: _Worker) -> None:
 
 def _answer(services: Kindling, counters: Counters, worker: _Worker) -> None:
     """Answer requests."""
+    ending = threading.Event()
+    threading.Thread(target=keep_written, args=(services.sessions, ending), name="activity", daemon=True).start()
     try:
         asyncio.run(_serve(services, counters, worker))
     finally:
+        ending.set()
         services.close()
 
 

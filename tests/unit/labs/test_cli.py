@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,7 @@ def kindling(
     provider = MemoryProvider(tmp_path / "clusters")
     makers = {"simulated": lambda _: provider, "kind": lambda _: UnavailableProvider(tmp_path / "none")}
     monkeypatch.setattr(registry, "MAKERS", makers)
+    monkeypatch.setattr("labs.ballast.SIZE", 4096)
     for name in [name for name in os.environ if name.startswith(("KINDLING_", "KIND_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("KINDLING_HOME", str(tmp_path / "home"))
@@ -558,6 +560,38 @@ def test_a_running_check_keeps_to_its_line(
     shown = re.findall(r"  … [^\r\x1b\n]*", kindling.out)
     assert shown
     assert max(map(len, shown)) <= 11
+
+
+class TestSite:
+    def test_a_home_has_one_site_and_the_second_says_where(self, kindling: Command) -> None:
+        locks = Locks(kindling.home / "locks")
+        with locks.hold("site"):
+            locks.write("site", b"4711 http://127.0.0.1:8000")
+            assert kindling("up", "--port", "0") == 1
+        assert "up for this home already at http://127.0.0.1:8000 (process 4711)" in kindling.err
+        assert "another home: KINDLING_HOME=DIRECTORY kindling up" in kindling.err
+        assert "  try: kill 4711" in kindling.err
+
+    def test_one_that_ended_leaves_nothing_that_would_keep_the_next_away(
+        self, kindling: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        said: list[bytes] = []
+        locks = Locks(kindling.home / "locks")
+        monkeypatch.setattr("webapp.front.server.serve", lambda *_: said.append(locks.content("site")))
+        for _ in range(2):
+            assert kindling("up", "--port", "0") == 0
+            assert "Sign in, once:  http://127.0.0.1:" in kindling.out
+        assert [one.partition(b" ")[0] for one in said] == [str(os.getpid()).encode()] * 2
+        assert not locks.held("site")
+
+    def test_a_taken_port_is_a_sentence(self, kindling: Command) -> None:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            assert kindling("up", "--port", str(port)) == 1
+        assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in kindling.err
+        assert f"try: kindling up --port {port + 1}" in kindling.err
 
 
 def test_a_full_disk_is_a_sentence(kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ class TestSentences:
         ("code", "said"),
         [
             (sqlite3.SQLITE_BUSY, "the records are locked"),
-            (sqlite3.SQLITE_FULL, "the disk is full; free some space"),
+            (sqlite3.SQLITE_FULL, "the disk of .* is full, .*; free some space"),
             (sqlite3.SQLITE_IOERR_WRITE, "does not take what is written"),
             (sqlite3.SQLITE_READONLY, "cannot be written"),
             (sqlite3.SQLITE_CORRUPT, "is damaged .* put a backup in its place"),
@@ -102,7 +102,7 @@ class TestSentences:
     ) -> None:
         monkeypatch.setattr(failures, "full", lambda _folder: True)
         for code in (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_CANTOPEN):
-            with pytest.raises(Unavailable, match="the disk is full") as caught, records.read():
+            with pytest.raises(Unavailable, match=r"the disk of .* is full") as caught, records.read():
                 raise OperationalError("SELECT 1", {}, failing(code))
             assert caught.value.fix == "kindling stop LAB"
 

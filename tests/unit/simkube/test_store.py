@@ -55,6 +55,26 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     assert dict(after.side.items("kubelet/")) == {"kubelet/x": {"n": [1]}}
 
 
+def test_the_space_of_a_removed_cluster_goes_back_to_the_disk(tmp_path: Path) -> None:
+    path, log = tmp_path / "store.db", tmp_path / "store.db-wal"
+    journal = Journal(path)
+    for cluster in ("stays", "goes"):
+        store = Store(journal, cluster)
+        for number in range(300):
+            store.put("configmaps", obj(f"n{number}", k="v" * 4000), expect=None)
+    while journal.give_back(64):
+        raise AssertionError("there is nothing to give back")
+    before = path.stat().st_size
+    journal.delete_cluster("goes")
+    steps = 0
+    while journal.give_back(64):
+        steps += 1
+    assert steps > 1  # in small pieces
+    assert path.stat().st_size < 0.7 * before
+    assert log.stat().st_size == 0
+    assert Store(Journal(path), "stays").count("configmaps") == 300
+
+
 def test_clusters_in_one_journal_do_not_see_each_other() -> None:
     journal = Journal()
     one, other = Store(journal, "one"), Store(journal, "other")

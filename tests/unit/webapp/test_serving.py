@@ -80,6 +80,19 @@ def served(tmp_path: Path) -> Iterator[Served]:
     site.close()
 
 
+def test_a_second_site_is_refused_and_commands_work_beside_the_first(served: Served) -> None:
+    second = subprocess.run(
+        [sys.executable, "-c", MAIN], env=served.environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert second.returncode == 1
+    assert f"up for this home already at http://127.0.0.1:{served.port} (process {served.process.pid})" in second.stderr
+    status = MAIN.replace("'up', '--port', '0'", "'status'")
+    command = subprocess.run(
+        [sys.executable, "-c", status], env=served.environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (command.returncode, command.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_a_class_with_a_page_open_each_is_served_and_the_end_does_not_wait(served: Served, how: signal.Signals) -> None:
     signed_in = served.cookies(10)

@@ -23,6 +23,8 @@ COSTLY = {
     "teach.link": 60,
     "admin.create": 60,
     "admin.link": 60,
+    "leaving.export": 4,
+    "removal.export": 20,
 }
 """By endpoint, in a minute, and counted by account besides the limit of all changes."""
 UNCOUNTED = {"static", "health.alive", "health.ready"}

@@ -17,7 +17,6 @@ from labs.access import AccessRules
 from labs.accounts.classes import class_info, new_code, taught
 from labs.accounts.rows import leave_class, user_named
 from labs.accounts.views import ClassInfo
-from labs.errors import NotFound
 from labs.records.database import Database
 from labs.records.models import Attempt, Membership, Place, SchoolClass, User
 
@@ -56,14 +55,14 @@ class ClassRemovals:
             self.rules.stop_withdrawn(tx)
             return seen
 
-    def remove_learner(self, class_id: str, instructor: str, learner: str) -> None:
-        """End a learner's membership; what they handed in stays theirs. ``NotFound`` for who is not in it."""
+    def remove_learner(self, class_id: str, instructor: str, learner: str) -> bool:
+        """End a learner's membership; what they handed in stays theirs. False for who is not in the class."""
         with self.records.begin() as tx:
             row = taught(tx, class_id, instructor)
-            if not leave_class(tx, row.id, user_named(tx, learner)):
-                raise NotFound("there is no such learner in this class")
+            left = leave_class(tx, row.id, user_named(tx, learner))
             tx.flush()
             self.rules.stop_withdrawn(tx)
+            return left
 
     def renew_code(self, class_id: str, instructor: str) -> ClassInfo:
         """Another join code; the old one ends at once. Opens a class that was closed."""

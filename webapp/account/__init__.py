@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from webapp.account import views
+from webapp.account import leaving, views
 from webapp.account.signin import limiter, manager
 
 
@@ -13,3 +13,4 @@ def register(app: Flask) -> None:
     manager.init_app(app)
     limiter.init_app(app)
     app.register_blueprint(views.blueprint)
+    app.register_blueprint(leaving.blueprint)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from webapp.admin import access, views
+from webapp.admin import access, removal, views
 
 
 def register(app: Flask) -> None:
     """Add the area to ``app``."""
     app.register_blueprint(views.blueprint)
     app.register_blueprint(access.blueprint)
+    app.register_blueprint(removal.blueprint)

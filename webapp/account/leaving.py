@@ -1,0 +1,55 @@
+"""One's own data to take along, and the end of one's own account.
+
+Removing needs the password again: a browser left open is not enough. Who has none yet sets one first.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask_login import logout_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from labs.errors import Refused
+from webapp.account.export import exported
+from webapp.account.signin import SIGN_IN_LIMIT, limiter, own_name
+from webapp.login import login_required
+from webapp.passwords import looks_at_passwords
+from webapp.site import current_account, kindling
+
+blueprint = Blueprint("leaving", __name__, url_prefix="/profile")
+
+
+@blueprint.post("/export")
+@login_required
+def export() -> Response:
+    """Everything that is stored about who is signed in."""
+    return exported(current_account().name)
+
+
+@blueprint.get("/delete")
+@login_required
+def ask() -> str:
+    """What goes and what stays, and the form that does it."""
+    return render_template("account/delete.html", seen=kindling().removals.preview(current_account().name))
+
+
+@blueprint.post("/delete")
+@login_required
+@limiter.limit(SIGN_IN_LIMIT, key_func=own_name)
+@looks_at_passwords
+def delete() -> BaseResponse:
+    """Do it, for the right password."""
+    account = current_account()
+    try:
+        if not account.has_password:
+            raise Refused("Set a password first, on your profile.")
+        if request.form.get("name", "").strip() != account.name:
+            raise Refused(f"Nothing was deleted: type your name, {account.name}.")
+        kindling().accounts.sign_in(account.name, request.form.get("password", ""))
+        kindling().removals.remove(account.name, account.name)
+    except Refused as error:
+        flash(str(error), "bad")
+        return redirect(url_for("leaving.ask"))
+    logout_user()
+    flash("Your account is deleted. Goodbye, and thank you for learning with us.", "note")
+    return redirect(url_for("lessons.home"))

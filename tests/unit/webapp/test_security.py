@@ -271,3 +271,18 @@ def test_links_are_written_in_one_place() -> None:
     for path in TEMPLATES.parent.rglob("*"):
         if path.suffix in (".py", ".html") and path != TEMPLATES.parent / "site.py":
             assert "_external" not in path.read_text(), f"{path}: public_address knows the site's name"
+
+
+def test_scripts_put_in_markup_of_the_server_only() -> None:
+    lines = [
+        line.strip()
+        for script in sorted((STATIC / "js").glob("*.js"))
+        for line in script.read_text().splitlines()
+        if re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", line)
+    ]
+    assert lines == ["place.innerHTML = html;", "place.innerHTML = body.html;"], "fragments that templates escaped"
+    for script in (STATIC / "js").glob("*.js"):
+        text = script.read_text()
+        assert "localStorage" not in text
+        assert "sessionStorage" not in text
+        assert "postMessage" not in text

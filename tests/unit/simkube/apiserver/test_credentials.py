@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,16 @@ def test_a_token_binds_to_what_is_there(server: APIServer) -> None:
 @pytest.mark.parametrize("bad", ["", "a.b.c", "ü.ö.ä", "....", "a.b." + "c" * 5000])
 def test_what_is_no_token_is_nobodys(server: APIServer, bad: str) -> None:
     assert server.credentials.review(bad).caller is None
+
+
+def test_no_token_chooses_its_algorithm(server: APIServer) -> None:
+    given = token(server)
+    _, claims, signature = given.split(".")
+    for header in ({"alg": "none"}, {"alg": "HS512", "kid": "x"}, {"alg": "RS256", "jku": "https://evil.example"}, {}):
+        head = base64.urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
+        for forged in (f"{head}.{claims}.{signature}", f"{head}.{claims}."):
+            assert server.credentials.review(forged).caller is None, header
+    assert server.credentials.review(given).caller is not None
 
 
 def test_tokens_of_another_cluster_are_nobodys(server: APIServer, clock: Clock) -> None:

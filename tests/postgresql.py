@@ -7,22 +7,22 @@ where tests are root's.
 from __future__ import annotations
 
 import importlib.util
-import os
-import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests import other_user
 
 OPTIONS = {
     "listen_addresses": "",
     "fsync": "off",  # nothing of it is to outlive the test
     "max_connections": "100",
 }
-USERS = ("postgres", "nobody")
 START_SECONDS = 30.0
 
 
@@ -38,21 +38,18 @@ def missing() -> str:
 @contextmanager
 def server() -> Iterator[str]:
     """A running server with an empty database, as an SQLAlchemy URL."""
-    user = _other_user()
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:  # a socket's path may not be long
         base, data = Path(folder), Path(folder) / "data"
         data.mkdir(mode=0o700)
-        if user is not None:
-            for path in (base, data):
-                os.chown(path, user.pw_uid, user.pw_gid)
-        _run("initdb", ["--pgdata", data, "--username", "kindling", "--auth", "trust", "--no-sync"], user)
+        other_user.give(base, data)
+        _run("initdb", ["--pgdata", data, "--username", "kindling", "--auth", "trust", "--no-sync"])
         options = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
         command = [_found("postgres"), "-D", data, "-k", base, *options]
         with (base / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, **_as(user))
+            process = subprocess.Popen(command, stdout=log, stderr=log, **other_user.given())
         try:
-            _run("pg_isready", ["--host", base], user, until=START_SECONDS)
-            _run("createdb", ["--host", base, "--username", "kindling", "kindling"], user)
+            _run("pg_isready", ["--host", base], until=START_SECONDS)
+            _run("createdb", ["--host", base, "--username", "kindling", "kindling"])
             yield f"postgresql+psycopg://kindling@/kindling?host={base}"
         except RuntimeError as error:
             raise RuntimeError(f"{error}{(base / 'log').read_text()}") from error
@@ -61,30 +58,17 @@ def server() -> Iterator[str]:
             process.wait(timeout=60)
 
 
-def _run(program: str, arguments: list[object], user: pwd.struct_passwd | None, until: float = 0.0) -> None:
+def _run(program: str, arguments: list[object], until: float = 0.0) -> None:
     """Run one of its programs; again until it succeeds, for so many seconds."""
-    import time
-
     deadline = time.monotonic() + until
     while True:
         command = [_found(program), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd="/", **_as(user))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd="/", **other_user.given())
         if not done.returncode:
             return
         if time.monotonic() > deadline:
             raise RuntimeError(f"{program}: {done.stdout}{done.stderr}")
         time.sleep(0.1)
-
-
-def _as(user: pwd.struct_passwd | None) -> dict[str, object]:
-    return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def _other_user() -> pwd.struct_passwd | None:
-    if os.getuid():
-        return None
-    known = {user.pw_name: user for user in pwd.getpwall()}
-    return next(known[name] for name in USERS if name in known)
 
 
 def _program(name: str) -> Path | None:

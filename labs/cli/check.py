@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labs.cli.context import kindling, learner_name, learner_option, session_of
-from labs.cli.output import clean, echo, number, outcome, style
+from labs.cli.output import clean, echo, number, outcome, print_error, style
 from labs.cli.suggestions import suggested
+from labs.errors import Unavailable
 
 if TYPE_CHECKING:
     from labs.session import AttemptView, CheckView
@@ -51,7 +52,12 @@ def check(lab: str | None, as_json: bool, shape: str, learner: str | None) -> in
             session = session_of(services, name, lab)
             attempt = services.sessions.check(session.id, name)
             watcher = _Watcher() if shape == "text" else None
-            attempt = services.sessions.follow(attempt.id, name, watcher)
+            try:
+                attempt = services.sessions.follow(attempt.id, name, watcher)
+            except Unavailable as error:
+                said = f"attempt {attempt.number} is handed in, and graded later: {error}"
+                print_error(said, f"kindling check {attempt.lab}")
+                return EXIT["ungradable"]
     finally:
         grader.close()
     if watcher is not None:

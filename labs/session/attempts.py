@@ -17,6 +17,9 @@ from labs.records.database import Database
 from labs.records.models import Attempt, CheckRecord
 from labs.session.ends import End
 
+EVENT_PATIENCE = 0.5
+"""Seconds: while an event waits to be kept, the time of the attempt runs; the verdict brings all events again."""
+
 
 class Attempts:
     """The attempts of one installation."""
@@ -49,8 +52,8 @@ class Attempts:
         return row
 
     def record(self, attempt: str, event: Event) -> None:
-        """Keep an event of its grading process."""
-        with self._records.begin() as tx:
+        """Keep an event of its grading process, which does not wait for that."""
+        with self._records.begin(patience=EVENT_PATIENCE) as tx:
             if event.kind == "plan":
                 for position, check in enumerate(event.data.get("checks", [])):
                     found = _check(tx, attempt, str(check["name"]), position)

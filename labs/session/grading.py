@@ -16,12 +16,10 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from grader.protocol import Event, GradeRequest, Outcome, Verdict
 from labs.clusters.provider import ClusterError, ClusterGone, ClusterState, Controllable, Faults, Hosted
 from labs.clusters.registry import Providers
-from labs.errors import KindlingError
+from labs.errors import KindlingError, Unavailable
 from labs.library import Library
 from labs.locks import Locks
 from labs.records.database import Database
@@ -82,7 +80,7 @@ class Grading:
             end = self._graded(row, notify, unwanted, limit)
         finally:  # Ctrl-C included: the attempt gets its end
             if end.interrupted and not row.regraded and not unwanted():
-                with suppress(SQLAlchemyError):
+                with suppress(Unavailable):
                     self._attempts.note(attempt, end.interrupted)
             else:
                 self._surely_finish(attempt, end)
@@ -211,7 +209,7 @@ class Grading:
                     self._attempts.record(row.id, waiting[0])
                     waiting.popleft()
                 notify()
-            except SQLAlchemyError as error:
+            except Unavailable as error:
                 log.warning("attempt %s goes on without the database: %s", row.id, error)
 
         return on_event
@@ -280,7 +278,7 @@ class Grading:
         for _ in range(KEEP_TRIES - 1):
             try:
                 self._finish(attempt, end)
-            except SQLAlchemyError as error:
+            except Unavailable as error:
                 log.warning("the verdict on attempt %s waits for the database: %s", attempt, error)
                 self._pause(KEEP_PAUSE)
             else:
@@ -294,7 +292,7 @@ def _forgiving(cancelled: Callable[[], bool]) -> Callable[[], bool]:
     def asked() -> bool:
         try:
             return cancelled()
-        except SQLAlchemyError:
+        except Unavailable:
             return False
 
     return asked

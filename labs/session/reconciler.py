@@ -18,7 +18,7 @@ from sqlalchemy import select
 from labs.access import AccessRules
 from labs.clusters.provider import ClusterError, ClusterSpec, ClusterState, CreateCancelled, ProviderUnavailable
 from labs.clusters.registry import Providers
-from labs.errors import KindlingError
+from labs.errors import KindlingError, Unavailable
 from labs.library import Library
 from labs.locks import Locks
 from labs.records.database import Database
@@ -172,6 +172,8 @@ class Reconciler:
             handle = provider.reset(row.handle, spec, progress) if reset else provider.create(spec, progress)
         except CreateCancelled:
             self._set(row.id, state="stopping")
+        except Unavailable:
+            raise  # the records are in the way, not the cluster: it is tried again from where it was
         except (ClusterError, KindlingError) as error:
             log.warning("session %s of %s: %s", row.id, row.lab, error)
             done = {"reset_done": row.reset_wanted} if reset else {}

@@ -1,9 +1,13 @@
 """The clock of a live cluster: it runs with the wall clock, slower, faster, not at all, or a step at a time.
 
-At speed 1 cluster time is the wall clock's plus a constant. At any other speed time is simulated: it stops at each
-timer until that has run, and stands still while work waits, so that everything happens at its own time and in its own
-order however fast the clock is. A machine (or a share of it) that cannot keep up makes the clock slower, never late:
-what a cluster lags behind by more than :data:`MOST_LAG` is let off.
+At speed 1 cluster time is the wall clock's plus a constant. Should the wall clock be set, or the machine sleep, cluster
+time goes on from where it was: nothing is due an hour early or late, and no lease runs out for it. The same when the
+process was kept from running for more than :data:`MOST_LATE`, as one that was stopped or swapped out.
+
+At any other speed time is simulated: it stops at each timer until that has run, and stands still while work waits, so
+that everything happens at its own time and in its own order however fast the clock is. A machine (or a share of it)
+that cannot keep up makes the clock slower, never late: what a cluster lags behind by more than :data:`MOST_LAG` is let
+off.
 
 Where time stands is kept beside the objects, so that killing the host neither resumes a paused cluster nor takes a
 clock back: what is kept is never behind a time that was handed out.
@@ -14,9 +18,11 @@ than :data:`FURTHEST` ahead of the wall clock: a fast clock stands still there.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol
 
 from simkube.apimachinery.errors import HostError, StoreError
@@ -29,6 +35,10 @@ FURTHEST = 10 * 365 * 86400.0
 """Seconds."""
 MOST_LAG = 0.1
 """Wall seconds that a clock may make up for after it was kept from running."""
+JUMP = 1.0
+"""Seconds by which the wall clock must have moved against the steady one to count as having been set."""
+MOST_LATE = 10.0
+"""Seconds that a timer may be late at speed 1 before what is more is let off: less than what any lease allows."""
 KEPT_AHEAD = 1.0
 """For so many wall seconds of its speed a clock is kept in advance, so that it need not be written all the time."""
 _KEY = "clock"
@@ -73,6 +83,8 @@ class PacedClock(Clock):
         self.paused = bool(kept.get("paused", False))
         self._pinned_until = float(kept.get("pinned", 0.0))
         self._pinned = self._pinned_until > wall()
+        self._anchor = (wall(), ticks())
+        self._pin_ends = ticks() + self._pinned_until - wall()
         self._goal: float | None = None
         self._held: float | None = None
         self._at_timer = False
@@ -86,7 +98,7 @@ class PacedClock(Clock):
     @property
     def pinned(self) -> bool:
         """Whether it runs at speed 1 whatever was wished; ends by itself."""
-        if self._pinned and self._wall() >= self._pinned_until:
+        if self._pinned and self._ticks() >= self._pin_ends:
             self.unpin()
         return self._pinned
 
@@ -112,7 +124,7 @@ class PacedClock(Clock):
     def now(self) -> float:
         """Cluster time."""
         if self._follows:
-            return self._wall() + self._offset
+            return self._following()
         if self._held is None and not self._at_timer and not self.standing:
             self._move()
         return self._at
@@ -120,6 +132,29 @@ class PacedClock(Clock):
     def wall(self) -> float:
         """The time of day."""
         return self._wall()
+
+    def _following(self) -> float:
+        """The wall clock's time plus a constant, which makes up for it when somebody has set the wall clock."""
+        wall, ticks = self._wall(), self._ticks()
+        jump = (wall - self._anchor[0]) - (ticks - self._anchor[1])
+        if abs(jump) > JUMP:
+            self._anchor = (wall, ticks)
+            self._shift(-jump)
+        return wall + self._offset
+
+    def _shift(self, seconds: float) -> None:
+        """Change the constant; while nothing can be stored, a restart would take that back, and nothing else."""
+        self._offset += seconds
+        with contextlib.suppress(StoreError):
+            self._write()
+
+    def run_due(self, until: float = inf) -> int:
+        """See :meth:`Clock.run_due`. What a clock is late by beyond all measure, it was not running for."""
+        if self._follows and (due := self.next_due()) is not None:
+            late = self._following() - due
+            if late > MOST_LATE:
+                self._shift(-late)
+        return super().run_due(until)
 
     def _move(self) -> None:
         """Let as much time pass as there was, but not past a timer that has not run."""
@@ -211,22 +246,22 @@ class PacedClock(Clock):
 
     def pin(self, seconds: float) -> None:
         """Run at speed 1, whatever is wished, for at most so many wall seconds; :meth:`unpin` ends it."""
-        self._change(pinned_until=self._wall() + seconds)
+        self._change(pinned_for=seconds)
 
     def unpin(self) -> None:
         """Back to what was wished."""
-        self._change(pinned_until=0.0)
+        self._change(pinned_for=0.0)
 
-    def _change(
-        self, speed: float | None = None, paused: bool | None = None, pinned_until: float | None = None
-    ) -> None:
+    def _change(self, speed: float | None = None, paused: bool | None = None, pinned_for: float | None = None) -> None:
         self._at = self.now()
         self._mark = self._ticks()
         held, self._held = self._held is not None, None
         self.speed = self.speed if speed is None else speed
         self.paused = self.paused if paused is None else paused
-        self._pinned_until = self._pinned_until if pinned_until is None else pinned_until
-        self._pinned = self._pinned_until > self._wall()
+        self._anchor = (self._wall(), self._mark)
+        if pinned_for is not None:
+            self._pinned_until, self._pin_ends = self._wall() + pinned_for, self._mark + pinned_for
+        self._pinned = self._pin_ends > self._mark
         self._goal = None
         self._offset = self._at - self._wall()
         if abs(self._offset) < 0.001:

@@ -22,6 +22,7 @@ from labs.cli.main import COMMANDS, cli, run
 from labs.cli.output import clean, span, table
 from labs.cli.suggestions import WITH_LEARNER
 from labs.clusters import registry
+from labs.errors import Unavailable
 from labs.locks import Locks
 from labs.settings import load
 from tests.doubles.providers import (
@@ -770,3 +771,20 @@ class TestTakingAway:
         assert kindling("class", "delete", "Autumn", "--yes") == 1
         assert kindling("report", "--learner", "bob") == 0
         assert "10/10" in kindling.out
+
+
+def test_records_that_fail_after_handing_in_lose_nothing(
+    kindling: Command, monkeypatch: pytest.MonkeyPatch, grader: ScriptedGrader
+) -> None:
+    assert kindling("start", "first") == 0
+
+    def away(*_: object) -> None:
+        raise Unavailable("the records are locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("labs.session.service.SessionService.follow", away)
+        assert kindling("check", "first") == 3
+    assert "attempt 1 is handed in, and graded later: the records are locked" in kindling.err
+    assert "try: kindling check first" in kindling.err
+    assert kindling("check", "first") == 0
+    assert "attempt 1" in kindling.out

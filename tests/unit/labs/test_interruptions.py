@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from grader.protocol import Outcome
 from labs.bootstrap import Kindling
+from labs.errors import Unavailable
 from labs.records.models import Attempt
 from labs.session import AttemptView
 from tests.doubles.providers import (
@@ -180,11 +180,11 @@ class DatabaseAway:
     def __init__(self, services: Kindling, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left, begin = 0, services.records.begin
 
-        def refusing() -> Any:
+        def refusing(**how: float) -> Any:
             if self.left > 0:
                 self.left -= 1
-                raise OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked"))
-            return begin()
+                raise Unavailable("the records are locked")
+            return begin(**how)
 
         monkeypatch.setattr(services.records, "begin", refusing)
 
@@ -213,7 +213,7 @@ class TestDatabaseAway:
             database.left = 10_000
 
         at(grader, away, {})
-        with pytest.raises(OperationalError):
+        with pytest.raises(Unavailable):
             checked(services)
         database.left = 0
         services.sessions.reconcile(background=True)

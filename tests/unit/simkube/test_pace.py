@@ -239,5 +239,67 @@ def test_while_pinned_it_runs_at_speed_1_and_then_as_wished(world: World) -> Non
     assert world.clock.speed == 100
     world.clock.pin(60)
     world.wall += 61  # whoever pinned it is dead
+    world.ticks += 61
     assert not world.clock.pinned
     assert world.clock.standing
+
+
+class TestJumps:
+    @pytest.mark.parametrize("jump", [3600.0, -3600.0, 8 * 86400.0])
+    def test_setting_the_wall_clock_moves_no_cluster(self, world: World, jump: float) -> None:
+        """Nor does a laptop that slept: its steady clock stood still meanwhile."""
+        seen = world.every(1.0)
+        world.pass_time(3.5)
+        world.wall += jump
+        world.pass_time(3.0)
+        assert len(seen) == 6
+        assert [round(later - earlier, 2) for earlier, later in pairwise(seen)] == [1.0] * 5
+        assert world.clock.now() == pytest.approx(START + 6.5, abs=0.01)
+        assert world.clock.wall() == world.wall
+        world.restart()
+        assert world.clock.now() == pytest.approx(START + 6.5, abs=0.01)
+
+    def test_a_small_correction_is_followed(self, world: World) -> None:
+        world.wall -= 0.5
+        assert world.clock.now() == world.wall
+
+    def test_what_a_stopped_host_missed_is_let_off(self, world: World) -> None:
+        """One that was stopped for a minute finds no lease run out."""
+        renewed = world.every(10.0)
+        world.pass_time(1.0)
+        world.wall += 60
+        world.ticks += 60
+        world.run()
+        assert renewed == [START + 10.0]
+        assert world.clock.now() == pytest.approx(START + 10.0, abs=0.01)
+        world.pass_time(10.1)
+        assert renewed[1] == pytest.approx(START + 20.0, abs=0.01)
+
+    def test_a_busy_host_is_late_and_lets_nothing_off(self, world: World) -> None:
+        world.every(1.0)
+        world.wall += 9
+        world.ticks += 9
+        world.run()
+        assert world.clock.now() == world.wall
+
+    def test_while_nothing_can_be_stored_the_time_is_right_all_the_same(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise StoreError("the store took no write")
+
+        monkeypatch.setattr(world.side, "put", full)
+        world.wall += 3600
+        assert world.clock.now() == START
+
+    def test_a_pin_lasts_as_long_as_it_was_wished(self, world: World) -> None:
+        for jump in (3600.0, -3600.0):
+            world.clock.pin(60)
+            world.wall += jump
+            assert world.clock.pinned
+            world.ticks += 59
+            world.wall += 59
+            assert world.clock.pinned
+            world.ticks += 1
+            world.wall += 1
+            assert not world.clock.pinned

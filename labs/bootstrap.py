@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from labs.access import AccessRules, Grants
-from labs.accounts import Accounts, Classes, Invitations
+from labs.accounts import Accounts, Allowances, Classes, GuardedSignIn, Invitations, SignIns
 from labs.clusters.registry import Providers
 from labs.library import Library
 from labs.records.database import Database
@@ -28,6 +28,9 @@ class Kindling:
     providers: Providers
     sessions: SessionService
     accounts: Accounts
+    sign_ins: SignIns
+    allowances: Allowances
+    guarded: GuardedSignIn
     classes: Classes
     invitations: Invitations
     grants: Grants
@@ -61,13 +64,17 @@ def bootstrap(
     chosen = providers or Providers(settings)
     rules = AccessRules(chosen, settings.kind_clusters, settings.kind_per_learner)
     sessions = SessionService(settings, records, library, chosen, rules, grader or _grader(), now, tell=tell)
+    accounts, allowances = Accounts(records, now), Allowances(records, now)
     return Kindling(
         settings=settings,
         records=records,
         labs=library,
         providers=chosen,
         sessions=sessions,
-        accounts=Accounts(records, now),
+        accounts=accounts,
+        allowances=allowances,
+        guarded=GuardedSignIn(accounts, allowances),
+        sign_ins=SignIns(records, now, timedelta(hours=settings.idle_hours), timedelta(days=settings.signed_in_days)),
         classes=Classes(records, now),
         invitations=Invitations(records, now),
         grants=Grants(records, rules, now),

@@ -9,11 +9,13 @@
     ├── NotNow            it exists, but not in a state in which this can be done
     ├── NotPossible       no provider here can give what was asked for
     ├── Unavailable       the records or this machine cannot take it at this moment: locked, full, read-only; .lasting
+    ├── TooMany           tried too often; .seconds until the next try
     └── Refused           wrong password, used or expired link, unknown join code
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 
@@ -58,6 +60,16 @@ class Unavailable(KindlingError):
     def __init__(self, message: str, fix: str = "", *, lasting: bool = False) -> None:
         super().__init__(message, fix)
         self.lasting = lasting
+
+
+class TooMany(KindlingError):
+    """Tried too often. ``seconds`` (a whole number) until the next try, which the message says as well."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        self.seconds = max(1, math.ceil(seconds))
+        minutes = math.ceil(self.seconds / 60)
+        wait = f"{self.seconds} s" if self.seconds < 90 else f"{minutes} minutes"
+        super().__init__(f"{message} Try again in {wait}.")
 
 
 class Refused(KindlingError):

@@ -43,6 +43,8 @@ class Settings:
     ``trusted_proxies`` KINDLING_TRUSTED_PROXIES: addresses and networks, separated by commas, whose X-Forwarded-For
     and X-Forwarded-Proto are believed (default: none).
     ``secret_key`` KINDLING_SECRET_KEY: signs the site's cookies ("": one is made and kept in ``home``).
+    ``idle_hours`` KINDLING_IDLE_HOURS: after how long without a request one is signed out.
+    ``signed_in_days`` KINDLING_SIGNED_IN_DAYS: how long one stays signed in at the most.
     ``session_hours`` KINDLING_SESSION_HOURS: how long a lab's cluster is kept without being extended.
     ``attempt_seconds`` KINDLING_ATTEMPT_SECONDS: the longest grading run any lab may ask for.
     ``graders`` KINDLING_GRADERS: how many attempts are graded at once (default: eight for each processor).
@@ -66,6 +68,8 @@ class Settings:
     workers: int = 1
     trusted_proxies: tuple[Network, ...] = ()
     secret_key: str = field(default="", repr=False)
+    idle_hours: float = 72.0
+    signed_in_days: float = 14.0
     session_hours: float = 4.0
     attempt_seconds: float = 900.0
     graders: int = 1
@@ -133,6 +137,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         workers=int(_number(env, "KINDLING_WORKERS", min(MOST_WORKERS, processors()), 1, 64, whole=True)),
         trusted_proxies=_networks(env, "KINDLING_TRUSTED_PROXIES"),
         secret_key=env.get("KINDLING_SECRET_KEY", ""),
+        idle_hours=_number(env, "KINDLING_IDLE_HOURS", 72.0, 0.1, 8760),
+        signed_in_days=_number(env, "KINDLING_SIGNED_IN_DAYS", 14.0, 0.01, 366),
         session_hours=_number(env, "KINDLING_SESSION_HOURS", 4.0, 0.1, 720),
         attempt_seconds=_number(env, "KINDLING_ATTEMPT_SECONDS", 900.0, 5, 7200),
         graders=int(_number(env, "KINDLING_GRADERS", GRADERS * processors(), 1, 1000, whole=True)),

@@ -28,6 +28,7 @@ from webapp import (
 )
 from webapp.content import Library
 from webapp.counters import Counters
+from webapp.login import find_who_is_here
 from webapp.progress import Progress
 from webapp.provider_choices import ProviderChoices
 from webapp.site import Site, install
@@ -57,16 +58,13 @@ def create_app(kindling_or_settings: Kindling | Settings | None = None, counters
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        PERMANENT_SESSION_LIFETIME=14 * 24 * 3600,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
-        RATELIMIT_STORAGE_URI="shared://",
-        RATELIMIT_STORAGE_OPTIONS={"counters": counters},
-        RATELIMIT_HEADERS_ENABLED=True,
     )
     streams = Streams(Locks(settings.locks / "streams"))
     progress = Progress(kindling.records, kindling.sessions.now)
     choices = ProviderChoices(kindling.providers, kindling.sessions.open_to)
     install(app, Site(kindling, Library(settings.courses), progress, streams, choices))
+    app.before_request(find_who_is_here)
     security.protect(app, settings)
     csrf.protect(app)
     audit.protect(app)

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 from labs.errors import SettingsError
 from labs.settings import Settings
 
-SESSION, THEME = "kindling", "theme"
+SESSION, SIGN_IN, DEVICE, THEME = "kindling", "kindling-sign-in", "kindling-device", "theme"
 THEME_SECONDS = 365 * 86400
 
 
@@ -58,6 +58,24 @@ def keep_theme(app: Flask, response: Response, chosen: str) -> None:
     response.set_cookie(
         name(THEME, secure=secure), chosen, max_age=THEME_SECONDS, samesite="Lax", secure=secure, path="/"
     )
+
+
+def keep_sign_in(app: Flask, response: Response, token: str, days: float) -> None:
+    """Let the browser show this token from now on."""
+    keep_secret(app, response, SIGN_IN, token, int(days * 86400))
+
+
+def forget_sign_in(app: Flask, response: Response) -> None:
+    """Let the browser show no token."""
+    secure = over_https(app)
+    response.delete_cookie(name(SIGN_IN, secure=secure), secure=secure, httponly=True, samesite="Lax", path="/")
+
+
+def keep_secret(app: Flask, response: Response, plain: str, value: str, seconds: int) -> None:
+    """Set a cookie that no script and no other site gets at."""
+    secure = over_https(app)
+    options = {"max_age": seconds, "secure": secure, "httponly": True, "samesite": "Lax", "path": "/"}
+    response.set_cookie(name(plain, secure=secure), value, **options)  # type: ignore[arg-type]  # each its own type
 
 
 def secret_key(settings: Settings) -> str:

@@ -19,9 +19,6 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import Any
-
-from limits.storage import Storage
 
 SLOTS = 1 << 16
 NEAR = 16
@@ -95,38 +92,6 @@ class Counters:
                 yield
             finally:
                 fcntl.lockf(self._file, fcntl.LOCK_UN)
-
-
-class SharedStorage(Storage):
-    """Counters as Flask-Limiter's library wants them; ``counters`` is the option that names them."""
-
-    STORAGE_SCHEME = ["shared"]  # noqa: RUF012  # as the base class has it
-
-    def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, *, counters: Counters, **_: Any) -> None:
-        super().__init__(uri, wrap_exceptions)
-        self._counters = counters
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return OSError
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        return self._counters.add(key, expiry, amount)
-
-    def get(self, key: str) -> int:
-        return self._counters.count(key)
-
-    def get_expiry(self, key: str) -> float:
-        return self._counters.ends(key)
-
-    def check(self) -> bool:
-        return True
-
-    def reset(self) -> None:
-        self._counters.forget_all()
-
-    def clear(self, key: str) -> None:
-        self._counters.forget(key)
 
 
 def _key(name: str) -> bytes:

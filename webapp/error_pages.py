@@ -7,7 +7,17 @@ import logging
 from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from labs.errors import KindlingError, Malformed, NotFound, NotNow, NotPossible, Refused, SettingsError, Unavailable
+from labs.errors import (
+    KindlingError,
+    Malformed,
+    NotFound,
+    NotNow,
+    NotPossible,
+    Refused,
+    SettingsError,
+    TooMany,
+    Unavailable,
+)
 from labs.system_errors import as_sentence
 from webapp.csrf import NotFromHere
 
@@ -17,6 +27,7 @@ _STATUS: dict[type[KindlingError], int] = {
     NotNow: 409,
     NotPossible: 409,
     Refused: 403,
+    TooMany: 429,
     Malformed: 422,
     Unavailable: 503,
     SettingsError: 500,
@@ -92,6 +103,8 @@ def _kindling_error(error: KindlingError) -> Response:
     if isinstance(error, Unavailable):
         _log.warning("%s %s: %s", request.method, request.endpoint, error)  # no address: it may hold a token
         made.headers["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(error, TooMany):
+        made.headers["Retry-After"] = str(error.seconds)
     return made
 
 

@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask, current_app
-from flask_login import current_user
 from markupsafe import Markup
 
 from webapp import cookies
 from webapp.content.render import inline
-from webapp.site import public_address, site
+from webapp.site import current_account_or_none, public_address, site
 from webapp.teach import charts
 
 _LABEL = re.compile(r"(?:^|\s)(Expected|Observed|Look): ")
@@ -37,7 +36,7 @@ def register(app: Flask) -> None:
 
     @app.context_processor
     def names() -> dict[str, Any]:
-        account = current_user.account if current_user and current_user.is_authenticated else None
+        account = current_account_or_none()
         courses = site().courses.courses()
         return {
             "account": account,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import cast
 
-from flask import Flask, current_app, url_for
-from flask_login import current_user
+from flask import Flask, current_app, g, url_for
 
 from labs.accounts import Account
 from labs.bootstrap import Kindling
+from webapp.background import Background
 from webapp.content import Library
+from webapp.owners import Owners
 from webapp.progress import Progress
 from webapp.provider_choices import ProviderChoices
 from webapp.streams import Streams
@@ -25,6 +27,8 @@ class Site:
     progress: Progress
     streams: Streams
     provider_choices: ProviderChoices
+    owners: Owners = field(default_factory=Owners)
+    later: Callable[[Callable[[], object]], None] = field(default_factory=Background)
 
 
 def install(app: Flask, site: Site) -> None:
@@ -34,7 +38,12 @@ def install(app: Flask, site: Site) -> None:
 
 def site() -> Site:
     """The services of the application that answers this request."""
-    return cast(Site, current_app.extensions["kindling-site"])
+    return site_of(current_app)
+
+
+def site_of(app: Flask) -> Site:
+    """The services of an application."""
+    return cast(Site, app.extensions["kindling-site"])
 
 
 def kindling() -> Kindling:
@@ -50,9 +59,9 @@ def public_address(endpoint: str, **values: object) -> str:
 
 def current_account() -> Account:
     """Who is signed in; only behind ``login_required``."""
-    return cast(Account, current_user.account)
+    return cast(Account, g.here.account)
 
 
 def current_account_or_none() -> Account | None:
     """Who is signed in, if anybody."""
-    return cast(Account, current_user.account) if current_user.is_authenticated else None
+    return cast(Account, g.here.account) if "here" in g else None

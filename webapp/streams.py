@@ -28,11 +28,15 @@ Subject = tuple[int, str]
 
 @dataclass(frozen=True)
 class Subscription:
-    """One live page. ``look`` gives its version and what it is to show now, as JSON; None when who asked may not see it
-    any more, of which ``allowed`` alone is asked now and then. Either may be called from any thread, one at a time.
-    ``close`` is to be called once at its end."""
+    """One live page, of who is signed in by ``sign_in``.
+
+    ``look`` gives its version and what it is to show now, as JSON; None when who asked may not see it any more, of
+    which ``allowed`` alone is asked now and then. Either may be called from any thread, one at a time. ``close`` is to
+    be called once at its end.
+    """
 
     subject: Subject
+    sign_in: int
     allowed: Callable[[], bool]
     look: Callable[[], tuple[str, str] | None]
     close: Callable[[], None]
@@ -60,12 +64,16 @@ class Streams:
 
 
 def hand_over(
-    streams: Streams, subject: Subject, allowed: Callable[[], bool], look: Callable[[], tuple[str, str] | None]
+    streams: Streams,
+    subject: Subject,
+    sign_in: int,
+    allowed: Callable[[], bool],
+    look: Callable[[], tuple[str, str] | None],
 ) -> Response:
     """Have the server keep a page up to date; the answer's head is this one, its body the server's."""
     takers = request.environ.get(HANDOVER)
     give_back = streams.take(subject[0]) if takers is not None else None
     if takers is None or give_back is None:
         raise ServiceUnavailable("Too many pages are kept up to date at once; close some of yours.")
-    takers.append(Subscription(subject, allowed, look, give_back))
+    takers.append(Subscription(subject, sign_in, allowed, look, give_back))
     return Response(mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})

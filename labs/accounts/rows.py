@@ -93,7 +93,8 @@ def prove(tx: Transaction, user: User, *names: str) -> None:
 
 def must_leave_an_admin(tx: Transaction, user: User) -> None:
     """``Refused`` when this is the only admin, whom the site would be without; others wait who ask the same."""
-    others = select(func.count()).select_from(User).where(User.role == "admin", User.id != user.id)
+    others = select(func.count()).select_from(User).where(User.role == "admin", User.disabled_at.is_(None))
+    others = others.where(User.id != user.id)
     if user.role == "admin" and not tx.execute(others).scalar_one():
         raise Refused(f"{user.name} is the only admin; make somebody else one first.")
 

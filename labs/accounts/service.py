@@ -9,16 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 
 from labs.accounts import passwords
 from labs.accounts.names import local_name
 from labs.accounts.rows import make_user, must_leave_an_admin, user_named, user_signing_in
+from labs.accounts.sign_ins import end_all
 from labs.accounts.tokens import digest, new_token
 from labs.accounts.views import Account, Role, account_of
 from labs.errors import Refused
 from labs.records.database import Database
 from labs.records.models import LoginLink, User
+
+DISABLED = "This account is disabled. Ask whoever runs this site."
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,16 @@ class Accounts:
 
     # Accounts
 
-    def by_id(self, account_id: int) -> Account | None:
-        """For a cookie."""
-        with self.records.read() as tx:
-            user = tx.get(User, account_id)
-            return account_of(user) if user and user.deleted_at is None else None
-
     def get(self, name: str) -> Account:
         """By name; ``NotFound``."""
         with self.records.read() as tx:
             return account_of(user_named(tx, name))
+
+    def find(self, name_or_email: str) -> Account | None:
+        """The account that this signs in, if there is one."""
+        with self.records.read() as tx:
+            user = user_signing_in(tx, name_or_email)
+            return account_of(user) if user else None
 
     def all(self) -> list[Account]:
         """Every account, by name."""
@@ -81,23 +84,46 @@ class Accounts:
             user = user_signing_in(tx, name_or_email)
         if not passwords.matches(user.password_hash if user else None, password, self.records.home) or user is None:
             raise Refused("The name or the password is wrong.")
+        if user.disabled_at is not None:
+            raise Refused(DISABLED)
         if passwords.outdated(user.password_hash):
             self._hash_anew(user, password)
         return account_of(user)
 
     def set_password(self, name: str, password: str) -> None:
-        """``Refused`` when too short."""
+        """Also signs the account out everywhere; ``Refused`` when it cannot be used."""
         hashed = passwords.hashed(password, self.records.home)
         with self.records.begin() as tx:
-            user_named(tx, name).password_hash = hashed
+            user = user_named(tx, name)
+            user.password_hash = hashed
+            end_all(tx, user.id)
 
     def set_role(self, name: str, role: Role) -> Account:
-        """Change a role; ``Refused`` for the only admin's."""
+        """Change a role, and sign out what was signed in with the old one; ``Refused`` for the only admin's."""
         with self.records.begin() as tx:
             user = user_named(tx, name)
             if role != "admin":
                 must_leave_an_admin(tx, user)
-            user.role = role
+            if user.role != role:
+                user.role = role
+                end_all(tx, user.id)
+            return account_of(user)
+
+    def disable(self, name: str) -> Account:
+        """Let nobody sign in, and sign out whoever is; what was handed in stays. ``Refused`` for the only admin."""
+        with self.records.begin() as tx:
+            user = user_named(tx, name)
+            must_leave_an_admin(tx, user)
+            user.disabled_at = user.disabled_at or self.now()
+            tx.execute(delete(LoginLink).where(LoginLink.user_id == user.id))
+            end_all(tx, user.id)
+            return account_of(user)
+
+    def enable(self, name: str) -> Account:
+        """Take :meth:`disable` back."""
+        with self.records.begin() as tx:
+            user = user_named(tx, name)
+            user.disabled_at = None
             return account_of(user)
 
     def local(self) -> Account:
@@ -107,12 +133,14 @@ class Accounts:
     # One-time links
 
     def login_link(self, name: str, minutes: float = 15.0) -> str:
-        """A one-time token for the site's sign-in page. Links that have expired are forgotten."""
+        """A one-time token for the sign-in page; an older one of this account ends. ``Refused`` when disabled."""
         token, now = new_token(), self.now()
         with self.records.begin() as tx:
-            tx.execute(delete(LoginLink).where(LoginLink.expires_at < now))
-            expires = now + timedelta(minutes=minutes)
             user = user_named(tx, name)
+            if user.disabled_at is not None:
+                raise Refused(DISABLED)
+            tx.execute(delete(LoginLink).where(or_(LoginLink.expires_at < now, LoginLink.user_id == user.id)))
+            expires = now + timedelta(minutes=minutes)
             tx.add(LoginLink(user_id=user.id, token_hash=digest(token), created_at=now, expires_at=expires))
         return token
 

@@ -21,6 +21,7 @@ class Account:
     email: str
     role: Role
     has_password: bool
+    disabled: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,4 +38,12 @@ class ClassInfo:
 def account_of(user: User) -> Account:
     """The view of a row."""
     role = cast(Role, user.role)
-    return Account(user.id, user.name, user.display_name or user.name, user.email or "", role, bool(user.password_hash))
+    return Account(
+        id=user.id,
+        name=user.name,
+        display_name=user.display_name or user.name,
+        email=user.email or "",
+        role=role,
+        has_password=bool(user.password_hash),
+        disabled=user.disabled_at is not None,
+    )

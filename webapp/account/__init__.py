@@ -1,16 +1,16 @@
-"""Who is here: signing in (password, one-time link), the profile, joining a class."""
+"""Who is here: signing in (password, one-time link), coming in by a code or an invitation, the profile."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from webapp.account import leaving, views
-from webapp.account.signin import limiter, manager
+from webapp.account import enrolment, leaving, password, profile, views
+from webapp.account.area import blueprint
+
+__all__ = ["enrolment", "password", "profile", "register", "views"]
 
 
 def register(app: Flask) -> None:
     """Add the area to ``app``."""
-    manager.init_app(app)
-    limiter.init_app(app)
-    app.register_blueprint(views.blueprint)
+    app.register_blueprint(blueprint)
     app.register_blueprint(leaving.blueprint)

@@ -6,13 +6,11 @@ Removing needs the password again: a browser left open is not enough. Who has no
 from __future__ import annotations
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
-from flask_login import logout_user
 from werkzeug.wrappers import Response as BaseResponse
 
-from labs.errors import Refused
+from labs.errors import Refused, TooMany
 from webapp.account.export import exported
-from webapp.account.signin import SIGN_IN_LIMIT, limiter, own_name
-from webapp.login import login_required
+from webapp.login import leave_here, login_required
 from webapp.passwords import looks_at_passwords
 from webapp.site import current_account, kindling
 
@@ -35,7 +33,6 @@ def ask() -> str:
 
 @blueprint.post("/delete")
 @login_required
-@limiter.limit(SIGN_IN_LIMIT, key_func=own_name)
 @looks_at_passwords
 def delete() -> BaseResponse:
     """Do it, for the right password."""
@@ -45,11 +42,11 @@ def delete() -> BaseResponse:
             raise Refused("Set a password first, on your profile.")
         if request.form.get("name", "").strip() != account.name:
             raise Refused(f"Nothing was deleted: type your name, {account.name}.")
-        kindling().accounts.sign_in(account.name, request.form.get("password", ""))
+        kindling().guarded.confirm(account, request.form.get("password", ""))
         kindling().removals.remove(account.name, account.name)
-    except Refused as error:
+    except (Refused, TooMany) as error:
         flash(str(error), "bad")
         return redirect(url_for("leaving.ask"))
-    logout_user()
+    leave_here()
     flash("Your account is deleted. Goodbye, and thank you for learning with us.", "note")
     return redirect(url_for("lessons.home"))

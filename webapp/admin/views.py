@@ -53,6 +53,25 @@ def role(name: str) -> Response:
     return redirect(url_for("admin.users"))
 
 
+@blueprint.post("/<name>/disable")
+def disable(name: str) -> Response:
+    """Sign an account out and let it in no more; nobody does that to themselves."""
+    if name == current_account().name:
+        flash("Your own account stays; ask another admin to disable it.", "bad")
+    else:
+        kindling().accounts.disable(name)
+        flash(f"{name} is signed out and cannot sign in. What was handed in stays.", "good")
+    return redirect(url_for("admin.users"))
+
+
+@blueprint.post("/<name>/enable")
+def enable(name: str) -> Response:
+    """Let an account in again."""
+    kindling().accounts.enable(name)
+    flash(f"{name} can sign in again.", "good")
+    return redirect(url_for("admin.users"))
+
+
 @blueprint.post("/<name>/link")
 def link(name: str) -> str:
     """A link that signs this account in, once."""

@@ -17,13 +17,13 @@ from flask import Flask
 
 from labs.session import SessionService
 from webapp import MAX_REQUEST_BYTES
-from webapp.account.signin import cookie_owner
 from webapp.front.connections import Place
 from webapp.front.events import Events
 from webapp.front.proxies import forwarded
 from webapp.front.turns import Full, Turns
 from webapp.front.wsgi import Answer, Headers, call, environ_of
 from webapp.passwords import hashes_passwords
+from webapp.site import site_of
 from webapp.streams import HANDOVER, Subscription
 
 BODY_SECONDS = 60.0
@@ -46,9 +46,10 @@ class Front:
         self, app: Flask, sessions: SessionService, places: Mapping[Any, Place], trusted: Container[str]
     ) -> None:
         self._app, self._places, self._trusted = app, places, trusted
+        self._site = site_of(app)
         self._threads = ThreadPoolExecutor(PAGES["places"] + PASSWORDS["places"], thread_name_prefix="page")
         self._pages, self._passwords = Turns(**PAGES), Turns(**PASSWORDS)
-        self.events = Events(sessions.stamps)
+        self.events = Events(sessions.stamps, self._site.kindling.sign_ins.lasting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or one attempt to open a socket (of which there are none yet)."""
@@ -97,9 +98,9 @@ class Front:
             await _send(send, answer)
 
     def _owner(self, scope: Scope) -> tuple[str, bool]:
-        """Whose request it is: an account's, when its cookie is one that this site has signed, else an address's."""
+        """Whose request it is: an account's, when its cookie was proven before, else an address's."""
         cookies = "; ".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie")
-        account = cookie_owner(self._app, cookies)
+        account = self._site.owners.of_cookies(cookies)
         return (f"account {account}", True) if account else (f"address {scope['client'][0]}", False)
 
 

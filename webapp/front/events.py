@@ -21,7 +21,7 @@ from webapp.streams import Subject, Subscription
 FAST_SECONDS = 0.3
 SLOW_SECONDS = 1.5
 BEAT_SECONDS = 25.0
-"""Between two words to a page of which nothing changes; also how soon somebody who was signed out sees no more."""
+"""Between two words to a page of which nothing changes."""
 LIFE_SECONDS = 600.0
 WRITE_SECONDS = 30.0
 THREADS = 2
@@ -46,10 +46,15 @@ class Stream:
 
 
 class Events:
-    """Every live page of this process. ``stamps`` looks at the records, in a thread."""
+    """Every live page of this process. ``stamps`` looks at the records, in a thread; so does ``lasting``, which says of
+    the sign-ins that have a page open which there still are."""
 
-    def __init__(self, stamps: Callable[[Collection[Subject]], Mapping[Subject, Stamp]]) -> None:
-        self._stamps = stamps
+    def __init__(
+        self,
+        stamps: Callable[[Collection[Subject]], Mapping[Subject, Stamp]],
+        lasting: Callable[[Collection[int]], Collection[int]],
+    ) -> None:
+        self._stamps, self._lasting = stamps, lasting
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="events")
         self._open: set[Stream] = set()
         self._seen: dict[Subject, Stamp] = {}
@@ -111,12 +116,16 @@ class Events:
             busy = any(stamp.busy for stamp in self._seen.values())
             await asyncio.sleep(FAST_SECONDS if busy else SLOW_SECONDS)
             wanted = {stream.subscription.subject for stream in self._open}
+            readers = {stream.subscription.sign_in for stream in self._open}
             try:
+                lasting = await self._in_thread(partial(self._lasting, readers))
                 found = await self._in_thread(partial(self._stamps, wanted))
             except Exception:  # the database is away: looked for again
                 log.exception("looking for changes of live pages")
                 continue
             for stream in self._open:
+                if stream.subscription.sign_in in readers and stream.subscription.sign_in not in lasting:
+                    stream.end()
                 subject = stream.subscription.subject
                 if found.get(subject) != self._seen.get(subject):
                     stream.changed.set()

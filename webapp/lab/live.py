@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from flask import Blueprint, Response, copy_current_request_context, jsonify
-from flask_login import current_user
+from flask import Blueprint, Response, copy_current_request_context, g, jsonify
 
 from webapp.lab.view_model import change, version, view_model
 from webapp.login import login_required
@@ -26,17 +25,16 @@ def state(lab: str) -> Response:
 @login_required
 def events(lab: str) -> Response:
     """Server-sent events: a ``change`` at once, then whenever something differs. 503: ask for ``state`` instead."""
-    account, found = current_account(), kindling().labs.get(lab)
+    account, found, sign_ins, sign_in = current_account(), kindling().labs.get(lab), kindling().sign_ins, g.here.sign_in
 
-    @copy_current_request_context
     def allowed() -> bool:
-        return bool(current_user.is_authenticated)
+        return sign_ins.lasts(sign_in)
 
     @copy_current_request_context
     def look() -> tuple[str, str] | None:
-        if not current_user.is_authenticated:  # signed out since
+        if not allowed():  # signed out since
             return None
         seen = view_model(account, found)
         return version(seen), json.dumps(change(seen))
 
-    return hand_over(site().streams, (account.id, found.name), allowed, look)
+    return hand_over(site().streams, (account.id, found.name), sign_in, allowed, look)

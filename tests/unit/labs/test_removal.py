@@ -86,7 +86,7 @@ class TestOfAnAccountOutsideAnyClass:
             services.accounts.sign_in("eve", PASSWORD)
         with pytest.raises(Refused):
             services.accounts.redeem(token)
-        assert services.accounts.by_id(old.id) is None
+        assert services.sign_ins.whose(services.sign_ins.begin(old.id)) is None
         new = services.accounts.register("eve", PASSWORD + "!", email="eve@example.org")
         assert services.sessions.all("eve") == []
         assert services.sessions.attempts("eve", "first") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -20,7 +20,6 @@ from labs.records.database import Database
 from labs.settings import Settings, load
 from tests.unit.labs.conftest import catalog, clock, grader, make, provider, quick_passwords, services
 from webapp import create_app
-from webapp.account.signin import limiter
 
 __all__ = ["catalog", "clock", "grader", "make", "provider", "quick_passwords", "services"]
 
@@ -131,14 +130,13 @@ class Visitor:
 
 
 @pytest.fixture
-def app(services: Kindling, tmp_path: Path) -> Iterator[Flask]:
+def app(services: Kindling, tmp_path: Path) -> Flask:
     """The site, with a course."""
     write_course(tmp_path / "content")
     made = create_app(with_courses(services, tmp_path / "content"))
     made.config["PROPAGATE_EXCEPTIONS"] = False
-    yield made
-    with made.app_context():
-        limiter.reset()
+    made.extensions["kindling-site"].later = lambda work: work()
+    return made
 
 
 def with_courses(services: Kindling, *roots: Path) -> Kindling:

@@ -6,11 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import limits
 import pytest
-from limits.strategies import FixedWindowRateLimiter
 
-from webapp.counters import NEAR, Counters, SharedStorage
+from webapp.counters import NEAR, Counters
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = "import os, signal; from webapp.counters import Counters; counters = Counters()"
@@ -86,17 +84,3 @@ def test_when_it_is_full_the_one_that_ends_first_makes_room(time: Time) -> None:
     assert counters.count("new") == 1
     assert counters.count("long-0") == 0
     assert all(counters.count(f"long-{number}") == 1 for number in range(1, NEAR))
-
-
-def test_limits_are_kept_with_it(time: Time) -> None:
-    storage = SharedStorage("shared://", counters=Counters(now=time))
-    limiter, twice = FixedWindowRateLimiter(storage), limits.parse("2 per minute")
-    assert [limiter.hit(twice, "ada") for _ in range(3)] == [True, True, False]
-    assert limiter.hit(twice, "bob")
-    assert limiter.get_window_stats(twice, "ada").remaining == 0
-    time.now += 60
-    assert limiter.test(twice, "ada")
-    storage.reset()
-    assert storage.check()
-    limiter.clear(twice, "ada")
-    assert limiter.hit(twice, "ada")

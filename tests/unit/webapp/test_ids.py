@@ -44,6 +44,8 @@ def test_what_is_anothers_is_not_found(enter: Enter, app: Flask, services: Kindl
     values = {"session": session.id, "attempt": attempt.id, "class_id": school.id, "learner": "ada", "lab": "first"}
     values["place"] = place.id
     stranger, owner, teacher = enter(name, role), enter("ada"), enter("olga", "instructor")
+    ada = services.accounts.get("ada")
+    values["sign_in"] = str(services.sign_ins.of(ada.id)[0].id)
     for rule in addresses(app):
         assert set(rule.arguments) <= set(values), f"{rule}: say in this test whose that is"
         assert asked(stranger, app, rule, values) == 404, rule

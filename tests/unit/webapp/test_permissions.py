@@ -53,6 +53,7 @@ class World:
     session: str
     attempt: str
     places: dict[str, tuple[str, str]]
+    sign_in: int
     grant: int
 
     def address(self, route: str, role: str, **change: str) -> str:
@@ -70,6 +71,7 @@ class World:
             "question": "one",
             "path:filename": "css/base.css",
             "int:grant": str(self.grant),
+            "int:sign_in": str(self.sign_in),
             **change,
         }
         if route == "/invitation/<token>":
@@ -140,7 +142,10 @@ def world(enter: Enter, app: Flask, services: Kindling, grader: ScriptedGrader) 
     visitors["visitor"] = Visitor(app.test_client())
     visitors["visitor"].get("/")
     places = {role: waiting(services, made.id, role) for role in ROLES}
-    return World(services, visitors, made.id, made.join_code, others.id, session.id, attempt.id, places, grant.id)
+    sign_in = services.sign_ins.of(services.accounts.get("owner").id)[0].id
+    return World(
+        services, visitors, made.id, made.join_code, others.id, session.id, attempt.id, places, sign_in, grant.id
+    )
 
 
 def waiting(services: Kindling, class_id: str, role: str) -> tuple[str, str]:

@@ -157,18 +157,22 @@ def test_the_token_of_another_visitor_is_refused(enter: Enter, services: Kindlin
     assert services.sessions.current("ada", "first") is None
 
 
-def test_the_cookie_is_out_of_reach(enter: Enter) -> None:
-    ada = enter()
-    (cookie,) = [line for line in ada.get("/profile").headers.getlist("Set-Cookie") if line.startswith("kindling=")]
-    assert "HttpOnly" in cookie
-    assert "SameSite=Lax" in cookie
-    assert "Secure" not in cookie
-    over_https = ada.client.get("/sign-in", base_url="https://localhost")
-    cookie = over_https.headers["Set-Cookie"]
-    assert cookie.startswith("__Host-kindling=")
-    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= {part.strip() for part in cookie.split(";")}
-    assert "Domain" not in cookie
-    assert over_https.headers["Strict-Transport-Security"] == "max-age=31536000"
+@pytest.mark.parametrize(("base", "prefix"), [(LOCAL, ""), ("https://localhost", "__Host-")])
+def test_cookies_are_out_of_reach(visitor: Visitor, services: Kindling, base: str, prefix: str) -> None:
+    services.accounts.ensure("ada")
+    answers = [
+        visitor.client.get(path, base_url=base)
+        for path in ("/sign-in", f"/login/{services.accounts.login_link('ada')}")
+    ]
+    kept = dict(line.split("=", 1) for answer in answers for line in answer.headers.getlist("Set-Cookie"))
+    kept = {name: value for name, value in kept.items() if "Max-Age=0" not in value}
+    assert set(kept) >= {prefix + name for name in ("kindling-sign-in", "kindling-device")}
+    for cookie in kept.values():
+        parts = {part.strip() for part in cookie.split(";")}
+        assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= parts
+        assert ("Secure" in parts) is bool(prefix)
+        assert "Domain" not in cookie
+    assert answers[0].headers.get("Strict-Transport-Security") == ("max-age=31536000" if prefix else None)
 
 
 def test_the_theme_has_the_prefix_too(app: Flask) -> None:

@@ -42,23 +42,26 @@ END_SECONDS = 8
 
 
 def serve(settings: Settings, bound: socket.socket) -> None:
-    """Serve on a socket that listens, until SIGINT or SIGTERM; ``SystemExit`` then, 0 when all went well."""
+    """Serve on a socket that listens, until SIGINT or SIGTERM; ``SystemExit`` then, 0 when all went well.
+
+    The socket is gunicorn's from now on: it ends it.
+    """
     raise_file_limit()
     with tempfile.TemporaryFile() as role:
-        _Site(settings, bound, role.fileno()).run()
+        _Site(settings, bound.detach(), role.fileno()).run()
 
 
 class _Site(BaseApplication):  # type: ignore[misc]  # gunicorn carries no types
     """What gunicorn is to run. ``load`` happens in each process after it was forked."""
 
-    def __init__(self, settings: Settings, bound: socket.socket, role: int) -> None:
+    def __init__(self, settings: Settings, bound: int, role: int) -> None:
         self.settings, self._bound, self._role = settings, bound, role
         self.waking, self._counters = Waking(), Counters()
         super().__init__()
 
     def load_config(self) -> None:
         options = {
-            "bind": [f"fd://{self._bound.fileno()}"],
+            "bind": [f"fd://{self._bound}"],
             "worker_class": _Worker,
             "workers": self.settings.workers + 1,
             "timeout": ALIVE_SECONDS,

@@ -1,93 +1,126 @@
 """Each hostile member beside a quiet neighbour: what the neighbour's small reads take, without and with it.
 
-The member is held and let go in turns, so that both meet the same machine. The neighbour's reads come in bursts with
-pauses: the first after a pause must not be slower than the tenth, since fairness protects who was idle as well. On a
-host of several processes the two may be apart, so that there are neighbours enough to have one beside the member.
+The member is held and let go in turns, so that both meet the same machine. Fairness protects who was idle as well: the
+first read after a pause must not be slower than the tenth. A host may have several processes: the neighbour is several
+learners, who are asked in turns, so that some of them share the member's.
 """
 
 from __future__ import annotations
 
+import itertools
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPException
 
+from soak import processes
 from soak.attack import attacked
 from soak.client import Api
 from soak.members import MEMBERS, OF_CLUSTERS, Target
 from soak.members.member import CONFIG_MAPS
 from soak.stage import Stage, mib, percentiles
 
-BURSTS, READS = 10, 10
-PAUSE = 0.1
-"""Seconds between two bursts; within one, whoever reads is not in a hurry either."""
+NEIGHBOURS = 4
+READS = 60
 STEP = 0.01
+"""Seconds between two reads: whoever reads is not in a hurry."""
 REST = 1.0
 """Seconds after a member was let go, in which it uses what it may use at once, and after it was held."""
 MEMORY = 1536 << 20
 """Bytes that the host may hold meanwhile: what its large answers may keep, and itself."""
+IDLE_BESIDE = ("EndlessCreates", "LargeLists", "Policies", "HugeObjects", "CpuLoops")
+IDLE_TIMES = 8
+IDLE_SECONDS = 2.5
+"""A pause after which the host no longer counts on somebody."""
 
 
-class Bursts:
-    """Times of reads, in seconds; ``first`` and ``tenth`` of each burst apart."""
+class Neighbours:
+    """Reads small things in turns; counts what is not answered."""
 
-    def __init__(self) -> None:
-        self.all: list[float] = []
-        self.first: list[float] = []
-        self.tenth: list[float] = []
+    def __init__(self, kubeconfigs: list[str]) -> None:
+        self._apis = [Api(config) for config in kubeconfigs]
+        self._turns: Iterator[Api] = itertools.cycle(self._apis)
         self.failed = 0
 
-    def read(self, quiet: Api, bursts: int = BURSTS) -> None:
-        """Some more bursts."""
-        for _ in range(bursts):
-            time.sleep(PAUSE)
-            took = [self._one(quiet) for _ in range(READS)]
-            self.all += took
-            self.first.append(took[0])
-            self.tenth.append(took[-1])
+    def reads(self, many: int) -> list[float]:
+        """Seconds of each."""
+        return [self.read(next(self._turns)) for _ in range(many)]
 
-    def _one(self, quiet: Api) -> float:
+    def bursts(self, pids: list[int]) -> Iterator[list[float]]:
+        """Ten reads of each of them: seconds for which the host has run meanwhile, however busy the machine is."""
+        for api in self._apis:
+            times = []
+            for _ in range(10):
+                before = processes.ran(pids)
+                self.read(api)
+                times.append(processes.ran(pids) - before)
+            yield times
+
+    def read(self, api: Api) -> float:
+        """Seconds of one."""
         time.sleep(STEP)
         began = time.perf_counter()
         try:
-            status, _ = quiet("GET", f"{CONFIG_MAPS}/kube-root-ca.crt")
+            status, _ = api("GET", f"{CONFIG_MAPS}/kube-root-ca.crt")
             self.failed += status != 200
         except (OSError, HTTPException):
             self.failed += 1
-            quiet.close()
+            api.close()
         return time.perf_counter() - began
 
 
-def run(stage: Stage, names: list[str] | None = None, rounds: int = 2, bursts: int = BURSTS) -> None:
-    """One row a member; the invariants are that every read is answered and that the host is the same one afterwards."""
+def run(stage: Stage, names: list[str] | None = None, rounds: int = 2, reads: int = READS) -> None:
+    """One row a member; every read is answered, the host's memory is bounded, and it is the same one afterwards."""
     report = stage.report
-    report.part("A quiet learner beside each hostile member: reads in ms (p50 p99), without and beside it")
-    first: list[float] = []
-    tenth: list[float] = []
-    with stage.cluster("quiet") as kubeconfig:
-        quiet, pid = Api(kubeconfig), stage.host_pid()
+    report.part(
+        "A quiet learner beside each hostile member: reads in ms (p50 p99), without and beside it; host's memory"
+    )
+    with ExitStack() as stack:
+        quiet = Neighbours([stack.enter_context(stage.cluster("quiet")) for _ in range(NEIGHBOURS)])
+        pid = stage.host_pid()
         for name in names or list(OF_CLUSTERS):
-            calm, loud = Bursts(), Bursts()
+            calm: list[float] = []
+            loud: list[float] = []
             with stage.cluster(name) as config, attacked(name, Target(config)) as member:
                 for _ in range(rounds):
                     for number, times in ((signal.SIGSTOP, calm), (signal.SIGCONT, loud)):
                         member.send_signal(number)
                         time.sleep(REST)
-                        times.read(quiet, bursts)
-                held = stage.usage()
-            first += loud.first
-            tenth += loud.tenth
-            _row(stage, name, calm, loud, held.memory)
-            report.invariant(f"the neighbour of {name} is answered", not loud.failed + calm.failed, loud.failed)
+                        times += quiet.reads(reads)
+                held = stage.usage().memory
+            _row(stage, name, calm, loud, held)
+            report.invariant(f"the neighbours of {name} are answered", not quiet.failed, quiet.failed)
             report.invariant(f"{name} does not end the host", stage.host_pid() == pid, "another process")
-            report.invariant(f"the host's memory beside {name}", held.memory <= MEMORY, mib(held.memory))
-    (one, late), (ten, latest) = percentiles(first), percentiles(tenth)
-    now = f"{1000 * one:.1f} {1000 * late:.0f} and {1000 * ten:.1f} {1000 * latest:.0f} ms"
-    report.row("beside all of them: the first read after a pause, and the tenth", now, reach="no slower")
+            report.invariant(f"the host's memory beside {name} is bounded", held <= MEMORY, mib(held))
+            quiet.failed = 0
 
 
-def _row(stage: Stage, name: str, calm: Bursts, loud: Bursts, memory: int) -> None:
-    (middle, late), (slower, latest) = percentiles(calm.all), percentiles(loud.all)
+def _row(stage: Stage, name: str, calm: list[float], loud: list[float], memory: int) -> None:
+    (middle, late), (slower, latest) = percentiles(calm), percentiles(loud)
     doc = (MEMBERS[name].__doc__ or "").strip()
     now = f"{1000 * middle:.1f} {1000 * late:.0f}; {1000 * slower:.1f} {1000 * latest:.0f} ms; {mib(memory)}"
     before = "p99 x 151" if name == "InflatingBodies" else ""
-    stage.report.row(f"{name}: {doc}", now, reach="p99 50 ms", before=before, good=latest <= 0.05 + late)
+    stage.report.row(f"{name}: {doc}", now, reach="p99 50 ms more", before=before, good=latest <= 0.05 + late)
+
+
+def idle(stage: Stage, names: tuple[str, ...] = IDLE_BESIDE, times: int = IDLE_TIMES) -> None:
+    """The first read after a pause, and the tenth, beside those who keep the loop busiest."""
+    report = stage.report
+    report.part(
+        "Who comes back after a pause, beside hostile members: what the host does until the answer (p50, worst)"
+    )
+    with ExitStack() as stack:
+        quiet = Neighbours([stack.enter_context(stage.cluster("quiet")) for _ in range(NEIGHBOURS)])
+        for name in names:
+            with stage.cluster(name) as config, attacked(name, Target(config)):
+                bursts: list[list[float]] = []
+                for _ in range(times):
+                    time.sleep(IDLE_SECONDS)
+                    bursts += quiet.bursts(processes.below(stage.host_pid()))
+            first, tenth = [sorted(one[at] for one in bursts) for at in (0, -1)]
+            shown = [f"{1000 * one[len(one) // 2]:.1f} {1000 * one[-1]:.0f} ms" for one in (first, tenth)]
+            good = first[-1] <= tenth[-1] + 0.05
+            what = f"the first read after a pause, and the tenth, beside {name}"
+            report.row(what, "; ".join(shown), reach="no slower by more than 50 ms", good=good)
+    report.invariant("whoever comes back is answered", not quiet.failed, quiet.failed)

@@ -1,9 +1,12 @@
 """Who may have the event loop that all clusters of a host share: nobody's flood is felt by a neighbour.
 
 Each cluster has an account of the time for which it keeps the loop (of the wall clock, because nobody else can be
-served meanwhile): requests, watches, the slices of its controllers. The account drains as time passes. While others
-want the loop too, a cluster whose account is over :data:`BURST` is a debtor, and waits before its next piece of work
-as long as draining takes; alone, it may have the whole loop. A fast clock always has more to do: it has no such burst,
+served meanwhile): requests, watches, the slices of its controllers. The account drains as time passes, no faster while
+nobody else is there: whoever comes back finds a flood a debtor already, not with its burst before it. While others want
+the loop too, a cluster whose account is over :data:`BURST` is a debtor, and waits before its next piece of work
+as long as draining takes; alone, it may have the whole loop, one piece of work at a time: between two of a debtor's the
+loop looks whether anybody else wants something by now, whose first request after a pause would wait for all of them
+otherwise. A fast clock always has more to do: it has no such burst,
 and rests after each slice. Work is neither refused nor reordered within a cluster; only absurd queues are answered
 with 429.
 
@@ -30,7 +33,11 @@ DEBTORS = 0.1
 ACTIVE_SECONDS = 2.0
 """How long after a request a cluster counts as active."""
 MOST_DELAY = 5.0
-"""The longest wait for one piece of work, in seconds; what an account is over beyond that is let off."""
+"""The longest wait for one piece of work, in seconds."""
+MOST_OVER = MOST_DELAY * DEBTORS
+"""What an account is over beyond that is let off."""
+PASSES = 2
+"""How often the loop goes round between two pieces of debtors' work: a request is read, and then it is begun."""
 MOST_WAITING = 200
 """Requests of one cluster that may wait for their turn."""
 
@@ -45,10 +52,17 @@ class Shares:
         self.debtors: set[Share] = set()
         self.restless: set[Share] = set()
         """Whose work has no end of itself (a fast clock's)."""
+        self._gate = asyncio.Lock()
 
     def open(self) -> Share:
         """An account for one more cluster."""
         return Share(self)
+
+    async def breath(self) -> None:
+        """Before a piece of a debtor's work: whoever has just come is seen first. Debtors go through it one by one."""
+        async with self._gate:
+            for _ in range(PASSES):
+                await asyncio.sleep(0)
 
     def anybody(self) -> bool:
         """Whether any cluster is asked for something these days."""
@@ -100,7 +114,7 @@ class Share:
     def charge(self, seconds: float) -> None:
         """Note loop time that was used."""
         self._drain()
-        self._used += seconds
+        self._used = min(self._used + seconds, BURST + MOST_OVER)
         if self._used > BURST:
             self._shares.debtors.add(self)
 
@@ -109,8 +123,7 @@ class Share:
         rate = self._drain()
         if self not in self._shares.debtors or not self._shares.quiet_neighbours(self):
             return 0.0
-        self._used = min(self._used, BURST + MOST_DELAY * rate)
-        return (self._used - BURST) / rate
+        return min(MOST_DELAY, (self._used - BURST) / rate)
 
     def _drain(self) -> float:
         """Take off what the time since the last look allows; the part of the loop it has at present."""
@@ -124,17 +137,22 @@ class Share:
 
     def _rate(self) -> float:
         debtors = self._shares.debtors
-        if not self._shares.quiet_neighbours(self):
-            return 1.0 / max(1, len(debtors))
-        return DEBTORS / len(debtors) if self in debtors else ALLOWED
+        beside = self in debtors and self._shares.quiet_neighbours(self)
+        return DEBTORS / len(debtors) if beside else ALLOWED
 
     async def turn(self) -> None:
         """Wait until this cluster may use the loop, in the order of asking."""
-        if not self._turns.locked() and not self.delay():
+        if not self._turns.locked() and not self.delay() and self not in self._shares.debtors:
             return
         async with self._turns:
-            while (seconds := self.delay()) > 0:
-                await asyncio.sleep(seconds)
+            while True:
+                while (seconds := self.delay()) > 0:
+                    await asyncio.sleep(seconds)
+                if self not in self._shares.debtors:
+                    return
+                await self._shares.breath()
+                if not self.delay():  # nobody has come meanwhile
+                    return
 
     async def pause(self) -> None:
         """Between two pieces of long work: the others first, then this cluster's next turn."""

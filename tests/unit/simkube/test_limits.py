@@ -6,10 +6,14 @@ import re
 from pathlib import Path
 
 from simkube.apiserver.admission import custom_resource_limits as definitions
+from simkube.apiserver.cel import evaluation
 from simkube.apiserver.handlers import cost
 from simkube.apiserver.http import body, responses, sending, watch
 from simkube.apiserver.http import handler as http
 from simkube.apiserver.http import watch_stream as watching
+from simkube.apiserver.registry import selectors
+from simkube.apiserver.registry.apiextensions import structural
+from simkube.apiserver.schema.custom import effort
 from simkube.apiserver.streams import limits as streams
 from simkube.clock import pace
 from simkube.etcd.store import WINDOW, Limits
@@ -34,6 +38,11 @@ LIMITS = {
     "bytes of one request's body as YAML": f"{body.MOST_YAML_BYTES / MIB:g} MiB",
     "values in one request's body": f"{body.MOST_VALUES}",
     "values of one object": f"{cost.MOST_VALUES}",
+    "steps that an object's schema, defaults and patterns may take": f"{effort.MOST_STEPS} each",
+    "steps that rules of one object, or policies for one request, may take": f"{evaluation.MOST_STEPS}",
+    "steps that a definition of a kind may take": f"{structural.MOST_STEPS}",
+    "requirements of one label selector": f"{selectors.MOST_REQUIREMENTS}",
+    "values in all requirements of one label selector": f"{selectors.MOST_VALUES}",
     f"large bodies (from {responses.LARGE / 1024:g} KiB) read at a time": f"{http.MOST_LARGE}",
     "bytes that large answers keep until they are read": f"{sending.MOST_BYTES / MIB:g} MiB",
     "seconds in which a large answer must be read": f"{sending.SECONDS:g}",

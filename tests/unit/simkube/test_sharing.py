@@ -85,6 +85,48 @@ def test_once_the_others_are_quiet_the_loop_is_free_again(shares: Shares, now: N
     assert noisy.delay() == 0.0
 
 
+def test_who_was_idle_waits_for_one_piece_of_a_flood_at_most(shares: Shares, now: Now) -> None:
+    noisy, other = flooding(shares, 100.0), shares.open()
+    order: list[str] = []
+
+    async def flood() -> None:
+        while True:
+            await noisy.turn()
+            order.append("noisy")
+            now.seconds += 0.04
+            noisy.charge(0.04)
+            await asyncio.sleep(0)  # it is answered, and asks again
+
+    async def ask() -> None:
+        await other.request()
+        order.append("other")
+
+    async def all_of_them() -> None:
+        floods = [asyncio.ensure_future(flood()) for _ in range(8)]
+        while len(order) < 20:
+            await asyncio.sleep(0)
+        order.clear()
+        await asyncio.ensure_future(ask())  # it has been read in this pass of the loop, and begins in the next
+        for each in floods:
+            each.cancel()
+
+    asyncio.run(all_of_them())
+    assert order.count("other") == 1
+    assert order.index("other") <= 1
+
+
+def test_who_comes_back_finds_a_flood_that_has_used_its_burst(shares: Shares, now: Now) -> None:
+    """It may have the whole loop while nobody else is there, and has no second burst when somebody is."""
+    noisy = shares.open()
+    for _ in range(100):
+        noisy.asked()
+        assert noisy.delay() == 0.0
+        noisy.charge(0.1)
+        now.seconds += 0.1
+    quiet(shares)
+    assert noisy.delay() > 0
+
+
 def test_a_cluster_that_is_removed_delays_nobody(shares: Shares) -> None:
     noisy, other = flooding(shares), quiet(shares)
     assert noisy.delay() > 0

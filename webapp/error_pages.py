@@ -73,7 +73,8 @@ def register(app: Flask) -> None:
 
 def wants_json() -> bool:
     """Whether this request came from the pages' own script rather than from a person's browser."""
-    return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+    taken = request.accept_mimetypes.best_match(["text/html", "application/json", "text/event-stream"])
+    return taken in ("application/json", "text/event-stream")
 
 
 def error_response(status: int, message: str = "", fix: str = "") -> Response:

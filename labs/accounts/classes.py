@@ -125,7 +125,7 @@ def class_info(tx: Transaction, row: SchoolClass, *, code: bool = True) -> Class
 def class_with_code(tx: Transaction, join_code: str) -> SchoolClass:
     """``Refused`` where no class has it."""
     mine = (SchoolClass.join_code == _code(join_code), SchoolClass.joinable)
-    row = tx.scalar(select(SchoolClass).where(*mine).with_for_update(read=True))  # it stays until one is in it
+    row = tx.scalar(select(SchoolClass).where(*mine))
     if row is None:
         raise Refused("There is no class with this code; ask your instructor for it.")
     return row

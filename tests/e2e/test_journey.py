@@ -244,6 +244,8 @@ PAGES = [
     "/profile",
     "/classes/",
     "/accounts/",
+    "/access/",
+    "/profile/delete",
     "/no-such-page",
 ]
 
@@ -256,7 +258,9 @@ def test_every_page_fits_and_can_be_read(
     assert join_code
     page = open_page(width=width, color_scheme=scheme, storage_state=site.home / "instructor.json")
     wrong: dict[str, list[str]] = {}
-    for path in PAGES:
+    page.goto(f"{site.url}/classes/")
+    school = page.get_by_role("link", name="Autumn class").get_attribute("href") or ""
+    for path in [*PAGES, f"{school}manage", f"{school}manage/delete"]:
         page.goto(site.url + path)
         found = accessibility.wrong(page)
         if found:
@@ -349,3 +353,29 @@ def test_page_follows_the_command(site: RunningSite, open_page: OpenPage, join_c
     stopped = site.kindling("stop", "pods", "--learner", "both")
     assert stopped.returncode == 0, stopped
     expect(page.locator("#cluster .state")).to_contain_text("Stopped", timeout=10_000)
+
+
+def test_deleting_ones_account_ends_labs_and_open_pages(
+    site: RunningSite, open_page: OpenPage, join_code: str, instructor: Page
+) -> None:
+    page = open_page()
+    enrol(page, site, join_code, "gone")
+    start_lab(page, site, "pods")
+    page.goto(f"{site.url}/profile")
+    page.context.storage_state(path=site.home / "gone.json")
+    elsewhere = open_page(storage_state=site.home / "gone.json")
+    elsewhere.goto(f"{site.url}/labs/pods/")
+    expect(elsewhere.locator("#cluster .state")).to_contain_text("Ready")
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download it").click()
+    assert '"lab": "pods"' in Path(download.value.path()).read_text(encoding="utf-8")
+    page.get_by_role("link", name="Delete your account").click()
+    expect(page.get_by_text("Running labs with their clusters: pods")).to_be_visible()
+    page.get_by_label("type your name: gone").fill("gone")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Delete my account").click()
+    expect(page.get_by_role("status").filter(has_text="Your account is deleted")).to_be_visible()
+    expect(elsewhere).to_have_url(re.compile("/sign-in"), timeout=60_000)
+    instructor.goto(f"{site.url}/accounts/")
+    expect(instructor.get_by_role("rowheader", name="gone", exact=True)).to_have_count(0)

@@ -77,7 +77,7 @@ class TestOnesOwnAccount:
         for browser in (ada, elsewhere):
             assert browser.get("/profile").location.startswith("/sign-in")
         assert elsewhere.get("/labs/first/state", headers={"Accept": "application/json"}).status_code == 401
-        assert elsewhere.get("/labs/first/events", headers={"Accept": "application/json"}).status_code == 401
+        assert elsewhere.get("/labs/first/events", headers={"Accept": "text/event-stream"}).status_code == 401
         settle(services)
         report = text_of(enter("prof", "instructor").get(f"/classes/{school}/"))
         assert "Former learner" in report

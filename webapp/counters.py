@@ -24,14 +24,20 @@ SLOTS = 1 << 16
 NEAR = 16
 """Slots in which a counter may be."""
 _SLOT = struct.Struct("<16sdQ")
-"""The name's hash, when the counter ends (seconds of the wall clock), its count."""
+"""The name's hash, when the counter ends (seconds of the machine's steady clock), its count."""
 
 
 class Counters:
     """To be made before the processes are. About 2 MiB, of which the system gives what is used."""
 
-    def __init__(self, slots: int = SLOTS, now: Callable[[], float] = time.time) -> None:
-        self._slots, self._now = slots, now
+    def __init__(
+        self, slots: int = SLOTS, now: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        """``now``: a clock that is the same in all processes and that nobody sets: an hour back must lock nobody out.
+
+        ``wall``: the time of day, in which ends are told.
+        """
+        self._slots, self._now, self._wall = slots, now, wall
         self._memory = mmap.mmap(-1, slots * _SLOT.size)
         self._file, name = tempfile.mkstemp()
         os.unlink(name)
@@ -55,7 +61,7 @@ class Counters:
     def ends(self, name: str) -> float:
         """When it ends (seconds of the wall clock): now when it has."""
         with self._locked():
-            return max(self._find(name)[1], self._now())
+            return self._wall() + max(self._find(name)[1] - self._now(), 0.0)
 
     def forget(self, name: str) -> None:
         """Begin anew with it."""

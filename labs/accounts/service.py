@@ -6,6 +6,7 @@ It refuses to say whether a name or a password was the wrong one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,10 +18,11 @@ from labs.accounts.rows import make_user, must_leave_an_admin, user_named, user_
 from labs.accounts.sign_ins import end_all
 from labs.accounts.tokens import digest, new_token
 from labs.accounts.views import Account, Role, account_of
-from labs.errors import Refused
+from labs.errors import Refused, Unavailable
 from labs.records.database import Database
 from labs.records.models import LoginLink, User
 
+HASH_PATIENCE = 0.5  # seconds that a sign-in waits for keeping its password at the costs of today
 DISABLED = "This account is disabled. Ask whoever runs this site."
 
 
@@ -146,14 +148,17 @@ class Accounts:
 
     def redeem(self, token: str) -> Account:
         """Use a token, once; ``Refused``."""
-        now = self.now()
+        now, over = self.now(), Refused("This sign-in link has been used or has expired; ask for a new one.")
+        mine = (LoginLink.token_hash == digest(token), LoginLink.used_at.is_(None), LoginLink.expires_at >= now)
+        with self.records.read() as tx:  # who guesses takes nobody's turn to write
+            if tx.scalar(select(LoginLink.id).where(*mine)) is None:
+                raise over
         with self.records.begin() as tx:
-            mine = (LoginLink.token_hash == digest(token), LoginLink.used_at.is_(None), LoginLink.expires_at >= now)
             user_id = tx.execute(
                 update(LoginLink).where(*mine).values(used_at=now).returning(LoginLink.user_id)
             ).scalar()
             if user_id is None:
-                raise Refused("This sign-in link has been used or has expired; ask for a new one.")
+                raise over
             return account_of(tx.get_one(User, user_id))
 
     # Inside
@@ -162,5 +167,5 @@ class Accounts:
         """Give a password that was hashed at other costs the costs of today, unless it was changed meanwhile."""
         mine = (User.id == user.id, User.password_hash == user.password_hash)
         hashed = passwords.hashed_anew(password, self.records.home)
-        with self.records.begin() as tx:
+        with suppress(Unavailable), self.records.begin(patience=HASH_PATIENCE) as tx:  # the next sign-in tries again
             tx.execute(update(User).where(*mine).values(password_hash=hashed))

@@ -32,6 +32,8 @@ HEAD = "0006"
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 10.0
 """Seconds that a write waits for others."""
+IMPATIENCE = 1.0
+"""The same while the last one that tried has waited in vain: or all that answer requests would soon wait with it."""
 READERS = 100
 """Connections that one process reads with at most; each thread of the site has one at a time."""
 SERVED = 15
@@ -51,6 +53,7 @@ class Database:
         self.home = home
         self.engine = _engine(url)
         self._patience = patience
+        self._locked_lately = False
         self._writer = threading.Lock() if self.engine.dialect.name == "sqlite" else None
         self._transactions = sessionmaker(self.engine.execution_options(writes=True), expire_on_commit=False)
         self._reads = sessionmaker(_looking(self.engine), expire_on_commit=False)
@@ -71,6 +74,8 @@ class Database:
     def begin(self, patience: float | None = None) -> Iterator[Transaction]:
         """A transaction, committed at the end and rolled back by an exception; ``patience``: for this one."""
         patience = self._patience if patience is None else patience
+        if self._locked_lately:  # one has waited long enough for all: who comes now is told soon
+            patience = min(patience, IMPATIENCE)
         until = time.monotonic() + patience
         with self._said(), self._turn(patience), self._transactions() as transaction, transaction.begin():
             try:
@@ -79,9 +84,11 @@ class Database:
                 if self.engine.dialect.name == "postgresql":
                     _take_turn(connection, left)
             except OperationalError as error:
-                if _is_busy(error) or _waited(error):
+                self._locked_lately = _is_busy(error) or _waited(error)
+                if self._locked_lately:
                     raise locked(self.engine.url.database or "", patience) from error
                 raise
+            self._locked_lately = False
             yield transaction
 
     @contextmanager

@@ -40,8 +40,8 @@ def unavailable(engine: Engine, error: SQLAlchemyError) -> Unavailable | None:
 def locked(database: str, seconds: float) -> Unavailable:
     """Others have held the write lock for longer than we wait."""
     return Unavailable(
-        f"the records are locked: something else has been writing to {database} for {seconds:.0f} s, so {NOTHING}. "
-        "Try again; if it stays like this, find what holds it and end that",
+        f"the records are locked: something else is writing to {database} and was waited for {seconds:.0f} s, so "
+        f"{NOTHING}. Try again; if it stays like this, find what holds it and end that",
         f"fuser -v {database}",
     )
 

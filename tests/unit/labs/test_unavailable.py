@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -25,7 +25,7 @@ from labs.system_errors import as_sentence
 from tests.doubles.databases import damage, failing, locked
 from tests.doubles.providers import ManualClock
 
-LOCKED = r"something else has been writing to .*k\.db.*nothing of this was kept"
+LOCKED = r"something else is writing to .*k\.db.*nothing of this was kept"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -34,6 +34,11 @@ def records(tmp_path: Path) -> Database:
     database = Database(f"sqlite:///{tmp_path}/k.db", tmp_path, patience=0.05)
     database.open()
     return database
+
+
+def timeouts(statement: str) -> list[float]:
+    """What a write tells SQLite of how long it is to wait, in milliseconds."""
+    return [float(statement.partition("=")[2])] if statement.startswith("PRAGMA busy_timeout") else []
 
 
 class TestLocked:
@@ -72,6 +77,21 @@ class TestLocked:
         leave.set()
         holder.join()
         self.add(records, "ada")
+
+    def test_while_somebody_has_waited_in_vain_the_others_are_told_soon(self, tmp_path: Path) -> None:
+        records = Database(f"sqlite:///{tmp_path}/k.db", tmp_path, patience=0.02)
+        records.open()
+        waited: list[float] = []
+        with locked(tmp_path / "k.db"):
+            with pytest.raises(Unavailable):
+                self.add(records, "ada")
+            records._patience = 1e6
+            event.listen(records.engine, "before_cursor_execute", lambda *how: waited.extend(timeouts(how[2])))
+            with pytest.raises(Unavailable, match="was waited for 1 s"):
+                self.add(records, "ada")
+        self.add(records, "ada")
+        self.add(records, "bob")
+        assert waited[0] <= waited[1] <= 1000 < waited[2]
 
     @staticmethod
     def add(records: Database, name: str) -> None:

@@ -60,7 +60,7 @@ print(os.waitstatus_to_exitcode(os.wait()[1]), counters.add("ada", 60, 1))
 
 
 def test_a_counter_ends_and_begins_anew(time: Time) -> None:
-    counters = Counters(now=time)
+    counters = Counters(now=time, wall=time)
     assert [counters.add("ada", 60, 1) for _ in range(3)] == [1, 2, 3]
     assert counters.ends("ada") == 1060
     assert counters.count("bob") == 0
@@ -77,10 +77,21 @@ def test_a_counter_ends_and_begins_anew(time: Time) -> None:
 
 
 def test_when_it_is_full_the_one_that_ends_first_makes_room(time: Time) -> None:
-    counters = Counters(slots=NEAR, now=time)
+    counters = Counters(slots=NEAR, now=time, wall=time)
     for number in range(NEAR):
         counters.add(f"long-{number}", 1000 + number, 1)
     counters.add("new", 2000, 1)
     assert counters.count("new") == 1
     assert counters.count("long-0") == 0
     assert all(counters.count(f"long-{number}") == 1 for number in range(1, NEAR))
+
+
+def test_setting_the_wall_clock_locks_nobody_out_and_lets_nobody_in(time: Time) -> None:
+    wall = Time()
+    counters = Counters(now=time, wall=wall)
+    counters.add("ada", 60, 5)
+    for jump in (3600.0, -7200.0):
+        wall.now += jump
+        assert (counters.count("ada"), counters.ends("ada")) == (5, wall.now + 60)
+    time.now += 60
+    assert counters.count("ada") == 0

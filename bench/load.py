@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from bench import throughput
-from bench.simulated import Silent, cpu_seconds, host_pid, resident
+from bench.simulated import Silent, cpu_seconds, host_pid, host_processes, resident
 from bench.table import heading, measured, repeated, row
 from labs import settings
 from labs.clusters.provider import ClusterError, ClusterSpec
@@ -160,15 +160,15 @@ async def active(host: HostClient, single: dict[str, Any]) -> None:
 
 def idle(host: HostClient, single: dict[str, Any], folder: Path) -> None:
     """Memory and CPU of clusters that nobody uses, beside those that were."""
-    pid = host_pid(folder)
-    before = resident(pid)
+    pids = host_processes(folder)
+    before = resident(*pids)
     for number in range(IDLE - ACTIVE):
         host.create(f"idle-{number}", single)
-    grown = (resident(pid) - before) / (IDLE - ACTIVE)
+    grown = (resident(*pids) - before) / (IDLE - ACTIVE)
     row("memory of one idle cluster", f"{grown / 2**20:.2f} MiB", "1.50 MiB")
-    spent = cpu_seconds(pid)
+    spent = cpu_seconds(*pids)
     time.sleep(SECONDS)
-    share = (cpu_seconds(pid) - spent) / SECONDS
+    share = (cpu_seconds(*pids) - spent) / SECONDS
     row(f"CPU of {IDLE} clusters over {SECONDS:.0f} s", f"{share:.2%} of a core", "2.00%")
     for number in range(IDLE - ACTIVE):
         host.delete(f"idle-{number}")

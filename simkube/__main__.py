@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     _up(commands.add_parser("up", help="serve one cluster in the foreground and write a kubeconfig for it"))
     options = parser.parse_args(arguments)
     if options.command == "host":
-        gc.disable()  # loading makes no garbage; the host looks for some once its clusters are back
+        gc.disable()  # loading makes no garbage
         from simkube.host.process import main as host
 
         return host(options.home.resolve(), options.port)

@@ -9,7 +9,7 @@ from statistics import quantiles
 
 import requests
 
-from simkube.host.process import ANSWERS
+from simkube.host.settings import ANSWERS
 from soak import processes
 from soak.attack import attacked
 from soak.client import Api

@@ -81,7 +81,8 @@ class SimulatedProvider:
             host = self.host()
         with _translated(), _step(progress, CLUSTER):
             host.delete(spec.name)
-            host.create(spec.name, topology, dict(spec.labels), users=USERS, images=spec.unknown_images)
+            labels, owner = dict(spec.labels), spec.labels.get("learner", "")
+            host.create(spec.name, topology, labels, users=USERS, images=spec.unknown_images, owner=owner)
         with _translated(), DynamicClient(self.credentials(handle, "grader")) as objects:
             with _step(progress, NODES):
                 wait_for_nodes(objects, spec.name, NODES_SECONDS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -18,89 +18,100 @@ from simkube.apiserver.http.reading import read_body
 from simkube.host import controls
 from simkube.host.tenants import ADMIN, Tenant, Tenants, UnknownCluster
 
+Answer = Callable[[web.Request, list[str], dict[str, Any]], Awaitable[web.Response]]
+"""Answers a request for a path below ``/host``, in its parts, with that body."""
+
+
+async def guarded(http: web.Request, token: str, answer: Answer) -> web.Response:
+    """The answer to a request of whoever has the token."""
+    given = http.headers.get("Authorization", "").removeprefix("Bearer ")
+    if not hmac.compare_digest(given.encode(), token.encode()):
+        return error(401, "this needs the token in host.json")
+    try:
+        prove(http, "/host")
+        raw = await read_body(http)
+        body = json.loads(raw) if raw else {}
+        if not isinstance(body, dict):
+            return error(400, "a request's body is a JSON object")
+        return await answer(http, http.path.removeprefix("/host").strip("/").split("/"), body)
+    except UnknownCluster as unknown:
+        return error(404, str(unknown))
+    except controls.Pinned as pinned:
+        return error(409, str(pinned))
+    except HostError as refused:
+        return error(400, str(refused))
+    except (ValueError, KeyError, TypeError) as strange:
+        return error(400, f"this request cannot be understood: {strange!r}")
+    except StatusError as refused:
+        return error(refused.code, str(refused))
+    except SimkubeError as failed:
+        return error(500, str(failed))
+
 
 class Admin:
-    """Answers ``/host/...``; ``stop`` ends the process in good order."""
+    """Answers ``/host/clusters/ID...`` for the clusters of one worker, whose ``number`` is told when one is made."""
 
-    def __init__(
-        self, tenants: Tenants, token: str, about: Callable[[], dict[str, Any]], stop: Callable[[], None]
-    ) -> None:
+    def __init__(self, tenants: Tenants, token: str, number: int = 0) -> None:
         self._tenants = tenants
         self._token = token
-        self._about = about
-        self._stop = stop
+        self._number = number
 
-    async def handle(self, http: web.Request, path: str) -> web.Response:
-        """Answer a request for ``path`` (without ``/host``)."""
-        given = http.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
-            return _error(401, "this needs the token in host.json")
-        try:
-            prove(http, "/host")
-            raw = await read_body(http)
-            body = json.loads(raw) if raw else {}
-            if not isinstance(body, dict):
-                return _error(400, "a request's body is a JSON object")
-            match path.strip("/").split("/"):
-                case ["clusters", cluster, ("clock" | "components" | "trace") as what]:
-                    tenant = self._tenants.get(cluster)
-                    return web.json_response(await controls.answer(tenant, http.method, what, http.query, body))
-                case ["clusters", cluster, "audit"] if http.method == "GET":
-                    return web.json_response(_audit(self._tenants.get(cluster), http.query))
-                case parts:
-                    return web.json_response(self._answer(http.method, parts, body))
-        except UnknownCluster as error:
-            return _error(404, str(error))
-        except controls.Pinned as error:
-            return _error(409, str(error))
-        except HostError as error:
-            return _error(400, str(error))
-        except (ValueError, KeyError, TypeError) as error:
-            return _error(400, f"this request cannot be understood: {error!r}")
-        except StatusError as error:
-            return _error(error.code, str(error))
-        except SimkubeError as error:
-            return _error(500, str(error))
+    async def handle(self, http: web.Request) -> web.Response:
+        """Answer a request."""
+        return await guarded(http, self._token, self._answer)
 
-    def _answer(self, method: str, parts: list[str], body: dict[str, Any]) -> Any:
-        match (method, parts):
-            case ("GET", ["healthz"]):
-                return self._about()
-            case ("POST", ["stop"]):
-                self._stop()
-                return {}
-            case ("GET", ["clusters"]):
-                return {"clusters": self._tenants.ids()}
-            case ("POST", ["clusters"]):
-                return _shown(self._create(body))
-            case ("GET", ["clusters", cluster]):
+    async def _answer(self, http: web.Request, parts: list[str], body: dict[str, Any]) -> web.Response:
+        match parts:
+            case ["clusters", cluster, ("clock" | "components" | "trace") as what]:
+                tenant = self._tenants.get(cluster)
+                return web.json_response(await controls.answer(tenant, http.method, what, http.query, body))
+            case ["clusters", cluster, "audit"] if http.method == "GET":
+                return web.json_response(_audit(self._tenants.get(cluster), http.query))
+            case ["clusters", cluster]:
+                return web.json_response(self._whole(http, cluster, body))
+            case ["clusters", cluster, what] if http.method == "POST":
+                self._change(cluster, what, body)
+                return web.json_response({})
+        raise HostError(f"there is no {http.method} /host/{'/'.join(parts)}")
+
+    def _whole(self, http: web.Request, cluster: str, body: dict[str, Any]) -> dict[str, Any]:
+        match http.method:
+            case "PUT":
+                made = self._create(cluster, http.query.get("owner", ""), body)
+                tokens = self._tenants.tokens(cluster)
+                _tell(http, {"made": cluster, "worker": self._number, "tokens": tokens})
+                return _shown(made)
+            case "GET":
                 return _shown(self._tenants.get(cluster))
-            case ("DELETE", ["clusters", cluster]):
+            case "DELETE":
                 self._tenants.delete(cluster)
+                _tell(http, {"removed": cluster})
                 return {}
-            case ("POST", ["clusters", cluster, "snapshot"]):
-                self._tenants.snapshot(cluster)
-                return {}
-            case ("POST", ["clusters", cluster, "restore"]):
-                self._tenants.restore(cluster)
-                return {}
-            case ("POST", ["clusters", cluster, "faults"]):
-                self._tenants.fault(cluster, body["fault"], body["target"])
-                return {}
-            case ("POST", ["clusters", cluster, "pin"]):
-                self._tenants.get(cluster).pin(float(body["seconds"]), str(body.get("why") or ""))
-                return {}
-            case ("POST", ["clusters", cluster, "heal"]):
-                self._tenants.heal(cluster)
-                return {}
-        raise HostError(f"there is no {method} /host/{'/'.join(parts)}")
+        raise HostError(f"there is no {http.method} /host/clusters/{cluster}")
 
-    def _create(self, body: dict[str, Any]) -> Tenant:
+    def _change(self, cluster: str, what: str, body: dict[str, Any]) -> None:
+        match what:
+            case "snapshot":
+                self._tenants.snapshot(cluster)
+            case "restore":
+                self._tenants.restore(cluster)
+            case "faults":
+                self._tenants.fault(cluster, body["fault"], body["target"])
+            case "pin":
+                self._tenants.get(cluster).pin(float(body["seconds"]), str(body.get("why") or ""))
+            case "heal":
+                self._tenants.heal(cluster)
+            case _:
+                raise HostError(f"there is no POST /host/clusters/{cluster}/{what}")
+
+    def _create(self, cluster: str, owner: str, body: dict[str, Any]) -> Tenant:
         topology, labels, images = body.get("topology") or {}, body.get("labels") or {}, body.get("images", "strict")
         if images not in ("strict", "stand-ins"):
             raise HostError(f"images is strict or stand-ins, not {images!r}")
         users = {str(who): str(user) for who, user in (body.get("users") or ADMIN).items()}
-        return self._tenants.create(body["id"], topology, labels, users=users, stand_ins=images == "stand-ins")
+        return self._tenants.create(
+            cluster, topology, labels, users=users, stand_ins=images == "stand-ins", owner=owner
+        )
 
 
 def _audit(tenant: Tenant, query: Mapping[str, str]) -> dict[str, Any]:
@@ -123,5 +134,13 @@ def _shown(tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _error(status: int, sentence: str) -> web.Response:
+def _tell(http: web.Request, note: dict[str, Any]) -> None:
+    """Tell control, which hears it before whoever asked has the answer."""
+    tell = getattr(http.protocol, "tell", None)
+    if tell is not None:
+        tell(note)
+
+
+def error(status: int, sentence: str) -> web.Response:
+    """An answer that says why not."""
     return web.json_response({"error": sentence}, status=status)

@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable
 
 from simkube.apimachinery.errors import StatusError
-from simkube.host.protocol import Server
 
 log = logging.getLogger(__name__)
 
@@ -124,12 +123,18 @@ class Places:
 
 
 class Listener:
-    """Accepts connections at a socket and has ``server`` answer them over TLS, or without where ``context`` is None."""
+    """Accepts connections at a socket, over TLS or without where ``context`` is None; ``opened`` serves each."""
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None, server: Server, places: Places) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext | None,
+        opened: Callable[[Place], asyncio.Protocol],
+        places: Places,
+    ) -> None:
         self._socket = sock
         self._context = context
-        self._server = server
+        self._opened = opened
         self._places = places
         self._opening: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Task[None] | None = None
@@ -173,7 +178,7 @@ class Listener:
         patience = UNPROVEN_SECONDS if self._context is not None else None
         try:
             transport, _ = await loop.connect_accepted_socket(
-                lambda: self._server.connection(place), accepted, ssl=self._context, ssl_handshake_timeout=patience
+                lambda: self._opened(place), accepted, ssl=self._context, ssl_handshake_timeout=patience
             )
         except (OSError, asyncio.CancelledError):
             accepted.close()

@@ -12,6 +12,7 @@ import base64
 import binascii
 import http.client
 import json
+import os
 import shlex
 import shutil
 import ssl
@@ -25,11 +26,13 @@ from urllib.parse import urlsplit
 import yaml
 
 from simkube.apimachinery.errors import HostError, SimkubeError
-from simkube.clock.pace import FASTEST, SLOWEST, PacedClock
-from simkube.host.home import Home, write_private
-from simkube.host.kubeconfig import kubeconfig
-from simkube.host.process import Host, log_to
-from simkube.host.tenants import check_id
+from simkube.clock.pace import FASTEST, SLOWEST
+from simkube.host import settings
+from simkube.host.control import Control
+from simkube.host.home import Home, check_id, write_private
+from simkube.host.launcher import HostClient
+from simkube.host.logs import log_to
+from simkube.host.process import workers_ready
 
 MOST_NODES = 100
 USER = "admin"
@@ -50,7 +53,9 @@ def main(options: argparse.Namespace) -> int:
         home.make()
         with home.lock("host.lock", wait=False) or _in_use(home):
             log_to(home.log)
-            return asyncio.run(_serve(home, topology, options))
+            chosen = settings.load({settings.WORKERS: "1", **os.environ})
+            with workers_ready() as ready:
+                return asyncio.run(_serve(Control(home, ready, chosen, options.port), topology, options))
     except (SimkubeError, OSError) as error:
         sys.stderr.write(f"simkube: {error}\n")
         return 1
@@ -59,9 +64,8 @@ def main(options: argparse.Namespace) -> int:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-async def _serve(home: Home, topology: dict[str, Any], options: argparse.Namespace) -> int:
+async def _serve(host: Control, topology: dict[str, Any], options: argparse.Namespace) -> int:
     began = time.perf_counter()
-    host = Host(home, options.port)
     serving = asyncio.ensure_future(host.run())
     config = ""
     try:
@@ -70,19 +74,22 @@ async def _serve(home: Home, topology: dict[str, Any], options: argparse.Namespa
         if not up.done():
             up.cancel()
             return await serving  # ended, or failed, before it served
-        tenant = host.tenants.create(options.name, topology, {}, stand_ins=options.images == "stand-ins")
-        clock = tenant.cluster.clock
-        if isinstance(clock, PacedClock) and clock.speed != options.speed:
-            tenant.cluster.set_clock(lambda: clock.run_at(options.speed))
-        server = f"{host.url}/clusters/{options.name}"
-        config = kubeconfig(server, host.ca, options.name, f"{options.name}-{USER}", tenant.meta["tokens"][USER])
+        config, nodes = await asyncio.to_thread(_made, HostClient(host.info), topology, options)
         write_private(options.kubeconfig, config)
-        _greet(options, len(tenant.cluster.kubelets), time.perf_counter() - began)
+        _greet(options, nodes, time.perf_counter() - began)
         return await serving
     finally:
         if not serving.done():
             serving.cancel()
         _remove_own(options.kubeconfig, config)
+
+
+def _made(host: HostClient, topology: dict[str, Any], options: argparse.Namespace) -> tuple[str, int]:
+    """The cluster that is asked for: its kubeconfig, and how many nodes it has."""
+    made = host.create(options.name, topology, images=options.images)
+    if host.control(options.name, "clock")["speed"] != options.speed:
+        host.control(options.name, "clock", {"speed": options.speed})
+    return host.kubeconfig(options.name, USER) or "", len(made["nodes"])
 
 
 def _remove_own(path: Path, config: str) -> None:

@@ -11,12 +11,13 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import IO, Any
 
 from simkube.apimachinery.errors import HostError
 
-VERSION = "1"
+VERSION = "2"
 """Of what host and launcher say to each other, and of what is stored; a host of another version is replaced."""
 
 SLOW_END = os.EX_TEMPFAIL
@@ -31,6 +32,10 @@ def fingerprint() -> str:
     return f"{VERSION}-{hashlib.sha256(str(package).encode()).hexdigest()[:8]}"
 
 
+_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SHARD = re.compile(r"clusters(?:-([1-9][0-9]{0,3}))?\.db")
+
+
 class Home:
     """The folder of one host."""
 
@@ -38,9 +43,21 @@ class Home:
         self.folder = folder
         self.info_file = folder / "host.json"
         self.log = folder / "host.log"
-        self.store = folder / "clusters.db"
         self.certificates = folder / "certificates"
         self.port_file = folder / "port"
+
+    def shard(self, number: int) -> Path:
+        """One of the files that clusters are kept in."""
+        return self.folder / (f"clusters-{number}.db" if number else "clusters.db")
+
+    def shards(self) -> list[Path]:
+        """Those that are there."""
+        return sorted(path for path in self.folder.glob("clusters*.db") if _SHARD.fullmatch(path.name))
+
+    def number(self, shard: Path) -> int:
+        """The number of one of them."""
+        found = _SHARD.fullmatch(shard.name)
+        return int(found[1] or 0) if found else 0
 
     def make(self) -> None:
         """Create the folder, for its owner alone."""
@@ -70,6 +87,12 @@ class Home:
             file.close()
             return None
         return file
+
+
+def check_id(cluster_id: str) -> None:
+    """HostError for what no cluster may be called."""
+    if not _ID.fullmatch(cluster_id):
+        raise HostError(f"a cluster's id is a DNS label, not {cluster_id!r}")
 
 
 def write_private(path: Path, text: str) -> None:

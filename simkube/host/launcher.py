@@ -14,12 +14,13 @@ import ssl
 import subprocess
 import sys
 import time
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPException, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from simkube.apimachinery.errors import HostError
-from simkube.host.home import NO_SPACE, Home, fingerprint
+from simkube.host.home import NO_SPACE, Home, check_id, fingerprint
 from simkube.host.kubeconfig import kubeconfig
 
 START_SECONDS = 60.0
@@ -32,6 +33,9 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 16.0
 """Seconds for the first answer to come; twice as many each time after that, so that askers do not add to the load."""
 IDLE_SECONDS = 60.0
 """How long nobody has used a host of another version before it is replaced."""
+RESTS = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before a call is made again whose worker ended meanwhile, or is being started again."""
+_CUT = (ConnectionResetError, BrokenPipeError, RemoteDisconnected, ssl.SSLEOFError)
 _LOOK_EVERY = 0.02
 
 
@@ -45,7 +49,16 @@ class HostClient:
         self._context = ssl.create_default_context(cadata=self.ca)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, seconds: float = ASK_SECONDS) -> Any:
-        status, answer = self._exchange(method, path, body, seconds)
+        for rest in (*RESTS, None):
+            try:
+                status, answer = self._exchange(method, path, body, seconds)
+            except HostError as error:
+                if rest is None or type(error.__cause__) not in _CUT:
+                    raise
+            else:
+                if rest is None or status != 503:
+                    break
+            time.sleep(rest)
         if status == 404 and method == "GET":
             return None
         if status >= 400:
@@ -57,15 +70,17 @@ class HostClient:
         try:
             headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
             connection.request(method, f"/host{path}", json.dumps(body) if body is not None else None, headers)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
+            with connection.getresponse() as response:
+                return response.status, json.loads(response.read())
         except (OSError, HTTPException, ValueError) as error:
             raise HostError(f"the host at {self.url} does not answer: {error}") from error
         finally:
             connection.close()
 
     def health(self, seconds: float = 5.0) -> dict[str, Any]:
-        """``{pid, version, url, idle}``; ``idle`` are the seconds since a cluster was last asked for something."""
+        """``{pid, version, url, idle, zygote, workers}``; ``idle``: the seconds since a cluster was last asked for
+        something; each worker ``{number, pid, state, clusters, memory, restarts}``, ``memory`` in bytes.
+        """
         found: dict[str, Any] = self._ask("GET", "/healthz", seconds=seconds)
         return found
 
@@ -82,14 +97,17 @@ class HostClient:
         *,
         users: dict[str, str] | None = None,
         images: str = "strict",
+        owner: str = "",
     ) -> dict[str, Any]:
         """Make a cluster, or return the one of that id; ``users`` as :meth:`simkube.host.tenants.Tenants.create`.
 
         ``images``: ``strict``, or ``stand-ins`` where public images that are not simulated run all the same, as
-        stand-ins.
+        stand-ins. ``owner``: all clusters of one share what the host has for them; each is its own owner when "".
         """
-        body = {"id": id, "topology": topology, "labels": labels or {}, "users": users or {}, "images": images}
-        made: dict[str, Any] = self._ask("POST", "/clusters", body)
+        check_id(id)
+        body = {"topology": topology, "labels": labels or {}, "users": users or {}, "images": images}
+        path = f"/clusters/{id}" + (f"?owner={quote(owner, safe='')}" if owner else "")
+        made: dict[str, Any] = self._ask("PUT", path, body)
         return made
 
     def status(self, id: str) -> dict[str, Any] | None:

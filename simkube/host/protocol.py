@@ -33,6 +33,16 @@ class Place(Protocol):
         """It is over."""
 
 
+class Marked(Protocol):
+    """A transport that says who uses it and when (:class:`simkube.host.wire.Wire`)."""
+
+    def idle(self) -> None:
+        """The answer is complete."""
+
+    def note(self, note: dict[str, Any]) -> None:
+        """Tell what is at the other end something."""
+
+
 class Server(web.Server):
     """As the library's, with our own answers to malformed requests, and bodies as they were sent.
 
@@ -44,20 +54,33 @@ class Server(web.Server):
         """One more connection."""
         return self.connection(None)
 
-    def connection(self, place: Place | None) -> RequestHandler:
-        """One more connection, which has that place among all; without one nobody counts it."""
+    def connection(self, place: Place | None, marked: Marked | None = None) -> RequestHandler:
+        """One more connection, which has that place among all; without one nobody counts it.
+
+        ``marked`` hears when the connection is idle and who has proved to use it.
+        """
         made = _Connection(self, loop=self._loop, auto_decompress=False, **self._kwargs)
-        made.place = place
+        made.place, made.marked = place, marked
         return made
 
 
 class _Connection(RequestHandler):
     place: Place | None = None
+    marked: Marked | None = None
+    _proved = False
 
     def prove(self, whose: str) -> None:
         """A request on this connection is that cluster's; see :func:`simkube.apiserver.http.proof.prove`."""
         if self.place is not None:
             self.place.prove(whose)
+        if self.marked is not None and not self._proved:
+            self._proved = True
+            self.marked.note({"proved": whose})
+
+    def tell(self, note: dict[str, Any]) -> None:
+        """Tell what is at the other end something, before the answer."""
+        if self.marked is not None:
+            self.marked.note(note)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
@@ -66,14 +89,19 @@ class _Connection(RequestHandler):
 
     async def _handle_request(self, request: Any, *args: Any) -> Any:
         """The library's one step between a request and its answer, written: the connection is in use meanwhile."""
-        place = self.place
-        if place is None:
-            return await super()._handle_request(request, *args)
-        place.began()
+        place, marked = self.place, self.marked
+        if place is not None:
+            place.began()
         try:
             return await super()._handle_request(request, *args)
         finally:
-            place.ended()
+            if place is not None:
+                place.ended()
+            if marked is not None:
+                if request.content.is_eof():
+                    marked.idle()
+                else:
+                    self.close()  # what is still to come of the body must not be taken for a request
 
     def handle_error(
         self,

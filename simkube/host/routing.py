@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import Any
 
 from aiohttp import web
@@ -13,22 +12,26 @@ from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.http.responses import refuse, text
 from simkube.faults.outage import needs_etcd, unhealthy
 from simkube.host import controls
+from simkube.host.admin import Admin
 from simkube.host.tenants import Tenants, UnknownCluster
 
 log = logging.getLogger(__name__)
 
 CLUSTERS = "/clusters/"
 CONTROLS = "/simkube/"
+HOST = "/host/"
 
 
 class Router:
-    """Answers ``/clusters/ID/...``; ``log_name`` is where a fault of ours is written to."""
+    """Answers ``/clusters/ID/...``, and ``/host/...`` where there is an ``admin`` for it.
 
-    def __init__(self, tenants: Tenants, log_name: str) -> None:
+    ``log_name`` is where a fault of ours is written to.
+    """
+
+    def __init__(self, tenants: Tenants, log_name: str, admin: Admin | None = None) -> None:
         self._tenants = tenants
         self._log_name = log_name
-        self._used = 0.0  # never yet
-        self._using = 0
+        self._admin = admin
 
     async def handle(self, http: Any) -> web.StreamResponse:
         """The answer to any request, whatever goes wrong."""
@@ -50,6 +53,8 @@ class Router:
 
     async def answer(self, http: Any, path: str) -> web.StreamResponse:
         """The answer to a request for ``path``; UnknownCluster."""
+        if self._admin is not None and path.startswith(HOST):
+            return await self._admin.handle(http)
         if path.startswith(CLUSTERS):
             cluster, _, rest = path.removeprefix(CLUSTERS).partition("/")
             return await self.cluster(http, cluster, "/" + rest)
@@ -59,20 +64,8 @@ class Router:
             return await self.cluster(http, meant, path)
         return text("404 page not found\n", 404)
 
-    def idle(self) -> float:
-        """Seconds since any cluster was last asked for something; 0 while one is."""
-        return 0.0 if self._using else time.monotonic() - self._used
-
     async def cluster(self, http: Any, cluster: str, path: str) -> web.StreamResponse:
         """The answer of one cluster to a request for ``path`` in it."""
-        self._using += 1
-        try:
-            return await self._of_cluster(http, cluster, path)
-        finally:
-            self._using -= 1
-            self._used = time.monotonic()
-
-    async def _of_cluster(self, http: Any, cluster: str, path: str) -> web.StreamResponse:
         tenant = self._tenants.get(cluster)
         if path.startswith(CONTROLS):
             return await tenant.frontend.share.metered(controls.serve(tenant, http, path.removeprefix(CONTROLS)))

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from simkube.apimachinery.errors import HostError
@@ -26,6 +25,7 @@ from simkube.cluster.cluster import Cluster
 from simkube.etcd.journal import Journal
 from simkube.etcd.store import Store
 from simkube.eventloop.fairness import Shares
+from simkube.host.home import check_id
 from simkube.host.in_cluster_api import InClusterAPI
 from simkube.host.signer import Signer
 
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 MOST_CLUSTERS = 1000
 _BREATH = 0.01
 """At least so many seconds for whoever asks for something after each cluster that is brought back."""
-_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _MASTERS = ("system:masters",)
 ADMIN = {"admin": "kubernetes-admin"}
 """Who may use a cluster when nobody else is named."""
@@ -94,15 +93,16 @@ class Tenant:
 
 
 class Tenants:
-    """All clusters of one host. ``address`` is ``host:port`` as clients see it, ``ca`` its certificate as PEM.
+    """All clusters of one process. ``address`` is ``host:port`` as clients see it, ``ca`` its certificate as PEM.
 
+    ``journals`` are where they are kept, new ones in the first.
     ``signer`` issues client certificates; None where there is no authority for them. ``answer_bytes`` are what
     the large answers of all clusters may keep until they are read.
     """
 
     def __init__(
         self,
-        journal: Journal,
+        journals: Journal | Sequence[Journal],
         encodings: Encodings,
         *,
         address: str,
@@ -111,12 +111,17 @@ class Tenants:
         answer_bytes: int = HOST_BYTES,
     ) -> None:
         self._signer = signer
-        self._journal = journal
+        self._journals = (journals,) if isinstance(journals, Journal) else tuple(journals)
         self._encodings = encodings
         self._kept = Budget(answer_bytes)
         self._address = address
         self._ca = ca
-        self._meta: dict[str, dict[str, Any]] = journal.clusters()
+        self._meta: dict[str, dict[str, Any]] = {}
+        self._kept_in: dict[str, Journal] = {}
+        for journal in self._journals:
+            found = journal.clusters()
+            self._meta |= found
+            self._kept_in |= dict.fromkeys(found, journal)
         self._running: dict[str, Tenant] = {}
         self._shares = Shares()
         self.closed = asyncio.Event()
@@ -127,6 +132,10 @@ class Tenants:
     def ids(self) -> list[str]:
         """Every cluster there is."""
         return list(self._meta)
+
+    def tokens(self, cluster_id: str) -> list[str]:
+        """The tokens of a cluster's users."""
+        return list(self._meta[cluster_id]["tokens"].values())
 
     def anybody(self) -> bool:
         """Whether any cluster is asked for something these days."""
@@ -156,7 +165,7 @@ class Tenants:
             meta = self._meta.get(cluster_id)
             if meta is None:
                 raise UnknownCluster(f"there is no cluster {cluster_id!r} here")
-            tenant = self._run(cluster_id, meta, Store(self._journal, cluster_id))
+            tenant = self._run(cluster_id, meta, Store(self._kept_in[cluster_id], cluster_id))
         return tenant
 
     def of_token(self, token: str) -> str | None:
@@ -175,12 +184,13 @@ class Tenants:
         users: Mapping[str, str] = ADMIN,
         stand_ins: bool = False,
         clock: Beginning | None = None,
+        owner: str = "",
     ) -> Tenant:
         """A cluster of that id; the one there is, when there is one.
 
         ``users``: who gets a token of their own (by the name they are asked for with) and as which administrator of the
         cluster; ``stand_ins``: whether images that are not simulated run as stand-ins; ``clock``: how its clock begins,
-        as the wall clock does when it is None.
+        as the wall clock does when it is None; ``owner``: whose it is.
         """
         check_id(cluster_id)
         if cluster_id in self._meta:
@@ -189,18 +199,19 @@ class Tenants:
             raise HostError(f"this host holds {MOST_CLUSTERS} clusters, which is all it may; delete some first")
         tokens = {who: secrets.token_urlsafe(32) for who in users}
         meta: dict[str, Any] = {"topology": dict(topology), "labels": dict(labels), "tokens": tokens}
-        meta |= {"users": dict(users), "stand_ins": stand_ins}
-        self._journal.delete_cluster(cluster_id)
-        store = Store(self._journal, cluster_id)
+        meta |= {"users": dict(users), "stand_ins": stand_ins, "owner": owner}
+        journal = self._journals[0]
+        journal.delete_cluster(cluster_id)
+        store = Store(journal, cluster_id)
         if clock is not None:
             begin(store.side, clock)
         tenant = self._run(cluster_id, meta, store)
         try:
-            self._journal.put_cluster(cluster_id, meta)
+            journal.put_cluster(cluster_id, meta)
         except HostError:
             self._end(cluster_id)
             raise
-        self._meta[cluster_id] = meta
+        self._meta[cluster_id], self._kept_in[cluster_id] = meta, journal
         return tenant
 
     def _run(self, cluster_id: str, meta: dict[str, Any], store: Store) -> Tenant:
@@ -240,9 +251,10 @@ class Tenants:
     def delete(self, cluster_id: str) -> None:
         """Remove a cluster and everything in it; a no-op when there is none."""
         self._end(cluster_id)
-        self._journal.delete_cluster(cluster_id)
+        self._kept_in.get(cluster_id, self._journals[0]).delete_cluster(cluster_id)
         self._meta.pop(cluster_id, None)
         self.removed.set()
+        self._kept_in.pop(cluster_id, None)
 
     def snapshot(self, cluster_id: str) -> None:
         """Keep the present state, for :meth:`restore`."""
@@ -277,12 +289,6 @@ class Tenants:
         """Forget the history of watches in every cluster, as etcd's compaction does."""
         for tenant in self._running.values():
             tenant.cluster.store.compact()
-
-
-def check_id(cluster_id: str) -> None:
-    """HostError for what no cluster may be called."""
-    if not _ID.fullmatch(cluster_id):
-        raise HostError(f"a cluster's id is a DNS label, not {cluster_id!r}")
 
 
 def _container(target: str) -> tuple[str, str, str]:

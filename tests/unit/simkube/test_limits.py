@@ -18,7 +18,7 @@ from simkube.apiserver.streams import limits as streams
 from simkube.clock import pace
 from simkube.etcd.store import WINDOW, Limits
 from simkube.eventloop import fairness as sharing
-from simkube.host import connections, controls, process
+from simkube.host import connections, controls, settings
 from simkube.host.tenants import MOST_CLUSTERS
 from simkube.runtime.container import MAX_PROCESSES
 from simkube.trace import trace
@@ -82,7 +82,7 @@ def test_the_most_clusters_of_a_host_are_named() -> None:
 
 
 def test_what_large_answers_of_all_clusters_may_keep_is_a_setting() -> None:
-    assert f"`{process.ANSWERS}` (in MiB, {responses.HOST_BYTES >> 20} where it is not set)" in section()
+    assert f"`{settings.ANSWERS}` (in MiB, {responses.HOST_BYTES >> 20} where it is not set)" in section()
 
 
 def test_the_bounds_of_connections_are_named() -> None:

@@ -103,7 +103,7 @@ async def accepting(places: Places, context: Any = None) -> AsyncIterator[tuple[
     server = Server(Router(tenants, "host.log").handle, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
-    listener = Listener(sock, context, server, places)
+    listener = Listener(sock, context, server.connection, places)
     listener.start()
     try:
         yield sock.getsockname()[1], token

@@ -58,8 +58,8 @@ class Api:
                 sent["Authorization"] = f"Bearer {self._token}"
             data = raw if raw is not None else None if body is None else json.dumps(body).encode()
             connection.request(method, f"/{self._prefix}{path}", data, sent)
-            response = connection.getresponse()
-            text = response.read()
+            with connection.getresponse() as response:
+                text = response.read()
             kind = response.headers.get("Content-Type", "")
             return response.status, json.loads(text) if kind.startswith("application/json") else text.decode()
         finally:
@@ -313,14 +313,16 @@ FULL = "database or disk is full|disk I/O error"
 
 
 @contextmanager
-def full_disk(pid: int) -> Iterator[None]:
-    """No file of the process grows meanwhile: its writes fail as on a full disk."""
-    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+def full_disk(*pids: int) -> Iterator[None]:
+    """No file of the processes grows meanwhile: their writes fail as on a full disk."""
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids}
+    for pid, limits in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
         yield
     finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        for pid, limits in before.items():
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
 def test_on_a_full_disk_writes_are_refused_whole_and_reads_go_on(home: Path) -> None:
@@ -330,7 +332,7 @@ def test_on_a_full_disk_writes_are_refused_whole_and_reads_go_on(home: Path) -> 
     services = "/api/v1/namespaces/default/services"
     service = {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}], "clusterIP": "10.96.7.7"}}
     api("POST", MAPS, {"metadata": {"name": "before"}, "data": {"k": "old"}})
-    with full_disk(host.health()["pid"]):
+    with full_disk(*(worker["pid"] for worker in host.health()["workers"])):
         for refused in (
             api("POST", MAPS, {"metadata": {"name": "during"}}),
             api("POST", services, service),

@@ -67,7 +67,7 @@ class Allowances:
             for row, limit in rows:
                 self._set(row, limit, row.level + more)
                 if more > 0 and row not in tx:
-                    self._clean(tx, row.key)
+                    self._clean(tx, row.key, [used.key for used, _ in rows])
                     tx.add(row)
         return None
 
@@ -82,12 +82,14 @@ class Allowances:
         row.level, row.at = max(0.0, level), self.now()
         row.empty_at = self.now() + timedelta(seconds=row.level * limit.seconds)
 
-    def _clean(self, tx: Transaction, key: str) -> None:
-        tx.execute(delete(Allowance).where(Allowance.empty_at < self.now()))
+    def _clean(self, tx: Transaction, key: str, used: list[str]) -> None:
+        """Remove what has drained, but for what is ``used`` at this moment and about to be filled."""
+        others = Allowance.key.not_in(used)
+        tx.execute(delete(Allowance).where(others, Allowance.empty_at < self.now()))
         if key.startswith("00"):  # of every 256th
             over = (tx.scalar(select(func.count()).select_from(Allowance)) or 0) - MOST_ROWS
             if over > 0:
-                soonest = select(Allowance.key).order_by(Allowance.empty_at).limit(over)
+                soonest = select(Allowance.key).where(others).order_by(Allowance.empty_at).limit(over)
                 tx.execute(delete(Allowance).where(Allowance.key.in_(soonest)))
 
 

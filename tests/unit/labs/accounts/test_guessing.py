@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
+from sqlalchemy import select
 
 from labs.accounts import Accounts, Allowances, Caller, GuardedSignIn, allowances
 from labs.accounts.allowances import Limit, network_of
@@ -113,6 +116,26 @@ def test_many_at_once_are_no_more_than_one_after_another(services: Kindling, own
 
     ends = at_once(*[one] * 14)
     assert sum(isinstance(end, TooMany) for end in ends) == 14 - OF_ACCOUNT_FROM_ADDRESS.burst
+
+
+def test_a_limit_that_has_drained_is_not_removed_while_it_is_used(services: Kindling, owner: Caller) -> None:
+    """A whole class at once: the address's row drains between two of them, on a clock that does not stand still."""
+    ticking = ManualClock()
+
+    def now() -> datetime:
+        ticking.pass_time(seconds=0.01)
+        return ticking()
+
+    counting = Allowances(services.records, now)
+    shared, passed = ("address", LIMIT), []
+    for number in range(4):
+        own = (f"learner {number}", LIMIT)
+        counting.take(own, shared)
+        counting.give_back(own, shared)
+        passed.append(number)
+    assert passed == [0, 1, 2, 3]
+    with services.records.read() as tx:
+        assert len(tx.scalars(select(Allowance)).all()) == 2  # the address's and the last one's
 
 
 def test_wrong_links_are_counted_and_right_ones_not(services: Kindling) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -51,11 +52,13 @@ def bootstrap(
     grader: Grader | None = None,
     providers: Providers | None = None,
     now: Callable[[], datetime] = utc_now,
+    ticks: Callable[[], float] = time.monotonic,
     tell: Callable[[str], None] | None = None,
 ) -> Kindling:
     """Open the records (made and migrated when needed) and wire the services; no cluster is touched.
 
-    The command hands in a grader that is warming up already; tests hand in what they test with. ``tell`` is how a
+    The command hands in a grader that is warming up already; tests hand in what they test with, time included (``now``
+    is the time of day, ``ticks`` a steady clock in seconds). ``tell`` is how a
     process of the site tells the one that drives sessions what is wanted.
     """
     records = Database(settings.database_url, settings.home)
@@ -63,7 +66,9 @@ def bootstrap(
     library = Library(settings.catalogs)
     chosen = providers or Providers(settings)
     rules = AccessRules(chosen, settings.kind_clusters, settings.kind_per_learner)
-    sessions = SessionService(settings, records, library, chosen, rules, grader or _grader(), now, tell=tell)
+    sessions = SessionService(
+        settings, records, library, chosen, rules, grader or _grader(), now, ticks=ticks, tell=tell
+    )
     accounts, allowances = Accounts(records, now), Allowances(records, now)
     return Kindling(
         settings=settings,

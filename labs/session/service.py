@@ -33,6 +33,7 @@ from labs.session.background import POLL, Background
 from labs.session.change_notifier import ChangeNotifier
 from labs.session.creation import give_up, new_attempt, new_session
 from labs.session.grading import Grader, Grading
+from labs.session.jumps import ClockJumps, boot_id
 from labs.session.kubeconfig import in_namespace
 from labs.session.presenters import attempt_view, session_view
 from labs.session.queries import (
@@ -81,12 +82,15 @@ class SessionService:
     grader: Grader
     now: Callable[[], datetime] = utc_now
     pause: Callable[[float], None] = time.sleep
+    ticks: Callable[[], float] = time.monotonic
     tell: Callable[[str], None] | None = None
     """Tells another process that something is wanted of a session, where one drives them in place of this one."""
 
     def __post_init__(self) -> None:
         self._locks = Locks(self.settings.locks)
         self._looked = self.now() - LOOK_EVERY
+        file = self.settings.home / "clock.json"
+        self._jumps = ClockJumps(self.records, file, self._locks, self.now, self.ticks, boot_id)
         self._activities = Activities(self.records, timedelta(hours=self.settings.session_hours), self.now)
         marks = Locks(self.settings.marks)
         grading = Grading(self.records, self.labs, self.providers, self.grader, marks, self.now, self.pause)
@@ -295,6 +299,7 @@ class SessionService:
 
     def follow(self, attempt: str, learner: str, on_change: Callable[[AttemptView], None] | None = None) -> AttemptView:
         """Grade an attempt, or follow whoever does, to its end."""
+        self._jumps.make_up()
         view = self.attempt(attempt, learner)
         notify = ChangeNotifier(on_change, lambda: self.attempt(attempt, learner))
         while view.state != "done":
@@ -337,6 +342,7 @@ class SessionService:
 
     def wait(self, session: str, on_change: Callable[[SessionView], None] | None = None) -> SessionView:
         """Drive a session to what is wanted of it, or follow whoever does; returns when nothing more is under way."""
+        self._jumps.make_up()
         notify = ChangeNotifier(on_change, lambda: self._any(session))
         notify()
         while True:
@@ -357,6 +363,7 @@ class SessionService:
         With ``background`` (the site's loop) all of it is done, by threads. Without (a command that starts) only what
         is quick is done here: leftovers of attempts whose process is gone are healed, what has ended is removed.
         """
+        self._jumps.make_up()
         if background:
             self.write_activity()
         with self.records.read() as tx:

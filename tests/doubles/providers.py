@@ -32,9 +32,19 @@ class ManualClock:
 
     def __init__(self) -> None:
         self.at = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+        self.jumped = 0.0
 
     def __call__(self) -> datetime:
         return self.at
+
+    def ticks(self) -> float:
+        """A steady clock that runs with it, but for jumps."""
+        return self.at.timestamp() - self.jumped
+
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the wall clock, or the machine sleeps."""
+        self.jumped += seconds
+        self.at += timedelta(seconds=seconds)
 
     def pass_time(self, **how: float) -> None:
         self.at += timedelta(**how)

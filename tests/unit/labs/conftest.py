@@ -106,7 +106,9 @@ def make(settings: Settings, clock: ManualClock, grader: ScriptedGrader, tmp_pat
 
     def build(provider: Provider, grading: Grader | None = None, other: Provider | None = None) -> Kindling:
         makers = {"memory": lambda _: provider, "other": lambda _: other or MemoryProvider(tmp_path / "other")}
-        services = bootstrap(settings, grader=grading or grader, providers=Providers(settings, makers), now=clock)
+        services = bootstrap(
+            settings, grader=grading or grader, providers=Providers(settings, makers), now=clock, ticks=clock.ticks
+        )
         services.accounts.ensure("ada")
         made.append(services)
         return services

@@ -95,7 +95,9 @@ class TestWithoutAGrant:
         chosen = dataclasses.replace(settings, provider="other")
         makers: dict[str, Callable[[Settings], Provider]] = {"memory": lambda _: provider, "other": lambda _: real}
         services = with_people(
-            bootstrap(chosen, grader=ScriptedGrader(), providers=Providers(chosen, makers), now=clock)
+            bootstrap(
+                chosen, grader=ScriptedGrader(), providers=Providers(chosen, makers), now=clock, ticks=clock.ticks
+            )
         )
         assert services.sessions.start("ada", "first").provider == "memory"
         assert services.sessions.start("root", "first").provider == "other"
@@ -239,7 +241,9 @@ class TestLimits:
             write_lab(catalog, name)
         chosen = dataclasses.replace(settings, kind_clusters=3, kind_per_learner=1)
         makers: dict[str, Callable[[Settings], Provider]] = {"memory": lambda _: provider, "other": lambda _: real}
-        services = bootstrap(chosen, grader=ScriptedGrader(), providers=Providers(chosen, makers), now=clock)
+        services = bootstrap(
+            chosen, grader=ScriptedGrader(), providers=Providers(chosen, makers), now=clock, ticks=clock.ticks
+        )
         with_people(services).grants.allow("other", "role", "learner")
         return services
 

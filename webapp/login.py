@@ -62,6 +62,7 @@ def leave_here() -> None:
     @after_this_request
     def forget(response: BaseResponse) -> BaseResponse:
         cookies.forget_sign_in(current_app, response)
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
 
 

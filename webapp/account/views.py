@@ -42,11 +42,16 @@ def sign_in_now() -> Response | str | tuple[str, int, dict[str, str]]:
     return redirect(safe_next(next_page))
 
 
-@blueprint.get("/login/<token>")
+@blueprint.route("/login/<token>", methods=["GET", "POST"])
 def link(token: str) -> Response | str | tuple[str, int]:
-    """A one-time link. Asking for its headers (as link previews do) does not use it up."""
+    """A one-time link. Asking for its headers (as link previews do) does not use it up.
+
+    Where another site's page leads here, a button asks first: nobody is to be signed in as somebody else unawares.
+    """
     if request.method == "HEAD":
         return "", 204
+    if request.method == "GET" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        return render_template("account/link.html", link=token)
     try:
         account = kindling().guarded.by_link(token, caller())
     except Refused as error:

@@ -25,6 +25,42 @@ def test_a_link_signs_in_once(visitor: Visitor, services: Kindling) -> None:
     assert visitor.get(f"/login/{token}").location == "/"
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_on_another_sites_page_asks_first(visitor: Visitor, services: Kindling, site: str) -> None:
+    address = f"/login/{services.accounts.login_link('ada')}"
+    asked = visitor.get(address, headers={"Sec-Fetch-Site": site})
+    assert asked.status_code == 200
+    assert "Sign in by this link?" in text_of(asked)
+    assert visitor.get("/profile").status_code == 302, "nobody is signed in yet"
+    assert visitor.post(address).status_code == 302
+    assert "Signs in as ada" in text_of(visitor.get("/profile"))
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin", None])
+def test_a_link_that_was_typed_signs_in_at_once(visitor: Visitor, services: Kindling, site: str | None) -> None:
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    assert visitor.get(f"/login/{services.accounts.login_link('ada')}", headers=headers).status_code == 302
+
+
+def test_signing_out_is_on_every_page(enter: Enter) -> None:
+    ada = enter()
+    for address in (
+        "/",
+        "/labs/",
+        "/labs/first/",
+        "/labs/first/attempts/",
+        "/profile",
+        "/courses/a-course/one/",
+        "/no",
+    ):
+        assert 'action="/sign-out"' in ada.get(address).get_data(as_text=True), address
+
+
+@pytest.mark.parametrize("address", ["/sign-out", "/profile/sign-out-everywhere"])
+def test_signing_out_clears_the_browser(enter: Enter, address: str) -> None:
+    assert enter().post(address).headers["Clear-Site-Data"] == '"cache", "storage"'
+
+
 def test_a_password_signs_in_and_leads_back(visitor: Visitor, services: Kindling) -> None:
     services.accounts.register("tom", PASSWORD)
     asked = visitor.get("/labs/first/?a=1")

@@ -60,8 +60,8 @@ def test_a_password_is_taken_as_it_is(services: Kindling, other: str) -> None:
 
 
 def test_passwords_are_masked_and_may_be_pasted(enter: Enter, visitor: Visitor, services: Kindling) -> None:
-    ada = enter()
     services.accounts.set_password("ada", "a longer phrase")
+    ada = enter()
     pages = [ada.get("/profile"), visitor.get("/sign-in"), visitor.get("/register")]
     fields = [field for page in pages for field in Inputs(page.get_data(as_text=True)).found.items()]
     secret = [attributes for name, attributes in fields if name in ("password", "old", "new", "again")]

@@ -66,7 +66,7 @@ class Answer:
         """The body as a JSON object; empty when it is none."""
         try:
             value = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 
@@ -178,7 +178,11 @@ def answers(url: str, records: Iterable[Mapping[str, Any]]) -> Answers:
     """From the probe's records. ``ProbeUnavailable`` when DNS itself was down: that says nothing about the learner."""
     made = []
     for one in records:
-        if one["error"] == "dns unavailable":
+        try:
+            t, ms, status = float(one["t"]), float(one["ms"]), int(one["status"])
+            made.append(Answer(url, t, ms, status, str(one["error"]), str(one["body"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProbeUnavailable(f"the probe's record of {url} is none: {str(one)[:300]}") from error
+        if made[-1].error == "dns unavailable":
             raise ProbeUnavailable(f"the cluster's DNS did not answer for {url}", "the cluster's DNS did not answer")
-        made.append(Answer(url, one["t"], one["ms"], one["status"], one["error"], one["body"]))
     return Answers(made)

@@ -27,14 +27,12 @@ import urllib3
 import yaml
 
 from grader import limits
-from grader.errors import ClusterBusy, ClusterUnreachable, Missing, Refused, TooLarge, Ungradable
+from grader.errors import ClusterBusy, ClusterUnreachable, Missing, Refused, TooLarge, Ungradable, is_rule
 from grader.shapes import fields
 from grader.text import plain
 
 PAUSE_SECONDS = 0.2
 CHUNK_BYTES = 1 << 20
-CALLING = "failed calling webhook"
-"""How the API server begins what it says of a webhook that does not answer and fails closed; of status 500."""
 JSON = "application/json"
 
 
@@ -165,10 +163,10 @@ def _raise_for(method: str, path: str, status: int, data: bytes) -> None:
     except (ValueError, RecursionError):
         details, message, reason = {}, data[:300].decode("utf-8", "replace"), ""
     cause = plain(f"{method} {path}: {status} {reason} {message}", 600)
+    if is_rule(status, message):
+        raise Refused(cause, status, reason, message or f"status {status}")
     if status == 429:
         raise ClusterBusy(cause)
-    if status == 403 or CALLING in message:
-        raise Refused(cause, status, reason, message or f"status {status}")
     if status >= 500:
         raise ClusterUnreachable(cause)
     if status == 404 and details.get("name"):

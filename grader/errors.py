@@ -18,6 +18,13 @@
 
 from __future__ import annotations
 
+import re
+
+RULES = re.compile(
+    r"failed calling webhook|^admission webhook .* denied the request|ValidatingAdmissionPolicy .* denied request"
+)
+"""How API servers word what a rule of the cluster's refuses: the status may be any that the rule asks for."""
+
 
 class GraderError(Exception):
     """The root."""
@@ -110,3 +117,8 @@ class FaultUnavailable(Ungradable):
     """A fault could not be injected or undone."""
 
     said = "the grader could not break or mend what this check needs"
+
+
+def is_rule(status: int, message: str) -> bool:
+    """Whether it is a rule of the cluster's that refuses: the grader is an administrator, whom nothing else can."""
+    return status == 403 or RULES.search(message[:1000]) is not None

@@ -11,7 +11,9 @@ from typing import Any
 
 from grader.objects import Container, Pod
 from grader.shapes import fields
-from grader.text import plain, quoted
+from grader.text import one_line, quoted
+
+WORD_CHARACTERS = 80
 
 LastLine = Callable[[Pod, str, bool], str]
 """The last line of a container's log (pod, container, of the process before); "" when there is none."""
@@ -21,12 +23,12 @@ LastWarning = Callable[[Pod], str]
 
 def explain(pod: Pod, last_line: LastLine, last_warning: LastWarning) -> str:
     """One sentence without a full stop, beginning with ``pod NAME``."""
-    name = f"pod {plain(pod.name, 80)}"
+    name = f"pod {_word(pod.name)}"
     if pod.terminating:
         return f"{name} is being deleted"
     if pod.over:
         ended = "; ".join(_ended(one) for one in pod.containers if one.ended)
-        return f"{name} has ended ({pod.phase}{': ' + ended if ended else ''})"
+        return f"{name} has ended ({_word(pod.phase)}{': ' + ended if ended else ''})"
     if not pod.node:
         reason = pod.condition("PodScheduled").get("message") or "no scheduler has placed it"
         return f"{name} is Pending: {quoted(reason)}"
@@ -38,32 +40,38 @@ def explain(pod: Pod, last_line: LastLine, last_warning: LastWarning) -> str:
         if not container.ready:
             warning = last_warning(pod)
             because = f": {quoted(warning)}" if warning else ""
-            return f"{name} is running but its container {container.name} is not ready{because}"
+            return f"{name} is running but its container {_word(container.name)} is not ready{because}"
     if pod.ready:
         return f"{name} is ready"
     reason = pod.condition("Ready").get("reason") or pod.phase
-    return f"{name} is not ready ({plain(reason, 80)}); its node is {plain(pod.node, 80)}"
+    return f"{name} is not ready ({_word(reason)}); its node is {_word(pod.node)}"
 
 
 def _not_running(pod: Pod, container: Container, last_line: LastLine, last_warning: LastWarning) -> str:
     ended = container.ended
     if container.waiting in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
-        return f"is in {container.waiting}: container {container.name} wants the image {quoted(container.image)}"
+        return f"is in {container.waiting}: container {_word(container.name)} wants the image {quoted(container.image)}"
     if ended:
-        state = f"is in {container.waiting}" if container.waiting else "is not running"
+        state = f"is in {_word(container.waiting)}" if container.waiting else "is not running"
         line = last_line(pod, container.name, not container.state.get("terminated"))
         said = f", last log line {quoted(line)}" if line else ", its log is empty"
         return f"{state}: container {_ended(container)}{said}"
     message = str(fields(container.state.get("waiting")).get("message") or "") or last_warning(pod)
     because = f": {quoted(message)}" if message else ""
-    return f"is waiting ({container.waiting or pod.phase}): container {container.name} has not started{because}"
+    why = _word(container.waiting or pod.phase)
+    return f"is waiting ({why}): container {_word(container.name)} has not started{because}"
 
 
 def _ended(container: Container) -> str:
     how: Mapping[str, Any] = container.ended
     reason = str(how.get("reason") or "")
-    note = f" ({plain(reason, 40)})" if reason not in ("", "Error", "Completed") else ""
-    return f"{container.name} exited with code {plain(how.get('exitCode', '?'), 20)}{note}"
+    note = f" ({_word(reason)})" if reason not in ("", "Error", "Completed") else ""
+    return f"{_word(container.name)} exited with code {_word(how.get('exitCode', '?'))}{note}"
+
+
+def _word(text: object) -> str:
+    """A name or reason: one word where Kubernetes is asked, anything where somebody else answers."""
+    return one_line(text, WORD_CHARACTERS)
 
 
 def stuck(pod: Pod) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader import limits
-from grader.answers import Answer, Answers, answers
+from grader.answers import Answer, Answers
 from grader.evidence import Evidence
 from grader.probe_pod import ProbePod
 from grader.shapes import fields, rows
@@ -65,7 +65,7 @@ class Probe:
             "body": body,
         }
         records = self._pod.call("POST", "/request", wanted, seconds=limits.SLACK_SECONDS + timeout * (n / 8 + 1))
-        got = answers(url, records)
+        got = self._pod.understood(url, rows(records))
         if n == 1:
             self._evidence.add("request", method=method, url=url, answer=str(got[0]), ms=got[0].ms)
         else:
@@ -85,7 +85,7 @@ class Traffic:
         """Every request so far; after the block, every request there was."""
         if not self._done:
             self._more(self._pod.call("GET", f"{self._path}?after={len(self._records)}"))
-        return answers(self._url, self._records)
+        return self._pod.understood(self._url, self._records)
 
     def stop(self) -> Answers:
         """Stop it; the same answers when called again."""
@@ -94,7 +94,7 @@ class Traffic:
             query = f"?after={len(self._records)}"
             self._more(self._pod.call("DELETE", self._path + query, seconds=seconds))
             self._done = True
-        return answers(self._url, self._records)
+        return self._pod.understood(self._url, self._records)
 
     def _more(self, told: object) -> None:
         self._records += rows(fields(told).get("records"))

@@ -17,15 +17,16 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from grader import limits
+from grader.answers import Answers, answers
 from grader.cluster import is_control_plane, node_ready
 from grader.connection import Connection
 from grader.errors import ClusterUnreachable, GraderError, Missing, Obstructed, ProbeUnavailable, Refused
 from grader.shapes import fields, objects
-from grader.tampering import EVENTS, Watch, why_it_ended
+from grader.tampering import EVENTS, Watch, missing_name_servers, why_it_ended
 
 PORT = 8080
 EVERY = 0.1
@@ -78,6 +79,15 @@ class ProbePod:
             watch.look()
         except Obstructed as error:
             self._trouble = error
+            raise
+
+    def understood(self, url: str, records: Iterable[Mapping[str, Any]]) -> Answers:
+        """What its records say; ``ProbeUnavailable`` when DNS was down, ``Obstructed`` when there is none any more."""
+        try:
+            return answers(url, records)
+        except ProbeUnavailable as error:
+            if why := missing_name_servers(self._connection):
+                raise Obstructed(why, "kubectl get pods --namespace kube-system") from error
             raise
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from grader.shapes import Fields, fields, rows
 from grader.text import quoted
 
 POD = "probe"
+NAME_SERVERS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 EVENTS = "kubectl get events --all-namespaces; kubectl get pods --all-namespaces"
 FOREIGN = (
     *("initContainers", "ephemeralContainers", "volumes", "hostAliases", "runtimeClassName", "shareProcessNamespace"),
@@ -141,6 +142,17 @@ def why_it_ended(raw: Fields) -> None:
 def _out_of_memory(raw: Fields) -> bool:
     ends = [fields(one.get("lastState")) for one in rows(fields(raw.get("status")).get("containerStatuses"))]
     return any(fields(one.get("terminated")).get("reason") == "OOMKilled" for one in ends)
+
+
+def missing_name_servers(connection: Connection) -> str:
+    """Why the cluster has no name servers, when its owner did away with them; "" when they are wanted."""
+    try:
+        found = connection.get(NAME_SERVERS)
+    except Missing:
+        return "the cluster has no name server: there is no Deployment coredns in kube-system"
+    if fields(found.get("spec")).get("replicas") == 0:
+        return "the cluster has no name server: the Deployment coredns in kube-system is scaled to 0"
+    return ""
 
 
 def _deleted() -> Obstructed:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grader import limits
-from grader.errors import Missing, Obstructed, Refused, TooLarge, Ungradable
+from grader.errors import Missing, Obstructed, Refused, TooLarge, Ungradable, is_rule
 from grader.protocol import CheckResult, Outcome, Verdict
 from grader.shapes import Fields, fields, whole
 from grader.text import plain, quoted
@@ -64,7 +64,8 @@ def _refused(error: BaseException) -> str:
     if isinstance(error, Refused):
         return error.rule
     status, said = _of_client(error)
-    return str(said.get("message") or f"status {status}") if status == 403 else ""
+    message = str(said.get("message") or f"status {status}")
+    return message if is_rule(status, message) else ""
 
 
 def _of_client(error: BaseException) -> tuple[int, Fields]:

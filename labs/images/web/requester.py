@@ -1,7 +1,8 @@
 """One HTTP request with a deadline for the whole of it, and a record of what became of it.
 
 Used by the probe. Whatever the other side does (says nothing, drips one byte a second, sends nonsense or no end), a
-request ends within its time. ``error`` is one of these words, "" when an answer came:
+request ends within its time. No redirect is followed and nothing is decompressed. ``error`` is one of these words, ""
+when an answer came:
 
 ``name not found``   DNS says that there is no such name     ``dns unavailable``  DNS did not answer
 ``refused``          nothing listens, or no ready endpoint   ``unreachable``      no route to the address
@@ -100,8 +101,10 @@ def _exchange(url: str, method: str, headers: Mapping[str, str], body: str, dead
         connection.sendall(_message(host, port, target, method, headers, body))
         answer = http.client.HTTPResponse(_TimedSocket(connection, deadline), method=method)  # type: ignore[arg-type]
         answer.begin()
-        text = answer.read(BODY_BYTES).decode("utf-8", "replace")
-        return answer.status, text[:BODY_CHARACTERS]
+        content = answer.read(BODY_BYTES)
+        if answer.length and len(content) < BODY_BYTES:  # read() of so many bytes takes fewer for an end
+            raise http.client.IncompleteRead(content, answer.length)
+        return answer.status, content.decode("utf-8", "replace")[:BODY_CHARACTERS]
     finally:
         connection.close()
 

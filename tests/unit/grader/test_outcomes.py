@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -398,11 +399,17 @@ def test_a_lonely_pod_that_was_deleted_is_made_again(scripted: Any, run: Run) ->
     assert "nodeName" not in made["spec"]
 
 
-def test_dns_that_is_down_is_ungradable(scripted: Any, run: Run) -> None:
+@pytest.mark.parametrize(("replicas", "outcome"), [(2, "ungradable"), (0, "failed"), (None, "failed")])
+def test_dns_that_is_down_is_ungradable_unless_it_was_done_away_with(
+    scripted: Any, run: Run, replicas: int | None, outcome: str
+) -> None:
+    if replicas is not None:
+        scripted.add("/apis/apps/v1/namespaces/kube-system/deployments", "coredns", spec={"replicas": replicas})
     scripted.answer_url = lambda method, url: answered(0, error="dns unavailable")
     verdict = run("@check(points=1, title='One')\ndef test_one(probe): assert probe.get('http://web/').ok")
-    assert outcomes(verdict) == {"one": "ungradable"}
-    assert "DNS" in verdict.checks[0].message
+    assert outcomes(verdict) == {"one": outcome}
+    said = "the cluster's DNS did not answer" if replicas else "the cluster has no name server"
+    assert said in verdict.checks[0].message
 
 
 def test_a_probe_that_does_not_come_up_is_ungradable(scripted: Any, request_for: Any, run: Run) -> None:
@@ -414,3 +421,60 @@ def test_a_probe_that_does_not_come_up_is_ungradable(scripted: Any, request_for:
     assert outcomes(verdict) == {"one": "ungradable"}
     assert "probe pod did not come up" in verdict.cause
     assert scripted.namespaces() == []
+
+
+def test_a_probe_whose_name_somebody_took_says_nothing(
+    scripted: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = scripted.handle
+
+    def handle(method: str, target: str, body: Any) -> tuple[int, Any]:
+        if method == "POST" and target.startswith("/api/v1/namespaces/kindling-probe-") and target.endswith("/pods"):
+            theirs = {**body["spec"], "containers": [{**body["spec"]["containers"][0], "image": "liar"}]}
+            scripted.add(target, "probe", spec=theirs, status={"phase": "Running", "podIP": "10.0.0.9"})
+            return 409, {"reason": "AlreadyExists", "message": 'pods "probe" already exists'}
+        answer: tuple[int, Any] = usual(method, target, body)
+        return answer
+
+    monkeypatch.setattr(scripted, "handle", handle)
+    verdict = run("@check(points=1, title='One')\ndef test_one(probe): assert probe.get('http://web/').ok")
+    assert outcomes(verdict) == {"one": "failed"}
+    assert "Observed: the grader's probe pod was changed: image is not" in verdict.checks[0].message
+
+
+def test_what_cannot_be_put_back_at_once_is_put_back_when_the_cluster_is_there_again(
+    scripted: Any, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = {"replicas": 1, "template": {"spec": {"containers": []}}}
+    scripted.add("/apis/apps/v1/namespaces/default/deployments", "web", spec=spec)
+    usual, left = scripted.handle, []
+
+    def handle(method: str, target: str, body: Any) -> tuple[int, Any]:
+        if left:
+            left.pop()
+            return 503, "no healthy upstream"
+        if method == "PATCH" and body["spec"].get("replicas") == 3:
+            left.extend(range(3))
+        answer: tuple[int, Any] = usual(method, target, body)
+        return answer
+
+    monkeypatch.setattr(scripted, "handle", handle)
+    mark, asked = tmp_path / "mark", []
+    run(
+        "@check(points=1, title='One')\ndef test_one(operate): operate.scale('web', 3)",
+        {"patience": 0.0, "mark": str(mark)},
+        faults=lambda *call: asked.append(call),
+    )
+    assert scripted.objects["/apis/apps/v1/namespaces/default/deployments/web"]["spec"]["replicas"] == 1
+    assert mark.read_bytes() == b""
+    assert ("heal", "") in asked
+
+
+def test_modules_in_the_folder_for_temporary_files_are_not_its_own(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "yaml", "grader"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert outcomes(run("@check(points=1, title='One')\ndef test_one(): pass")) == {"one": "passed"}

@@ -19,7 +19,8 @@ from labs.errors import NotNow, Refused
 from labs.records.models import Membership, ProviderGrant, Session, User
 
 POWER = "whoever works in one of its clusters has power over the whole machine"
-WITHDRAWN, GONE = "Stopped: you may not use {} any more.", "Stopped: its account is gone."
+WITHDRAWN = "Stopped: you may not use {} any more."
+GONE, DISABLED = "Stopped: its account is gone.", "Stopped: its account is disabled."
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ class AccessRules:
         return tx.scalar(select(ProviderGrant.id).where(ProviderGrant.provider == provider, mine).limit(1)) is not None
 
     def require(self, tx: Transaction, user: User, provider: str, lab: str, needs: Needs) -> None:
-        """``Refused``, with where the lab can be started instead, when the account may not use the provider."""
+        """``Refused``, with where the lab can be started instead, when the account may not use the provider; without,
+        when it is disabled."""
+        if user.disabled_at is not None:
+            raise Refused(f"the account {user.name} is disabled; an admin can enable it again")
         if self.may(tx, user, provider):
             return
         fix = self._elsewhere(tx, user, provider, lab, needs)
@@ -72,16 +76,18 @@ class AccessRules:
         """Why a lab that was allowed once is not any more, as a sentence for its learner; "" while it is."""
         if row.user.deleted_at is not None:
             return GONE
+        if row.user.disabled_at is not None:
+            return DISABLED
         known = row.provider in self.providers.names()
         return WITHDRAWN.format(row.provider) if known and not self.may(tx, row.user, row.provider) else ""
 
     def withdrawn_sessions(self, tx: Transaction) -> list[tuple[Session, str]]:
-        """Every lab that its learner may not work in any more, or whose learner is gone, and why."""
+        """Every lab that its learner may not work in any more, or whose learner is kept out, and why."""
         live = select(Session).where(Session.ended_at.is_(None), Session.desired == "ready")
         names = tx.scalars(live.with_only_columns(Session.provider).distinct()).all()
         asked = [name for name in names if name in self.providers.names() and self.providers.privileged(name)]
-        gone = select(User.id).where(User.deleted_at.is_not(None))
-        rows = tx.scalars(live.where(Session.provider.in_(asked) | Session.user_id.in_(gone))).all()
+        out = select(User.id).where(User.deleted_at.is_not(None) | User.disabled_at.is_not(None))
+        rows = tx.scalars(live.where(Session.provider.in_(asked) | Session.user_id.in_(out))).all()
         return [(row, why) for row in rows if (why := self.withdrawn(tx, row))]
 
     def stop_withdrawn(self, tx: Transaction) -> None:

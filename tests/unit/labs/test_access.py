@@ -198,6 +198,23 @@ class TestTakenBack:
         assert services.sessions.view(session.id, "ada").state == "stopped"
         assert real.clusters() == []
 
+    def test_a_disabled_account_has_no_lab_on_any_provider(
+        self, services: Kindling, provider: MemoryProvider, real: MemoryProvider
+    ) -> None:
+        services.accounts.ensure("second", "admin")
+        sessions = [up(services, "ada", "memory"), up(services, "second", "other")]
+        for name in ("ada", "second"):
+            services.accounts.disable(name)
+        services.sessions.reconcile()
+        assert [services.sessions.view(one.id, one.learner).detail for one in sessions] == [
+            "Stopped: its account is disabled."
+        ] * 2
+        assert provider.clusters() == real.clusters() == []
+        with pytest.raises(Refused, match="disabled"):
+            services.sessions.start("ada", "first", "memory")
+        services.accounts.enable("ada")
+        assert up(services, "ada", "memory").state == "ready"
+
     def test_a_lab_that_was_on_its_way_is_not_brought_up(self, services: Kindling, real: MemoryProvider) -> None:
         grant = services.grants.allow("other", "account", "ada")
         session = services.sessions.start("ada", "first", "other")

@@ -203,6 +203,10 @@ class TestWhoMay:
         with pytest.raises(Refused, match="only admin"):
             services.accounts.set_role("root", "learner")
         services.accounts.ensure("second", "admin")
+        services.accounts.disable("second")
+        with pytest.raises(Refused, match="only admin"):  # one that cannot sign in is none
+            services.removals.remove("root", "root")
+        services.accounts.enable("second")
         services.removals.remove("root", "root")
         with pytest.raises(Refused):
             services.removals.remove("second", "second")

@@ -54,11 +54,15 @@ class NotPossible(KindlingError):
 class Unavailable(KindlingError):
     """The records, or what they are kept on, cannot be read or written now; nothing of what was asked has happened.
 
-    ``lasting``: it will not pass by itself, so that there is no use in trying again soon.
+    The message is for whoever runs this and may name files; ``visitors`` is for anybody. ``lasting``: it will not pass
+    by itself, so that there is no use in trying again soon.
     """
 
-    def __init__(self, message: str, fix: str = "", *, lasting: bool = False) -> None:
+    def __init__(self, message: str, fix: str = "", *, visitors: str = "", lasting: bool = False) -> None:
         super().__init__(message, fix)
+        self.visitors = (
+            visitors or "This site cannot keep or read anything at this moment, so nothing of this was kept."
+        )
         self.lasting = lasting
 
 

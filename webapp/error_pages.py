@@ -20,6 +20,7 @@ from labs.errors import (
 )
 from labs.system_errors import as_sentence
 from webapp.csrf import NotFromHere
+from webapp.site import current_account_or_none
 
 _log = logging.getLogger("kindling.site")
 _STATUS: dict[type[KindlingError], int] = {
@@ -100,12 +101,24 @@ def _again() -> list[tuple[str, str]] | None:
 
 def _kindling_error(error: KindlingError) -> Response:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 409)
-    made = error_response(status, str(error), error.fix)
     if isinstance(error, Unavailable):
-        _log.warning("%s %s: %s", request.method, request.endpoint, error)  # no address: it may hold a token
-        made.headers["Retry-After"] = str(RETRY_SECONDS)
+        return _unavailable(status, error)
+    made = error_response(status, str(error), error.fix)
     if isinstance(error, TooMany):
         made.headers["Retry-After"] = str(error.seconds)
+    return made
+
+
+def _unavailable(status: int, error: Unavailable) -> Response:
+    """What is wrong with this machine is told to those who run it; anybody else can only wait."""
+    _log.warning("%s %s: %s", request.method, request.endpoint, error)  # no address: it may hold a token
+    try:
+        account = current_account_or_none()
+    except KindlingError:  # not even who is signed in can be read
+        account = None
+    runs_it = account is not None and account.role == "admin"
+    made = error_response(status, *((str(error), error.fix) if runs_it else (error.visitors,)))
+    made.headers["Retry-After"] = str(RETRY_SECONDS)
     return made
 
 

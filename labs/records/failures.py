@@ -20,6 +20,7 @@ from labs.system_errors import TOO_MANY_FILES, full, not_writable
 _MASK = 0xFF
 """SQLite's extended result codes keep the primary one in their lowest byte (https://www.sqlite.org/rescode.html)."""
 NOTHING = "nothing of this was kept"
+DISK_FULL = f"This site has no space left, so {NOTHING}. Stopping a lab still works, and makes some."
 
 
 def unavailable(engine: Engine, error: SQLAlchemyError) -> Unavailable | None:
@@ -43,6 +44,7 @@ def locked(database: str, seconds: float) -> Unavailable:
         f"the records are locked: something else is writing to {database} and was waited for {seconds:.0f} s, so "
         f"{NOTHING}. Try again; if it stays like this, find what holds it and end that",
         f"fuser -v {database}",
+        visitors=f"The records of this site are in use by something else, so {NOTHING}.",
     )
 
 
@@ -55,7 +57,7 @@ def _sqlite(database: str, error: sqlite3.Error) -> Unavailable | None:
         return Unavailable(f"the records are locked: something else writes to {database}, so {NOTHING}; try again")
     if code == sqlite3.SQLITE_FULL:
         said = f"the disk of {folder} is full, so {NOTHING}; free some space and do that again"
-        return Unavailable(said, "kindling stop LAB")
+        return Unavailable(said, "kindling stop LAB", visitors=DISK_FULL)
     if code == sqlite3.SQLITE_IOERR:
         return Unavailable(f"the disk of {folder} does not take what is written ({error}), so {NOTHING}; see dmesg")
     if code == sqlite3.SQLITE_CANTOPEN and os.access(folder, os.W_OK):

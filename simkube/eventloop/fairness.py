@@ -38,6 +38,8 @@ MOST_OVER = MOST_DELAY * DEBTORS
 """What an account is over beyond that is let off."""
 PASSES = 2
 """How often the loop goes round between two pieces of debtors' work: a request is read, and then it is begun."""
+SCARCE_SECONDS = 5
+"""After which who was refused for want of memory is told to try again."""
 MOST_WAITING = 200
 """Requests of one cluster that may wait for their turn."""
 
@@ -52,6 +54,8 @@ class Shares:
         self.debtors: set[Share] = set()
         self.restless: set[Share] = set()
         """Whose work has no end of itself (a fast clock's)."""
+        self.scarce: Callable[[], str] = lambda: ""
+        """Why nothing may be begun that takes more memory; "" while it may."""
         self._gate = asyncio.Lock()
 
     def open(self) -> Share:
@@ -158,6 +162,12 @@ class Share:
         """Between two pieces of long work: the others first, then this cluster's next turn."""
         await asyncio.sleep(0)
         await self.turn()
+
+    def refuse_growth(self) -> None:
+        """StatusError 429 while there is no memory for what takes more of it."""
+        why = self._shares.scarce()
+        if why:
+            raise StatusError(429, "TooManyRequests", why, {"retryAfterSeconds": SCARCE_SECONDS})
 
     async def request(self) -> None:
         """The turn of a new request; StatusError 429 when too many wait already."""

@@ -121,7 +121,8 @@ class Control:
                 ca=self._certificates.ca,
                 signer=(str(home.certificates / "ca.crt"), str(home.certificates / "ca.key")),
                 token=self._token,
-                answer_bytes=settings.answer_bytes // settings.workers,
+                answer_bytes=min(settings.answer_bytes, settings.memory // 4) // settings.workers,
+                memory=settings.memory // settings.workers,
             )
             for number, paths in enumerate(stores)
         ]
@@ -243,6 +244,7 @@ class Control:
                 "state": link.state(),
                 "clusters": self._placement.count(link.number),
                 "memory": link.memory,
+                "may_have": link.order.memory,
                 "restarts": link.restarts,
             }
             for link in self._workers.links

@@ -79,7 +79,7 @@ class HostClient:
 
     def health(self, seconds: float = 5.0) -> dict[str, Any]:
         """``{pid, version, url, idle, zygote, workers}``; ``idle``: the seconds since a cluster was last asked for
-        something; each worker ``{number, pid, state, clusters, memory, restarts}``, ``memory`` in bytes.
+        something; each worker ``{number, pid, state, clusters, memory, may_have, restarts}``, memory in bytes.
         """
         found: dict[str, Any] = self._ask("GET", "/healthz", seconds=seconds)
         return found

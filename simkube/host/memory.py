@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+ENOUGH = 0.85
+"""The part of what a worker may have from which on it refuses what would take more."""
+FRESH_SECONDS = 0.02
+"""For how long what was read is true enough."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -17,6 +26,40 @@ def resident(pid: int) -> int | None:
     except OSError:
         return None
     return (int(fields[1]) - int(fields[2])) * _PAGE
+
+
+class Gauge:
+    """What this process has, of what it ``may`` have in bytes; read again when it was read a moment ago."""
+
+    def __init__(self, may: int, has: Callable[[], int | None], now: Callable[[], float] = time.monotonic) -> None:
+        self._may, self._has, self._now = may, has, now
+        self._read = -FRESH_SECONDS
+        self._bytes: int | None = None
+
+    def bytes(self) -> int | None:
+        """What it has."""
+        if self._now() - self._read >= FRESH_SECONDS:
+            self._read, self._bytes = self._now(), self._has()
+        return self._bytes
+
+    def scarce(self) -> str:
+        """Why it takes on nothing that needs more; "" while it does."""
+        has = self.bytes()
+        if has is None or has < ENOUGH * self._may:
+            return ""
+        return (
+            f"the part of the host that serves this cluster holds {has >> 20} of {self._may >> 20} MiB that it may; "
+            "delete what is not needed, or try again later"
+        )
+
+
+def give_back() -> None:
+    """Let the system have what this process has freed, as far as it can be."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # not in every C library
+        if trim is not None:
+            trim(0)
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,10 @@ class Tenants:
         """Whether any cluster is asked for something these days."""
         return self._shares.anybody()
 
+    def grow_while(self, scarce: Callable[[], str]) -> None:
+        """Refuse what would take more memory while that says why, with that sentence."""
+        self._shares.scarce = scarce
+
     async def resume(self) -> None:
         """Bring back every cluster that is not running yet; whoever asks for one meanwhile gets it first.
 
@@ -195,6 +199,9 @@ class Tenants:
         check_id(cluster_id)
         if cluster_id in self._meta:
             return self.get(cluster_id)
+        why_not = self._shares.scarce()
+        if why_not:
+            raise HostError(why_not)
         if len(self._meta) >= MOST_CLUSTERS:
             raise HostError(f"this host holds {MOST_CLUSTERS} clusters, which is all it may; delete some first")
         tokens = {who: secrets.token_urlsafe(32) for who in users}

@@ -25,11 +25,10 @@ from aiohttp import web
 from simkube.apimachinery.errors import SimkubeError, StoreError
 from simkube.apiserver.http.encoding import Encodings
 from simkube.etcd.journal import Journal
-from simkube.host import logs
+from simkube.host import logs, memory
 from simkube.host.admin import Admin
 from simkube.host.connections import IDLE_SECONDS, MOST, Places
 from simkube.host.home import NO_SPACE, SLOW_END
-from simkube.host.memory import resident
 from simkube.host.protocol import Server
 from simkube.host.routing import Router
 from simkube.host.signer import Signer
@@ -40,6 +39,8 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.25
 """How often it tells how it is."""
+GIVE_MEMORY_SECONDS = 20.0
+"""How often it tries to give memory back while it has as much as it may."""
 COMPACT_SECONDS = 300.0
 COLLECT = (20_000, 20, 100)
 """When Python looks for garbage: seldom, because objects that refer to each other in circles are rare here."""
@@ -74,6 +75,8 @@ class Order:
     token: str
     """Of the host's own API."""
     answer_bytes: int
+    memory: int
+    """Bytes that it may have."""
 
     def encode(self) -> dict[str, Any]:
         """As JSON."""
@@ -124,6 +127,8 @@ class Worker:
         self._stopping = asyncio.Event()
         self._opening: set[asyncio.Task[Any]] = set()
         self._resumed = False
+        self._gauge = memory.Gauge(order.memory, lambda: memory.resident(os.getpid()))
+        self._tenants.grow_while(self._gauge.scarce)
 
     async def run(self) -> int:
         """Serve until the channel ends; the exit code."""
@@ -188,9 +193,13 @@ class Worker:
             self._channel.send(json.dumps(what).encode() + b"\n")
 
     async def _beat(self) -> None:
+        gave = -GIVE_MEMORY_SECONDS
         while True:
-            clusters = len(self._tenants.ids())
-            self._tell({"beat": {"memory": resident(os.getpid()), "resumed": self._resumed, "clusters": clusters}})
+            if self._gauge.scarce() and time.monotonic() - gave > GIVE_MEMORY_SECONDS:
+                gave = time.monotonic()
+                memory.give_back()
+            has, clusters = self._gauge.bytes(), len(self._tenants.ids())
+            self._tell({"beat": {"memory": has, "resumed": self._resumed, "clusters": clusters}})
             await asyncio.sleep(BEAT_SECONDS)
 
     # chores

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 5.0
 """How long who asks waits for a worker that is being started again."""
+LARGE_SECONDS = 60.0
+"""How long a worker lives at least before it is ended for having more memory than it may."""
 STEADY_SECONDS = 30.0
 """A worker that lived for so long may be started again at once."""
 FIRST_REST, LONGEST_REST = 0.5, 30.0
@@ -80,6 +82,12 @@ class Link:
         finally:
             theirs.close()
         return transport
+
+    def too_large(self, now: float) -> str:
+        """Why it is to be ended for its memory; "" when it is not. What its clusters keep it has again at once."""
+        if (self.memory or 0) <= self.order.memory or now - self.began < LARGE_SECONDS:
+            return ""
+        return f"holds {(self.memory or 0) >> 20} MiB of the {self.order.memory >> 20} MiB that it may"
 
     def state(self) -> str:
         """In a word."""
@@ -200,7 +208,7 @@ class Workers:
             for link in self.links:
                 if link.pid is None:
                     continue
-                why = "" if late else link.pulse.hangs(now, activity(link.pid))
+                why = "" if late else link.pulse.hangs(now, activity(link.pid)) or link.too_large(now)
                 if why:
                     log.error("worker %d (pid %d) %s; it is ended and started again", link.number, link.pid, why)
                     self._zygote.kill(link.pid)

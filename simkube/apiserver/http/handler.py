@@ -59,6 +59,7 @@ STREAMS = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 _ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 _DEPRECATED = {"endpoints": _ENDPOINTS, component_statuses.RESOURCE: component_statuses.WARNING}
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_GROWING = frozenset({"POST", "PUT", "PATCH"})
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -156,6 +157,8 @@ class Frontend:
         verb = _verb(http, target)
         if target.subresource in _UPGRADES and http.method == "GET":  # a web socket, which does what a POST does
             self.server.authorizer.check(caller, replace(asked, verb="create"))
+        if verb == "watch" or target.subresource in STREAMS or http.method in _GROWING:
+            self.share.refuse_growth()
         if target.subresource in STREAMS:
             where = (target.namespace, target.name, target.subresource, target.rest)
             return await streams.handle(self.cluster, http, caller, *where, resource=target.resource.plural)

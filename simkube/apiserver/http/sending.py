@@ -175,6 +175,8 @@ class Sending:
     @contextmanager
     def _held(self, http: web.Request, size: int) -> Iterator[None]:
         size, done = max(LEAST, size), http.method not in ("GET", "HEAD")
+        if not done:
+            self._share.refuse_growth()
         with self._own.held(size, OWN, owed=done), self._host.held(size, ALL, owed=done):
             yield
 

@@ -85,6 +85,12 @@ def protect(app: Flask, settings: Settings) -> None:
         return response
 
 
+def data_headers(*, secure: bool) -> dict[str, str]:
+    """What an answer says that is no page and that no view made; ``secure`` when it was asked for over HTTPS."""
+    made = {"Content-Security-Policy": DATA_POLICY, **HEADERS, "Cache-Control": "no-store"}
+    return made | {"Strict-Transport-Security": HSTS} if secure else made
+
+
 def site_names(settings: Settings) -> set[str]:
     """The host names that this site answers to: its public one, and those of its own machine."""
     return {*LOOPBACK_NAMES, settings.host, host_name(urlsplit(settings.public_url).netloc)} - {""}

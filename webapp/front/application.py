@@ -23,6 +23,7 @@ from webapp.front.proxies import forwarded
 from webapp.front.turns import Full, Turns
 from webapp.front.wsgi import Answer, Headers, call, environ_of
 from webapp.passwords import hashes_passwords
+from webapp.security import data_headers
 from webapp.site import site_of
 from webapp.streams import HANDOVER, Subscription
 
@@ -65,7 +66,7 @@ class Front:
         try:
             body, length = await asyncio.wait_for(_whole(receive), BODY_SECONDS)
         except TimeoutError:
-            await _send(send, _plain(408, b"The request took too long to arrive.\n"))
+            await _send(send, _plain(scope, 408, b"The request took too long to arrive.\n"))
             return
         except ConnectionError:  # gone before all of it was here
             return
@@ -128,17 +129,19 @@ async def _send(send: Send, answer: Answer) -> None:
 
 def _busy(scope: Scope, status: int, text: str) -> Answer:
     accepted = next((value for name, value in scope["headers"] if name == b"accept"), b"")
-    retry: Headers = [(b"retry-after", str(RETRY_SECONDS).encode()), (b"cache-control", b"no-store")]
+    retry: Headers = [(b"retry-after", str(RETRY_SECONDS).encode())]
     if b"application/json" in accepted and b"text/html" not in accepted:
         said = json.dumps({"error": text, "advice": "", "fix": ""}).encode()
-        return Answer(status, [*retry, *_described(b"application/json", said)], said)
-    answer = _plain(status, text.encode() + b"\n")
+        return Answer(status, [*retry, *_described(scope, b"application/json", said)], said)
+    answer = _plain(scope, status, text.encode() + b"\n")
     return Answer(status, [*retry, *answer.headers], answer.body)
 
 
-def _plain(status: int, text: bytes) -> Answer:
-    return Answer(status, [*_described(b"text/plain; charset=utf-8", text), (b"connection", b"close")], text)
+def _plain(scope: Scope, status: int, text: bytes) -> Answer:
+    return Answer(status, [*_described(scope, b"text/plain; charset=utf-8", text), (b"connection", b"close")], text)
 
 
-def _described(kind: bytes, body: bytes) -> Headers:
-    return [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+def _described(scope: Scope, kind: bytes, body: bytes) -> Headers:
+    headers = data_headers(secure=scope["scheme"] == "https").items()
+    said = [(name.lower().encode(), value.encode()) for name, value in headers]
+    return [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *said]

@@ -17,7 +17,7 @@ from labs.locks import Locks
 from tests.unit.webapp.conftest import LOCAL, Enter, Visitor
 from webapp import MAX_REQUEST_BYTES, csrf
 from webapp.front import application, events
-from webapp.front.application import DISCARDED_BYTES, Front
+from webapp.front.application import DISCARDED_BYTES, Front, _busy
 from webapp.front.connections import Connections, Place
 from webapp.front.proxies import Trusted
 from webapp.front.turns import Turns
@@ -164,6 +164,16 @@ def test_when_too_many_wait_the_answer_comes_at_once_and_says_when_to_try_again(
     assert b"busy" in found.body
     if accept == "application/json":
         assert json.loads(found.body)["error"].startswith("The site is busy")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("accept", [b"text/html", b"application/json"])
+def test_what_no_view_answers_forbids_the_browser_as_much(scheme: str, accept: bytes) -> None:
+    headers = dict(_busy({"scheme": scheme, "headers": [(b"accept", accept)]}, 503, "Busy.").headers)
+    assert b"sandbox" in headers[b"content-security-policy"]
+    assert headers[b"x-content-type-options"] == b"nosniff"
+    assert headers[b"cache-control"] == b"no-store"
+    assert (b"strict-transport-security" in headers) is (scheme == "https")
 
 
 def test_passwords_wait_in_a_line_of_their_own(front: Front) -> None:

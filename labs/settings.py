@@ -56,7 +56,7 @@ class Settings:
     """
 
     home: Path
-    database_url: str
+    database_url: str = field(repr=False)  # it may hold a password
     catalogs: tuple[Path, ...]
     courses: tuple[Path, ...]
     topologies: Path

@@ -76,7 +76,11 @@ def test_public_addresses(tmp_path: Path, value: str, wanted: str) -> None:
 
 
 def test_secrets_are_not_printed(tmp_path: Path) -> None:
-    assert "hush" not in repr(load({"KINDLING_HOME": str(tmp_path), "KINDLING_SECRET_KEY": "hush"}))
+    secrets = {
+        "KINDLING_SECRET_KEY": "hush",
+        "KINDLING_DATABASE_URL": "postgresql+psycopg://kindling:hush@db.example/kindling",
+    }
+    assert "hush" not in repr(load({"KINDLING_HOME": str(tmp_path), **secrets}))
 
 
 def test_kubectl_of_the_system_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``python -m bench [PART...]``: simulated, kind, load, alternatives, interruptions; without names all but the last."""
+"""``python -m bench [PART...]``: simulated, kind, load, alternatives, site, interruptions; the last two by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import alternatives, interruptions, kind, load, simulated
+from bench import alternatives, interruptions, kind, load, simulated, site
 from simkube.host import launcher
 
 PARTS = {
@@ -14,6 +14,7 @@ PARTS = {
     "kind": kind.run,
     "load": load.run,
     "alternatives": alternatives.run,
+    "site": site.run,
     "interruptions": interruptions.run,
 }
 USUAL = ("simulated", "kind", "load", "alternatives")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -41,7 +42,7 @@ def hashed(password: str, home: Path) -> str:
 def hashed_anew(password: str, home: Path) -> str:
     """The hash of a password that is one already; ``Unavailable``."""
     with place(home):
-        return _hasher().hash(password)
+        return _threads().submit(_hasher().hash, password).result()
 
 
 def matches(kept: str | None, password: str, home: Path) -> bool:
@@ -50,7 +51,7 @@ def matches(kept: str | None, password: str, home: Path) -> bool:
 
     with place(home):
         try:
-            _hasher().verify(kept or _nobody(), password[:2000])
+            _threads().submit(_hasher().verify, kept or _nobody(), password[:2000]).result()
         except (VerificationError, InvalidHashError):
             return False
     return bool(kept)
@@ -80,6 +81,12 @@ def _hasher() -> PasswordHasher:
     from argon2 import PasswordHasher  # only where a password is looked at
 
     return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=1)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Those that hash, few and always the same: the system's allocator keeps for each thread the memory of a hash."""
+    return ThreadPoolExecutor(processors(), thread_name_prefix="password")
 
 
 @cache

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from labs.access import AccessRules, Grants
-from labs.accounts import Accounts, Allowances, Classes, GuardedSignIn, Invitations, SignIns
+from labs.accounts import Accounts, Allowances, Classes, GuardedSignIn, Invitations, Resets, SignIns
 from labs.clusters.registry import Providers
 from labs.library import Library
+from labs.mail import Mailer
 from labs.records.database import Database
 from labs.removal import ClassRemovals, Export, Removals
 from labs.report import Reports
@@ -32,6 +33,8 @@ class Kindling:
     sign_ins: SignIns
     allowances: Allowances
     guarded: GuardedSignIn
+    resets: Resets
+    mailer: Mailer | None
     classes: Classes
     invitations: Invitations
     grants: Grants
@@ -79,6 +82,8 @@ def bootstrap(
         accounts=accounts,
         allowances=allowances,
         guarded=GuardedSignIn(accounts, allowances),
+        resets=Resets(records, now),
+        mailer=Mailer(settings.smtp_url, settings.mail_from) if settings.smtp_url else None,
         sign_ins=SignIns(records, now, timedelta(hours=settings.idle_hours), timedelta(days=settings.signed_in_days)),
         classes=Classes(records, now),
         invitations=Invitations(records, now),

@@ -45,6 +45,7 @@ class Settings:
     ``secret_key`` KINDLING_SECRET_KEY: signs the site's cookies ("": one is made and kept in ``home``).
     ``idle_hours`` KINDLING_IDLE_HOURS: after how long without a request one is signed out.
     ``signed_in_days`` KINDLING_SIGNED_IN_DAYS: how long one stays signed in at the most.
+    ``smtp_url`` KINDLING_SMTP_URL, ``mail_from`` KINDLING_MAIL_FROM: how mail is sent ("": none is).
     ``session_hours`` KINDLING_SESSION_HOURS: how long a lab's cluster is kept without being extended.
     ``attempt_seconds`` KINDLING_ATTEMPT_SECONDS: the longest grading run any lab may ask for.
     ``graders`` KINDLING_GRADERS: how many attempts are graded at once (default: eight for each processor).
@@ -68,6 +69,8 @@ class Settings:
     workers: int = 1
     trusted_proxies: tuple[Network, ...] = ()
     secret_key: str = field(default="", repr=False)
+    smtp_url: str = field(default="", repr=False)
+    mail_from: str = ""
     idle_hours: float = 72.0
     signed_in_days: float = 14.0
     session_hours: float = 4.0
@@ -137,6 +140,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         workers=int(_number(env, "KINDLING_WORKERS", min(MOST_WORKERS, processors()), 1, 64, whole=True)),
         trusted_proxies=_networks(env, "KINDLING_TRUSTED_PROXIES"),
         secret_key=env.get("KINDLING_SECRET_KEY", ""),
+        smtp_url=_mail_server(env),
+        mail_from=env.get("KINDLING_MAIL_FROM", "").strip(),
         idle_hours=_number(env, "KINDLING_IDLE_HOURS", 72.0, 0.1, 8760),
         signed_in_days=_number(env, "KINDLING_SIGNED_IN_DAYS", 14.0, 0.01, 366),
         session_hours=_number(env, "KINDLING_SESSION_HOURS", 4.0, 0.1, 720),
@@ -242,6 +247,24 @@ def _networks(env: Mapping[str, str], variable: str) -> tuple[Network, ...]:
         return tuple(ipaddress.ip_network(part) for part in named)
     except ValueError as error:
         raise SettingsError(f"{variable}: {error}; expected addresses or networks, as 127.0.0.1,10.0.0.0/8") from error
+
+
+def _mail_server(env: Mapping[str, str]) -> str:
+    """What mails need: a server, whom they are from, and the site's own name for the links in them."""
+    url = env.get("KINDLING_SMTP_URL", "").strip()
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise SettingsError("KINDLING_SMTP_URL: expected smtps://USER:PASSWORD@HOST:PORT, or smtp:// for STARTTLS")
+    for variable in ("KINDLING_MAIL_FROM", "KINDLING_PUBLIC_URL"):
+        if not env.get(variable, "").strip():
+            raise SettingsError(f"KINDLING_SMTP_URL needs {variable} as well: mails name a sender and link to the site")
+    return url
 
 
 def _number(

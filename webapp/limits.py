@@ -23,6 +23,8 @@ COSTLY = {
     "teach.link": 60,
     "admin.create": 60,
     "admin.link": 60,
+    "teach.reset": 60,
+    "admin.reset": 60,
     "leaving.export": 4,
     "removal.export": 20,
 }

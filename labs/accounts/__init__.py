@@ -7,6 +7,7 @@ from labs.accounts.classes import Classes, taught
 from labs.accounts.guessing import Caller, GuardedSignIn
 from labs.accounts.invitations import Invitations, PlaceInfo
 from labs.accounts.names import local_name
+from labs.accounts.resets import Resets
 from labs.accounts.rosters import teaches
 from labs.accounts.service import Accounts
 from labs.accounts.sign_ins import SignIns
@@ -22,6 +23,7 @@ __all__ = [
     "GuardedSignIn",
     "Invitations",
     "PlaceInfo",
+    "Resets",
     "Role",
     "SignIns",
     "local_name",

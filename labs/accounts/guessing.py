@@ -21,6 +21,8 @@ OF_ADDRESS = Limit(600, 0.5, "There were too many wrong passwords from this netw
 LINKS_OF_ADDRESS = Limit(300, 1.0, "There were too many links from this network that do not work.")
 NEW_ACCOUNTS_OF_ADDRESS = Limit(300, 2.0, "Too many accounts were made from this network.")
 CODES_OF_ACCOUNT = Limit(20, 3.0, "You tried too many join codes.")
+MAILS_OF_ADDRESS = Limit(60, 20.0, "Too many links were asked for from this network.")
+MAILS_OF_ACCOUNT = Limit(3, 1200.0, "Links were mailed already; look into the mailbox, also among the unwanted ones.")
 OLD_PASSWORD = Limit(10, 60.0, "There were too many wrong passwords.")
 
 

@@ -91,7 +91,7 @@ class Invitations:
         """
         if "@" in name and key_of(name) != key_of(email):
             raise Refused("A name with @ looks like an email address; take one without, or your own address.")
-        hashed = passwords.hashed(password, self.records.home)
+        hashed = passwords.hashed(password, self.records.home, name, email, display_name)
         with self.records.begin() as tx:
             row = None if invitation else class_with_code(tx, code)
             user = make_user(tx, self.now(), name, email, display_name, "learner", proven=False)

@@ -16,14 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labs.errors import Refused, Unavailable
+from labs.accounts.password_rules import check
+from labs.errors import Unavailable
 from labs.locks import Locks
 from labs.settings import processors
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-PASSWORD_LENGTH = (10, 1000)
 MEMORY_KIB, PASSES = 19456, 2
 """For each hash; the first that OWASP's cheat sheet on storing passwords names for argon2id with one lane: a fifth of
 the time and a third of the memory of the library's own, which are meant for who hashes seldom."""
@@ -31,11 +31,12 @@ LOOK_SECONDS = 0.005  # between two looks for a free place
 PATIENCE_SECONDS = 20.0
 
 
-def hashed(password: str, home: Path) -> str:
-    """The hash of a new password; ``Refused`` when it is too short, ``Unavailable`` when too many are made."""
-    low, high = PASSWORD_LENGTH
-    if not low <= len(password) <= high:
-        raise Refused(f"A password has at least {low} characters.")
+def hashed(password: str, home: Path, *about: str) -> str:
+    """The hash of a new password of an account that is called ``about``.
+
+    ``Refused`` when it is one that others would guess, ``Unavailable`` when too many are made.
+    """
+    check(password, *about)
     return hashed_anew(password, home)
 
 

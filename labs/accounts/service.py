@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, select, update
 
 from labs.accounts import passwords
+from labs.accounts.links import SIGN_IN, add_link, usable
 from labs.accounts.names import local_name
+from labs.accounts.resets import set_hash
 from labs.accounts.rows import make_user, must_leave_an_admin, user_named, user_signing_in
 from labs.accounts.sign_ins import end_all
 from labs.accounts.tokens import digest, new_token
@@ -74,7 +76,7 @@ class Accounts:
 
         ``Refused`` when one of them is taken or the password cannot be used.
         """
-        hashed = passwords.hashed(password, self.records.home)
+        hashed = passwords.hashed(password, self.records.home, name, email, display_name)
         with self.records.begin() as tx:
             user = make_user(tx, self.now(), name, email, display_name, "learner", proven=False)
             user.password_hash = hashed
@@ -93,12 +95,11 @@ class Accounts:
         return account_of(user)
 
     def set_password(self, name: str, password: str) -> None:
-        """Also signs the account out everywhere; ``Refused`` when it cannot be used."""
-        hashed = passwords.hashed(password, self.records.home)
+        """Also signs the account out everywhere and ends its links; ``Refused`` when it cannot be used."""
+        account = self.get(name)
+        hashed = passwords.hashed(password, self.records.home, name, account.email, account.display_name)
         with self.records.begin() as tx:
-            user = user_named(tx, name)
-            user.password_hash = hashed
-            end_all(tx, user.id)
+            set_hash(tx, user_named(tx, name), hashed, self.now(), "")
 
     def set_role(self, name: str, role: Role) -> Account:
         """Change a role, and sign out what was signed in with the old one; ``Refused`` for the only admin's."""
@@ -141,22 +142,18 @@ class Accounts:
             user = user_named(tx, name)
             if user.disabled_at is not None:
                 raise Refused(DISABLED)
-            tx.execute(delete(LoginLink).where(or_(LoginLink.expires_at < now, LoginLink.user_id == user.id)))
-            expires = now + timedelta(minutes=minutes)
-            tx.add(LoginLink(user_id=user.id, token_hash=digest(token), created_at=now, expires_at=expires))
+            add_link(tx, user, SIGN_IN, digest(token), now, minutes)
         return token
 
     def redeem(self, token: str) -> Account:
         """Use a token, once; ``Refused``."""
         now, over = self.now(), Refused("This sign-in link has been used or has expired; ask for a new one.")
-        mine = (LoginLink.token_hash == digest(token), LoginLink.used_at.is_(None), LoginLink.expires_at >= now)
+        mine = (LoginLink.token_hash == digest(token), *usable(SIGN_IN, now))
         with self.records.read() as tx:  # who guesses takes nobody's turn to write
             if tx.scalar(select(LoginLink.id).where(*mine)) is None:
                 raise over
         with self.records.begin() as tx:
-            user_id = tx.execute(
-                update(LoginLink).where(*mine).values(used_at=now).returning(LoginLink.user_id)
-            ).scalar()
+            user_id = tx.scalar(update(LoginLink).where(*mine).values(used_at=now).returning(LoginLink.user_id))
             if user_id is None:
                 raise over
             return account_of(tx.get_one(User, user_id))

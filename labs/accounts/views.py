@@ -13,7 +13,10 @@ Role = Literal["learner", "instructor", "admin"]
 
 @dataclass(frozen=True)
 class Account:
-    """An account. ``name`` is unique and is what every other service calls the learner."""
+    """An account. ``name`` is unique and is what every other service calls the learner.
+
+    ``password_set_by``: by which link; "" by its owner, who knew the old one.
+    """
 
     id: int
     name: str
@@ -22,6 +25,8 @@ class Account:
     role: Role
     has_password: bool
     disabled: bool = False
+    password_set_at: datetime | None = None
+    password_set_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,4 +51,6 @@ def account_of(user: User) -> Account:
         role=role,
         has_password=bool(user.password_hash),
         disabled=user.disabled_at is not None,
+        password_set_at=user.password_set_at,
+        password_set_by=user.password_set_by,
     )

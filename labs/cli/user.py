@@ -15,7 +15,7 @@ from labs.cli.output import clean, echo, table
 
 @click.group()
 def user() -> None:
-    """Accounts: list, export, delete, end sign-in links."""
+    """Accounts: list, export, reset a password, delete, end sign-in links."""
 
 
 @user.command("list")
@@ -67,6 +67,17 @@ def delete(name: str, yes: bool) -> None:
         services.removals.remove(name, None)
         services.sessions.reconcile()
         echo(f"The account {shown} is deleted.")
+
+
+@user.command()
+@click.argument("name")
+def reset(name: str) -> None:
+    """Print a link with which NAME sets a new password, once, within an hour."""
+    with kindling() as services:
+        token = services.resets.by_hand(name, None)
+        found = services.settings
+        echo(f"{clean(name)} sets a new password, once, within an hour, at:")
+        echo(f"{found.public_url or f'http://{found.host}:{found.port}'}/reset/{token}")
 
 
 @user.command()

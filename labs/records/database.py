@@ -28,7 +28,7 @@ from labs.errors import KindlingError, SettingsError
 from labs.records.failures import locked, unavailable
 from labs.system_errors import as_sentence
 
-HEAD = "0006"
+HEAD = "0007"
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 10.0
 """Seconds that a write waits for others."""

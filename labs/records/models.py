@@ -84,6 +84,8 @@ class User(Base):
     email: Mapped[str | None] = mapped_column(String(254), unique=True)
     role: Mapped[str] = mapped_column(String(16), default="learner")
     password_hash: Mapped[str | None] = mapped_column(String(200))
+    password_set_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    password_set_by: Mapped[str] = mapped_column(String(100), default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -104,7 +106,7 @@ class Identifier(Base):
 
 
 class LoginLink(Base):
-    """A one-time link that signs in without a password. Only the token's hash is kept."""
+    """A one-time link that signs in without a password, or sets one. Only the token's hash is kept."""
 
     __tablename__ = "login_links"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -113,6 +115,8 @@ class LoginLink(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    purpose: Mapped[str] = mapped_column(String(16), default="sign-in", server_default="sign-in")
+    made_by: Mapped[str] = mapped_column(String(100), default="", server_default="")
 
 
 class SignIn(Base):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from labs import roster
-from labs.accounts import guessing, names, passwords, sign_ins
+from labs.accounts import guessing, names, password_rules, sign_ins
 from labs.settings import load
 from webapp import MAX_REQUEST_BYTES, audit, limits, security
 
@@ -115,11 +115,14 @@ def test_guesses_are_those_of_the_code() -> None:
     assert f"new accounts: {guessing.NEW_ACCOUNTS_OF_ADDRESS.burst} from an address" in said
     assert f"join codes: {guessing.CODES_OF_ACCOUNT.burst} an account" in said
     assert f"old passwords on the profile: {guessing.OLD_PASSWORD.burst}" in said
+    assert f"by mail: {guessing.MAILS_OF_ACCOUNT.burst} for an account" in said
+    assert f"then one in {guessing.MAILS_OF_ACCOUNT.seconds / 60:g} minutes" in said
+    assert f"and {guessing.MAILS_OF_ADDRESS.burst} from an address" in said
 
 
 def test_what_is_taken_is_what_the_code_takes() -> None:
     said = section("What is taken")
-    low, high = passwords.PASSWORD_LENGTH
+    low, high = password_rules.SHORTEST, password_rules.LONGEST
     assert f"{low} to {high} characters of any kind" in said
     assert f"at most {MAX_REQUEST_BYTES // 1024**2} MiB" in said
     assert f"at most {roster.SIZE_LIMIT // 1024**2} MiB and {roster.LINES_LIMIT} learners" in said

@@ -27,7 +27,8 @@ def enrol() -> Response | str | tuple[str, int]:
         return render_template("account/invitation_refused.html", problem=str(error)), 403
     if request.method == "GET":
         if place is not None:
-            form |= {"name": place.name, "email": place.email, "display_name": place.display_name}
+            free = {key: text for key, text in (("name", place.name), ("email", place.email)) if not _taken(text)}
+            form |= {"display_name": place.display_name, **free}
         return render_template("account/register.html", form=form, place=place, problem="")
     try:
         use = (f"new accounts {network_of(request.remote_addr)}", NEW_ACCOUNTS_OF_ADDRESS)
@@ -61,3 +62,8 @@ def accept_invitation(token: str) -> Response | tuple[str, int]:
         return render_template("account/invitation_refused.html", problem=str(error)), 403
     flash(f"You are in {joined.name}.", "good")
     return redirect(url_for("account.profile"))
+
+
+def _taken(name_or_email: str) -> bool:
+    """Whether somebody signs in with this: then it is not proposed."""
+    return kindling().accounts.find(name_or_email) is not None

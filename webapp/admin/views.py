@@ -53,6 +53,15 @@ def role(name: str) -> Response:
     return redirect(url_for("admin.users"))
 
 
+@blueprint.post("/<name>/reset")
+def reset(name: str) -> str:
+    """A link that sets a new password for this account, once."""
+    accounts, token = kindling().accounts, kindling().resets.by_hand(name, current_account())
+    address = public_address("account.reset", token=token)
+    page = {"users": accounts.all(), "roles": ROLES, "link": address, "name": name, "problem": "", "sets": True}
+    return render_template("admin/users.html", **page)
+
+
 @blueprint.post("/<name>/disable")
 def disable(name: str) -> Response:
     """Sign an account out and let it in no more; nobody does that to themselves."""

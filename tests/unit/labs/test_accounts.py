@@ -38,7 +38,7 @@ class TestPasswords:
         for name, password, email, said in (
             ("grace", PASSWORD, "", "taken"),
             ("other", PASSWORD, "g@example.org", "already has an account"),
-            ("other", "short", "", "at least 10"),
+            ("other", "short", "", "at least 8"),
             ("a b", PASSWORD, "", "A name has"),
             ("<script>", PASSWORD, "", "A name has"),
             ("x" * 65, PASSWORD, "", "A name has"),

@@ -788,3 +788,15 @@ def test_records_that_fail_after_handing_in_lose_nothing(
     assert "try: kindling check first" in kindling.err
     assert kindling("check", "first") == 0
     assert "attempt 1" in kindling.out
+
+
+def test_a_link_for_a_new_password(kindling: Command) -> None:
+    services = bootstrap(load())
+    services.accounts.register("tom", "a longer phrase")
+    assert kindling("user", "reset", "tom") == 0
+    token = re.search(r"http://127\.0\.0\.1:8000/reset/(\S+)", kindling.out)
+    assert token
+    assert services.resets.use(token[1], "an even longer phrase").name == "tom"
+    services.close()
+    assert kindling("user", "reset", "nobody") == 1
+    assert "there is no account" in kindling.err

@@ -148,7 +148,7 @@ def test_a_join_code_makes_an_account_and_enters_the_class(visitor: Visitor, ser
         ({"code": "WRONG"}, "no class with this code"),
         ({"name": "ada"}, "is taken"),
         ({"name": "../x"}, "letters, digits"),
-        ({"password": "short"}, "at least 10 characters"),
+        ({"password": "short"}, "at least 8 characters"),
         ({"email": "no"}, "not an email address"),
     ],
 )
@@ -214,6 +214,7 @@ def test_an_invitation_makes_an_account(visitor: Visitor, services: Kindling, in
     token = invitation.rpartition("/")[2]
     form = visitor.get(f"/register?invitation={token}")
     assert 'value="vera@x.org"' in form.get_data(as_text=True)
+    assert 'value="vera"' not in form.get_data(as_text=True)  # somebody has that name
     assert "Join code" not in text_of(form)
     fields: dict[str, object] = {"invitation": token, "name": "vera", "email": "", "password": PASSWORD}
     refused = visitor.post("/register", fields)

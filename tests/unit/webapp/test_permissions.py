@@ -76,6 +76,8 @@ class World:
         }
         if route == "/invitation/<token>":
             values["token"] = self.places[role][1]
+        elif route == "/reset/<token>":
+            values["token"] = self.services.resets.by_hand(f"claimed-{role}", None)
         elif "<token>" in route:
             self.services.accounts.ensure(f"by-link-{role}")
             values["token"] = self.services.accounts.login_link(f"by-link-{role}")
@@ -97,6 +99,7 @@ class World:
             "/profile/password": {"new": PASSWORD, "again": PASSWORD},
             "/register": {"code": self.join_code, "name": f"new-{role}", "password": PASSWORD},
             "/sessions/<session>/hint": {"check": "first"},
+            "/reset/<token>": {"new": PASSWORD, "again": PASSWORD},
             "/theme": {"theme": "dark"},
         }.get(route, {})
 

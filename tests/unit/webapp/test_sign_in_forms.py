@@ -37,10 +37,10 @@ class Inputs(HTMLParser):
         "8491730265",
         "lower case words only",
         "ЖЩЮЭЪЫЬйцу",
-        "🙂🙃🙂🙃🙂🙃🙂🙃🙂🙃",
+        "🙂🙃🐎🙂🙃🐎🙂🙃🐎",
         "\"'<>&;--\\%00 ",
         "  spaces around it  ",
-        "x1" * 500,
+        "x1y2" * 32,
     ],
 )
 def test_a_password_may_be_of_any_characters(services: Kindling, password: str) -> None:
@@ -53,8 +53,8 @@ def test_a_password_is_taken_as_it_is(services: Kindling, other: str) -> None:
     services.accounts.register("tom", "a longer phrase")
     with pytest.raises(Refused):
         services.accounts.sign_in("tom", other)
-    services.accounts.register("long", "x1" * 499 + "ab")
-    for wrong in ("x1" * 499 + "ac", "x1" * 499 + "a", "x1" * 499 + "ab" + "c" * 5000):
+    services.accounts.register("long", "x1y" * 42 + "ab")
+    for wrong in ("x1y" * 42 + "ac", "x1y" * 42 + "a", "x1y" * 42 + "ab" + "c" * 5000):
         with pytest.raises(Refused):
             services.accounts.sign_in("long", wrong)
 

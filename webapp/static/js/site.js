@@ -127,5 +127,24 @@ if (menu) {
   });
 }
 
+// Passwords can be looked at while they are typed.
+
+for (const input of document.querySelectorAll("input[type=password]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "show-password";
+  button.textContent = "Show";
+  button.setAttribute("aria-pressed", "false");
+  button.setAttribute("aria-label", `Show: ${input.labels[0]?.textContent.trim() || "password"}`);
+  button.addEventListener("click", () => {
+    const shown = input.type === "text";
+    input.type = shown ? "password" : "text";
+    button.textContent = shown ? "Show" : "Hide";
+    button.setAttribute("aria-pressed", String(!shown));
+  });
+  input.form?.addEventListener("submit", () => (input.type = "password"));
+  input.after(button);
+}
+
 addCopyButtons(document);
 makeScrollable(document);

@@ -18,6 +18,7 @@ from soak.stage import Stage
 PARTS: dict[str, Callable[[Stage], None]] = {
     "hand-in": hand_in.run,
     "members": beside.run,
+    "together": beside.together,
     "idle": beside.idle,
     "answers": loads.answers,
     "connections": loads.connections,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -39,7 +38,7 @@ def attacked(name: str, target: Target) -> Iterator[subprocess.Popen[str]]:
                 raise RuntimeError(f"the member {name} did not begin")
             yield child
         finally:
-            child.send_signal(signal.SIGKILL)
+            child.kill()
 
 
 def main(name: str, seconds: float) -> None:

@@ -27,8 +27,27 @@ STEP = 0.01
 """Seconds between two reads: whoever reads is not in a hurry."""
 REST = 1.0
 """Seconds after a member was let go, in which it uses what it may use at once, and after it was held."""
+FILES = 4096
+"""Files that it may have open: 1,000 connections of each cluster at most, 512 of nobody known."""
 MEMORY = 1536 << 20
 """Bytes that the host may hold meanwhile: what its large answers may keep, and itself."""
+AT_ONCE = (
+    "IdleConnections",
+    "HalfSentRequests",
+    "EndlessCreates",
+    "HugeObjects",
+    "HugePatches",
+    "CopyingPatches",
+    "YamlAliases",
+    "Patterns",
+    "Defaults",
+    "Policies",
+    "CpuLoops",
+    "ForkLoops",
+    "LogFloods",
+    "ManyExecs",
+)
+"""Those who need little time to begin, so that all of them are at work at the same moment."""
 IDLE_BESIDE = ("EndlessCreates", "LargeLists", "Policies", "HugeObjects", "CpuLoops")
 IDLE_TIMES = 8
 IDLE_SECONDS = 2.5
@@ -42,6 +61,13 @@ class Neighbours:
         self._apis = [Api(config) for config in kubeconfigs]
         self._turns: Iterator[Api] = itertools.cycle(self._apis)
         self.failed = 0
+
+    def __enter__(self) -> Neighbours:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for api in self._apis:
+            api.close()
 
     def reads(self, many: int) -> list[float]:
         """Seconds of each."""
@@ -77,7 +103,9 @@ def run(stage: Stage, names: list[str] | None = None, rounds: int = 2, reads: in
         "A quiet learner beside each hostile member: reads in ms (p50 p99), without and beside it; host's memory"
     )
     with ExitStack() as stack:
-        quiet = Neighbours([stack.enter_context(stage.cluster("quiet")) for _ in range(NEIGHBOURS)])
+        quiet = stack.enter_context(
+            Neighbours([stack.enter_context(stage.cluster("quiet")) for _ in range(NEIGHBOURS)])
+        )
         pid = stage.host_pid()
         for name in names or list(OF_CLUSTERS):
             calm: list[float] = []
@@ -104,6 +132,28 @@ def _row(stage: Stage, name: str, calm: list[float], loud: list[float], memory: 
     stage.report.row(f"{name}: {doc}", now, reach="p99 50 ms more", before=before, good=latest <= 0.05 + late)
 
 
+def together(stage: Stage, names: tuple[str, ...] = AT_ONCE, reads: int = 5 * READS) -> None:
+    """Many of them at once."""
+    report = stage.report
+    report.part(f"A quiet learner beside {len(names)} hostile members at once")
+    with ExitStack() as stack:
+        quiet = stack.enter_context(
+            Neighbours([stack.enter_context(stage.cluster("quiet")) for _ in range(NEIGHBOURS)])
+        )
+        pid, calm = stage.host_pid(), quiet.reads(reads)
+        for name in names:
+            config = stack.enter_context(stage.cluster(name))
+            stack.enter_context(attacked(name, Target(config)))
+        loud, held = quiet.reads(reads), stage.usage()
+    (middle, late), (slower, latest) = percentiles(calm), percentiles(loud)
+    now = f"{1000 * middle:.1f} {1000 * late:.0f}; {1000 * slower:.1f} {1000 * latest:.0f} ms; {mib(held.memory)}"
+    report.row(f"{len(names)} members at once", now, reach="p99 200 ms", good=latest <= 0.2)
+    report.invariant("the neighbours of all are answered", not quiet.failed, quiet.failed)
+    report.invariant("all of them do not end the host", stage.host_pid() == pid, "another process")
+    report.invariant("the host's memory beside all of them is bounded", held.memory <= MEMORY, mib(held.memory))
+    report.invariant("its files are bounded", held.files <= FILES, held.files)
+
+
 def idle(stage: Stage, names: tuple[str, ...] = IDLE_BESIDE, times: int = IDLE_TIMES) -> None:
     """The first read after a pause, and the tenth, beside those who keep the loop busiest."""
     report = stage.report
@@ -111,7 +161,9 @@ def idle(stage: Stage, names: tuple[str, ...] = IDLE_BESIDE, times: int = IDLE_T
         "Who comes back after a pause, beside hostile members: what the host does until the answer (p50, worst)"
     )
     with ExitStack() as stack:
-        quiet = Neighbours([stack.enter_context(stage.cluster("quiet")) for _ in range(NEIGHBOURS)])
+        quiet = stack.enter_context(
+            Neighbours([stack.enter_context(stage.cluster("quiet")) for _ in range(NEIGHBOURS)])
+        )
         for name in names:
             with stage.cluster(name) as config, attacked(name, Target(config)):
                 bursts: list[list[float]] = []

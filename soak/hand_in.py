@@ -20,37 +20,43 @@ from soak.stage import Stage
 LEARNERS = 100
 AT_ONCE = 4  # learners that are made ready at the same time, before anything is measured
 WAIT_SECONDS = 600.0
-HOSTILE = ("EndlessCreates", "CpuLoops", "LargeLists", "Patterns", "HugePatches")
+HOSTILE = ("EndlessCreates", "CpuLoops", "Patterns", "Policies", "HugePatches")
 UNSOLVED = 10
 """Every so many-th has done nothing when hostile members are there; who has must fail, whatever others do."""
 
 
 def run(stage: Stage, many: int = LEARNERS) -> None:
     """All of a class, solved; then a quarter of it again beside hostile members."""
-    _class(stage, many, (), "quiet")
-    _class(stage, max(1, many // 4), HOSTILE, "beside hostile members")
+    stage.report.part(f"{many} labs handed in at once")
+    _class(stage, [f"learner-{number}" for number in range(many)], set(), "quiet")
+    few = max(1, many // 4)
+    beside_hostile_members(stage, few, set(range(UNSOLVED - 1, few, UNSOLVED)))
 
 
-def _class(stage: Stage, many: int, hostile: tuple[str, ...], how: str) -> None:
-    report = stage.report
-    report.part(f"{many} labs handed in at once, {how}")
-    names = [f"learner-{len(hostile)}-{number}" for number in range(many)]
-    unsolved = {number for number in range(many) if hostile and number % UNSOLVED == UNSOLVED - 1}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        sessions = list(pool.map(lambda at: _ready(stage, names[at], at not in unsolved), range(many)))
-    pid = stage.host_pid()
+def beside_hostile_members(stage: Stage, many: int, unsolved: set[int], hostile: tuple[str, ...] = HOSTILE) -> None:
+    """A class of whom some have done nothing, while hostile members are at work."""
+    stage.report.part(f"{many} labs handed in at once, beside hostile members")
     with contextlib.ExitStack() as stack:
         for each in hostile:
             stack.enter_context(attacked(each, Target(stack.enter_context(stage.cluster(each)))))
-        before = _children()
-        done = handed_in(stage, sessions, names)
-        used = _children() - before
+        _class(stage, [f"beside-{number}" for number in range(many)], unsolved, "beside hostile members")
+
+
+def _class(stage: Stage, names: list[str], unsolved: set[int], how: str) -> None:
+    report = stage.report
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        sessions = list(pool.map(lambda at: _ready(stage, names[at], at not in unsolved), range(len(names))))
+    pid, before = stage.host_pid(), _children()
+    done = handed_in(stage, sessions, names)
+    used = _children() - before
     for at, one in enumerate(done):
         wanted = "failed" if at in unsolved else "passed"
         report.invariant(f"{one.learner} gets the right verdict", one.outcome == wanted, f"{one.outcome}, not {wanted}")
     _rows(stage, done, used, how)
     same = stage.host_pid() == pid
-    report.row("the host replaced meanwhile", "never" if same else "yes", reach="never", before="3 times", good=same)
+    report.row(
+        "... the host replaced meanwhile", "never" if same else "yes", reach="never", before="3 times", good=same
+    )
     report.invariant("a slow host is not replaced", same)
     for name, session in zip(names, sessions, strict=True):
         stage.kindling.sessions.wait(stage.kindling.sessions.stop(session, name).id)

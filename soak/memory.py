@@ -20,6 +20,7 @@ from websocket import create_connection
 
 from simkube.host.launcher import HostClient
 from soak import processes
+from soak.processes import Usage
 from soak.stage import TOPOLOGY, Stage
 
 LABS = 2000
@@ -34,36 +35,42 @@ SPARE_FILES = 16
 _PODS = "/api/v1/namespaces/default/pods"
 
 
-def run(stage: Stage, labs: int = LABS, rest: Callable[[float], None] = time.sleep) -> None:
+def run(
+    stage: Stage,
+    labs: int = LABS,
+    shown: tuple[int, ...] = SHOWN,
+    rest: Callable[[float], None] = time.sleep,
+) -> None:
     """Rows at some numbers of labs; what is left must be nothing: no cluster, no file, no process more than before."""
     report, host = stage.report, stage.host()
     report.part(f"{labs} labs made, checked and removed")
     ca = stage.home / "host.crt"
     ca.write_text(host.ca)
-    done, first, files = 0, 0, 0
+    found: list[Usage] = []
+    done = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for until in [number for number in SHOWN if number < labs] + [labs]:
+        for until in [*(number for number in shown if number < labs), labs]:
             list(pool.map(lambda number: lab(host, f"soak-{number}", ca), range(done, until)))
             done = until
             rest(REST_SECONDS)
-            now = stage.usage()
-            if not first:
-                first, files = now.memory, now.files
-            more, cpu = (now.memory - first) >> 20, processes.cpu_seconds(stage.host_pid())
-            _row(stage, until, now.memory >> 20, more, cpu)
+            found.append(stage.usage())
+            _row(stage, until, found)
+    first, last = found[0], found[-1]
     report.invariant("no cluster is left", not host.clusters(), host.clusters()[:5])
-    report.invariant(
-        "files do not add up", now.files <= files + SPARE_FILES, f"{now.files}, {files} after the first labs"
-    )
+    report.invariant("files do not add up", last.files <= first.files + SPARE_FILES, f"{first.files}, {last.files}")
+    report.invariant("nor do processes", last.processes <= first.processes, f"{first.processes}, {last.processes}")
 
 
-def _row(stage: Stage, labs: int, mib: int, more: int, cpu: float) -> None:
-    last = labs > SHOWN[0]
-    before = "1.2 MiB more a lab" if labs == LABS else ""
-    now = f"{mib} MiB" + (f", {more:+d} MiB" if last else "")
+def _row(stage: Stage, labs: int, found: list[Usage]) -> None:
+    cpu = processes.cpu_seconds(stage.host_pid())
     what = f"the host after {labs} labs ({cpu:.0f} s of processor time)"
-    reach = f"at most {REACH} MiB more" if last else ""
-    stage.report.row(what, now, reach=reach, before=before, good=more <= REACH if last else None)
+    now, more = found[-1].memory >> 20, (found[-1].memory - found[0].memory) >> 20
+    if len(found) == 1:
+        stage.report.row(what, f"{now} MiB")
+        return
+    before = "1.2 MiB more a lab" if labs == LABS else ""
+    reach = f"at most {REACH} MiB more"
+    stage.report.row(what, f"{now} MiB, {more:+d} MiB", reach=reach, before=before, good=more <= REACH)
 
 
 def lab(host: HostClient, name: str, ca: Path) -> None:
@@ -134,4 +141,4 @@ def _command(url: str, token: str, ca: str) -> None:
         while asked.recv():
             pass
     finally:
-        asked.close()
+        asked.shutdown()

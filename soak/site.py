@@ -24,6 +24,7 @@ class Site:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._port = 0
+        self._reader: threading.Thread | None = None
         self.process: subprocess.Popen[str] | None = None
 
     @property
@@ -49,20 +50,30 @@ class Site:
         timer.cancel()
         if not self._port:
             raise RuntimeError("the site did not start")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        self._reader = threading.Thread(target=self.process.stdout.read, daemon=True)
+        self._reader.start()
 
     def kill(self) -> None:
-        """Kill -9 it and all of its processes."""
+        """Kill -9 it and all of its processes; a no-op when it does not run."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            self._ended()
+
+    def _ended(self) -> None:
+        assert self.process is not None
+        self.process.wait(30)
+        if self._reader is not None:
+            self._reader.join()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.process = None
 
     def stop(self) -> None:
         """End it in good order."""
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None:
             self.process.terminate()
             try:
-                self.process.wait(30)
+                self._ended()
             except subprocess.TimeoutExpired:
                 self.kill()
 

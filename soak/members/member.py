@@ -91,6 +91,14 @@ def pod(name: str, *command: str, image: str = "busybox:1.35") -> dict[str, Any]
     return {"metadata": {"name": name, "labels": {"by": "member"}}, "spec": {"containers": [container]}}
 
 
+def deployment(name: str, replicas: int, *command: str) -> dict[str, Any]:
+    """As many pods of that kind, in one request."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": pod("", *command)["spec"]}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
 def encoded(value: Any) -> bytes:
     """As a request's body."""
     return json.dumps(value).encode()

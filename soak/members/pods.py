@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import Any
 
 from soak.client import MERGE, Api
-from soak.members.member import PODS, Member, pod
+from soak.members.member import PODS, Member, deployment, pod
 
 BUSY = 10
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
@@ -19,8 +19,7 @@ class Busy(Member):
     script = ""
 
     def prepare(self, api: Api) -> None:
-        for number in range(BUSY):
-            api("POST", PODS, pod(f"busy-{number}", "sh", "-c", self.script))
+        api("POST", DEPLOYMENTS, deployment("busy", BUSY, "sh", "-c", self.script))
 
     def act(self, api: Api) -> None:
         api("GET", PODS)
@@ -45,8 +44,9 @@ class LogFloods(Busy):
     script = "while true; do echo 0123456789012345678901234567890123456789012345678901234567890123456789; done"
 
     def act(self, api: Api) -> None:
-        for number in range(BUSY):
-            api("GET", f"{PODS}/busy-{number}/log")
+        _, body = api("GET", PODS)
+        for one in json.loads(body)["items"]:
+            api("GET", f"{PODS}/{one['metadata']['name']}/log")
 
 
 class HugeTexts(Busy):
@@ -62,11 +62,7 @@ class ManyReplicas(Member):
     threads = 1
 
     def prepare(self, api: Api) -> None:
-        labels = {"app": "many"}
-        container = {"name": "c", "image": "busybox:1.35", "command": ["sleep", "1000"]}
-        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-        spec: dict[str, Any] = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
-        api("POST", DEPLOYMENTS, {"metadata": {"name": "many"}, "spec": spec})
+        api("POST", DEPLOYMENTS, deployment("many", 1, "sleep", "1000"))
 
     def act(self, api: Api) -> None:
         for replicas in (4000, 0):

@@ -1,7 +1,7 @@
 """Processes killed with -9 at random moments while a class starts, checks, resets and stops: nothing may be lost.
 
 Learners work without a pause, each through the command, and the site brings along what a killed command left. Somebody
-kills one process after the other: the site, the host, one of its workers, a grading process, a command. Afterwards
+kills one process after the other: the site, the host, its zygote, one of its workers, a grading process, a command. Afterwards
 every lab must be where its learner wanted it, every hand-in must have its right verdict, and everything that was said
 to be done must still be there.
 """
@@ -9,7 +9,6 @@ to be done must still be there.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import signal
@@ -32,7 +31,7 @@ EVERY = (0.5, 3.0)
 SEED = 7
 SECONDS = 300.0
 """How long something may take to be where it was wanted: many processes are killed meanwhile."""
-VICTIMS = ("site", "host", "worker", "grader", "command")
+VICTIMS = ("site", "host", "zygote", "worker", "grader", "command")
 
 
 @dataclass
@@ -176,23 +175,28 @@ def _kill(stage: Stage, victim: str, working: list[Learner], chance: random.Rand
         stage.site.kill()
         stage.site.start()
         return True
-    pids: list[int] = []
-    if victim in ("host", "worker"):
-        with contextlib.suppress(OSError, ValueError):
-            pid = int(json.loads((stage.host_home / "host.json").read_text())["pid"])
-            pids = [pid] if victim == "host" else processes.below(pid)[1:]
-    elif victim == "command":
-        pids = [each.command.pid for each in working if each.command is not None]
-    else:
-        starters = [each.command.pid for each in working if each.command is not None]
-        starters += [stage.site.process.pid] if stage.site.process is not None else []
-        found = {pid for starter in starters for pid in processes.below(starter)}
-        pids = [pid for pid in found if "grader.worker" in processes.command_line(pid)]
+    pids = _pids(stage, victim, working)
     if not pids:
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(chance.choice(sorted(pids)), signal.SIGKILL)
     return True
+
+
+def _pids(stage: Stage, victim: str, working: list[Learner]) -> list[int]:
+    """The processes of that kind that there are at this moment."""
+    commands = [each.command.pid for each in working if each.command is not None]
+    if victim == "command":
+        return commands
+    if victim == "grader":
+        starters = commands + ([stage.site.process.pid] if stage.site.process is not None else [])
+        found = {pid for starter in starters for pid in processes.below(starter)}
+        return [pid for pid in found if "grader.worker" in processes.command_line(pid)]
+    host = launcher.running(stage.host_home)
+    about = host.health() if host is not None else {}
+    if victim == "worker":
+        return [worker["pid"] for worker in about.get("workers", ()) if worker["pid"]]
+    return [about[name] for name in ({"host": "pid"}.get(victim, victim),) if about.get(name)]
 
 
 def _look(stage: Stage, record: Record) -> None:

@@ -1,7 +1,7 @@
 """Processes killed with -9 at random moments while a class starts, checks, resets and stops: nothing may be lost.
 
-Learners work without a pause, each through the command, and the site brings along what a killed command left. Somebody
-kills one process after the other: the site, the host, its zygote, one of its workers, a grading process, a command. Afterwards
+Learners work without a pause, each through the command, and the site brings along what a killed command left. One
+process after the other is killed: the site, the host, its zygote, a worker of it, a grading process, a command. Afterwards
 every lab must be where its learner wanted it, every hand-in must have its right verdict, and everything that was said
 to be done must still be there.
 """
@@ -163,6 +163,7 @@ def run(stage: Stage, kills: int = KILLS, learners: int = LEARNERS, every: tuple
         if _kill(stage, victim, working, chance):
             record.kills[victim] = record.kills.get(victim, 0) + 1
     ending.set()
+    stage.expected.append("WorkerEnded: it ended with signal 9")  # said by its host, of those that were killed
     for each in working:
         each.join(2 * SECONDS)
         report.invariant(f"{each.learner} can go on to the end", not each.is_alive(), "still waiting")

@@ -141,4 +141,4 @@ def _command(url: str, token: str, ca: str) -> None:
         while asked.recv():
             pass
     finally:
-        asked.shutdown()
+        asked.shutdown()  # type: ignore[no-untyped-call]  # websocket-client has few types

@@ -50,6 +50,7 @@ class Journal:
     """The open file. ``path`` None keeps everything in memory only (tests)."""
 
     def __init__(self, path: Path | None = None) -> None:
+        self._path = path
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file; has to come before all else
@@ -58,14 +59,19 @@ class Journal:
             self._db.execute("PRAGMA cache_size=-2000")
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                raise StoreDamaged(f"cannot read the store {path}: {error}; move it away to begin anew") from error
+            self._check(error)
             raise StoreError(f"cannot open the store {path}: {error}; free some space, or allow writing") from error
+
+    def _check(self, error: sqlite3.Error) -> None:
+        """StoreDamaged for what no space and no right would mend."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise StoreDamaged(f"cannot read the store {self._path}: {error}; move it away to begin anew") from error
 
     def _run(self, sql: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         try:
             return self._db.execute(sql, tuple(values))
         except sqlite3.Error as error:
+            self._check(error)
             raise StoreError(f"the store took no write: {error}; free some space and repeat it") from error
 
     def _end(self, *, commit: bool) -> None:

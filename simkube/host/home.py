@@ -22,6 +22,8 @@ VERSION = "2"
 
 SLOW_END = os.EX_TEMPFAIL
 """How a host exits that had to cut connections which would not end; nothing is lost by it."""
+DAMAGED = os.EX_DATAERR
+"""How a host exits that cannot read what it has stored; its log says which file."""
 NO_SPACE = os.EX_IOERR
 """How a host exits that cannot write in its folder; its log may be empty for the same reason."""
 

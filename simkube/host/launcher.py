@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from simkube.apimachinery.errors import HostError
-from simkube.host.home import NO_SPACE, Home, check_id, fingerprint
+from simkube.host.home import DAMAGED, NO_SPACE, Home, check_id, fingerprint
 from simkube.host.kubeconfig import kubeconfig
 
 START_SECONDS = 60.0
@@ -301,6 +301,11 @@ def _start(home: Home) -> HostClient:
         time.sleep(_LOOK_EVERY)
     if process.returncode == NO_SPACE:
         raise _unwritable(home, "the disk is full or read-only")
+    if process.returncode == DAMAGED:
+        raise HostError(
+            f"a store of clusters in {home.folder} is damaged, the end of {home.log} says which: put a backup in its "
+            "place, or move it away, and the labs that were in it can be started anew"
+        )
     raise HostError(f"the host did not start; the reason is at the end of {home.log}")
 
 

@@ -18,7 +18,7 @@ from simkube.apiserver.schema.schema import definitions
 from simkube.host import settings, worker, zygote
 from simkube.host.connections import raise_file_limit
 from simkube.host.control import Control
-from simkube.host.home import NO_SPACE, Home
+from simkube.host.home import DAMAGED, NO_SPACE, Home
 from simkube.host.logs import log_to
 from simkube.host.zygote import Zygote
 
@@ -53,9 +53,12 @@ def main(folder: Path, port: int | None = None) -> int:
         chosen = settings.load()
         with workers_ready() as ready:
             return asyncio.run(_main(home, ready, chosen, port))
-    except (HostError, StoreDamaged) as error:
+    except HostError as error:
         log.error("%s", error)
         return 1
+    except StoreDamaged as error:
+        log.error("%s", error)
+        return DAMAGED
     except (StoreError, OSError) as error:
         log.error("%s", error)
         return NO_SPACE

@@ -22,13 +22,13 @@ from typing import Any
 
 from aiohttp import web
 
-from simkube.apimachinery.errors import SimkubeError, StoreError
+from simkube.apimachinery.errors import SimkubeError, StoreDamaged, StoreError
 from simkube.apiserver.http.encoding import Encodings
 from simkube.etcd.journal import Journal
 from simkube.host import logs, memory
 from simkube.host.admin import Admin
 from simkube.host.connections import IDLE_SECONDS, MOST, Places
-from simkube.host.home import NO_SPACE, SLOW_END
+from simkube.host.home import DAMAGED, NO_SPACE, SLOW_END
 from simkube.host.protocol import Server
 from simkube.host.routing import Router
 from simkube.host.signer import Signer
@@ -90,6 +90,9 @@ def main(given: dict[str, Any], channel: socket.socket) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         return asyncio.run(_main(order, channel))
+    except StoreDamaged as error:
+        log.error("%s", error)
+        return DAMAGED
     except StoreError as error:
         log.error("%s", error)
         return NO_SPACE

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkube.apimachinery.errors import StoreError
+from simkube.apimachinery.errors import StoreDamaged, StoreError
 from simkube.client.client import Event
 from simkube.etcd.journal import Journal
 from simkube.etcd.store import WINDOW, Compacted, Full, Limits, Store
+from tests.doubles.databases import damage
 
 
 def obj(name: str, **data: str) -> dict[str, Any]:
@@ -53,6 +54,18 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     assert [each["metadata"]["name"] for each in after.objects("configmaps")] == ["a"]
     assert after.revision == 3
     assert dict(after.side.items("kubelet/")) == {"kubelet/x": {"n": [1]}}
+
+
+def test_a_damaged_store_is_not_taken_for_a_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    journal = Journal(path)
+    store = Store(journal, "c")
+    for number in range(100):
+        store.put("configmaps", obj(f"n{number}", k="v" * 4000), expect=None)
+    journal.close()
+    damage(path)
+    with pytest.raises(StoreDamaged, match=r"cannot read the store .*store\.db: .*; move it away to begin anew"):
+        Store(Journal(path), "c")
 
 
 def test_the_space_of_a_removed_cluster_goes_back_to_the_disk(tmp_path: Path) -> None:

@@ -79,8 +79,9 @@ class Served:
 
     def post(self, path: str, cookie: str, **fields: str) -> http.client.HTTPResponse:
         """Send a form, with the token of a page."""
-        shown = self.get("/profile", cookie)
-        page, cookie = shown.read().decode(), (shown.headers["Set-Cookie"] or cookie).partition(";")[0]
+        shown = self.get("/", cookie)
+        page, added = shown.read().decode(), (shown.headers["Set-Cookie"] or "").partition(";")[0]
+        cookie = "; ".join(filter(None, (cookie, added)))
         token = re.search(r'name="csrf-token" content="([^"]+)"', page)
         assert token, page
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from labs.bootstrap import bootstrap
 from labs.clusters.registry import Providers
 from labs.settings import load
 from tests import postgresql
@@ -90,3 +91,25 @@ def test_processes_that_are_killed_are_started_anew_and_their_work_goes_on(site:
     assert site.post("/labs/pods/start", cookie, provider="simulated").status == 302
     events_until(site.get("/labs/pods/events", cookie), "Ready")  # somebody drives sessions again
     assert not before & set(site.processes())
+
+
+def test_signing_out_everywhere_reaches_every_process_and_what_is_open(site: Served) -> None:
+    (cookie,) = site.cookies(1)
+    live = [site.get("/labs/pods/events", cookie) for _ in range(4)]
+    assert {answer.status for answer in live} == {200}
+    assert site.post("/profile/sign-out-everywhere", cookie).status == 302
+    assert {site.get("/profile", cookie).status for _ in range(8)} == {302}
+    for answer in live:
+        end = threading.Timer(WAIT_SECONDS, answer.close)
+        end.start()
+        answer.read()  # to its end, which comes
+        assert end.is_alive(), "a live page stayed open"
+        end.cancel()
+
+
+def test_wrong_guesses_are_counted_for_all_processes(site: Served) -> None:
+    services = bootstrap(load(site.environment))
+    services.accounts.register("tom", "a longer phrase")
+    services.close()
+    statuses = [site.post("/sign-in", "", name="tom", password="wrong").status for _ in range(12)]
+    assert statuses == [403] * 10 + [429] * 2

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPException, HTTPResponse
@@ -113,3 +114,14 @@ def test_wrong_guesses_are_counted_for_all_processes(site: Served) -> None:
     services.close()
     statuses = [site.post("/sign-in", "", name="tom", password="wrong").status for _ in range(12)]
     assert statuses == [403] * 10 + [429] * 2
+
+
+def test_when_the_first_process_is_killed_the_others_end_by_themselves(site: Served) -> None:
+    site.cookies(1)
+    others = site.processes()
+    site.process.kill()
+    site.process.wait(timeout=WAIT_SECONDS)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while any(Path(f"/proc/{process}").exists() for process in others):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

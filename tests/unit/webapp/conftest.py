@@ -6,15 +6,17 @@ import dataclasses
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app, has_request_context, request
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from labs.accounts import passwords
 from labs.bootstrap import Kindling
 from labs.records.database import Database
 from labs.settings import Settings, load
@@ -127,6 +129,20 @@ class Visitor:
             self.get("/sign-in")
         headers = {"Accept": "application/json", "X-CSRFToken": self.token}
         return self.client.post(path, base_url=LOCAL, data=fields or {}, headers=headers)
+
+
+@pytest.fixture(autouse=True)
+def only_marked_views_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who hashes a password in a view without ``looks_at_passwords`` would stand in the way of everybody's pages."""
+    real = passwords.place
+
+    def place(home: Path) -> AbstractContextManager[None]:
+        if has_request_context():
+            view = current_app.view_functions[str(request.endpoint)]
+            assert getattr(view, "looks_at_passwords", False), f"{request.endpoint} is to be marked"
+        return real(home)
+
+    monkeypatch.setattr(passwords, "place", place)
 
 
 @pytest.fixture

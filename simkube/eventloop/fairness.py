@@ -10,6 +10,9 @@ otherwise. A fast clock always has more to do: it has no such burst,
 and rests after each slice. Work is neither refused nor reordered within a cluster; only absurd queues are answered
 with 429.
 
+Work for whoever has not said who they are is no cluster's: it is on the account of the address it comes from, for which
+nobody else waits, until it is known whose it is.
+
 It refuses to interrupt work that has begun: long work has to come in pieces, with a :meth:`Share.pause` between them.
 """
 
@@ -18,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from simkube.apimachinery.errors import StatusError
 
@@ -38,6 +41,8 @@ MOST_OVER = MOST_DELAY * DEBTORS
 """What an account is over beyond that is let off."""
 PASSES = 2
 """How often the loop goes round between two pieces of debtors' work: a request is read, and then it is begun."""
+MOST_ADDRESSES = 1000
+"""Addresses with an account of their own; strangers from further ones share one."""
 SCARCE_SECONDS = 5
 """After which who was refused for want of memory is told to try again."""
 MOST_WAITING = 200
@@ -45,10 +50,17 @@ MOST_WAITING = 200
 
 
 class Shares:
-    """The accounts of all clusters of one loop, on a monotonic clock in seconds."""
+    """The accounts of all clusters of one loop, on a monotonic clock in seconds.
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    ``allowed`` and ``debtors`` are the parts of the loop that are explained at :data:`ALLOWED` and :data:`DEBTORS`.
+    """
+
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, *, allowed: float = ALLOWED, debtors: float = DEBTORS
+    ) -> None:
         self.now = now
+        self.allowed, self.owed = allowed, debtors
+        self._strangers: dict[str, Share] = {}
         self.active: dict[Share, float] = {}
         """When each cluster last asked for something, the longest ago first."""
         self.debtors: set[Share] = set()
@@ -68,6 +80,12 @@ class Shares:
             for _ in range(PASSES):
                 await asyncio.sleep(0)
 
+    def stranger(self, address: str) -> Share:
+        """The account of who has not said who they are, by where they come from. Nobody waits because of it."""
+        if address not in self._strangers and len(self._strangers) >= MOST_ADDRESSES:
+            address = ""
+        return self._strangers.setdefault(address, Share(self, known=False))
+
     def anybody(self) -> bool:
         """Whether any cluster is asked for something these days."""
         oldest = self.now() - ACTIVE_SECONDS
@@ -84,10 +102,11 @@ class Shares:
 
 
 class Share:
-    """One cluster's account."""
+    """One cluster's account, or a stranger's, who has no claim on others (``known``)."""
 
-    def __init__(self, shares: Shares) -> None:
+    def __init__(self, shares: Shares, *, known: bool = True) -> None:
         self._shares = shares
+        self._known = known
         self._used = 0.0
         self._when = shares.now()
         self._turns = asyncio.Lock()
@@ -95,8 +114,13 @@ class Share:
 
     def asked(self) -> None:
         """Its user wants something now."""
-        self._shares.active.pop(self, None)
-        self._shares.active[self] = self._shares.now()
+        if self._known:
+            self._shares.active.pop(self, None)
+            self._shares.active[self] = self._shares.now()
+
+    def stranger(self, address: str) -> Share:
+        """See :meth:`Shares.stranger`."""
+        return self._shares.stranger(address)
 
     def close(self) -> None:
         """The cluster ends; nobody waits because of it any more."""
@@ -109,7 +133,7 @@ class Share:
         self._shares.restless.add(self)
         if not self._shares.quiet_neighbours(self):
             return 0.0
-        return min(MOST_DELAY, seconds * (len(self._shares.restless | self._shares.debtors) / DEBTORS - 1))
+        return min(MOST_DELAY, seconds * (len(self._shares.restless | self._shares.debtors) / self._shares.owed - 1))
 
     def rested(self) -> None:
         """There is no such work any more; a no-op when there was none."""
@@ -170,10 +194,13 @@ class Share:
             raise StatusError(429, "TooManyRequests", why, {"retryAfterSeconds": SCARCE_SECONDS})
 
     async def request(self) -> None:
-        """The turn of a new request; StatusError 429 when too many wait already."""
+        """The turn of a new request, which is charged here from now on; StatusError 429 when too many wait already."""
+        if Metered.running is not None:
+            Metered.running.share = self
         self.asked()
         if self._waiting >= MOST_WAITING:
-            message = f"{MOST_WAITING} requests to this cluster are waiting already; send fewer at a time"
+            whose = "to this cluster" if self._known else "without a valid credential"
+            message = f"{MOST_WAITING} requests {whose} are waiting already; send fewer at a time"
             raise StatusError(429, "TooManyRequests", message, {"retryAfterSeconds": 1})
         self._waiting += 1
         try:
@@ -204,10 +231,16 @@ class Share:
 
 
 class Metered(Generator[Any, Any, T]):
-    """Something to await that charges a share for the loop time of a coroutine's steps, not for its waits."""
+    """Something to await that charges a share for the loop time of a coroutine's steps, not for its waits.
+
+    ``share`` may be another at the end of a step than at its beginning: it is known by then who is to be charged.
+    """
+
+    running: ClassVar[Metered[Any] | None] = None
+    """Whose step is being done in this thread, which is the loop's."""
 
     def __init__(self, share: Share, work: Coroutine[Any, Any, T]) -> None:
-        self._share = share
+        self.share = share
         self._work = work
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -215,19 +248,21 @@ class Metered(Generator[Any, Any, T]):
 
     def send(self, value: Any) -> Any:
         """One step of the work."""
-        began = time.perf_counter()
-        try:
-            return self._work.send(value)
-        finally:
-            self._share.charge(time.perf_counter() - began)
+        return self._step(lambda: self._work.send(value))
 
     def throw(self, kind: Any, value: Any = None, trace: Any = None) -> Any:
         """One step of the work that begins with an error."""
-        began = time.perf_counter()
+        whole = (kind,) if value is None and trace is None else (kind, value, trace)
+        return self._step(lambda: self._work.throw(*whole))
+
+    def _step(self, work: Callable[[], Any]) -> Any:
+        began, before = time.perf_counter(), Metered.running
+        Metered.running = self
         try:
-            return self._work.throw(kind) if value is None and trace is None else self._work.throw(kind, value, trace)
+            return work()
         finally:
-            self._share.charge(time.perf_counter() - began)
+            Metered.running = before
+            self.share.charge(time.perf_counter() - began)
 
     def close(self) -> None:
         """End the work."""

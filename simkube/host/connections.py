@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from simkube.apimachinery.errors import StatusError
+from simkube.eventloop.fairness import Shares
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ IDLE_SECONDS = 120.0
 """How long any connection may be idle (longer than kubectl and Python keep one)."""
 FULL_SECONDS = 0.1
 """How long nobody is accepted when the machine has no file or memory left."""
+HANDSHAKE_SECONDS = 0.0015
+"""Loop time that a TLS handshake takes, measured."""
 LOG_SECONDS = 60.0
 """How often the log is told of refused connections, at most."""
 
@@ -123,7 +126,10 @@ class Places:
 
 
 class Listener:
-    """Accepts connections at a socket, over TLS or without where ``context`` is None; ``opened`` serves each."""
+    """Accepts connections at a socket, over TLS or without where ``context`` is None; ``opened`` serves each.
+
+    Handshakes are on the account of the address they come from, in ``shares``.
+    """
 
     def __init__(
         self,
@@ -131,7 +137,9 @@ class Listener:
         context: ssl.SSLContext | None,
         opened: Callable[[Place], asyncio.Protocol],
         places: Places,
+        shares: Shares | None = None,
     ) -> None:
+        self._shares = shares or Shares()
         self._socket = sock
         self._context = context
         self._opened = opened
@@ -176,7 +184,11 @@ class Listener:
     async def _open(self, accepted: socket.socket, place: Place) -> None:
         loop = asyncio.get_running_loop()
         patience = UNPROVEN_SECONDS if self._context is not None else None
+        account = self._shares.stranger(place.address)
         try:
+            if self._context is not None:
+                await account.turn()
+                account.charge(HANDSHAKE_SECONDS)
             transport, _ = await loop.connect_accepted_socket(
                 lambda: self._opened(place), accepted, ssl=self._context, ssl_handshake_timeout=patience
             )

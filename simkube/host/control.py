@@ -22,6 +22,7 @@ from aiohttp import web
 
 from simkube.apimachinery.errors import HostError, StatusError
 from simkube.apiserver.http.responses import refuse, text
+from simkube.eventloop.fairness import Shares
 from simkube.host import certificates, logs, placement
 from simkube.host.admin import error, guarded
 from simkube.host.connections import IDLE_SECONDS, MOST, RESERVED, Listener, Place, Places, raise_file_limit
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 TIDY_SECONDS = 10.0
 """How often the log is looked at."""
+STRANGERS = 0.5
+"""The part of control's loop that handshakes of one address may have while clusters are asked for anything."""
 FILES_EACH = 3
 """Files that one client's connection takes at most: its own, and one or two on the way to whoever answers."""
 _OF_CLUSTERS = "/host/clusters/"
@@ -131,6 +134,8 @@ class Control:
         self.serving = self._workers.resumed
         self.own: Backend
         self._using, self._used = 0, 0.0  # never yet
+        self._shares = Shares(allowed=STRANGERS, debtors=STRANGERS)
+        self._clusters = self._shares.open()
 
     async def run(self) -> int:
         """Serve until a signal or the admin API says stop; the exit code."""
@@ -143,7 +148,7 @@ class Control:
         self.own = Own(server)
         files = raise_file_limit()
         places = Places(min(MOST, (files - min(RESERVED, files // 4)) // FILES_EACH))
-        listener = Listener(self._socket, self._certificates.context, self._opened, places)
+        listener = Listener(self._socket, self._certificates.context, self._opened, places, self._shares)
         self._workers.start()
         listener.start()
         self._home.announce(self.info)
@@ -192,6 +197,7 @@ class Control:
     def began(self) -> None:
         """See :class:`simkube.host.front.Routes`."""
         self._using += 1
+        self._clusters.asked()
 
     def ended(self) -> None:
         """See :class:`simkube.host.front.Routes`."""
@@ -208,6 +214,13 @@ class Control:
     # what belongs to no cluster
 
     async def _answer(self, http: Any) -> web.StreamResponse:
+        account = self._shares.stranger(http.remote or "")
+        response = await account.metered(self._answered(http))
+        if response.status in (401, 404):
+            await account.turn()
+        return response
+
+    async def _answered(self, http: Any) -> web.StreamResponse:
         if http.path.startswith(HOST):
             return await guarded(http, self._token, self._admin)
         head = http.raw_path, http.headers.get("Authorization", "").removeprefix("Bearer ")

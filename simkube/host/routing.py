@@ -67,8 +67,9 @@ class Router:
     async def cluster(self, http: Any, cluster: str, path: str) -> web.StreamResponse:
         """The answer of one cluster to a request for ``path`` in it."""
         tenant = self._tenants.get(cluster)
+        account = tenant.frontend.share.stranger(http.remote or "")  # until it is known whose the request is
         if path.startswith(CONTROLS):
-            return await tenant.frontend.share.metered(controls.serve(tenant, http, path.removeprefix(CONTROLS)))
+            return await account.metered(controls.serve(tenant, http, path.removeprefix(CONTROLS)))
         trouble = tenant.cluster.trouble
         if trouble is not None:
             if not tenant.cluster.reachable:
@@ -82,7 +83,7 @@ class Router:
                 return refuse(trouble)
         tenant.cluster.visit(path)
         try:
-            return await tenant.frontend.share.metered(tenant.frontend.handle(http, path))
+            return await account.metered(tenant.frontend.handle(http, path))
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - the cluster tells of it itself

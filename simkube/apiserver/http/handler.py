@@ -135,13 +135,24 @@ class Frontend:
         known = metrics.known(asked, self.server.registry)
         return self.server.metrics.began(asked, dry_run="dryRun" in http.query, known=known)
 
-    async def _handle(self, http: web.Request, path: str, asked: Attributes, who: _Who) -> web.StreamResponse:
-        real = who.caller = self._authenticator.caller(http, self.server)
-        if real.user != ANONYMOUS.user:
+    async def _caller(self, http: web.Request, who: _Who) -> Caller:
+        """Who asks, in their turn; until that is known, it is on the account of where they come from."""
+        stranger = self.share.stranger(http.remote or "")
+        try:
+            real = who.caller = self._authenticator.caller(http, self.server)
+        except StatusError:
+            await stranger.request()
+            raise
+        known = real.user != ANONYMOUS.user
+        if known:
             prove(http, self.cluster.id)
         caller = who.caller = impersonated(real, http.headers, self.server)
         who.real = "" if caller is real else real.user
-        await self.share.request()
+        await (self.share if known else stranger).request()
+        return caller
+
+    async def _handle(self, http: web.Request, path: str, asked: Attributes, who: _Who) -> web.StreamResponse:
+        caller = await self._caller(http, who)
         self.server.authorizer.check(caller, asked)
         if path.startswith("/apis/"):
             aggregation.refuse(path, self.server.registry)

@@ -301,3 +301,54 @@ def test_the_driver_of_a_fast_clock_rests_between_slices_until_the_clock_is_slow
         driver.stop()
     finally:
         loop.close()
+
+
+def test_what_a_request_takes_is_charged_to_whose_it_turns_out_to_be() -> None:
+    now = [0.0]
+    shares = Shares(lambda: now[0])
+    cluster, stranger = shares.open(), shares.stranger("127.0.0.1")
+    charged: list[tuple[str, bool]] = []
+    cluster.charge = lambda seconds: charged.append(("cluster", seconds > 0))  # type: ignore[method-assign]
+    stranger.charge = lambda seconds: charged.append(("stranger", seconds > 0))  # type: ignore[method-assign]
+
+    async def known() -> None:
+        await asyncio.sleep(0)
+        await cluster.request()
+        await asyncio.sleep(0)
+
+    async def unknown() -> None:
+        await stranger.request()
+
+    async def live() -> None:
+        await stranger.metered(known())
+        assert charged == [("stranger", True), ("cluster", True), ("cluster", True)]
+        charged.clear()
+        await stranger.metered(unknown())
+        assert charged == [("stranger", True)]
+
+    asyncio.run(live())
+
+
+def test_strangers_wait_for_clusters_and_no_cluster_for_strangers() -> None:
+    now = [0.0]
+    shares = Shares(lambda: now[0])
+    cluster, stranger, other = shares.open(), shares.stranger("127.0.0.1"), shares.stranger("127.0.0.2")
+    stranger.asked()
+    stranger.charge(sharing.BURST + 1)
+    assert stranger.delay() == 0.0, "nobody else wants anything"
+    cluster.asked()
+    assert stranger.delay() > 0
+    assert other.delay() == 0.0
+    cluster.charge(sharing.BURST + 1)
+    now[0] += sharing.ACTIVE_SECONDS + 1
+    stranger.asked()
+    assert cluster.delay() == 0.0, "a stranger is nobody to wait for"
+
+
+def test_addresses_are_counted_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "MOST_ADDRESSES", 2)
+    shares = Shares()
+    first = shares.stranger("a")
+    shares.stranger("b")
+    assert shares.stranger("c") is shares.stranger("d")
+    assert shares.stranger("a") is first

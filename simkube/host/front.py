@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -103,9 +104,14 @@ class _Back(asyncio.Protocol):
         if self._front is not None:
             self._frames.feed(data)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it is over, why ever
-        if self._front is not None:
-            self._front.ended()
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._front is None:
+            return
+        if exc is not None and self.transport is not None:  # found out by writing: what had come before is still there
+            with suppress(OSError):
+                while data := os.read(self.transport.get_extra_info("socket").fileno(), MOST_HEAD):
+                    self._frames.feed(data)
+        self._front.ended()
 
     def pause_writing(self) -> None:
         if self._front is not None:

@@ -1,9 +1,9 @@
 """Processes killed with -9 at random moments while a class starts, checks, resets and stops: nothing may be lost.
 
-Learners work without a pause, each through the command, and the site brings along what a killed command left. One
-Learners work without a pause, each through the command, and the site brings along what a killed command left. One after
-the other is killed: the site, the host, its zygote, a worker of it, a grading process, a command. Afterwards
-to be done must still be there.
+Learners work without a pause, each through the command, and the site brings along what a killed command left. One by
+one are killed: the site, the host, its zygote, a worker of it, a grading process, a command. Afterwards every lab must
+be where its learner wanted it, every hand-in must have its right verdict, and everything that was said to be done must
+still be there.
 """
 
 from __future__ import annotations

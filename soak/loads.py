@@ -26,6 +26,8 @@ LEFT = 256 << 20
 PASSWORD = "correct horse battery staple of the soak"
 CLASS = 100
 PAGES_SECONDS = 5.0
+BESIDE_PAGES = (("HalfSentPages", "frozen by 110"), ("SlowReaders", ""), ("SignInGuessing", ""), ("LabRestarts", ""))
+"""Members, and what became of the site beside them."""
 
 
 def answers(stage: Stage, seconds: float = SECONDS) -> None:
@@ -110,7 +112,7 @@ def site(stage: Stage, seconds: float = SECONDS) -> None:
     _account(stage, "quiet")
     browser = Browser(stage.site.url)
     browser.sign_in("quiet", PASSWORD)
-    for name, before in (("HalfSentPages", "frozen by 110"), ("SlowReaders", ""), ("SignInGuessing", "")):
+    for name, before in BESIDE_PAGES:
         with attacked(name, _member(stage)):
             time.sleep(seconds / 6)
             times, failed = _pages(browser, seconds / 3)

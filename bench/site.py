@@ -29,7 +29,7 @@ from tests import postgresql
 from tests.served import MAIN, free_port
 
 LEARNERS = 100
-PASSWORD = "correct horse battery staple"  # of accounts that are gone in a minute
+PASSWORD = "nine boats and a lantern"  # of accounts that are gone in a minute
 PAGES = ("/", "/labs/", "/labs/pods/", "/labs/pods/state", "/profile")
 AT_ONCE, REQUESTS = 32, 800
 HALF_SENT = 400

@@ -170,7 +170,8 @@ def _engine(url: str) -> Engine:
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise SettingsError(
             f"KINDLING_DATABASE_URL cannot be used ({_short(error)}): expected an SQLAlchemy URL such as "
-            "sqlite:////path/kindling.db or postgresql+psycopg://user@host/name, its driver installed"
+            "sqlite:////path/kindling.db or postgresql+psycopg://user@host/name, its driver installed",
+            "pip install 'kindling[postgres]'" if isinstance(error, ModuleNotFoundError) else "",
         ) from error
 
 

@@ -94,6 +94,12 @@ def test_an_unusable_url_is_explained(tmp_path: Path, url: str) -> None:
         Database(url, tmp_path)
 
 
+def test_a_missing_driver_is_named_with_what_installs_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Database("postgresql+pg8000://x/y", tmp_path)  # a driver that we do not use
+    assert refused.value.fix == "pip install 'kindling[postgres]'"
+
+
 def test_a_file_that_is_no_database_is_explained(tmp_path: Path) -> None:
     (tmp_path / "k.db").write_text("this is not a database " * 100)
     with pytest.raises(KindlingError, match="file is not a database"):

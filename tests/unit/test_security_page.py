@@ -135,6 +135,15 @@ def test_what_is_taken_is_what_the_code_takes() -> None:
     assert {"", "application/x-www-form-urlencoded", "multipart/form-data"} == security.FORMS
 
 
+def test_the_proxies_that_are_kept_speak_current_tls() -> None:
+    nginx, caddy = ((ROOT / "deploy" / name).read_text(encoding="utf-8") for name in ("nginx.conf", "Caddyfile"))
+    assert re.findall(r"ssl_protocols ([^;]+);", nginx) == ["TLSv1.2 TLSv1.3"]
+    assert "return 301 https://" in nginx
+    assert not re.search(r"\bprotocols\b|auto_https|http://", caddy), (
+        "its own: TLS 1.2 and 1.3, and plain HTTP led there"
+    )
+
+
 def test_every_library_has_a_lower_bound_and_no_upper() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     libraries = [*project["dependencies"], *project["optional-dependencies"].get("postgres", [])]

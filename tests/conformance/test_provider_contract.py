@@ -15,6 +15,7 @@ from labs.clusters.provider import (
     CreateCancelled,
     Fault,
     Handle,
+    Hosted,
     Provider,
 )
 from tests.conftest import THIS_RUN, SharedClusters, Watched, shared_spec
@@ -150,6 +151,19 @@ def test_a_killed_container_is_restarted(provider: Provider, handle: Handle, lea
         if status["restartCount"] == count + 1 and status["ready"]:
             assert status["lastState"]["terminated"]["exitCode"] == 137
             break
+
+
+def test_a_run_is_the_same_whatever_happens_in_the_cluster(
+    provider: Provider, handle: Handle, learner: DynamicClient
+) -> None:
+    assert isinstance(provider, Hosted)
+    before = provider.run_id(handle)
+    assert before
+    faults = provider.faults(handle)
+    faults.inject(Fault.STOP_COMPONENT, "kube-scheduler")
+    faults.heal()
+    learner.request("DELETE", PODS)
+    assert provider.run_id(handle) == before
 
 
 def test_without_a_scheduler_pods_stay_pending_until_it_is_back(

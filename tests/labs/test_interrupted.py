@@ -1,0 +1,59 @@
+"""A simulation host that is killed in the middle of a check costs the learner nothing but time."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labs import settings
+from labs.bootstrap import Kindling, bootstrap
+from labs.replay import carry_out
+from labs.session import AttemptView
+from simkube.host import launcher
+
+LAB = "services"
+
+
+@pytest.fixture
+def kindling(tmp_path: Path) -> Iterator[Kindling]:
+    """An installation with a host of its own."""
+    made = bootstrap(settings.load({**os.environ, "KINDLING_HOME": str(tmp_path)}))
+    yield made
+    made.close()
+    launcher.shutdown(tmp_path / "simkube")
+
+
+def solved(kindling: Kindling) -> str:
+    kindling.accounts.ensure("ada")
+    session = kindling.sessions.wait(kindling.sessions.start("ada", LAB, "simulated").id)
+    lab = kindling.labs.get(LAB)
+    state = next(state for state in lab.states if state.name == "solved")
+    carry_out(
+        lab, state, session.parameters, kindling.sessions.kubeconfig(session.id, "ada"), kindling.settings.kubectl
+    )
+    return session.id
+
+
+@pytest.mark.parametrize("kills", [1, 2])
+def test_it_is_graded_again_by_itself_once(kindling: Kindling, tmp_path: Path, kills: int) -> None:
+    session, killed = solved(kindling), []
+
+    def on_change(view: AttemptView) -> None:
+        """Kill it when the first check of a grading is done."""
+        if len(killed) < kills and [one.state for one in view.checks][:2] == ["done", "running"]:
+            host = launcher.running(tmp_path / "simkube")
+            assert host is not None
+            killed.append(host.health()["pid"])
+            os.kill(killed[-1], signal.SIGKILL)
+
+    done = kindling.sessions.follow(kindling.sessions.check(session, "ada").id, "ada", on_change)
+    assert len(set(killed)) == kills
+    if kills == 1:
+        assert (done.outcome, done.counted, done.score) == ("passed", True, done.max_score)
+    else:
+        assert (done.outcome, done.counted) == ("ungradable", False)
+        assert "interrupted twice by something that is not yours" in done.detail

@@ -64,7 +64,8 @@ class Probe:
             "headers": dict(headers or {}),
             "body": body,
         }
-        records = self._pod.call("POST", "/request", wanted, seconds=limits.SLACK_SECONDS + timeout * (n / 8 + 1))
+        seconds = limits.SLACK_SECONDS + timeout * (n / 8 + 1)
+        records = self._pod.call("POST", "/request", wanted, seconds, repeatable=method == "GET")
         got = self._pod.understood(url, rows(records))
         if n == 1:
             self._evidence.add("request", method=method, url=url, answer=str(got[0]), ms=got[0].ms)
@@ -84,7 +85,8 @@ class Traffic:
     def answers(self) -> Answers:
         """Every request so far; after the block, every request there was."""
         if not self._done:
-            self._more(self._pod.call("GET", f"{self._path}?after={len(self._records)}"))
+            path = f"{self._path}?after={len(self._records)}"
+            self._more(self._pod.call("GET", path, repeatable=True))
         return self._pod.understood(self._url, self._records)
 
     def stop(self) -> Answers:

@@ -24,7 +24,7 @@ from grader import limits
 from grader.answers import Answers, answers
 from grader.cluster import is_control_plane, node_ready
 from grader.connection import Connection
-from grader.errors import ClusterUnreachable, GraderError, Missing, Obstructed, ProbeUnavailable, Refused
+from grader.errors import ClusterBusy, ClusterUnreachable, GraderError, Missing, Obstructed, ProbeUnavailable, Refused
 from grader.shapes import fields, objects
 from grader.tampering import EVENTS, Watch, missing_name_servers, why_it_ended
 
@@ -62,17 +62,33 @@ class ProbePod:
         if self._trouble is not None:
             raise self._trouble
 
-    def call(self, method: str, path: str, body: object = None, seconds: float = limits.SLACK_SECONDS) -> Any:
-        """One request to the probe's own API; the JSON it answers. ``Obstructed`` when something was done to it."""
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        seconds: float = limits.SLACK_SECONDS,
+        *,
+        repeatable: bool = False,
+    ) -> Any:
+        """One request to the probe's own API; the JSON it answers. ``Obstructed`` when something was done to it.
+
+        ``repeatable``: sending it twice does no harm, so that it is sent again when the machine is too busy to answer.
+        """
         self.ready()
         assert self._watch is not None
-        try:
-            answer = self._call(method, path, body, seconds)
-        except ProbeUnavailable:
-            self._still_ours(self._watch)  # says it better, if that is why
-            raise
-        self._still_ours(self._watch)
-        return answer
+        deadline = time.monotonic() + limits.BUSY_SECONDS
+        while True:
+            try:
+                answer = self._call(method, path, body, seconds)
+            except ProbeUnavailable as error:
+                self._still_ours(self._watch)  # says it better, if that is why
+                busy = isinstance(error.__cause__, ClusterBusy)
+                if not (repeatable and busy and time.monotonic() < deadline):
+                    raise
+            else:
+                self._still_ours(self._watch)
+                return answer
 
     def _still_ours(self, watch: Watch) -> None:
         try:

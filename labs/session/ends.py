@@ -36,18 +36,20 @@ def blamed(verdict: Verdict, stopped: Sequence[str]) -> Verdict:
         f"Expected: every component of the cluster to run\nObserved: stopped: {', '.join(stopped)}\n"
         "Look: kindling components"
     )
+    undecided_checks = (Outcome.UNGRADABLE,)
     failed = {"outcome": Outcome.FAILED, "message": message}
-    return _changed(verdict, failed, f"stopped by the learner: {', '.join(stopped)}; {verdict.cause}")
+    return _changed(verdict, undecided_checks, failed, f"stopped by the learner: {', '.join(stopped)}; {verdict.cause}")
 
 
 def ended_early(verdict: Verdict, interrupted: str) -> Verdict:
     """A verdict that decides nothing, since something came between: checks that failed may have failed for it."""
     unknown = {"outcome": Outcome.UNGRADABLE, "message": TWICE, "cause": interrupted}
-    return _changed(verdict, unknown, f"{interrupted}; {verdict.cause}".rstrip("; "))
+    doubtful = (Outcome.UNGRADABLE, Outcome.FAILED)
+    return _changed(verdict, doubtful, unknown, f"{interrupted}; {verdict.cause}".rstrip("; "))
 
 
-def _changed(verdict: Verdict, how: Mapping[str, Any], cause: str) -> Verdict:
-    checks = [one if one.outcome is Outcome.PASSED else replace(one, **how) for one in verdict.checks]
+def _changed(verdict: Verdict, those: Sequence[Outcome], how: Mapping[str, Any], cause: str) -> Verdict:
+    checks = [replace(one, **how) if one.outcome in those else one for one in verdict.checks]
     outcome = how["outcome"] if checks else Outcome.UNGRADABLE
     return replace(verdict, outcome=outcome, checks=checks, cause=cause)
 

@@ -164,7 +164,7 @@ class Grading:
             log.error("attempt %s of %s was interrupted: %s", row.id, row.lab, interrupted)
             self._heal(row)
             return End(ended_early(verdict, interrupted), TWICE, interrupted)
-        if verdict.outcome is Outcome.UNGRADABLE and stopped:
+        if verdict.outcome is Outcome.UNGRADABLE and stopped and verdict.checks:
             self._tidy(row)  # what the learner has stopped is left to them
             return End(blamed(verdict, stopped))
         if verdict.outcome is Outcome.UNGRADABLE:

@@ -1,4 +1,5 @@
-"""A simulation host that is killed in the middle of a check costs the learner nothing but time."""
+"""What is taken from under a check: the simulation host, which costs the learner nothing but time, and by the learner's
+own hand a component, which costs them the attempt."""
 
 from __future__ import annotations
 
@@ -57,3 +58,15 @@ def test_it_is_graded_again_by_itself_once(kindling: Kindling, tmp_path: Path, k
     else:
         assert (done.outcome, done.counted) == ("ungradable", False)
         assert "interrupted twice by something that is not yours" in done.detail
+
+
+@pytest.mark.parametrize("component", ["kube-apiserver", "etcd"])
+def test_whoever_stops_their_own_control_plane_has_failed(kindling: Kindling, component: str) -> None:
+    session = solved(kindling)
+    view = kindling.sessions.view(session, "ada")
+    kindling.sessions.controls(view.id, "ada").components({"stop": component})
+    done = kindling.sessions.follow(kindling.sessions.check(session, "ada").id, "ada")
+    assert (done.outcome, done.counted, done.score) == ("failed", True, 0)
+    assert {one.message for one in done.checks} == {
+        f"Expected: every component of the cluster to run\nObserved: stopped: {component}\nLook: kindling components"
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from grader.errors import (
     GraderError,
     Missing,
     Obstructed,
+    ProbeUnavailable,
     Refused,
     TooLarge,
     Ungradable,
@@ -30,6 +32,8 @@ from grader.errors import (
 from grader.evidence import Evidence
 from grader.explain import explain, stuck
 from grader.objects import Pod, endpoints
+from grader.probe import Probe
+from grader.probe_pod import ProbePod
 from grader.protocol import Outcome
 from grader.snapshot import snapshot
 from grader.text import plain, quoted
@@ -270,3 +274,38 @@ def test_every_limit_says_what_it_is_of() -> None:
     names = [name for name in vars(limits) if name.isupper()]
     assert len(names) > 15
     assert [name for name in names if not name.endswith(units)] == []
+
+
+def test_memory_has_an_end(run: Callable[..., Any]) -> None:
+    body = "@check(points=1, title='One')\ndef test_one(): bytearray(2 << 30)\n"
+    (one,) = run(body + "@check(points=1, title='Two')\ndef test_two(): pass").checks[:1]
+    assert one.outcome is Outcome.FAILED
+    assert one.message.startswith("Expected: an answer of at most 1024 MiB")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_probe_that_a_busy_machine_keeps_from_answering_is_asked_again_where_that_does_no_harm(
+    scripted: Any, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(limits, "SLACK_SECONDS", 0.2)
+    late, usual, asked = threading.Event(), scripted.handle, []
+
+    def handle(verb: str, target: str, body: Any) -> tuple[int, Any]:
+        if target.endswith("/request"):
+            asked.append(body["method"])
+            if len(asked) == 1:
+                late.wait(20)
+        answer: tuple[int, Any] = usual(verb, target, body)
+        return answer
+
+    monkeypatch.setattr(scripted, "handle", handle)
+    made = ProbePod(Connection(scripted.kubeconfig, patience=0.0), "default", "a", "kindling/web:1.0", 30)
+    probe = Probe(made, Evidence())
+    if method == "GET":
+        assert probe.get("http://web/", timeout=0.1).ok
+    else:
+        with pytest.raises(ProbeUnavailable):
+            probe.post("http://web/hang", timeout=0.1)
+    assert asked == [method] * (2 if method == "GET" else 1)
+    late.set()
+    made.close()

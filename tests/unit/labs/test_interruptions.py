@@ -156,9 +156,10 @@ class TestTheLearners:
                 return {"components": {"etcd": True, "kube-apiserver": False}, "nodes": {"worker": ["cut off"]}}
 
         provider = Stopped(tmp_path / "stopped")
-        grader.outcomes = UNDECIDED
+        grader.outcomes = {"first": Outcome.UNGRADABLE, "second": Outcome.FAILED}
         done = checked(make(provider))
         assert (done.outcome, done.counted) == ("failed", True)
+        assert done.checks[1].message.startswith("expected second")
         assert done.checks[0].message == (
             "Expected: every component of the cluster to run\n"
             "Observed: stopped: kube-apiserver, node worker (cut off)\nLook: kindling components"

@@ -22,7 +22,7 @@ from soak.members.member import CONFIG_MAPS
 from soak.stage import Stage, mib, percentiles
 
 NEIGHBOURS = 4
-READS = 60
+READS = 40
 STEP = 0.01
 """Seconds between two reads: whoever reads is not in a hurry."""
 REST = 1.0
@@ -49,7 +49,7 @@ AT_ONCE = (
 )
 """Those who need little time to begin, so that all of them are at work at the same moment."""
 IDLE_BESIDE = ("EndlessCreates", "LargeLists", "Policies", "HugeObjects", "CpuLoops")
-IDLE_TIMES = 8
+IDLE_TIMES = 4
 IDLE_SECONDS = 2.5
 """A pause after which the host no longer counts on somebody."""
 

@@ -26,7 +26,7 @@ from soak.stage import LAB, Stage
 
 KILLS = 70
 LEARNERS = 4
-EVERY = (0.5, 3.0)
+EVERY = (0.5, 2.5)
 """Seconds between two kills, at random."""
 SEED = 7
 SECONDS = 300.0

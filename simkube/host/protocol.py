@@ -110,6 +110,11 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionError) and not request.writer.output_size:
+            log.debug("the client left before its request was whole: %r", exc)  # no fault, however often it does
+            gone = web.Response(status=status)
+            gone.force_close()
+            return gone
         if status >= 500 or request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
         log.debug("malformed request: %r", exc)

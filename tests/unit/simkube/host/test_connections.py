@@ -210,3 +210,27 @@ def test_a_machine_without_files_is_waited_for_in_silence(
     with caplog.at_level(logging.WARNING):
         assert asyncio.run(live()) == b"200"
     assert len([each for each in caplog.records if "Too many open files" in each.getMessage()]) == 1
+
+
+def test_clients_that_leave_within_their_bodies_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def live() -> None:
+        places = Places(10)
+        async with accepting(places) as (port, token):
+            head = f"POST /clusters/a{MAPS} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n"
+            for _ in range(5):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(f"{head}Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n{{".encode())
+                await writer.drain()
+                while not any(place.busy for place in places.taken):
+                    await asyncio.sleep(0.001)
+                writer.transport.abort()
+                while places.taken:
+                    await asyncio.sleep(0.001)
+            known = await asyncio.open_connection("127.0.0.1", port)
+            assert await asked(known, token) == b"200"
+            known[1].close()
+
+    with caplog.at_level(logging.DEBUG, "simkube.host.protocol"):
+        asyncio.run(live())
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert any("left before its request was whole" in record.message for record in caplog.records)

@@ -246,6 +246,7 @@ PAGES = [
     "/accounts/",
     "/access/",
     "/profile/delete",
+    "/forgot",
     "/no-such-page",
 ]
 

@@ -135,7 +135,8 @@ for (const input of document.querySelectorAll("input[type=password]")) {
   button.className = "show-password";
   button.textContent = "Show";
   button.setAttribute("aria-pressed", "false");
-  button.setAttribute("aria-label", `Show: ${input.labels[0]?.textContent.trim() || "password"}`);
+  button.setAttribute("aria-label", "Show what is typed");
+  button.setAttribute("aria-controls", input.id);
   button.addEventListener("click", () => {
     const shown = input.type === "text";
     input.type = shown ? "password" : "text";

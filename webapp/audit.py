@@ -21,6 +21,7 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SIGNS_IN = {"account.link"}
 """Routes that change something though they are only looked at."""
 REFUSED_PER_MINUTE = 120
+LONGEST_NAME = 100
 SECRET_PARTS = {"token", "code"}
 """Parts of an address that let somebody in."""
 _log = logging.getLogger("kindling.audit")
@@ -69,7 +70,9 @@ def protect(app: Flask) -> None:
 
 
 def _line(status: int, left_out: int = 0) -> str:
-    names = {key: value for key, value in (request.view_args or {}).items() if key not in SECRET_PARTS}
+    names = {
+        key: str(value)[:LONGEST_NAME] for key, value in (request.view_args or {}).items() if key not in SECRET_PARTS
+    }
     facts = {
         "method": request.method,
         "route": request.url_rule.rule if request.url_rule else "",

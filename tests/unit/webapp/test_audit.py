@@ -87,6 +87,14 @@ def test_who_may_not_is_written_down(enter: Enter, app: Flask, lines: Lines) -> 
     ]
 
 
+def test_a_line_is_no_longer_than_it_need_be(enter: Enter, lines: Lines) -> None:
+    eve = enter("eve")
+    lines()
+    eve.get(f"/attempts/{'x' * 5000}/")
+    ((_, facts),) = lines()
+    assert facts["names"] == {"attempt": "x" * 100}
+
+
 def test_looking_is_not_written_down(enter: Enter, lines: Lines) -> None:
     ada = enter()
     lines()

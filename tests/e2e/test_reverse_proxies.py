@@ -48,11 +48,11 @@ http {{
 
 
 class Browser:
-    """Talks TLS to a proxy at a port of loopback that has the site's name; ``cookie`` is what it was given."""
+    """Talks TLS to a proxy at a port of loopback that has the site's name, and keeps what cookies it is given."""
 
     def __init__(self, port: int, certificate: Path) -> None:
         self._port, self._context = port, ssl.create_default_context(cafile=certificate)
-        self.cookie = ""
+        self._cookies: dict[str, str] = {}
         self._open: list[http.client.HTTPConnection | http.client.HTTPResponse] = []
 
     def close(self) -> None:
@@ -64,15 +64,20 @@ class Browser:
         connection = http.client.HTTPSConnection(NAME, self._port, timeout=60)
         plain = socket.create_connection(("127.0.0.1", self._port), timeout=60)
         connection.sock = self._context.wrap_socket(plain, server_hostname=NAME)
-        given = {"Host": NAME, "Referer": f"https://{NAME}/", "Cookie": self.cookie} | headers
+        cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        given = {
+            "Host": NAME,
+            "Referer": f"https://{NAME}/",
+            "Cookie": cookies,
+        } | headers
         if method == "POST":
             given["Content-Type"] = "application/x-www-form-urlencoded"
         connection.request(method, path, body, given)
         answer = connection.getresponse()
         self._open += [answer, connection]
         for line in answer.headers.get_all("Set-Cookie", []):
-            if line.startswith("__Host-kindling="):
-                self.cookie = line.partition(";")[0]
+            name, _, value = line.partition(";")[0].partition("=")
+            self._cookies[name] = value
         return answer
 
 

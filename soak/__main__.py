@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
     report = Report()
     for name in options.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="kindling-soak-") as home, Stage(Path(home), report) as stage:
-            PARTS[name](stage)
+            try:
+                PARTS[name](stage)
+            except Exception as error:  # noqa: BLE001 - the other parts are still worth their time
+                traceback.print_exc()
+                report.invariant(f"the part {name} runs to its end", False, f"{type(error).__name__}: {error}")
     print(f"\n{report.table()}")
     if options.table:
         options.table.write_text(report.table() + "\n")

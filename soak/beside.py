@@ -78,14 +78,18 @@ class Neighbours:
         for api in self._apis:
             times = []
             for _ in range(10):
+                time.sleep(STEP)
                 before = processes.ran(pids)
-                self.read(api)
+                self._ask(api)
                 times.append(processes.ran(pids) - before)
             yield times
 
     def read(self, api: Api) -> float:
         """Seconds of one."""
         time.sleep(STEP)
+        return self._ask(api)
+
+    def _ask(self, api: Api) -> float:
         began = time.perf_counter()
         try:
             status, _ = api("GET", f"{CONFIG_MAPS}/kube-root-ca.crt")
@@ -156,6 +160,7 @@ def together(stage: Stage, names: tuple[str, ...] = AT_ONCE, reads: int = 5 * RE
 
 def idle(stage: Stage, names: tuple[str, ...] = IDLE_BESIDE, times: int = IDLE_TIMES) -> None:
     """The first read after a pause, and the tenth, beside those who keep the loop busiest."""
+    stage.one_worker()
     report = stage.report
     report.part(
         "Who comes back after a pause, beside hostile members: what the host does until the answer (p50, worst)"

@@ -12,6 +12,7 @@ import requests
 from simkube.host.settings import ANSWERS
 from soak import processes
 from soak.attack import attacked
+from soak.beside import Neighbours
 from soak.client import Api
 from soak.members import Target
 from soak.members.member import CONFIG_MAPS
@@ -94,15 +95,21 @@ def _anew(kubeconfig: str, seconds: float) -> tuple[list[float], int]:
 
 def objects(stage: Stage, seconds: float = SECONDS) -> None:
     """A ConfigMap of 49,000 keys, merged and applied; how long the longest of a neighbour's reads takes."""
+    stage.one_worker()
     stage.report.part("One object of 49,000 values")
-    with stage.cluster("quiet") as quiet, stage.cluster("huge") as config:
-        alone, _ = _anew(quiet, seconds / 4)
-        with attacked("HugePatches", Target(config)):
-            times, failed = _anew(quiet, seconds)
-    longest, reach = max(times) - percentiles(alone)[0], "50 ms"
+    with stage.cluster("quiet") as config, Neighbours([config]) as quiet, stage.cluster("huge") as huge:
+        alone = max(quiet.reads(50))
+        with attacked("HugePatches", Target(huge)):
+            ends, pids = time.monotonic() + seconds, processes.below(stage.host_pid())
+            waits, worked = list[float](), list[float]()
+            while time.monotonic() < ends:
+                before = processes.ran(pids)
+                waits += quiet.reads(1)
+                worked.append(processes.ran(pids) - before)
+    now = f"{1000 * max(waits):.0f} ms, {1000 * alone:.0f} ms alone; the host worked {1000 * max(worked):.0f} ms"
     what = "a neighbour waits beside merges and applies of 49,000 keys, longest"
-    stage.report.row(what, f"{1000 * longest:.0f} ms", reach=reach, before="2.7 s", good=longest <= 0.05)
-    stage.report.invariant("a neighbour beside huge objects is answered", not failed, failed)
+    stage.report.row(what, now, reach="the host works 50 ms", before="2.7 s", good=max(worked) <= 0.05)
+    stage.report.invariant("a neighbour beside huge objects is answered", not quiet.failed, quiet.failed)
 
 
 def site(stage: Stage, seconds: float = SECONDS) -> None:

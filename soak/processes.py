@@ -70,10 +70,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def ran(pids: list[int]) -> float:
-    """Seconds that these processes have been running, exactly; not those in which they waited for a processor."""
+    """Seconds that the main threads of processes (their loops) have been running; waits for a processor not counted."""
     nanoseconds = 0
     for pid in pids:
         with contextlib.suppress(OSError, IndexError):
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                nanoseconds += int((task / "schedstat").read_text().split()[0])
+            nanoseconds += int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
     return nanoseconds / 1e9

@@ -18,6 +18,7 @@ from labs.replay import carry_out
 from simkube.apimachinery.crashes import FILE as CRASHES
 from simkube.host import launcher
 from simkube.host.launcher import HostClient
+from simkube.host.settings import WORKERS
 from soak import processes
 from soak.processes import Usage
 from soak.report import Report
@@ -39,7 +40,7 @@ class Stage:
         self._names = iter(range(1_000_000))
         self.expected: list[str] = []
         """Parts of what is handed in as unforeseen and is not, in this run."""
-        self._before = os.environ.get(CRASHES)
+        self._before = {name: os.environ.get(name) for name in (CRASHES, WORKERS)}
         os.environ[CRASHES] = str(self._crashes)
         self.site = Site(home)
         self.kindling: Kindling = bootstrap(settings.load({**os.environ, "KINDLING_HOME": str(home)}))
@@ -51,9 +52,11 @@ class Stage:
         self.site.stop()
         self.kindling.close()
         launcher.shutdown(self.host_home)
-        os.environ.pop(CRASHES)
-        if self._before is not None:
-            os.environ[CRASHES] = self._before
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
         met = self._crashes.read_text().splitlines() if self._crashes.exists() else []
         found = [line for line in met if not any(part in line for part in self.expected)]
         self.report.invariant("no component meets an exception that nobody foresaw", not found, found[:5])
@@ -63,6 +66,10 @@ class Stage:
     def host(self) -> HostClient:
         """The running host, started when there is none."""
         return launcher.connect(self.host_home)
+
+    def one_worker(self) -> None:
+        """Have everybody in one process, so that what it does until an answer can be told from what others do."""
+        os.environ[WORKERS] = "1"  # before the host starts
 
     def host_pid(self) -> int:
         """Of the process that the host began with."""

@@ -24,6 +24,8 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 REFUSED_SECONDS = 0.05
 """How long a member rests who was refused or cut off: an attack tries again."""
 
+TRIES = 5
+
 
 @dataclass(frozen=True)
 class Target:
@@ -70,13 +72,25 @@ class Member:
             finally:
                 api.close()
 
+    def _begin(self) -> None:
+        """Prepare, again when it was cut off: others may be at work by now."""
+        for left in reversed(range(TRIES)):
+            api = self.target.api()
+            try:
+                self.prepare(api)
+                return
+            except (OSError, HTTPException):
+                if not left:
+                    raise
+                self.ending.wait(1)
+            finally:
+                api.close()
+
     @contextmanager
     def attacking(self) -> Iterator[None]:
         """All threads at work within the block; they are not waited for."""
         if self.target.kubeconfig:
-            api = self.target.api()
-            self.prepare(api)
-            api.close()
+            self._begin()
         for _ in range(self.threads):
             threading.Thread(target=self.run, daemon=True).start()
         try:

@@ -21,7 +21,7 @@ from simkube.apiserver.cel.types import Kind, escaped
 from simkube.apiserver.cel.values import NONE, AssociativeList, Optional
 from simkube.client.client import Obj
 
-MOST_STEPS = 25_000
+MOST_STEPS = 15_000
 """Steps (a microsecond each) that the rules of one object may take in all, and as many the policies for one request."""
 
 

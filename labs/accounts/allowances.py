@@ -58,7 +58,7 @@ class Allowances:
         self._add(uses, -1.0)
 
     def _add(self, uses: tuple[Use, ...], more: float) -> TooMany | None:
-        with self.records.begin() as tx:
+        with self.records.begin(lasting=False) as tx:
             rows = [(self._drained(tx, key, limit), limit) for key, limit in sorted(map(_hashed, uses), key=_first)]
             waits = [((row.level + more - limit.burst) * limit.seconds, limit) for row, limit in rows]
             longest, why = max(waits, key=_first)

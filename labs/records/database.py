@@ -71,8 +71,12 @@ class Database:
             raise KindlingError(f"the database {shown} cannot be used: {_short(error)}") from error
 
     @contextmanager
-    def begin(self, patience: float | None = None) -> Iterator[Transaction]:
-        """A transaction, committed at the end and rolled back by an exception; ``patience``: for this one."""
+    def begin(self, patience: float | None = None, *, lasting: bool = True) -> Iterator[Transaction]:
+        """A transaction, committed at the end and rolled back by an exception; ``patience``: for this one.
+
+        What is not ``lasting`` may be lost when the machine loses its power (not when a process is killed): nobody
+        waits until the disk has it.
+        """
         patience = self._patience if patience is None else patience
         if self._locked_lately:  # one has waited long enough for all: who comes now is told soon
             patience = min(patience, IMPATIENCE)
@@ -80,9 +84,9 @@ class Database:
         with self._said(), self._turn(patience), self._transactions() as transaction, transaction.begin():
             try:
                 left = max(0.0, until - time.monotonic())
-                connection = transaction.connection(execution_options={"patience": left})
+                connection = transaction.connection(execution_options={"patience": left, "lasting": lasting})
                 if self.engine.dialect.name == "postgresql":
-                    _take_turn(connection, left)
+                    _take_turn(connection, left, lasting)
             except OperationalError as error:
                 self._locked_lately = _is_busy(error) or _waited(error)
                 if self._locked_lately:
@@ -189,6 +193,8 @@ def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     if "patience" in options:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={int(options['patience'] * 1000)}")
+    if options.get("writes", False):
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('lasting', True) else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")
 
 
@@ -199,8 +205,10 @@ def _looking(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _take_turn(connection: Connection, patience: float) -> None:
+def _take_turn(connection: Connection, patience: float, lasting: bool) -> None:
     """Be PostgreSQL's only writer until the transaction ends."""
+    if not lasting:
+        connection.execute(select(func.set_config("synchronous_commit", "off", True)))
     connection.execute(select(func.set_config("lock_timeout", f"{max(1, int(patience * 1000))}ms", True)))
     connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
 

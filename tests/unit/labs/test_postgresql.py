@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from labs.errors import Unavailable
@@ -69,6 +69,12 @@ def test_what_is_read_before_it_is_written_still_holds(database: Database) -> No
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(ensure, range(40)))
     assert names(database).count("once") == 1
+
+
+def test_only_what_need_not_last_is_not_waited_for(database: Database) -> None:
+    for lasting, wanted in ((True, "on"), (False, "off"), (True, "on")):
+        with database.begin(lasting=lasting) as tx:
+            assert tx.execute(text("SHOW synchronous_commit")).scalar() == wanted
 
 
 def test_a_reader_sees_one_moment_and_cannot_write(database: Database) -> None:

@@ -94,6 +94,14 @@ def test_an_unusable_url_is_explained(tmp_path: Path, url: str) -> None:
         Database(url, tmp_path)
 
 
+def test_only_what_need_not_last_is_not_waited_for(tmp_path: Path) -> None:
+    database, full, normal = opened(tmp_path), 2, 1  # https://www.sqlite.org/pragma.html#pragma_synchronous
+    for lasting, wanted in ((True, full), (False, normal), (True, full)):
+        with database.begin(lasting=lasting) as tx:
+            assert tx.execute(text("PRAGMA synchronous")).scalar() == wanted
+    database.close()
+
+
 def test_a_missing_driver_is_named_with_what_installs_it(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as refused:
         Database("postgresql+pg8000://x/y", tmp_path)  # a driver that we do not use

@@ -35,7 +35,7 @@ COMMANDS = {
     "trace": ("labs.cli.simulation:trace", "Tell who did what in a simulated lab, and why."),
     "components": ("labs.cli.simulation:components", "Stop and start parts of a simulated lab's cluster."),
     "report": ("labs.cli.report:report", "What an instructor sees: a class, a learner, a lab."),
-    "user": ("labs.cli.user:user", "Accounts: list, export, reset a password, delete, end sign-in links."),
+    "user": ("labs.cli.user:user", "Accounts: list, sign-in links, reset a password, export, delete."),
     "class": ("labs.cli.school_class:school_class", "Classes: list, join code, take a learner out, delete."),
     "access": ("labs.cli.access:access", "Who beside admins may use providers that give power over this machine."),
     "up": ("labs.cli.site:up", "Start the site on this machine and print a link that signs you in."),

@@ -16,6 +16,7 @@ import click
 
 from labs import ballast
 from labs.bootstrap import bootstrap
+from labs.cli.address import SITE, configured, running_site
 from labs.cli.context import settings
 from labs.cli.output import echo, style
 from labs.errors import KindlingError
@@ -23,8 +24,6 @@ from labs.locks import Locks
 from labs.settings import Settings, must_be_named
 
 LINK_MINUTES = 60.0
-SITE = "site"
-"""The name of the lock that the site of a home holds."""
 BACKLOG = 2048  # connections that the system keeps until they are accepted
 
 
@@ -40,8 +39,7 @@ def up(host: str | None, port: int | None) -> None:
     try:
         ballast.keep(found.home)
         with _only_site(found) as announce, _bind(found) as bound:
-            shown = f"[{found.host}]" if ":" in found.host else found.host
-            address = found.public_url or f"http://{shown}:{bound.getsockname()[1]}"
+            address = configured(found, bound.getsockname()[1])
             announce(address)
             token = services.accounts.login_link(services.accounts.local().name, LINK_MINUTES)
             services.close()
@@ -64,12 +62,14 @@ def _only_site(found: Settings) -> Iterator[Callable[[str], None]]:
     locks = Locks(found.locks)
     with locks.hold(SITE) as held:
         if not held:
-            pid, _, address = locks.content(SITE).decode(errors="replace").partition(" ")
-            where = f" at {address} (process {pid})" if address else ""
+            site = running_site(found)
+            where = f" at {site.address} (process {site.pid})" if site and site.pid else ""
+            how = f", or with kill {site.pid}" if site and site.pid else ""
             raise KindlingError(
-                f"Kindling is up for this home already{where}: open it there, or end it with Ctrl-C where it was "
-                f"started. A second site needs another home: KINDLING_HOME=DIRECTORY kindling up",
-                f"kill {pid}" if pid else "",
+                f"Kindling is up for this home already{where}: open it there with a new sign-in link, or end it with "
+                f"Ctrl-C where it was started{how}. A second site needs another home: "
+                f"KINDLING_HOME=DIRECTORY kindling up",
+                "kindling user link",
             )
         yield lambda address: locks.write(SITE, f"{os.getpid()} {address}".encode())
 

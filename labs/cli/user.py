@@ -9,13 +9,17 @@ import sys
 
 import click
 
+from labs.cli.address import configured, running_site
 from labs.cli.context import kindling
 from labs.cli.output import clean, echo, table
+from labs.settings import Settings
+
+LINK_MINUTES = 60.0
 
 
 @click.group()
 def user() -> None:
-    """Accounts: list, export, reset a password, delete, end sign-in links."""
+    """Accounts: list, sign-in links, reset a password, export, delete."""
 
 
 @user.command("list")
@@ -75,9 +79,19 @@ def reset(name: str) -> None:
     """Print a link with which NAME sets a new password, once, within an hour."""
     with kindling() as services:
         token = services.resets.by_hand(name, None)
-        found = services.settings
         echo(f"{clean(name)} sets a new password, once, within an hour, at:")
-        echo(f"{found.public_url or f'http://{found.host}:{found.port}'}/reset/{token}")
+        _print_link(services.settings, f"/reset/{token}")
+
+
+@user.command()
+@click.argument("name", required=False)
+def link(name: str | None) -> None:
+    """Print a link that signs NAME in (default: you), once, within an hour. One made before ends."""
+    with kindling() as services:
+        account = services.accounts.get(name) if name else services.accounts.local()
+        token = services.accounts.login_link(account.name, LINK_MINUTES)
+        echo(f"{clean(account.name)} signs in, once, within an hour, at:")
+        _print_link(services.settings, f"/login/{token}")
 
 
 @user.command()
@@ -87,6 +101,13 @@ def unlink(name: str) -> None:
     with kindling() as services:
         ended = services.removals.revoke_links(name)
         echo(f"{clean(name)} has no sign-in link any more." if ended else f"{clean(name)} has no sign-in link.")
+
+
+def _print_link(found: Settings, path: str) -> None:
+    site = running_site(found)
+    echo(f"{site.address if site else configured(found)}{path}")
+    if site is None:
+        echo("The site of this home is not up; start it: kindling up")
 
 
 def sure(question: str, *, yes: bool) -> None:

@@ -57,7 +57,7 @@ def link(token: str) -> Response | str | tuple[str, int]:
     except Refused as error:
         if current_account_or_none() is not None:
             return redirect(url_for("lessons.home"))
-        return render_template("account/link_refused.html", problem=str(error), fix=error.fix), 403
+        return render_template("account/link_refused.html", problem=str(error)), 403
     sign_in_here(account)
     return redirect(safe_next(request.args.get("next")))
 

@@ -22,7 +22,7 @@ from labs.cli.main import COMMANDS, cli, run
 from labs.cli.output import clean, span, table
 from labs.cli.suggestions import WITH_LEARNER
 from labs.clusters import registry
-from labs.errors import Unavailable
+from labs.errors import Refused, Unavailable
 from labs.locks import Locks
 from labs.settings import load
 from tests.doubles.providers import (
@@ -571,7 +571,8 @@ class TestSite:
             assert kindling("up", "--port", "0") == 1
         assert "up for this home already at http://127.0.0.1:8000 (process 4711)" in kindling.err
         assert "another home: KINDLING_HOME=DIRECTORY kindling up" in kindling.err
-        assert "  try: kill 4711" in kindling.err
+        assert "or with kill 4711" in kindling.err
+        assert "  try: kindling user link" in kindling.err
 
     def test_one_that_ended_leaves_nothing_that_would_keep_the_next_away(
         self, kindling: Command, monkeypatch: pytest.MonkeyPatch
@@ -794,9 +795,39 @@ def test_a_link_for_a_new_password(kindling: Command) -> None:
     services = bootstrap(load())
     services.accounts.register("tom", "a longer phrase")
     assert kindling("user", "reset", "tom") == 0
+    assert "not up; start it: kindling up" in kindling.out
     token = re.search(r"http://127\.0\.0\.1:8000/reset/(\S+)", kindling.out)
     assert token
     assert services.resets.use(token[1], "an even longer phrase").name == "tom"
     services.close()
     assert kindling("user", "reset", "nobody") == 1
     assert "there is no account" in kindling.err
+
+
+class TestLinksOfTheSiteThatIsUp:
+    @pytest.mark.parametrize("command", [("reset", "bob"), ("link", "bob"), ("link",)])
+    def test_they_have_its_address(self, kindling: Command, command: tuple[str, ...]) -> None:
+        services = bootstrap(load())
+        services.accounts.ensure("bob")
+        services.close()
+        locks = Locks(kindling.home / "locks")
+        with locks.hold("site"):
+            locks.write("site", b"4711 http://127.0.0.1:8537")
+            assert kindling("user", *command) == 0
+        assert re.search(r"^http://127\.0\.0\.1:8537/(login|reset)/\S+$", kindling.out, re.MULTILINE)
+        assert "not up" not in kindling.out
+
+    def test_a_new_one_signs_in_and_ends_the_older(self, kindling: Command) -> None:
+        services = bootstrap(load())
+        older = services.accounts.login_link(services.accounts.local().name)
+        assert kindling("user", "link") == 0
+        token = re.search(r"/login/(\S+)", kindling.out)
+        assert token
+        with pytest.raises(Refused):
+            services.accounts.redeem(older)
+        assert services.accounts.redeem(token[1]).role == "admin"
+        services.close()
+
+    def test_of_nobody(self, kindling: Command) -> None:
+        assert kindling("user", "link", "nobody") == 1
+        assert "there is no account 'nobody'" in kindling.err

@@ -20,7 +20,9 @@ def test_a_link_signs_in_once(visitor: Visitor, services: Kindling) -> None:
     other = Visitor(visitor.client.application.test_client())
     refused = other.get(f"/login/{token}")
     assert refused.status_code == 403
-    assert "kindling up" in text_of(refused)
+    for page in (refused, other.get("/sign-in")):
+        assert "kindling user link" in text_of(page), "kindling up would refuse: the site is up"
+        assert "ask your instructor" in text_of(page)
     assert other.get("/profile").status_code == 302
     assert visitor.get(f"/login/{token}").location == "/"
 

@@ -133,6 +133,8 @@ def _http_error(error: HTTPException) -> Response:
     if error.response is not None or 300 <= status < 400:
         return make_response(error.get_response())
     made = error_response(status, error.description if status in (413, 421) and error.description else "")
+    if status == 503:
+        made.headers["Retry-After"] = str(RETRY_SECONDS)
     if error.code == 405 and getattr(error, "valid_methods", None):
         made.headers["Allow"] = ", ".join(error.valid_methods)  # type: ignore[attr-defined]  # only 405 has it
     if getattr(error, "retry_after", None):

@@ -62,7 +62,7 @@ def protect(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def refuse_other_names() -> None:
-        if host_name(request.host) not in names:
+        if host_name(request.headers.get("Host", "")) not in names:  # without one, request.host is made up
             raise MisdirectedRequest("This site answers only to its own name.")
 
     @app.before_request

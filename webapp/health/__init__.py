@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from labs.errors import KindlingError
+from webapp.error_pages import RETRY_SECONDS
 from webapp.site import kindling
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
@@ -30,5 +31,5 @@ def ready() -> Response:
         with kindling().records.read() as transaction:
             transaction.execute(text("SELECT 1"))
     except (KindlingError, SQLAlchemyError):
-        return make_response(jsonify(status="records cannot be read"), 503)
+        return make_response(jsonify(status="records cannot be read"), 503, {"Retry-After": RETRY_SECONDS})
     return jsonify(status="ok")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Response
 
 from labs.bootstrap import Kindling
 from labs.errors import SettingsError
@@ -73,6 +75,13 @@ def test_on_loopback_only_names_of_this_machine_are_answered(app: Flask, host: s
     if status == 421:
         assert "http://localhost" in text_of(answer)
         assert "A course" not in text_of(answer)
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/9.9"])
+def test_who_says_no_name_is_not_answered(app: Flask, version: str) -> None:
+    environ = EnvironBuilder(path="/").get_environ() | {"SERVER_NAME": "127.0.0.1", "SERVER_PROTOCOL": version}
+    environ.pop("HTTP_HOST", None)
+    assert Response.from_app(app, environ).status_code == 421
 
 
 @pytest.fixture

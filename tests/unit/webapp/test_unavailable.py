@@ -32,11 +32,11 @@ def cannot_write(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     real = Database.begin
 
     @contextmanager
-    def begin(self: Database, patience: float | None = None) -> Iterator[Any]:
+    def begin(self: Database, patience: float | None = None, **how: bool) -> Iterator[Any]:
         if tried:
             tried.append(1)
             raise Unavailable("the records are locked", "fuser -v k.db")
-        with real(self, patience) as tx:
+        with real(self, patience, **how) as tx:
             yield tx
 
     monkeypatch.setattr(Database, "begin", begin)
@@ -153,5 +153,6 @@ def test_damaged_records_are_a_page_and_no_traceback(
     assert answer.status_code == 503
     assert "This site cannot keep or read anything at this moment" in text_of(answer)
     assert "is damaged" in caplog.text
-    assert ada.get("/health/ready").status_code == 503
+    ready = ada.get("/health/ready")
+    assert (ready.status_code, ready.headers["Retry-After"]) == (503, "5")
     assert "Traceback" not in caplog.text

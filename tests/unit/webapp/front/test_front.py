@@ -337,3 +337,4 @@ def test_one_process_has_a_bound_of_live_pages(services: Kindling) -> None:
 def test_where_there_is_no_front_the_page_is_told_to_ask(enter: Enter) -> None:
     answer = enter().client.get("/labs/first/events", base_url=LOCAL)
     assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0

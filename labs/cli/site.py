@@ -18,6 +18,7 @@ from labs import ballast
 from labs.bootstrap import bootstrap
 from labs.cli.address import SITE, configured, running_site
 from labs.cli.context import settings
+from labs.cli.importing import site_server
 from labs.cli.output import echo, style
 from labs.errors import KindlingError
 from labs.locks import Locks
@@ -35,6 +36,7 @@ def up(host: str | None, port: int | None) -> None:
     found = settings()
     found = dataclasses.replace(found, host=host or found.host, port=found.port if port is None else port)
     must_be_named(found)
+    server = site_server()
     services = bootstrap(found)
     try:
         ballast.keep(found.home)
@@ -46,9 +48,7 @@ def up(host: str | None, port: int | None) -> None:
             echo(f"Kindling is at {style(address, bold=True)}")
             echo(f"Sign in, once:  {style(f'{address}/login/{token}', fg='green')}")
             echo("Ctrl-C ends the site; labs keep running.")
-            from webapp.front.server import serve
-
-            serve(found, bound)
+            server.serve(found, bound)
     finally:
         services.close()
 

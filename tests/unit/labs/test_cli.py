@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -585,6 +586,18 @@ class TestSite:
             assert "Sign in, once:  http://127.0.0.1:" in kindling.out
         assert [one.partition(b" ")[0] for one in said] == [str(os.getpid()).encode()] * 2
         assert not locks.held("site")
+
+    def test_what_is_not_installed_is_said_before_it_is_announced(
+        self, kindling: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "uvicorn", None)
+        monkeypatch.delitem(sys.modules, "webapp.front.server", raising=False)
+        said = "the site cannot run: the Python package uvicorn is not installed"
+        assert kindling("up", "--port", "0") == 1
+        assert kindling.out == ""
+        assert kindling.err.startswith(f"kindling: {said}\n  try: pip install")
+        assert kindling("doctor") == 1
+        assert f"✗ kindling: site: {said}\n    pip install" in kindling.out
 
     def test_a_taken_port_is_a_sentence(self, kindling: Command) -> None:
         with socket.socket() as other:

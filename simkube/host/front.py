@@ -1,9 +1,10 @@
 """Control's part in a client's connection: which cluster each request is for, and bytes there and back.
 
-Of a request nothing is understood but the end of its head, the path and, where that names no cluster, the token. All
-that follows goes to the same place until the answer is complete, whatever it is: a body, a watch, a stream after an
-upgrade. So a connection may carry requests for different clusters one after the other. Each client has a connection of
-its own to whoever answers, so that nothing of one client's can be taken for another's.
+Of a request nothing is understood but where its head and its body end, the path and, where that names no cluster, the
+token. What comes behind its end waits until it is answered, so that a connection may carry requests for different
+clusters one after the other. Where the end cannot be told (a stream after an upgrade, a body in chunks) all goes to the
+same place, and the connection ends with the answer. Each client has a connection of its own to whoever answers, so that
+nothing of one client's can be taken for another's.
 
 It refuses to hold more than a head and what fits into a socket: who sends or reads slowly is read slowly, and who
 reads nothing is cut off.
@@ -32,6 +33,8 @@ SLOW_SECONDS = 30.0
 """Who reads nothing for so long, while something waits, is cut off."""
 HOST = "/host/"
 _END = b"\r\n\r\n"
+_UNTOLD = re.compile(rb"\r\n(?:upgrade|transfer-encoding)[ \t]*:", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:([^\r]*)", re.IGNORECASE)
 _TOKEN = re.compile(rb"\r\nauthorization:[ \t]*bearer[ \t]+(\S+)", re.IGNORECASE)
 
 
@@ -74,6 +77,14 @@ def asked(head: bytes) -> tuple[str, str]:
         target = "/" + target.partition("://")[2].partition("/")[2]
     found = _TOKEN.search(head)
     return target, found[1].decode("ascii", "replace") if found else ""
+
+
+def body_length(head: bytes) -> int | None:
+    """How many bytes follow a request's head; None where that cannot be told from it."""
+    given = [value.strip() for value in _LENGTH.findall(head)]
+    if _UNTOLD.search(head) or len(given) > 1 or not all(value.isdigit() for value in given):
+        return None
+    return int(given[0]) if given else 0
 
 
 def segment(path: str, prefix: str) -> str:
@@ -132,6 +143,8 @@ class Front(asyncio.Protocol):
         self._peer = Peer(place.address)
         self._waiting = b""
         """What came and has no destination yet."""
+        self._left: int | None = 0
+        """Bytes that are still to come of the request that is being answered; None where that cannot be told."""
         self._busy = self._uses = False
         self._to: Backend | None = None
         self._back: _Back | None = None
@@ -149,13 +162,13 @@ class Front(asyncio.Protocol):
             self._peer = Peer(self._place.address, secure.getpeercert(), shown)
 
     def data_received(self, data: bytes) -> None:
-        if self._busy and self._to is not None and self._back is not None and self._back.transport is not None:
-            self._back.transport.write(data)
-            return
         self._waiting += data
-        if self._opening is None:
+        if self._busy and self._to is not None and self._back is not None and self._back.transport is not None:
+            self._send(self._back.transport)
+        elif not self._busy:
             self._next()
-        elif len(self._waiting) > MOST_HEAD:
+            return
+        if len(self._waiting) > MOST_HEAD:
             self.hold(reading=False)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it is over, why ever
@@ -201,13 +214,14 @@ class Front(asyncio.Protocol):
         path, token = asked(self._waiting[: end + len(_END)])
         backend = own if end < 0 else self._routes.backend(path, token)
         self._busy = True
+        length = body_length(self._waiting[: end + 2]) if end >= 0 else None
+        self._left = None if length is None else end + len(_END) + length
         self._place.began()
         self._uses = backend is not own and not path.startswith(HOST)
         if self._uses:
             self._routes.began()
         if backend is self._to and self._back is not None and self._back.transport is not None:
-            data, self._waiting = self._waiting, b""
-            self._back.transport.write(data)
+            self._send(self._back.transport)
             return
         self._drop()
         self._opening = asyncio.ensure_future(self._open(backend))
@@ -229,9 +243,18 @@ class Front(asyncio.Protocol):
             transport.abort()
             return
         self._to = backend
-        data, self._waiting = self._waiting, b""
-        self.hold(reading=True)
-        transport.write(self._peer.encode() + data)
+        transport.write(self._peer.encode())
+        self._send(transport)
+        if len(self._waiting) <= MOST_HEAD:
+            self.hold(reading=True)
+
+    def _send(self, transport: asyncio.Transport) -> None:
+        """Send on what has come of the request that is being answered, and nothing of the next one."""
+        data = self._waiting if self._left is None else self._waiting[: self._left]
+        self._waiting = self._waiting[len(data) :]
+        if self._left is not None:
+            self._left -= len(data)
+        transport.write(data)
 
     def _drop(self) -> None:
         if self._back is not None:
@@ -250,7 +273,12 @@ class Front(asyncio.Protocol):
         if not self._busy:
             return
         self._done()
+        if self._left is None or self._left > 0:  # what comes now may still be this request's
+            self._drop()
+            self.ended()
+            return
         if self._waiting:
+            self.hold(reading=True)
             self._next()
 
     def _done(self) -> None:

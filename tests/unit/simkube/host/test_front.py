@@ -11,7 +11,7 @@ import pytest
 
 from simkube.host import front as fronts
 from simkube.host.connections import Places
-from simkube.host.front import Front, Unavailable
+from simkube.host.front import Front, Unavailable, body_length
 from simkube.host.wire import DATA, FRAME, IDLE, NOTE
 
 
@@ -146,6 +146,67 @@ def test_each_request_goes_where_its_path_says() -> None:
         assert (len(table.a.ends), len(table.b.ends), len(table.notes)) == (2, 1, 4)
 
     live(work)
+
+
+def test_what_comes_between_an_answer_and_its_end_waits() -> None:
+    """A client has the whole answer before it is known here that it is whole."""
+
+    async def work(table: Table, front: Front, client: Client) -> None:
+        front.data_received(get("/a"))
+        await turns(lambda: bool(table.a.ends))
+        end = table.a.ends[0]
+        assert (await heard(end, 10)).endswith(get("/a"))
+        end.sendall(frame(DATA, b"one"))
+        await turns(lambda: client.got == b"one")
+        posted = b"POST /a HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
+        front.data_received(posted)
+        end.sendall(frame(IDLE))
+        await turns(lambda: front._left == 4)
+        front.data_received(b"bo")
+        front.data_received(b"dy" + get("/b"))
+        assert (await heard(end, len(posted) + 4)) == posted + b"body"
+        assert not table.b.ends
+        end.sendall(frame(DATA, b"two") + frame(IDLE))
+        await turns(lambda: bool(table.b.ends))
+        assert (await heard(table.b.ends[0], 10)).endswith(get("/b"))
+
+    live(work)
+
+
+@pytest.mark.parametrize(
+    "line", ["Transfer-Encoding: chunked", "Upgrade: websocket", "Content-Length: 4\r\nContent-Length: 5"]
+)
+def test_a_connection_ends_with_a_request_whose_end_cannot_be_told(line: str) -> None:
+    async def work(table: Table, front: Front, client: Client) -> None:
+        front.data_received(f"POST /a HTTP/1.1\r\n{line}\r\n\r\n".encode())
+        await turns(lambda: bool(table.a.ends))
+        front.data_received(get("/b"))
+        said = b""
+        async with asyncio.timeout(20):
+            while not said.endswith(get("/b")):
+                said += await heard(table.a.ends[0], 10)
+        table.a.ends[0].sendall(frame(DATA, b"one") + frame(IDLE))
+        await turns(lambda: client.closed)
+        assert client.got == b"one"
+        assert not table.b.ends
+
+    live(work)
+
+
+@pytest.mark.parametrize(
+    ("lines", "length"),
+    [
+        ("Host: a", 0),
+        ("content-length : 12 ", 12),
+        ("X-Content-Length: 3", 0),
+        ("Content-Length: -1", None),
+        ("Content-Length: 1\r\nContent-Length: 1", None),
+        ("transfer-encoding: gzip, chunked\r\nContent-Length: 1", None),
+        ("Upgrade: SPDY/3.1\r\nContent-Length: 0", None),
+    ],
+)
+def test_how_long_a_body_is(lines: str, length: int | None) -> None:
+    assert body_length(f"POST / HTTP/1.1\r\n{lines}\r\n".encode()) == length
 
 
 def test_what_was_answered_before_the_end_reaches_a_client_who_still_sends() -> None:

@@ -12,23 +12,36 @@ import shutil
 from pathlib import Path
 
 SIZE = 8 << 20
-"""Bytes: the logs of two databases while a cluster is removed."""
+"""Bytes: the logs of two databases while a cluster is removed, with room to spare."""
+LEAST = 512 << 10
+"""Bytes: less would not let anything be removed."""
+SHARE = 4
+"""One part in so many of what is left may be taken."""
 NAME = "ballast"
 
 
 def keep(home: Path) -> None:
-    """Have the file there, unless it would take more than a quarter of what is left. Never fails."""
+    """Have the file there: a quarter of what is left, at most ``SIZE``; none where that would be too little to help.
+
+    Never fails.
+    """
     path = home / NAME
     with contextlib.suppress(OSError):
-        if path.exists() or shutil.disk_usage(home).free < 4 * SIZE:
+        size = min(SIZE, shutil.disk_usage(home).free // SHARE)
+        if path.exists() or size < min(SIZE, LEAST):
             return
         descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, SIZE)
+            os.posix_fallocate(descriptor, 0, size)
         except OSError:
             path.unlink()
         finally:
             os.close(descriptor)
+
+
+def kept(home: Path) -> bool:
+    """Whether there is something to be given up."""
+    return (home / NAME).exists()
 
 
 def give_up(home: Path) -> bool:

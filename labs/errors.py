@@ -9,6 +9,7 @@
     ├── NotNow            it exists, but not in a state in which this can be done
     ├── NotPossible       no provider here can give what was asked for
     ├── Unavailable       the records or this machine cannot take it at this moment: locked, full, read-only; .lasting
+    │   └── DiskFull      there is no space left
     ├── TooMany           tried too often; .seconds until the next try
     └── Refused           wrong password, used or expired link, unknown join code
 """
@@ -64,6 +65,10 @@ class Unavailable(KindlingError):
             visitors or "This site cannot keep or read anything at this moment, so nothing of this was kept."
         )
         self.lasting = lasting
+
+
+class DiskFull(Unavailable):
+    """There is no space left for what is to be written. Without a fix, nothing of ours can make some."""
 
 
 class TooMany(KindlingError):

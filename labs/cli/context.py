@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labs.cli.suggestions import whose, work_for
-from labs.errors import KindlingError, NotFound
+from labs.cli.suggestions import whose, work_for, worked_for
+from labs.errors import DiskFull, KindlingError, NotFound
 from labs.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -46,8 +46,24 @@ def kindling(grader: Grader | None = None, *, frees: bool = False) -> Iterator[K
         ballast.keep(found.home)
     try:
         yield services
+    except DiskFull as error:
+        raise DiskFull(str(error), _what_to_stop(services, error.fix)) from error
     finally:
         services.close()
+
+
+def _what_to_stop(services: Kindling, fix: str) -> str:
+    """The fix with a lab that is there, where it says to stop one."""
+    from labs.accounts import local_name
+    from labs.records.failures import STOP
+
+    if fix != STOP:
+        return fix
+    try:
+        live = [one.lab for one in services.sessions.all(worked_for() or local_name()) if one.live]
+    except KindlingError:  # nobody of this name, or the records cannot be read either
+        live = []
+    return STOP.replace("LAB", live[0]) if live else ""
 
 
 def learner_name(services: Kindling, name: str | None) -> str:

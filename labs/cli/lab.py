@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from labs.cli.context import kindling, learner_name, learner_option, session_of
 from labs.cli.output import clean, echo, number, print_error, span, style, table
 from labs.cli.progress import watching
 from labs.cli.suggestions import suggested, whose
+from labs.errors import Unavailable
 from labs.session import SessionView
+
+if TYPE_CHECKING:
+    from labs.bootstrap import Kindling
 
 
 @click.command()
@@ -39,12 +45,9 @@ def status(learner: str | None) -> None:
     """Show your labs and how they stand."""
     with kindling() as services:
         name = learner_name(services, learner)
-        services.sessions.reconcile()
-        for session in services.sessions.all(name):
-            if session.state == "ready":
-                services.sessions.observe(session.id, name)
+        behind = _brought_up_to_date(services, name)
         live = [session for session in services.sessions.all(name) if session.live]
-        if not live:
+        if not live and behind is None:
             echo(suggested(f"No lab has been started{whose()}. What there is: kindling labs"))
             return
         echo(table(("lab", "provider", "state", "left", "best", "attempts"), [_status_row(one) for one in live]))
@@ -53,6 +56,8 @@ def status(learner: str | None) -> None:
                 print_error(f"{session.lab}: {session.detail}", session.fix)
             elif session.state in ("provisioning", "resetting") and not session.working:
                 print_error(f"{session.lab}: nobody is working on it", f"kindling start {session.lab}")
+        if behind is not None:
+            raise behind
 
 
 @click.command()
@@ -109,6 +114,18 @@ def extend(lab: str | None, learner: str | None) -> None:
         name = learner_name(services, learner)
         session = services.sessions.extend(session_of(services, name, lab).id, name)
         echo(f"{session.lab} stays for {span(session.seconds_left)}.")
+
+
+def _brought_up_to_date(services: Kindling, learner: str) -> Unavailable | None:
+    """Write down what has become of labs; why not, when it cannot be: what was known before can still be shown."""
+    try:
+        services.sessions.reconcile()
+        for session in services.sessions.all(learner):
+            if session.state == "ready":
+                services.sessions.observe(session.id, learner)
+    except Unavailable as error:
+        return error
+    return None
 
 
 def _reached(session: SessionView, where: str) -> bool:

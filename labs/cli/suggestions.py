@@ -24,6 +24,11 @@ def work_for(learner: str) -> None:
     _other.set(learner)
 
 
+def worked_for() -> str:
+    """The learner named last; "" for whoever sits here."""
+    return _other.get()
+
+
 def suggested(text: str) -> str:
     """The text, its ``kindling COMMAND LAB`` with ``--learner NAME`` where that is needed."""
     learner = _other.get()

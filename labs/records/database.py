@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import sessionmaker
 
 from labs.errors import KindlingError, SettingsError
+from labs.records import full_disk
 from labs.records.failures import locked, unavailable
 from labs.system_errors import as_sentence
 
@@ -97,8 +98,22 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """A consistent look that waits for no writer."""
-        with self._said(), self._reads() as transaction:
+        """A consistent look that waits for no writer, and writes nothing."""
+        with self._said(), self._look() as transaction:
+            yield transaction
+
+    @contextmanager
+    def _look(self) -> Iterator[Transaction]:
+        with self._reads() as transaction:
+            try:
+                transaction.connection()
+            except DBAPIError as error:
+                if not full_disk.readable(self.engine, error):
+                    raise
+            else:
+                yield transaction
+                return
+        with Transaction(full_disk.still(self.engine), expire_on_commit=False) as transaction:
             yield transaction
 
     @contextmanager
@@ -131,8 +146,8 @@ class Database:
 
     def _revision(self) -> str | None:
         try:
-            with self.engine.connect() as connection:
-                found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            with self._look() as transaction:
+                found: str | None = transaction.scalar(text("SELECT version_num FROM alembic_version"))
         except DBAPIError as error:
             if (said := unavailable(self.engine, error)) is not None:
                 raise said from error

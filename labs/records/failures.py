@@ -14,13 +14,15 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from labs.errors import Unavailable
+from labs import ballast
+from labs.errors import DiskFull, Unavailable
 from labs.system_errors import TOO_MANY_FILES, full, not_writable
 
 _MASK = 0xFF
 """SQLite's extended result codes keep the primary one in their lowest byte (https://www.sqlite.org/rescode.html)."""
 NOTHING = "nothing of this was kept"
-DISK_FULL = f"This site has no space left, so {NOTHING}. Stopping a lab still works, and makes some."
+STOP = "kindling stop LAB"
+"""What makes room: whoever knows the lab puts it in."""
 
 
 def unavailable(engine: Engine, error: SQLAlchemyError) -> Unavailable | None:
@@ -48,6 +50,16 @@ def locked(database: str, seconds: float) -> Unavailable:
     )
 
 
+def _full(folder: Path) -> DiskFull:
+    """Stopping a lab is offered only where there is something to be given up for it: it has to write as well."""
+    visitors = f"This site has no space left, so {NOTHING}."
+    if ballast.kept(folder):
+        said = f"the disk of {folder} is full, so {NOTHING}; free some space and do that again"
+        return DiskFull(said, STOP, visitors=f"{visitors} Stopping a lab still works, and makes some.")
+    said = f"the disk of {folder} is full, so {NOTHING}; delete what is not needed on it and do that again"
+    return DiskFull(said, f"du -ax {folder} | sort -n | tail", visitors=visitors)
+
+
 def _sqlite(database: str, error: sqlite3.Error) -> Unavailable | None:
     code = getattr(error, "sqlite_errorcode", 0) & _MASK
     folder = Path(database).parent
@@ -56,8 +68,7 @@ def _sqlite(database: str, error: sqlite3.Error) -> Unavailable | None:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Unavailable(f"the records are locked: something else writes to {database}, so {NOTHING}; try again")
     if code == sqlite3.SQLITE_FULL:
-        said = f"the disk of {folder} is full, so {NOTHING}; free some space and do that again"
-        return Unavailable(said, "kindling stop LAB", visitors=DISK_FULL)
+        return _full(folder)
     if code == sqlite3.SQLITE_IOERR:
         return Unavailable(f"the disk of {folder} does not take what is written ({error}), so {NOTHING}; see dmesg")
     if code == sqlite3.SQLITE_CANTOPEN and os.access(folder, os.W_OK):

@@ -43,6 +43,17 @@ def test_it_is_kept_while_there_is_room_and_given_up_when_there_is_none(
     assert not ballast.give_up(tmp_path)
 
 
+def test_a_small_disk_has_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ballast, "LEAST", 1024)
+    left(monkeypatch, 4 * 1024 - 1)
+    ballast.keep(tmp_path)
+    assert not ballast.kept(tmp_path)
+    left(monkeypatch, 4 * 2000)
+    ballast.keep(tmp_path)
+    assert (tmp_path / ballast.NAME).stat().st_size == 2000
+    assert ballast.kept(tmp_path)
+
+
 def test_a_disk_that_does_not_take_it_is_left_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

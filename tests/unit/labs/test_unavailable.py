@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from labs.bootstrap import Kindling
 from labs.cli import logfile
-from labs.errors import KindlingError, Unavailable
+from labs.errors import DiskFull, KindlingError, Unavailable
 from labs.records import failures
 from labs.records.database import Database
 from labs.records.models import Activity, User
@@ -104,7 +104,7 @@ class TestSentences:
         ("code", "said"),
         [
             (sqlite3.SQLITE_BUSY, "the records are locked"),
-            (sqlite3.SQLITE_FULL, "the disk of .* is full, .*; free some space"),
+            (sqlite3.SQLITE_FULL, "the disk of .* is full, .*; delete what is not needed"),
             (sqlite3.SQLITE_IOERR_WRITE, "does not take what is written"),
             (sqlite3.SQLITE_READONLY, "cannot be written"),
             (sqlite3.SQLITE_CORRUPT, "is damaged .* put a backup in its place"),
@@ -124,7 +124,40 @@ class TestSentences:
         for code in (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_CANTOPEN):
             with pytest.raises(Unavailable, match=r"the disk of .* is full") as caught, records.read():
                 raise OperationalError("SELECT 1", {}, failing(code))
-            assert caught.value.fix == "kindling stop LAB"
+            assert caught.value.fix == f"du -ax {records.home} | sort -n | tail"
+            assert "Stopping" not in caught.value.visitors
+        (records.home / "ballast").touch()
+        with pytest.raises(DiskFull) as caught, records.read():
+            raise OperationalError("SELECT 1", {}, failing(sqlite3.SQLITE_FULL))
+        assert caught.value.fix == "kindling stop LAB"
+        assert "Stopping a lab still works" in caught.value.visitors
+
+    def test_without_room_for_an_index_the_records_are_read_unless_their_log_says_more(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        records = Database(f"sqlite:///{tmp_path}/a k%3f.db", tmp_path)
+        records.open()
+        with records.begin() as tx:
+            tx.add(User(name="ada", created_at=NOW))
+        records.close()
+
+        def no_room(*_: object) -> None:
+            raise failing(sqlite3.SQLITE_CANTOPEN)
+
+        event.listen(records.engine, "do_connect", no_room)
+        with pytest.raises(Unavailable, match="no more files"), records.read() as tx:
+            tx.scalar(select(User.name))
+        monkeypatch.setattr(failures, "full", lambda _folder: True)
+        before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+        records.open()
+        with records.read() as tx:
+            assert tx.scalar(select(User.name)) == "ada"
+        with pytest.raises(DiskFull), records.begin() as tx:
+            tx.add(User(name="bob", created_at=NOW))
+        assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+        (tmp_path / "a k?.db-wal").write_bytes(b"more")
+        with pytest.raises(DiskFull), records.read() as tx:
+            tx.scalar(select(User.name))
 
     def test_too_many_connections_and_what_is_a_fault_of_ours(self, records: Database) -> None:
         with pytest.raises(Unavailable, match="too much waits for the database"), records.read():

@@ -28,6 +28,7 @@ def register(app: Flask) -> None:
     app.add_template_filter(moment)
     app.add_template_filter(percent)
     app.add_template_filter(plural)
+    app.add_template_filter(unit)
     app.add_template_filter(short_markdown)
     app.add_template_filter(feedback)
     app.add_template_filter(charts.heat)
@@ -100,6 +101,11 @@ def percent(part: float | None, whole: float = 1.0) -> str:
 def plural(count: float, one: str, many: str = "") -> str:
     """``1 attempt``, ``2 attempts``."""
     return f"{points(count)} {one if count == 1 else many or one + 's'}"
+
+
+def unit(count: float | None, one: str) -> str:
+    """``attempt`` or ``attempts``, for a number that stands apart from it."""
+    return one if count == 1 else one + "s"
 
 
 def short_markdown(text: str) -> Markup:

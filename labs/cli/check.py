@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labs.cli.context import kindling, learner_name, learner_option, session_of
-from labs.cli.output import clean, echo, number, outcome, print_error, style
+from labs.cli.output import clean, counted, echo, number, outcome, print_error, style
 from labs.cli.suggestions import suggested
 from labs.errors import Unavailable
 
@@ -155,7 +155,7 @@ class _Watcher:
         """What it comes to."""
         self(attempt)
         word = outcome(attempt.outcome)
-        score = f"{number(attempt.score)} of {number(attempt.max_score)} points"
+        score = f"{number(attempt.score)} of {counted(attempt.max_score, 'point')}"
         if attempt.outcome == "ungradable":
             echo(f"{word}: {clean(attempt.detail)}")
             return

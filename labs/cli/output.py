@@ -86,6 +86,11 @@ def number(value: float) -> str:
     return f"{value:g}"
 
 
+def counted(count: float, one: str, many: str = "") -> str:
+    """``1 attempt``, ``2 attempts``."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
 def span(seconds: float) -> str:
     """A length of time for a person: 45 s, 12 min, 3 h 5 min."""
     if seconds < 60:

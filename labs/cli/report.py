@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from labs.cli.context import class_named, kindling
-from labs.cli.output import clean, echo, number, outcome, span, style, table
+from labs.cli.output import clean, counted, echo, number, outcome, span, style, table
 
 if TYPE_CHECKING:
     from labs.bootstrap import Kindling
@@ -110,7 +110,7 @@ def _print_learner(made: LearnerReport) -> None:
 
 def _print_lab(made: LabReport) -> None:
     echo(style(clean(f"{made.title} ({made.lab})"), bold=True))
-    echo(f"{made.learners} learners, {made.attempts} attempts, {made.ungradable} ungradable")
+    echo(f"{counted(made.learners, 'learner')}, {counted(made.attempts, 'attempt')}, {made.ungradable} ungradable")
     header = ("check", "passed", "failed", "rate", "most frequent failure")
     rows = [
         (

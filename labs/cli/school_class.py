@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from labs.cli.context import class_named, kindling
-from labs.cli.output import clean, echo, table
+from labs.cli.output import clean, counted, echo, table
 from labs.cli.user import sure
 from labs.errors import NotFound
 
@@ -78,6 +78,8 @@ def delete(name: str, yes: bool) -> None:
 
 def _say(services: Kindling, class_id: str) -> None:
     seen = services.class_removals.preview(class_id, services.accounts.local().name)
-    echo(f"{clean(seen.found.name)} goes for good: join code, {seen.learners} memberships, {seen.waiting} invitations.")
+    gone = f"{counted(seen.learners, 'membership')}, {counted(seen.waiting, 'invitation')}"
+    echo(f"{clean(seen.found.name)} goes for good: join code, {gone}.")
     if seen.forgotten:
-        echo(f"  and {seen.attempts} attempts of {seen.forgotten} former learners whose accounts are deleted")
+        former = counted(seen.forgotten, "former learner")
+        echo(f"  and {counted(seen.attempts, 'attempt')} of {former} whose accounts are deleted")

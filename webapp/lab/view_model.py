@@ -16,6 +16,7 @@ from labs.accounts import Account
 from labs.definition import Lab
 from labs.parameters import seed_of
 from labs.session import AttemptView, SessionView
+from webapp.formats import plural
 from webapp.lab.hints import CheckHints, taken
 from webapp.site import kindling, site
 
@@ -103,5 +104,5 @@ def spoken(seen: LabViewModel) -> str:
         return f"The cluster is {session_now.state}{': ' + running if running else ''}."
     latest = seen.latest
     if latest is not None and session_now is not None and latest.session == session_now.id:
-        return f"Attempt {latest.number} {latest.outcome}: {latest.score:g} of {latest.max_score:g} points."
+        return f"Attempt {latest.number} {latest.outcome}: {latest.score:g} of {plural(latest.max_score, 'point')}."
     return f"The cluster is {session_now.state}." if session_now is not None else ""

@@ -55,10 +55,13 @@ def spread(scores: Sequence[float], whole: float, bins: int = 10) -> Markup:
             )
     shapes += _label(EDGE + column / 2, "0 %") + _label(EDGE + (bins / 2 + 0.5) * column, "50 %")
     shapes += _label(WIDTH - EDGE - column / 2, "100 %")
-    text = f"Best scores of {len(scores)} learners: {counts[bins]} with all points, " + ", ".join(
-        f"{count} from {100 * index // bins} to {100 * (index + 1) // bins} percent"
-        for index, count in enumerate(counts[:bins])
-        if count
+    text = (
+        f"Best scores of {len(scores)} learner{'s' * (len(scores) != 1)}: {counts[bins]} with all points, "
+        + ", ".join(
+            f"{count} from {100 * index // bins} to {100 * (index + 1) // bins} percent"
+            for index, count in enumerate(counts[:bins])
+            if count
+        )
     )
     return _svg("chart spread", WIDTH, HEIGHT, text.rstrip(", "), shapes)
 

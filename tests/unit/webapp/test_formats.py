@@ -57,3 +57,13 @@ def test_feedback_comes_in_its_parts() -> None:
     assert formats.feedback("Expected: a Observed: b Look: c") == [("Expected", "a"), ("Observed", "b"), ("Look", "c")]
     assert formats.feedback("something else: x") == [("", "something else: x")]
     assert formats.feedback("  ") == []
+
+
+def test_one_is_no_plural() -> None:
+    assert [formats.plural(count, "point") for count in (0, 1, 1.5, 2)] == [
+        "0 points",
+        "1 point",
+        "1.5 points",
+        "2 points",
+    ]
+    assert [formats.unit(count, "point") for count in (1, 2, None)] == ["point", "points", "points"]

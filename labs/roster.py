@@ -1,5 +1,7 @@
 """A class list as CSV, as instructors export it: a header with ``name`` and/or ``email``, perhaps ``display_name``.
 
+``name`` is what somebody signs in with; what becomes of a full name in it, :mod:`labs.accounts.rosters` says.
+
 Spreadsheets' habits are taken as they come (a byte order mark, semicolons or tabs, empty lines). What is no roster at
 all is refused whole, with its line; a line that cannot be used is refused alone.
 """

@@ -6,7 +6,7 @@ from labs.accounts.allowances import Allowances
 from labs.accounts.classes import Classes, taught
 from labs.accounts.guessing import Caller, GuardedSignIn
 from labs.accounts.invitations import Invitations, PlaceInfo
-from labs.accounts.names import local_name
+from labs.accounts.names import in_order, local_name
 from labs.accounts.resets import Resets
 from labs.accounts.rosters import teaches
 from labs.accounts.service import Accounts
@@ -26,6 +26,7 @@ __all__ = [
     "Resets",
     "Role",
     "SignIns",
+    "in_order",
     "local_name",
     "taught",
     "teaches",

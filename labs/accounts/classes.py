@@ -15,7 +15,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
-from labs.accounts.names import shown_name
+from labs.accounts.names import in_order, shown_name
 from labs.accounts.rosters import enter_line
 from labs.accounts.rows import enter_class, leave_class, user_named
 from labs.accounts.views import Account, ClassInfo, account_of
@@ -52,17 +52,17 @@ class Classes:
         """Classes that an account teaches (admins: all), by name."""
         with self.records.read() as tx:
             user = user_named(tx, name)
-            query = select(SchoolClass).order_by(SchoolClass.name, SchoolClass.id)
+            query = select(SchoolClass).order_by(SchoolClass.id)
             if user.role != "admin":
                 query = query.join(Membership).where(Membership.user_id == user.id, Membership.role == "instructor")
-            return [class_info(tx, row) for row in tx.scalars(query)]
+            return sorted((class_info(tx, row) for row in tx.scalars(query)), key=_by_name)
 
     def joined(self, name: str) -> list[ClassInfo]:
         """Classes that an account learns in. Join codes are left out."""
         with self.records.read() as tx:
             mine = (Membership.user_id == user_named(tx, name).id, Membership.role == "learner")
-            rows = tx.scalars(select(SchoolClass).join(Membership).where(*mine).order_by(SchoolClass.name))
-            return [class_info(tx, row, code=False) for row in rows]
+            rows = tx.scalars(select(SchoolClass).join(Membership).where(*mine).order_by(SchoolClass.id))
+            return sorted((class_info(tx, row, code=False) for row in rows), key=_by_name)
 
     def class_of(self, class_id: str, instructor: str) -> ClassInfo:
         """One class, for who teaches it or an admin; ``NotFound`` for anybody else."""
@@ -75,7 +75,7 @@ class Classes:
             row = taught(tx, class_id, instructor)
             mine = (Membership.class_id == row.id, Membership.role == "learner", User.deleted_at.is_(None))
             query = select(User).join(Membership).where(*mine)
-            return [account_of(user) for user in tx.scalars(query.order_by(User.name))]
+            return sorted(map(account_of, tx.scalars(query)), key=lambda one: in_order(one.name))
 
     def join(self, join_code: str, name: str) -> ClassInfo:
         """Enter a class; entering twice is fine. ``Refused`` for an unknown code."""
@@ -129,6 +129,10 @@ def class_with_code(tx: Transaction, join_code: str) -> SchoolClass:
     if row is None:
         raise Refused("There is no class with this code; ask your instructor for it.")
     return row
+
+
+def _by_name(one: ClassInfo) -> tuple[str, str]:
+    return in_order(one.name)
 
 
 def new_code() -> str:

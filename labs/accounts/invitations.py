@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from labs.accounts import passwords
 from labs.accounts.classes import class_info, class_with_code, taught
-from labs.accounts.names import key_of
+from labs.accounts.names import in_order, key_of
 from labs.accounts.rows import enter_class, give_email, make_user, prove, user_named
 from labs.accounts.tokens import digest, new_token
 from labs.accounts.views import Account, ClassInfo, account_of
@@ -50,7 +50,7 @@ class Invitations:
         with self.records.read() as tx:
             row = taught(tx, class_id, instructor)
             places = tx.scalars(select(Place).where(Place.class_id == row.id, Place.user_id.is_(None)))
-            return sorted((_info(place, row) for place in places), key=lambda one: one.name)
+            return sorted((_info(place, row) for place in places), key=lambda one: in_order(one.name))
 
     def invite(self, class_id: str, instructor: str, place_id: str) -> tuple[PlaceInfo, str]:
         """A place and a token for it; an older one ends."""

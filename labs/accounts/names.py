@@ -16,12 +16,24 @@ _NAME = re.compile(r"[^\W_](?:[\w.@+-]{0,62}[\w.@+-])?")
 _EMAIL = re.compile(r"[^@\s<>\"',;:\\]{1,64}@[^@\s<>\"',;:\\]{1,180}")
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
+RESERVED = frozenset([
+    "admin", "administrator", "root", "superuser", "sysadmin", "system", "operator", "staff", "support",
+    "help", "helpdesk", "info", "security", "abuse", "moderator", "instructor", "teacher", "lecturer",
+    "professor", "tutor", "grader", "kindling", "simkube", "kubernetes", "postmaster", "webmaster",
+    "hostmaster", "mailer-daemon", "noreply", "no-reply",
+])  # fmt: skip
+"""What nobody calls an account of their own: others would take it for who runs the site or teaches, or the program."""
 _UNSEEN = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 
 
 def is_name(text: str) -> bool:
     """Whether an account may have this name."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_reserved(text: str) -> bool:
+    """Whether only those who run the site may give an account this name, or one that looks like it."""
+    return key_of(text) in RESERVED
 
 
 def is_email(text: str) -> bool:
@@ -51,6 +63,11 @@ def key_of(name_or_email: str) -> str:
     if not text.isascii():
         text = _folded("".join(_lookalikes().get(character, character) for character in text))
     return text[:512]
+
+
+def in_order(name: str) -> tuple[str, str]:
+    """Where a name stands in a list: capitals beside small letters, accented ones after their plain ones."""
+    return unicodedata.normalize("NFKD", name).casefold(), name
 
 
 def local_name() -> str:

@@ -8,18 +8,23 @@ well known, that learns in none of this instructor's classes: it comes in by its
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
-from labs.accounts.names import key_of, shown_name
+from labs.accounts.names import is_name, is_reserved, key_of, shown_name
 from labs.accounts.rows import check, enter_class, holder_of, make_user
 from labs.errors import Refused
 from labs.records.models import Membership, Place, SchoolClass, User
 from labs.roster import RosterEntry, RosterLine
 
 HAS_ACCOUNT, BY_CODE = "has an account: comes in with an invitation", ", or by itself with the join code {code}"
+PERSONS_NAME = (
+    "{name!r} is no name to sign in with, which has no spaces: give an email beside it, or call this column "
+    "display_name and add a column name or email"
+)
 MADE_ITSELF = "somebody made an account with this name or email: only an invitation makes it this learner's"
 
 
@@ -28,6 +33,7 @@ def enter_line(tx: Transaction, now: datetime, row: SchoolClass, teacher: User, 
     try:
         if entry.refused:
             raise Refused(entry.refused)
+        entry = _signs_in(entry)
         check(entry.name, entry.email)
         return _enter(tx, now, row, teacher, entry)
     except Refused as error:
@@ -55,11 +61,27 @@ def _enter(tx: Transaction, now: datetime, row: SchoolClass, teacher: User, entr
         )
     state = "added" if user else "created"
     if user is None:
-        name = entry.email if entry.derived and holder_of(tx, entry.name) else entry.name
+        if is_reserved(entry.name) and not entry.derived and teacher.role != "admin":
+            raise Refused(f"the name {entry.name} is kept for those who run this site")
+        taken = is_reserved(entry.name) or holder_of(tx, entry.name) is not None
+        name = entry.email if entry.derived and taken else entry.name
         user = make_user(tx, now, name, entry.email, entry.display_name, "learner")
     if not enter_class(tx, now, row, user):
         state = "unchanged"
     return RosterLine(entry.line, user.name, user.email or "", state)
+
+
+def _signs_in(entry: RosterEntry) -> RosterEntry:
+    """The line with a name to sign in with: schools' lists have people's full names in the column ``name``.
+
+    Then the email says who it is. Without one it is refused: two people may be called the same.
+    """
+    if is_name(entry.name) or not any(each.isspace() for each in entry.name):
+        return entry
+    if not entry.email:
+        raise Refused(PERSONS_NAME.format(name=shown_name(entry.name, 60)))
+    shown = entry.display_name or entry.name
+    return replace(entry, name=entry.email.split("@")[0], display_name=shown, derived=True)
 
 
 def _known(tx: Transaction, entry: RosterEntry) -> User | None:

@@ -13,7 +13,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from labs.accounts.names import is_email, is_name, key_of, shown_name
+from labs.accounts.names import is_email, is_name, is_reserved, key_of, shown_name
 from labs.accounts.views import Role
 from labs.errors import NotFound, Refused
 from labs.records.models import Identifier, Membership, SchoolClass, User
@@ -46,7 +46,10 @@ def user_signing_in(tx: Transaction, name_or_email: str) -> User | None:
 def check(name: str, email: str) -> None:
     """``Refused`` for a name that is none; for an email that is none, unless it is empty."""
     if not is_name(name):
-        raise Refused("A name has at most 64 letters, digits and . _ @ + - and begins with a letter or digit.")
+        raise Refused(
+            "A name to sign in with has at most 64 letters, digits and . _ @ + -, no spaces, and begins with a letter "
+            "or digit."
+        )
     if email and not is_email(email):
         raise Refused("This is not an email address.")
 
@@ -54,13 +57,21 @@ def check(name: str, email: str) -> None:
 def make_user(
     tx: Transaction, now: datetime, name: str, email: str, display_name: str, role: Role, *, proven: bool = True
 ) -> User:
-    """A new account; ``Refused`` with what is wrong with its name or email, or that it is another's."""
+    """A new account; ``Refused`` with what is wrong with its name or email, or that it is another's.
+
+    ``proven``: whoever makes it vouches for name and email; else it is what somebody says of themselves.
+    """
     name, email = name.strip(), email.strip().lower()
     check(name, email)
+    if not proven and is_reserved(name):
+        raise Refused(f"The name {name} is kept for those who run this site; take another one.")
     if holder_of(tx, name) is not None:
         raise Refused(f"The name {name} is taken.")
     if holder_of(tx, email) is not None:
-        raise Refused("This email address already has an account.")
+        raise Refused(
+            "This email address already has an account. If it is yours, sign in with it. If not, leave the email out, "
+            "or ask whoever runs this site to free it first."
+        )
     shown = shown_name(display_name)
     user = User(name=name, email=email or None, display_name=shown or name, role=role, created_at=now)
     try:
@@ -81,6 +92,20 @@ def give_email(tx: Transaction, user: User, email: str) -> None:
         with suppress(IntegrityError), tx.begin_nested():
             user.email = email
             tx.add(Identifier(key=key_of(email), user_id=user.id, proven=True))
+
+
+def take_email(tx: Transaction, user: User) -> str:
+    """Let an account have no email, so that somebody else can; which it was. ``Refused`` where it is its name."""
+    email = user.email or ""
+    if not email:
+        raise Refused(f"{user.name} has no email.")
+    if key_of(email) == key_of(user.name):
+        raise Refused(f"The account is called {user.name}: only deleting the account frees this address.")
+    held = holder_of(tx, email)
+    if held is not None and held.user_id == user.id:
+        tx.delete(held)
+    user.email = None
+    return email
 
 
 def prove(tx: Transaction, user: User, *names: str) -> None:

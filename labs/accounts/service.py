@@ -14,9 +14,9 @@ from sqlalchemy import delete, select, update
 
 from labs.accounts import passwords
 from labs.accounts.links import SIGN_IN, add_link, usable
-from labs.accounts.names import local_name
-from labs.accounts.resets import set_hash
-from labs.accounts.rows import make_user, must_leave_an_admin, user_named, user_signing_in
+from labs.accounts.names import in_order, local_name
+from labs.accounts.resets import BY_MAIL, set_hash
+from labs.accounts.rows import make_user, must_leave_an_admin, take_email, user_named, user_signing_in
 from labs.accounts.sign_ins import end_all
 from labs.accounts.tokens import digest, new_token
 from labs.accounts.views import Account, Role, account_of
@@ -51,10 +51,8 @@ class Accounts:
     def all(self) -> list[Account]:
         """Every account, by name."""
         with self.records.read() as tx:
-            return [
-                account_of(user)
-                for user in tx.scalars(select(User).where(User.deleted_at.is_(None)).order_by(User.name))
-            ]
+            users = tx.scalars(select(User).where(User.deleted_at.is_(None)))
+            return sorted(map(account_of, users), key=lambda one: in_order(one.name))
 
     def ensure(self, name: str, role: Role = "learner") -> Account:
         """The account of this name, or of one that looks like it, made (without a password) when there is none."""
@@ -128,6 +126,14 @@ class Accounts:
             user = user_named(tx, name)
             user.disabled_at = None
             return account_of(user)
+
+    def free_email(self, name: str) -> str:
+        """Take an account's email away, and the links that were mailed to it; which one it was. ``Refused``."""
+        with self.records.begin() as tx:
+            user = user_named(tx, name)
+            email = take_email(tx, user)
+            tx.execute(delete(LoginLink).where(LoginLink.user_id == user.id, LoginLink.made_by == BY_MAIL))
+            return email
 
     def local(self) -> Account:
         """The account of whoever sits at this machine: the same for the command and for the site's one-time link."""

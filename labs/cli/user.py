@@ -103,6 +103,15 @@ def unlink(name: str) -> None:
         echo(f"{clean(name)} has no sign-in link any more." if ended else f"{clean(name)} has no sign-in link.")
 
 
+@user.command("free-email")
+@click.argument("name")
+def free_email(name: str) -> None:
+    """Take the email away from the account NAME, so that its owner can register with it."""
+    with kindling() as services:
+        email = services.accounts.free_email(name)
+        echo(f"{clean(name)} has no email any more; somebody else can take {clean(email)}.")
+
+
 def _print_link(found: Settings, path: str) -> None:
     site = running_site(found)
     echo(f"{site.address if site else configured(found)}{path}")

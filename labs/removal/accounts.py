@@ -17,6 +17,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session as Transaction
 
 from labs.access import AccessRules
+from labs.accounts.names import in_order
 from labs.accounts.rows import must_leave_an_admin, user_named
 from labs.accounts.views import Account, account_of
 from labs.errors import NotFound
@@ -102,4 +103,4 @@ def _count(tx: Transaction, column: object, user: User) -> int:
 
 def _classes(tx: Transaction, user: User, roles: Sequence[str]) -> list[str]:
     mine = (Membership.user_id == user.id, Membership.role.in_(roles))
-    return list(tx.scalars(select(SchoolClass.name).join(Membership).where(*mine).order_by(SchoolClass.name)))
+    return sorted(tx.scalars(select(SchoolClass.name).join(Membership).where(*mine)), key=in_order)

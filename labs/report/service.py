@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
-from labs.accounts import taught, teaches
+from labs.accounts import in_order, taught, teaches
 from labs.errors import NotFound
 from labs.library import Library
 from labs.records.database import Database
@@ -103,12 +103,12 @@ class Reports:
                 raise NotFound("there is no such class of yours")
             row = taught(tx, class_id, viewer)
             query = select(User).join(Membership).where(Membership.class_id == row.id, Membership.role == "learner")
-            return tx.scalars(query.order_by(User.name)).all(), row.name
+            return _in_order(tx.scalars(query)), row.name
         if viewer is not None and tx.scalar(select(User.role).where(User.name == viewer)) != "admin":
             raise NotFound("there is no such class of yours")
         tried = select(Session.user_id).union(select(Attempt.user_id), select(Activity.user_id))
         query = select(User).where((User.role == "learner") | User.id.in_(tried))
-        return tx.scalars(query.order_by(User.name)).all(), "Everybody"
+        return _in_order(tx.scalars(query)), "Everybody"
 
     def _teaches(self, tx: Transaction, viewer: str | None, user_id: int) -> bool:
         if viewer is None:
@@ -159,3 +159,8 @@ class Reports:
             last_activity=max(last) if last else None,
             removed=user.deleted_at is not None,
         )
+
+
+def _in_order(users: Iterable[User]) -> list[User]:
+    """By what is shown of them."""
+    return sorted(users, key=lambda user: (*in_order(user.display_name or user.name), user.name))

@@ -62,6 +62,14 @@ def reset(name: str) -> str:
     return render_template("admin/users.html", **page)
 
 
+@blueprint.post("/<name>/email/free")
+def free_email(name: str) -> Response:
+    """Take the email away from an account that is not its owner's, so that the owner can have it."""
+    email = kindling().accounts.free_email(name)
+    flash(f"{name} has no email any more; somebody else can take {email}.", "good")
+    return redirect(url_for("admin.users"))
+
+
 @blueprint.post("/<name>/disable")
 def disable(name: str) -> Response:
     """Sign an account out and let it in no more; nobody does that to themselves."""

@@ -39,9 +39,9 @@ class TestPasswords:
             ("grace", PASSWORD, "", "taken"),
             ("other", PASSWORD, "g@example.org", "already has an account"),
             ("other", "short", "", "at least 8"),
-            ("a b", PASSWORD, "", "A name has"),
-            ("<script>", PASSWORD, "", "A name has"),
-            ("x" * 65, PASSWORD, "", "A name has"),
+            ("a b", PASSWORD, "", "A name to sign in with has"),
+            ("<script>", PASSWORD, "", "A name to sign in with has"),
+            ("x" * 65, PASSWORD, "", "A name to sign in with has"),
             ("other", PASSWORD, "not an email", "not an email"),
         ):
             with pytest.raises(Refused, match=said):
@@ -142,6 +142,55 @@ class TestClasses:
             (8, "bob", "unchanged"),
         ]
         assert services.accounts.get("bob").display_name == "Bob; the builder"
+
+    @pytest.mark.parametrize(
+        ("line", "name", "shown"),
+        [
+            ("Ada Lovelace,a.lovelace@school.example,", "a.lovelace", "Ada Lovelace"),
+            ("Ada Lovelace,a.lovelace@school.example,Countess", "a.lovelace", "Countess"),
+            ("Émile d'Arc,bob@school.example,", "bob@school.example", "Émile d'Arc"),  # bob is somebody else
+            ("The Admin,admin@school.example,", "admin@school.example", "The Admin"),
+        ],
+    )
+    def test_a_full_name_is_shown_and_the_email_signs_in(
+        self, services: Kindling, line: str, name: str, shown: str
+    ) -> None:
+        services.accounts.ensure("bob")
+        school = services.classes.create_class("First", "prof")
+        text = f"name,email,display_name\n{line}\n"
+        for state in ("created", "unchanged"):
+            (made,) = services.classes.import_roster(school.id, "prof", text)
+            assert made.state == state, made.message
+        (learner,) = services.classes.members(school.id, "prof")
+        assert (learner.name, learner.display_name) == (name, shown)
+
+    def test_a_full_name_alone_is_refused_with_what_to_do(self, services: Kindling) -> None:
+        school = services.classes.create_class("First", "prof")
+        (line,) = services.classes.import_roster(school.id, "prof", "name\nAda Lovelace\n")
+        assert (line.state, line.name) == ("refused", "Ada Lovelace")
+        assert "give an email beside it" in line.message
+        assert "display_name" in line.message
+
+    def test_names_of_who_runs_the_site_are_kept_for_them(self, services: Kindling) -> None:
+        school = services.classes.create_class("First", "prof")
+        for name in ("admin", "Instructor", "kindling", "ro\N{CYRILLIC SMALL LETTER O}t"):
+            with pytest.raises(Refused, match=r"kept for those who run this site|is taken"):
+                services.invitations.enrol(name, PASSWORD, code=school.join_code)
+        text = "name\nteacher\n"
+        assert services.classes.import_roster(school.id, "prof", text)[0].message.endswith("who run this site")
+        assert services.classes.import_roster(school.id, "root", text)[0].state == "created"
+        assert services.accounts.make("support", "instructor").name == "support"
+
+    def test_lists_are_in_order_without_case(self, services: Kindling) -> None:
+        school = services.classes.create_class("b", "prof")
+        services.classes.create_class("C", "prof")
+        services.classes.create_class("A", "prof")
+        services.classes.import_roster(school.id, "prof", "name\nCyd\nanna\nBob2\nÉmile\nfred\n")
+        wanted = ["anna", "Bob2", "Cyd", "Émile", "fred"]
+        assert [one.name for one in services.classes.members(school.id, "prof")] == wanted
+        assert [one.name for one in services.accounts.all() if one.name in wanted] == wanted
+        assert [row.learner for row in services.reports.class_report("prof", school.id).rows] == wanted
+        assert [one.name for one in services.classes.taught_by("prof")] == ["A", "b", "C"]
 
     def test_roster_shows_nobodys_learner_to_another_instructor(self, services: Kindling) -> None:
         session = services.sessions.wait(services.sessions.start("ada", "first").id)

@@ -394,7 +394,7 @@ class TestLearners:
 
     def test_an_odd_name_is_refused(self, kindling: Command) -> None:
         assert kindling("start", "first", "--learner", "../../x") == 1
-        assert "A name has at most 64" in kindling.err
+        assert "A name to sign in with has at most 64" in kindling.err
 
 
 class TestReport:
@@ -840,6 +840,15 @@ class TestLinksOfTheSiteThatIsUp:
             services.accounts.redeem(older)
         assert services.accounts.redeem(token[1]).role == "admin"
         services.close()
+
+    def test_an_email_is_freed(self, kindling: Command) -> None:
+        services = bootstrap(load())
+        services.accounts.register("mallory", "a longer phrase", email="bob@school.example")
+        assert kindling("user", "free-email", "mallory") == 0
+        assert services.accounts.find("bob@school.example") is None
+        services.close()
+        assert kindling("user", "free-email", "mallory") == 1
+        assert "mallory has no email" in kindling.err
 
     def test_of_nobody(self, kindling: Command) -> None:
         assert kindling("user", "link", "nobody") == 1

@@ -149,6 +149,7 @@ def test_a_join_code_makes_an_account_and_enters_the_class(visitor: Visitor, ser
     [
         ({"code": "WRONG"}, "no class with this code"),
         ({"name": "ada"}, "is taken"),
+        ({"name": "Admin"}, "kept for those who run this site"),
         ({"name": "../x"}, "letters, digits"),
         ({"password": "short"}, "at least 8 characters"),
         ({"email": "no"}, "not an email address"),
@@ -164,6 +165,16 @@ def test_what_is_wrong_with_a_new_account_is_said(
     assert answer.status_code == 422
     assert said in text_of(answer)
     assert [account.name for account in services.accounts.all()] == before
+
+
+@pytest.mark.parametrize("name", ["Cap.Ital-9", "a_b+c", "me@x.org"])
+def test_the_hint_on_names_says_what_is_taken(visitor: Visitor, services: Kindling, name: str) -> None:
+    services.accounts.ensure("olga", "instructor")
+    made = services.classes.create_class("Autumn", "olga")
+    assert "Letters, digits and . _ + - without spaces, or your email address" in text_of(visitor.get("/register"))
+    fields = {"code": made.join_code, "name": name, "email": "me@x.org", "password": PASSWORD}
+    assert visitor.post("/register", dict(fields)).status_code == 302
+    assert services.accounts.sign_in(name.upper(), PASSWORD).name == name
 
 
 def test_joining_and_leaving(enter: Enter, services: Kindling) -> None:

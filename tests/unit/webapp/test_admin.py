@@ -37,6 +37,16 @@ def test_making_an_account_changing_its_role_and_letting_it_in(enter: Enter, ser
     assert services.accounts.redeem(token).name == "olga"
 
 
+def test_freeing_an_email(enter: Enter, services: Kindling) -> None:
+    services.accounts.register("mallory", "a longer phrase", email="bob@school.example")
+    root = enter("root", "admin")
+    assert "Free the email of mallory" in text_of(root.get("/accounts/"))
+    said = text_of(root.post("/accounts/mallory/email/free", follow_redirects=True))
+    assert "somebody else can take bob@school.example" in said
+    assert services.accounts.find("bob@school.example") is None
+    assert root.post("/accounts/mallory/email/free").status_code == 403
+
+
 def test_an_admin_keeps_their_own_role(enter: Enter, services: Kindling) -> None:
     root = enter("root", "admin")
     root.post("/accounts/root/role", {"role": "learner"})

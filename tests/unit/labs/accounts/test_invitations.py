@@ -162,3 +162,37 @@ def test_who_left_by_themselves_is_invited_again(services: Kindling, school: Cla
     services.classes.leave(school.id, "vera")
     assert states(services, school, "name\nvera\n") == ["invited"]
     assert len(services.invitations.waiting(school.id, "prof")) == 1
+
+
+def test_an_email_that_somebody_else_gave_is_freed(services: Kindling, school: ClassInfo) -> None:
+    services.invitations.enrol("mallory", PASSWORD, email="bob@school.example", code=school.join_code)
+    assert states(services, school, "email\nbob@school.example\n") == ["invited"]
+    (place,) = services.invitations.waiting(school.id, "prof")
+    _, token = services.invitations.invite(school.id, "prof", place.id)
+    with pytest.raises(Refused, match=r"leave the email out, or ask whoever runs this site to free it"):
+        services.invitations.enrol("bob", PASSWORD, email="bob@school.example", invitation=token)
+    mailed = services.resets.by_mail("mallory")
+    assert mailed
+    assert services.accounts.free_email("mallory") == "bob@school.example"
+    with pytest.raises(Refused):
+        services.resets.shown(mailed[1])
+    account, _ = services.invitations.enrol("bob", PASSWORD, email="bob@school.example", invitation=token)
+    assert services.accounts.sign_in("bob@school.example", PASSWORD).id == account.id
+    assert services.accounts.sign_in("mallory", PASSWORD).email == ""
+    with pytest.raises(Refused, match="has no email"):
+        services.accounts.free_email("mallory")
+
+
+def test_an_email_that_is_the_name_goes_with_the_account_only(services: Kindling, school: ClassInfo) -> None:
+    services.invitations.enrol("bob@x.org", PASSWORD, email="bob@x.org", code=school.join_code)
+    with pytest.raises(Refused, match="only deleting the account"):
+        services.accounts.free_email("bob@x.org")
+
+
+def test_who_leaves_the_taken_email_out_gets_in(services: Kindling, school: ClassInfo) -> None:
+    services.invitations.enrol("mallory", PASSWORD, email="bob@school.example", code=school.join_code)
+    states(services, school, "email\nbob@school.example\n")
+    (place,) = services.invitations.waiting(school.id, "prof")
+    _, token = services.invitations.invite(school.id, "prof", place.id)
+    services.invitations.enrol("bob", PASSWORD, invitation=token)
+    assert members(services, school) == ["bob", "mallory"]

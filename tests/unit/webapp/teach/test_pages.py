@@ -141,10 +141,10 @@ def test_opening_a_class(enter: Enter, services: Kindling) -> None:
 def test_a_roster_says_what_became_of_every_line(enter: Enter, services: Kindling, taught: ClassInfo) -> None:
     olga = enter("olga", "instructor")
     services.accounts.ensure("eve")
-    text = "name,email\nnew,new@example.org\nada,ada@example.org\neve,\nbad name!,x@example.org\nno,not-an-email\n"
+    text = "name,email\nnew,new@example.org\nada,ada@example.org\neve,\nbad/name!,x@example.org\nno,not-an-email\n"
     said = text_of(olga.post(f"/classes/{taught.id}/roster", {"text": text}))
     assert "2 lines refused" in said
-    assert "5 bad name!" in said
+    assert "5 bad/name!" in said
     assert "2 learners in the class, 1 to join by themselves" in said
     assert f"or by itself with the join code {taught.join_code}" in said
     assert "New account" in said

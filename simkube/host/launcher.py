@@ -304,7 +304,7 @@ def _start(home: Home) -> HostClient:
     if process.returncode == DAMAGED:
         raise HostError(
             f"a store of clusters in {home.folder} is damaged, the end of {home.log} says which: put a backup in its "
-            "place, or move it away, and the labs that were in it can be started anew"
+            "place, or move it away, and make the clusters that were in it anew"
         )
     raise HostError(f"the host did not start; the reason is at the end of {home.log}")
 

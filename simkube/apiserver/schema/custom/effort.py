@@ -1,4 +1,4 @@
-"""What an object may cost that a definition of a learner's describes: schema, defaults and patterns are theirs too.
+"""What an object may cost that a user's definition describes: its schema, defaults and patterns are the user's, too.
 
 An object of some thousand values is no work, and a schema of some thousand fields is none; each value against each
 field is. So what is gone through is counted, and the request refused (501) before anybody else on the loop could feel

@@ -19,6 +19,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+NOTHING = "nothing of this was kept"
+"""What it means that the records could not be written, for whoever asked for it."""
+
 
 class KindlingError(Exception):
     """The root of what labs raise. ``fix`` is a command that mends it, or ""."""
@@ -65,6 +68,11 @@ class Unavailable(KindlingError):
             visitors or "This site cannot keep or read anything at this moment, so nothing of this was kept."
         )
         self.lasting = lasting
+
+    @property
+    def reason(self) -> str:
+        """The message without what it means for whoever asked: for the log, where something is tried again."""
+        return str(self).partition(f", so {NOTHING}")[0]
 
 
 class DiskFull(Unavailable):

@@ -15,12 +15,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from labs import ballast
-from labs.errors import DiskFull, Unavailable
+from labs.errors import NOTHING, DiskFull, Unavailable
 from labs.system_errors import TOO_MANY_FILES, full, not_writable
 
 _MASK = 0xFF
 """SQLite's extended result codes keep the primary one in their lowest byte (https://www.sqlite.org/rescode.html)."""
-NOTHING = "nothing of this was kept"
 STOP = "kindling stop LAB"
 """What makes room: whoever knows the lab puts it in."""
 
@@ -43,8 +42,8 @@ def unavailable(engine: Engine, error: SQLAlchemyError) -> Unavailable | None:
 def locked(database: str, seconds: float) -> Unavailable:
     """Others have held the write lock for longer than we wait."""
     return Unavailable(
-        f"the records are locked: something else is writing to {database} and was waited for {seconds:.0f} s, so "
-        f"{NOTHING}. Try again; if it stays like this, find what holds it and end that",
+        f"the records are locked: something else is writing to {database} and was waited for {round(seconds, 1):g} s, "
+        f"so {NOTHING}. Try again; if it stays like this, find what holds it and end that",
         f"fuser -v {database}",
         visitors=f"The records of this site are in use by something else, so {NOTHING}.",
     )

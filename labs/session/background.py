@@ -65,7 +65,7 @@ class Background:
                 while not self._work(session) and not self.closing():
                     self._pause(POLL)
             except Unavailable as error:
-                log.warning("session %s: %s", session, error)
+                log.warning("session %s is seen to in a moment: %s", session, error.reason)
             except Exception:  # a thread has nobody to raise to; the site's loop wakes the session again
                 log.exception("session %s", session)
 
@@ -76,7 +76,7 @@ def keep_in_line(sessions: SessionService, ending: threading.Event) -> None:
         try:
             sessions.reconcile(background=True)
         except Unavailable as error:
-            log.warning("bringing sessions in line: %s", error)
+            log.warning("sessions are brought in line in a moment: %s", error.reason)
         except Exception:  # the site goes on; the next round tries again
             log.exception("bringing sessions in line")
         ending.wait(EVERY)

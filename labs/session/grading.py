@@ -210,7 +210,7 @@ class Grading:
                     waiting.popleft()
                 notify()
             except Unavailable as error:
-                log.warning("attempt %s goes on without the database: %s", row.id, error)
+                log.info("attempt %s: %d events are written with the next one: %s", row.id, len(waiting), error.reason)
 
         return on_event
 
@@ -279,7 +279,7 @@ class Grading:
             try:
                 self._finish(attempt, end)
             except Unavailable as error:
-                log.warning("the verdict on attempt %s waits for the database: %s", attempt, error)
+                log.warning("the verdict on attempt %s is kept in a moment: %s", attempt, error.reason)
                 self._pause(KEEP_PAUSE)
             else:
                 return

@@ -11,6 +11,7 @@ import pytest
 from grader.protocol import Outcome
 from labs.bootstrap import Kindling
 from labs.errors import Unavailable
+from labs.records.failures import locked
 from labs.records.models import Attempt
 from labs.session import AttemptView
 from tests.doubles.providers import (
@@ -184,7 +185,7 @@ class DatabaseAway:
         def refusing(**how: float) -> Any:
             if self.left > 0:
                 self.left -= 1
-                raise Unavailable("the records are locked")
+                raise locked("kindling.db", 0.5)
             return begin(**how)
 
         monkeypatch.setattr(services.records, "begin", refusing)
@@ -193,8 +194,14 @@ class DatabaseAway:
 class TestDatabaseAway:
     @pytest.mark.parametrize("refused", [1, 3, 20])
     def test_the_verdict_waits_for_it(
-        self, services: Kindling, grader: ScriptedGrader, monkeypatch: pytest.MonkeyPatch, refused: int
+        self,
+        services: Kindling,
+        grader: ScriptedGrader,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        refused: int,
     ) -> None:
+        caplog.set_level("INFO")
         database = DatabaseAway(services, monkeypatch)
 
         def away() -> None:
@@ -204,6 +211,9 @@ class TestDatabaseAway:
         done = checked(services)
         assert (done.outcome, done.score, len(grader.requests)) == ("passed", 10, 1)
         assert [(one.outcome, one.title) for one in done.checks] == [("passed", "First"), ("passed", "Second")]
+        assert "something else is writing to kindling.db and was waited for 0.5 s" in caplog.text
+        assert "nothing of this was kept" not in caplog.text
+        assert "Try again" not in caplog.text
 
     def test_one_that_stays_away_loses_nothing(
         self, services: Kindling, grader: ScriptedGrader, monkeypatch: pytest.MonkeyPatch

@@ -206,6 +206,14 @@ class Hosted(Protocol):
         """
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """A provider of which one quick look says whether all its clusters are away, and that brings them back itself."""
+
+    def runs(self) -> bool:
+        """Whether the program in which they live takes connections. Starts nothing, waits for nothing."""
+
+
 class Provider(Protocol):
     """Gives clusters. Construction connects to nothing.
 

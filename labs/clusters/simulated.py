@@ -158,6 +158,12 @@ class SimulatedProvider:
             raise ClusterGone(f"the cluster {handle['name']} is gone; start the lab again")
         return str(found["run"])
 
+    def runs(self) -> bool:
+        """See :class:`labs.clusters.provider.Watched`: the host."""
+        from simkube.host import launcher
+
+        return launcher.listens(self._host_home)
+
     def delete(self, handle: Handle) -> None:
         """Remove the cluster and its marker. Where no host has ever run there is nothing to remove."""
         if self._host_home.exists():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from labs.session.queue import GradingQueue
 
 log = logging.getLogger(__name__)
 
+AWAY = "Your cluster does not answer at this moment. It comes back by itself, with everything in it."
 KILLED = "the process that graded it ended before it had a verdict"
 LEFT_SECONDS, LEFT_POLL = 45.0, 0.2  # for a grading process to put everything right after its session is gone
 
@@ -61,6 +62,14 @@ class Reconciler:
             while not self.closing() and self._next(session, notify, grade=grade):
                 pass
             return True
+
+    def away(self, sessions: Iterable[str]) -> None:
+        """Say of ready sessions that their clusters do not answer, until :meth:`observe` sees them again."""
+        with self.records.begin() as tx:
+            for session in sessions:
+                row = tx.get(Session, session)
+                if row is not None and row.state == "ready" and row.ended_at is None:
+                    row.detail, row.fix = AWAY, ""
 
     def observe(self, session: str) -> None:
         """Look whether a ready session's cluster is still there, and say so when it is not."""

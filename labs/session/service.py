@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from labs import ballast
 from labs.access import AccessRules
-from labs.clusters.provider import ClusterError, ClusterGone, Controllable, Controls, Needs
+from labs.clusters.provider import ClusterError, ClusterGone, Controllable, Controls, Needs, Watched
 from labs.clusters.registry import Providers
 from labs.definition import Lab
 from labs.errors import KindlingError, NotFound, NotNow, NotPossible, Unavailable
@@ -381,19 +381,15 @@ class SessionService:
                 self.wake(session)
             elif quick:
                 self._reconciler.reconcile(session, _nothing, grade=False)
-        if background and self.now() - self._looked >= LOOK_EVERY:
-            self._looked = self.now()
-            with self.records.read() as tx:
-                ready = list(tx.scalars(select(Session.id).where(Session.ended_at.is_(None), Session.state == "ready")))
-            for session in ready:
-                self._reconciler.observe(session)
+        if background:
+            self._look_at_clusters()
 
     def write_activity(self) -> None:
         """Write down what :meth:`active` noted; what cannot be written now is kept for the next time."""
         try:
             self._activities.write()
         except Unavailable as error:
-            log.warning("activity is written down later: %s", error)
+            log.info("who was active is written down in a moment: %s", error.reason)
 
     def close(self) -> None:
         """This process is about to end: let threads finish what they hold, grading included (as interrupted)."""
@@ -401,6 +397,28 @@ class SessionService:
         self.write_activity()
 
     # Inside
+
+    def _look_at_clusters(self) -> None:
+        """At every ready one now and then, which brings it back; at once where what it lives in has ended."""
+        live = select(Session.id, Session.provider).where(Session.ended_at.is_(None), Session.state == "ready")
+        with self.records.read() as tx:
+            ready = [(session, provider) for session, provider in tx.execute(live) if not self._locks.held(session)]
+        ended = {provider for provider in {provider for _, provider in ready} if self._ended(provider)}
+        if ended:
+            self._reconciler.away(session for session, provider in ready if provider in ended)
+        every = self.now() - self._looked >= LOOK_EVERY
+        if every:
+            self._looked = self.now()
+        for session, provider in ready:
+            if every or provider in ended:
+                self._reconciler.observe(session)
+
+    def _ended(self, provider: str) -> bool:
+        try:
+            found = self.providers.get(provider)
+        except KindlingError:  # it is offered no more
+            return False
+        return isinstance(found, Watched) and not found.runs()
 
     def _given_up(self, current: SessionView, provider: str | None) -> bool:
         """Whether a new session may take the place of one that has not ended; ``NotNow`` when it has to be stopped.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import time
 from http.client import HTTPException, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from simkube.apimachinery.errors import HostError
 from simkube.host.home import DAMAGED, NO_SPACE, Home, check_id, fingerprint
@@ -26,6 +27,7 @@ from simkube.host.kubeconfig import kubeconfig
 START_SECONDS = 60.0
 """How long a host that is starting is waited for, as long as it lives: a busy machine may take its time."""
 STOP_SECONDS = 10.0
+LISTENS_SECONDS = 1.0
 ASK_SECONDS = 30.0
 PATIENCE_SECONDS = 60.0
 """How long a host that is there and does not answer is waited for."""
@@ -189,6 +191,20 @@ def running(folder: Path) -> HostClient | None:
     except (HostError, KeyError, ssl.SSLError):
         return None
     return client
+
+
+def listens(folder: Path) -> bool:
+    """Whether anything takes connections where the host of this folder is: a look that costs next to nothing."""
+    address = urlsplit(str((Home(folder).info() or {}).get("url", "")))
+    if not address.port:
+        return False
+    try:
+        socket.create_connection((address.hostname, address.port), LISTENS_SECONDS).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:  # such as one too busy to take it: it is there
+        return True
+    return True
 
 
 def connect(folder: Path) -> HostClient:

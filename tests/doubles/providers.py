@@ -200,6 +200,29 @@ class RestartedProvider(MemoryProvider):
             raise ProviderUnavailable("Docker does not answer", "sudo systemctl start docker")
 
 
+class EndedProvider(MemoryProvider):
+    """What runs its clusters has ended while ``ended``; a look at a cluster brings it back.
+
+    ``seen``: what ``look`` (to be set) gave just before that.
+    """
+
+    ended = False
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.seen: list[str] = []
+        self.look: Callable[[], str] = str
+
+    def runs(self) -> bool:
+        return not self.ended
+
+    def status(self, handle: Handle) -> ClusterStatus:
+        if self.ended:
+            self.seen.append(self.look())
+            self.ended = False
+        return super().status(handle)
+
+
 class BrokenHalfwayProvider(MemoryProvider):
     """Fails in the second step as long as ``broken``."""
 

@@ -102,6 +102,8 @@ def spoken(seen: LabViewModel) -> str:
     if session_now is not None and session_now.state in _AT_WORK:
         running = next((step.name for step in session_now.steps if step.state == "running"), "")
         return f"The cluster is {session_now.state}{': ' + running if running else ''}."
+    if session_now is not None and session_now.state == "ready" and session_now.detail:
+        return session_now.detail
     latest = seen.latest
     if latest is not None and session_now is not None and latest.session == session_now.id:
         return f"Attempt {latest.number} {latest.outcome}: {latest.score:g} of {plural(latest.max_score, 'point')}."

@@ -13,9 +13,11 @@ from labs.clusters.provider import Fault
 from labs.errors import NotFound, NotNow, NotPossible
 from labs.records.models import Attempt, Session
 from labs.session import AttemptView, SessionView
+from labs.session.reconciler import AWAY
 from tests.doubles.providers import (
     BrokenHalfwayProvider,
     CrashingGrader,
+    EndedProvider,
     InterruptedGrader,
     ManualClock,
     MemoryProvider,
@@ -448,6 +450,23 @@ def test_the_site_notices_a_cluster_that_vanished(
     clock.pass_time(seconds=31)
     services.sessions.reconcile(background=True)
     assert services.sessions.view(session.id, "ada").state == "failed"
+
+
+def test_the_site_says_at_once_that_clusters_are_away_and_takes_it_back(make: Make, tmp_path: Path) -> None:
+    provider = EndedProvider(tmp_path / "ended")
+    services = make(provider)
+    services.accounts.ensure("bob")
+    mine, other = ready(services), services.sessions.wait(services.sessions.start("bob", "first").id)
+    services.sessions.reconcile(background=True)  # looks at all, and not again for a while
+
+    def details() -> list[str]:
+        found = [services.sessions.view(mine.id, "ada"), services.sessions.view(other.id, "bob")]
+        return [one.detail for one in found if one.state == "ready"]
+
+    provider.ended, provider.look = True, lambda: repr(details())
+    services.sessions.reconcile(background=True)
+    assert provider.seen == [repr([AWAY, AWAY])]
+    assert details() == ["", ""]
 
 
 def test_reconcile_of_a_command_leaves_the_slow_work(services: Kindling, provider: MemoryProvider) -> None:

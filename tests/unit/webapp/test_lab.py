@@ -14,6 +14,7 @@ from labs.locks import Locks
 from labs.session import SessionView
 from tests.doubles.providers import (
     BrokenHalfwayProvider,
+    EndedProvider,
     MemoryProvider,
     ScriptedGrader,
     SlowProvider,
@@ -101,6 +102,27 @@ def test_a_failed_start_says_why_and_how_to_mend_it(make: Make, tmp_path: Path) 
     assert "the image web:1.0 cannot be pulled" in said
     assert "docker pull web:1.0" in said
     assert "Try again" in said
+
+
+def test_a_cluster_that_is_away_is_not_called_ready(make: Make, tmp_path: Path) -> None:
+    provider = EndedProvider(tmp_path / "ended")
+    services = make(provider)
+    ready(services)
+    ada = sign_in(services)
+
+    def shown() -> tuple[str, str]:
+        change = ada.get("/labs/first/state").json
+        assert change is not None
+        return change["html"]["cluster"], change["say"]
+
+    services.sessions.reconcile(background=True)
+    provider.ended, provider.look = True, lambda: "\n".join(shown())
+    services.sessions.reconcile(background=True)
+    (away,) = provider.seen
+    assert "Not answering" in away
+    assert ">Ready" not in away
+    assert away.count("does not answer at this moment. It comes back by itself") == 2  # shown, and said aloud
+    assert "Not answering" not in shown()[0]
 
 
 def test_a_check_shows_points_and_what_to_do(enter: Enter, services: Kindling, grader: ScriptedGrader) -> None:

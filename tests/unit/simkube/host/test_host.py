@@ -378,3 +378,15 @@ def test_http_that_nobody_understands_is_answered_with_a_status(home: Path, sent
         body = json.loads(response.read())
     assert (response.status, body["kind"], body["code"]) == (status, "Status", status)
     assert "Traceback" not in (home / "host.log").read_text()
+
+
+def test_a_look_says_whether_a_host_takes_connections(home: Path) -> None:
+    assert not launcher.listens(home)
+    host = launcher.connect(home)
+    assert launcher.listens(home)
+    os.kill(host.health()["pid"], signal.SIGKILL)
+    assert eventually(lambda: not launcher.listens(home))
+    launcher.connect(home)
+    assert launcher.listens(home)
+    launcher.shutdown(home)
+    assert not launcher.listens(home)

@@ -67,6 +67,8 @@ class Grading:
         self._operate = Operate(self._cluster, self._evidence, changing)
         self._began = 0.0
         self._undone: list[Faults] = []
+        self._unsure = self._waited = False
+        """Whether what the check before this one did has still to be put back: it did not come to its own end."""
 
     # -- fixtures ----------------------------------------------------------------------------------------------------
 
@@ -112,7 +114,7 @@ class Grading:
 
     @pytest.fixture(scope="session")
     def operate(self) -> Iterator[Operate]:
-        """Scales and rolls Deployments; they are put back when the attempt ends."""
+        """Scales and rolls Deployments; they are put back when the attempt ends, or a check that did not pass."""
         self.looked()
         yield self._operate
         self._operate.restore()
@@ -127,14 +129,14 @@ class Grading:
     def close(self) -> None:
         """Undo and remove whatever there still is; may be called twice, and after anything."""
         try:
-            self._put_back()
+            self._put_back(PUT_BACK_SECONDS)
         finally:
             self._pod.close()
             self._connection.close()
 
-    def _put_back(self) -> None:
+    def _put_back(self, seconds: float) -> None:
         """A cluster that is away is waited for; the session, asked to heal it, brings it back if it can."""
-        deadline = time.monotonic() + PUT_BACK_SECONDS
+        deadline = time.monotonic() + seconds
         while True:
             try:
                 while self._undone:
@@ -142,7 +144,7 @@ class Grading:
                     self._undone.pop()
                 self._operate.restore()
             except (ClusterUnreachable, FaultUnavailable):
-                if time.monotonic() > deadline:
+                if time.monotonic() >= deadline:
                     raise
             else:
                 return
@@ -184,6 +186,15 @@ class Grading:
         self._finish(item, marked)
         return result
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """A check that meets what is left of the one before could only be wrong: it is ungradable when that stays."""
+        if self._unsure or self._undone:
+            seconds = 0.0 if self._waited else PUT_BACK_SECONDS  # the other checks do not wait once more
+            self._unsure = self._waited = True
+            self._put_back(seconds)
+            self._unsure = self._waited = False
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
@@ -203,6 +214,7 @@ class Grading:
         if any(item.get_closest_marker(name) for name in ("skip", "skipif", "xfail")):
             how = verdict.ungradable("the check is switched off", "skip and xfail are not allowed in checks")
         passed = how.outcome is Outcome.PASSED
+        self._unsure = self._unsure or not passed
         result = CheckResult(
             name=marked.name,
             title=marked.title,

@@ -166,6 +166,18 @@ def clean(kubeconfig: str, namespace: str) -> None:
         connection.close()
 
 
+def missing(kubeconfig: str, before: object) -> str:
+    """What was ready in the snapshot ``before`` and is not ready again, as a phrase; "" when all of it is."""
+    from grader import readiness
+    from grader.connection import Connection
+
+    connection = Connection(kubeconfig, patience=0.0)  # whoever waits for it asks again
+    try:
+        return readiness.missing(connection, before)
+    finally:
+        connection.close()
+
+
 class _Attempt:
     def __init__(
         self,

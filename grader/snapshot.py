@@ -10,6 +10,7 @@ from typing import Any
 from grader import limits
 from grader.connection import Connection
 from grader.errors import GraderError
+from grader.readiness import KEY, readiness
 from grader.shapes import fields
 from grader.shapes import objects as objects_of
 from grader.text import bounded, plain
@@ -30,7 +31,10 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def snapshot(connection: Connection, namespace: str) -> dict[str, Any]:
-    """``{kind: {"objects": [...], "more": bool}}``; a kind that cannot be read has ``error`` instead."""
+    """``{kind: {"objects": [...], "more": bool}}``; a kind that cannot be read has ``error`` instead.
+
+    ``ready`` is no kind but what :mod:`grader.readiness` waits for should grading be interrupted.
+    """
     made: dict[str, Any] = {}
     for kind, path in KINDS.items():
         try:
@@ -41,6 +45,10 @@ def snapshot(connection: Connection, namespace: str) -> dict[str, Any]:
         objects = [_trim(kind, one) for one in objects_of(answer) if not _ours(one)]
         more = bool(fields(answer.get("metadata")).get("continue"))
         made[kind] = {"objects": bounded(objects, limits.SNAPSHOT_CHARACTERS), "more": more}
+    try:
+        made[KEY] = readiness(connection)
+    except GraderError as error:
+        made[KEY] = {"error": plain(error, 600)}
     return made
 
 

@@ -44,6 +44,10 @@ class ProcessGrader:
         """See :class:`labs.session.grading.Grader`."""
         runner.clean(kubeconfig, namespace)
 
+    def missing(self, kubeconfig: str, before: object) -> str:
+        """See :class:`labs.session.grading.Grader`."""
+        return runner.missing(kubeconfig, before)
+
     def close(self) -> None:
         """End a process that was started early and not needed."""
         worker, self._waiting = self._waiting, None

@@ -134,6 +134,9 @@ class _Watcher:
             if one.state == "done" and one.name not in self._said:
                 self._said.add(one.name)
                 self._line(one)
+        if attempt.detail and attempt.state != "done" and attempt.detail not in self._said:
+            self._said.add(attempt.detail)
+            echo(clean(attempt.detail))
         if attempt.waiting:
             self._wait(attempt.waiting)
         running = [one for one in attempt.checks if one.state == "running"]

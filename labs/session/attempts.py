@@ -27,11 +27,12 @@ class Attempts:
     def __init__(self, records: Database, now: Callable[[], datetime]) -> None:
         self._records, self._now = records, now
 
-    def want_again(self, attempt: str) -> None:
-        """As it was before it was graded, but for ``regraded``."""
+    def want_again(self, attempt: str, detail: str) -> None:
+        """As it was before it was graded, but for ``regraded`` and ``detail``, which says so."""
         with self._records.begin() as tx:
             row = tx.get_one(Attempt, attempt)
             row.state, row.regraded, row.started_at, row.snapshot = "wanted", True, None, None
+            row.detail = detail
             for check in tx.scalars(select(CheckRecord).where(CheckRecord.attempt_id == attempt)):
                 check.state, check.outcome, check.message, check.cause = "waiting", None, "", ""
                 check.points, check.seconds, check.evidence = 0.0, 0.0, None
@@ -69,6 +70,18 @@ class Attempts:
         """Keep why it was interrupted."""
         with self._records.begin() as tx:
             tx.get_one(Attempt, attempt).cause = _text(cause)
+
+    def say(self, attempt: str, detail: str) -> bool:
+        """Tell the learner what is waited for; whether that is new."""
+        with self._records.begin() as tx:
+            row = tx.get_one(Attempt, attempt)
+            said, row.detail = row.detail, detail
+            return said != detail
+
+    def snapshot(self, attempt: str) -> Any:
+        """The snapshot that was kept first, None when none was."""
+        with self._records.read() as tx:
+            return tx.scalar(select(Attempt.snapshot).where(Attempt.id == attempt))
 
     def finish(self, attempt: str, end: End) -> None:
         """Keep its end; nothing when it has one."""

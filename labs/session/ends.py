@@ -15,6 +15,15 @@ UNGRADABLE = (
 )
 STOPPED = "Grading was interrupted; this attempt does not count."
 GONE = "The lab's cluster cannot be reached, so this attempt could not be graded and does not count."
+AGAIN = "Grading was interrupted by something that is not yours: it begins again by itself."
+MENDING = (
+    "Grading was interrupted by something that is not yours. It begins again by itself when what it had broken has "
+    "recovered."
+)
+NOT_MENDED = (
+    "Grading was interrupted by something that is not yours, and what it had broken did not recover in time ({}). This "
+    "attempt does not count."
+)
 TWICE = (
     "Grading was interrupted twice by something that is not yours, so this attempt does not count. Check again, and "
     "tell your instructor if it happens again."

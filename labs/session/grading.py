@@ -3,8 +3,9 @@
 Every event is committed as it arrives, the verdict in one transaction. An attempt that could not be graded is
 ``ungradable``: it is kept, it is not counted, and its cause goes to the instructor and the log, not to the learner.
 One that was interrupted (its process was killed, or what runs the clusters was started again under it) is wanted
-again, once, when nothing that is left of it could be taken for the learner's. What a learner stopped is no
-interruption: checks that could not be decided for it are failed.
+again, once, when nothing that is left of it could be taken for the learner's: what was ready when it began is ready
+again, killed containers that wait in their back-off included. What a learner stopped is no interruption: checks that
+could not be decided for it are failed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,19 @@ from labs.locks import Locks
 from labs.records.database import Database
 from labs.records.models import Attempt
 from labs.session.attempts import Attempts
-from labs.session.ends import GONE, STOPPED, TWICE, UNGRADABLE, End, blamed, ended_early, undecided
+from labs.session.ends import (
+    AGAIN,
+    GONE,
+    MENDING,
+    NOT_MENDED,
+    STOPPED,
+    TWICE,
+    UNGRADABLE,
+    End,
+    blamed,
+    ended_early,
+    undecided,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +46,9 @@ MARGIN = 60.0
 """Seconds a clock stays pinned beyond the longest an attempt may take."""
 HEALTH_LOOKS, HEALTH_POLL = 180, 0.5
 """Looks at a cluster that has to come back before it is graded again, and the seconds between two of them."""
+READY_LOOKS, READY_POLL = 200, 1.0
+"""Looks at what was ready before, and the seconds between two of them. The kubelet starts a killed container again
+after 10 s, doubled each time; labs refuse to kill one that would wait for more than 90 s, and after it waits 160 s."""
 KEEP_TRIES, KEEP_PAUSE = 60, 1.0
 """Tries to keep a verdict while the database is away, and the seconds between two of them."""
 
@@ -51,6 +67,9 @@ class Grader(Protocol):
 
     def clean(self, kubeconfig: str, namespace: str) -> None:
         """Remove what an attempt that was killed left in the cluster (probe pods)."""
+
+    def missing(self, kubeconfig: str, before: object) -> str:
+        """What was ready in the snapshot ``before`` (None: there is none) and is not ready again; "" when all is."""
 
 
 class Grading:
@@ -90,12 +109,15 @@ class Grading:
         """Whether a grading process of this attempt is still there, whoever started it."""
         return self._marks.held(attempt)
 
-    def again(self, attempt: str, *, patient: bool) -> bool | None:
+    def again(
+        self, attempt: str, notify: Callable[[], None], unwanted: Callable[[], bool], *, patient: bool
+    ) -> bool | None:
         """Want an attempt again that was interrupted, from the beginning; False when it has to be closed.
 
         Once only; and only when the cluster is well, all that was broken is mended and all that was changed is as it
-        was: what is seen then is the learner's work and nothing else. A cluster that has to come back is waited for
-        when ``patient``; else the answer is None: not yet.
+        was: what is seen then is the learner's work and nothing else. A cluster and what was ready in it are waited for
+        when ``patient``; else, and once ``unwanted``, the answer is None: not yet. What does not recover in time ends
+        the attempt as ungradable, with the reason.
         """
         row = self._attempts.row(attempt)
         if row.regraded or self.at_work(attempt) or self._marks.content(attempt):
@@ -105,9 +127,44 @@ class Grading:
             return None
         if not well or not self._heal(row):
             return False
+        lacking = self._recovered(row, notify, unwanted, READY_LOOKS if patient else 1)
+        if lacking and (unwanted() or not patient):
+            return None
+        if lacking:
+            log.error("attempt %s of %s is not graded again: %s", row.id, row.lab, lacking)
+            cause = f"{row.cause}; {lacking}".lstrip("; ")
+            self._finish(attempt, End(undecided(row.max_score, cause), NOT_MENDED.format(lacking)))
+            return True
         log.warning("attempt %s of %s was interrupted and is graded again", row.id, row.lab)
-        self._attempts.want_again(attempt)
+        self._attempts.want_again(attempt, AGAIN)
         return True
+
+    def _recovered(self, row: Attempt, notify: Callable[[], None], unwanted: Callable[[], bool], looks: int) -> str:
+        """Wait, at everybody's speed, until what was ready when grading began is ready again; what is not, or ""."""
+        before = self._attempts.snapshot(row.id)
+        lacking = self._missing(row, before)
+        if not lacking or looks == 1:
+            return lacking
+        log.info("attempt %s waits: %s", row.id, lacking)
+        if self._attempts.say(row.id, MENDING):
+            notify()
+        with self._at_usual_speed(row, looks * READY_POLL):
+            for _ in range(looks - 1):
+                if unwanted():
+                    break
+                self._pause(READY_POLL)
+                lacking = self._missing(row, before)
+                if not lacking:
+                    break
+        return lacking
+
+    def _missing(self, row: Attempt, before: object) -> str:
+        try:
+            kubeconfig = self._providers.get(row.provider).credentials(row.session.handle, "grader")
+            return self._grader.missing(kubeconfig, before)
+        except Exception as error:  # noqa: BLE001 -- whatever keeps one from looking, it is not known to be ready
+            log.info("attempt %s waits for its cluster: %s", row.id, error)
+            return "the cluster does not answer"
 
     def _well(self, row: Attempt, looks: int) -> bool | None:
         """Whether the cluster can be graded: None when it may yet come back, False when it is gone."""

@@ -154,9 +154,11 @@ class Reconciler:
             self.pause(LEFT_POLL)
         if self.grading.at_work(attempt.id) and (not patient or self.closing()):
             return False
-        again = wanted and self.grading.again(attempt.id, patient=patient)
+        again = wanted and self.grading.again(
+            attempt.id, notify, lambda: self._unwanted(attempt.session_id), patient=patient
+        )
         if again is None:
-            return False
+            return patient  # it is wanted no more: see what is
         if not again:
             self.grading.close(attempt.id, KILLED)
         notify()

@@ -129,10 +129,11 @@ class ScriptedCluster:
         ):
             return _missing(path)
         wanted = [pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair]
+        home = CORE + "/pods" if path == "/api/v1/pods" else path
         items = [
             raw
             for one, raw in list(self.objects.items())
-            if one.rsplit("/", 1)[0] == path and all(raw["metadata"]["labels"].get(k) == v for k, v in wanted)
+            if one.rsplit("/", 1)[0] == home and all(raw["metadata"]["labels"].get(k) == v for k, v in wanted)
         ]
         return 200, {"items": items, "metadata": {}}
 

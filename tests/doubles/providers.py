@@ -271,6 +271,9 @@ class ScriptedGrader:
         self.outcomes = outcomes or {}
         self.requests: list[GradeRequest] = []
         self.cleaned: list[str] = []
+        self.lacking: list[str] = []
+        self.looked: list[object] = []
+        self.snapshot: dict[str, Any] | None = None
         self.during: Callable[[str], None] = lambda _: None
         self.plan = (("first", 3.0), ("second", 7.0))
 
@@ -284,6 +287,8 @@ class ScriptedGrader:
         self.requests.append(request)
         on_event(Event("plan", {"checks": [{"name": n, "title": n.title(), "points": p} for n, p in self.plan]}))
         results = []
+        if self.snapshot is not None:
+            on_event(Event("snapshot", self.snapshot))
         for name, points in self.plan:
             on_event(Event("started", {"name": name}))
             self.during(name)
@@ -299,6 +304,11 @@ class ScriptedGrader:
 
     def clean(self, kubeconfig: str, namespace: str) -> None:
         self.cleaned.append(namespace)
+
+    def missing(self, kubeconfig: str, before: object) -> str:
+        """What ``lacking`` says, look by look; the last one when there are no more."""
+        self.looked.append(before)
+        return self.lacking.pop(0) if self.lacking else ""
 
 
 class KilledGrader(ScriptedGrader):

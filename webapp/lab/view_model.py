@@ -97,6 +97,8 @@ def spoken(seen: LabViewModel) -> str:
         if grading.waiting:
             return f"{grading.waiting.capitalize()}."
         done = [check for check in grading.checks if check.state == "done"]
+        if grading.detail and not done:
+            return grading.detail
         last = f"; {done[-1].title}: {done[-1].outcome}" if done else ""
         return f"Checking, {len(done)} of {len(grading.checks)} done{last}."
     if session_now is not None and session_now.state in _AT_WORK:

@@ -470,6 +470,70 @@ def test_what_cannot_be_put_back_at_once_is_put_back_when_the_cluster_is_there_a
     assert ("heal", "") in asked
 
 
+@pytest.mark.parametrize("end", ["1 / 0", "fail(expected='six', observed='five')"])
+def test_what_a_check_left_when_it_ended_early_is_put_back_before_the_next(scripted: Any, run: Run, end: str) -> None:
+    scripted.add(f"{APPS}/deployments", "web", spec={"replicas": 4, "template": {}})
+    verdict = run(
+        f"""
+        @check(points=1, title="One")
+        def test_one(operate):
+            operate.scale("web", 6)
+            {end}
+        @check(points=1, title="Two")
+        def test_two(cluster): assert cluster.get("deployment", "web")["spec"]["replicas"] == 4
+        """
+    )
+    assert outcomes(verdict)["two"] == "passed"
+
+
+def test_what_a_check_that_passed_leaves_is_there_for_the_next(scripted: Any, run: Run) -> None:
+    scripted.add(f"{APPS}/deployments", "web", spec={"replicas": 4, "template": {}})
+    verdict = run(
+        """
+        @check(points=1, title="One")
+        def test_one(operate): operate.scale("web", 6)
+        @check(points=1, title="Two")
+        def test_two(cluster): assert cluster.get("deployment", "web")["spec"]["replicas"] == 6
+        """
+    )
+    assert verdict.outcome is Outcome.PASSED
+
+
+def test_while_it_cannot_be_put_back_checks_are_ungradable_and_then_graded(
+    scripted: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = scripted.add(f"{APPS}/deployments", "web", spec={"replicas": 4, "template": {}})
+    usual, refused = scripted.handle, []
+
+    def handle(method: str, target: str, body: Any) -> tuple[int, Any]:
+        if method == "PATCH" and body["spec"].get("replicas") == 4 and len(refused) < 2:
+            refused.append(target)
+            return 503, "no healthy upstream"
+        answer: tuple[int, Any] = usual(method, target, body)
+        return answer
+
+    monkeypatch.setattr(scripted, "handle", handle)
+    verdict = run(
+        """
+        import grader.plugin
+        grader.plugin.PUT_BACK_SECONDS = 0.0
+        @check(points=1, title="One")
+        def test_one(operate):
+            operate.scale("web", 6)
+            1 / 0
+        @check(points=1, title="Two")
+        def test_two(cluster): assert cluster.get("deployment", "web")["spec"]["replicas"] == 4
+        @check(points=1, title="Three")
+        def test_three(cluster): assert cluster.get("deployment", "web")["spec"]["replicas"] == 4
+        @check(points=1, title="Four")
+        def test_four(cluster): assert cluster.get("deployment", "web")["spec"]["replicas"] == 4
+        """,
+        {"patience": 0.0},
+    )
+    assert outcomes(verdict) == {"one": "ungradable", "two": "ungradable", "three": "ungradable", "four": "passed"}
+    assert web["spec"]["replicas"] == 4
+
+
 def test_modules_in_the_folder_for_temporary_files_are_not_its_own(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from labs.errors import Unavailable
 from labs.records.failures import locked
 from labs.records.models import Attempt
 from labs.session import AttemptView
+from labs.session.ends import AGAIN, MENDING, STOPPED
+from labs.session.grading import MARGIN, READY_LOOKS, READY_POLL
 from tests.doubles.providers import (
     ControlledProvider,
     CrashingGrader,
@@ -133,6 +135,115 @@ class TestRestarted:
         assert services.sessions.attempt(attempt.id, "ada").state == "running"
         services.sessions.reconcile()
         assert services.sessions.attempt(attempt.id, "ada").state == "wanted"
+
+
+KILLED_POD = 'Pod "default/notebook" is not ready'
+
+
+class TestRecovery:
+    """What the interrupted grading broke is waited for before the next one begins."""
+
+    def test_it_is_graded_again_when_what_was_ready_is_ready(
+        self, services: Kindling, provider: RestartedProvider, grader: ScriptedGrader
+    ) -> None:
+        waited: list[float] = []
+        services.sessions.pause = waited.append
+        services.sessions.__post_init__()
+        at(grader, provider.restart, FAILS)
+        grader.lacking = [KILLED_POD] * 21
+        done = checked(services)
+        assert (done.outcome, done.counted, done.score, done.detail) == ("passed", True, 10, "")
+        assert waited.count(READY_POLL) == 21
+
+    def test_against_the_snapshot_of_the_first_grading(
+        self, services: Kindling, provider: RestartedProvider, grader: ScriptedGrader
+    ) -> None:
+        at(grader, provider.restart, FAILS)
+        grader.snapshot = {"ready": {"objects": [], "more": False}}
+        checked(services)
+        assert grader.looked == [grader.snapshot]
+
+    def test_the_learner_is_told_meanwhile(
+        self, services: Kindling, provider: RestartedProvider, grader: ScriptedGrader
+    ) -> None:
+        at(grader, provider.restart, FAILS)
+        grader.lacking = [KILLED_POD] * 2
+        seen: list[tuple[str, str]] = []
+        session = services.sessions.wait(services.sessions.start("ada", "first").id)
+        attempt = services.sessions.check(session.id, "ada").id
+        services.sessions.pause = lambda _: seen.append(told(services, attempt))
+        services.sessions.__post_init__()
+        grader.during = _then(grader.during, lambda: seen.append(told(services, attempt)))
+        services.sessions.follow(attempt, "ada")
+        assert ("running", MENDING) in seen
+        assert seen[-1] == ("running", AGAIN)
+
+    def test_what_does_not_recover_is_ungradable_with_the_reason(
+        self, services: Kindling, provider: RestartedProvider, grader: ScriptedGrader
+    ) -> None:
+        at(grader, provider.restart, FAILS)
+        grader.lacking = [KILLED_POD] * 10_000
+        done = checked(services)
+        assert (done.outcome, done.counted, len(grader.requests)) == ("ungradable", False, 1)
+        assert f"did not recover in time ({KILLED_POD})" in done.detail
+        cause = services.reports.attempt(None, done.id).cause
+        assert cause == f"what runs the cluster was started again in the middle; {KILLED_POD}"
+        assert len(grader.looked) == READY_LOOKS
+
+    def test_others_who_come_by_leave_it_until_then(
+        self, services: Kindling, clock: ManualClock, grader: ScriptedGrader
+    ) -> None:
+        session = services.sessions.wait(services.sessions.start("ada", "first").id)
+        attempt = services.sessions.check(session.id, "ada")
+        with services.records.begin() as tx:
+            row = tx.get_one(Attempt, attempt.id)
+            row.state, row.started_at = "running", clock()
+        grader.lacking = [KILLED_POD]
+        services.sessions.reconcile()
+        assert services.sessions.attempt(attempt.id, "ada").state == "running"
+        services.sessions.reconcile()
+        assert services.sessions.attempt(attempt.id, "ada").state == "wanted"
+
+    def test_whoever_stops_the_lab_meanwhile_does_not_wait(
+        self, services: Kindling, provider: RestartedProvider, grader: ScriptedGrader
+    ) -> None:
+        session = services.sessions.wait(services.sessions.start("ada", "first").id)
+        attempt = services.sessions.check(session.id, "ada").id
+        services.sessions.pause = lambda _: services.sessions.stop(session.id, "ada") and None
+        services.sessions.__post_init__()
+        at(grader, provider.restart, FAILS)
+        grader.lacking = [KILLED_POD] * 10_000
+        services.sessions.reconcile(background=True)
+        done = services.sessions.follow(attempt, "ada")
+        assert (done.outcome, done.counted, done.detail) == ("ungradable", False, STOPPED)
+        assert len(grader.looked) < 5
+
+    def test_the_clock_runs_while_it_is_waited_for(self, make: Make, tmp_path: Any) -> None:
+        class Paused(ControlledProvider, RestartedProvider):
+            pass
+
+        provider, grader = Paused(tmp_path / "paused"), ScriptedGrader()
+        services = make(provider, grader)
+        services.sessions.pause = lambda _: None
+        services.sessions.__post_init__()
+        at(grader, provider.restart, FAILS)
+        grader.lacking = [KILLED_POD] * 3
+        assert checked(services).outcome == "passed"
+        assert ("graded", READY_LOOKS * READY_POLL + MARGIN) in provider.asked
+        assert provider.asked[-1] == ("graded", 0)
+
+
+def told(services: Kindling, attempt: str) -> tuple[str, str]:
+    view = services.sessions.attempt(attempt, "ada")
+    return view.state, view.detail
+
+
+def _then(one: Callable[[str], None], other: Callable[[], None]) -> Callable[[str], None]:
+    def both(name: str) -> None:
+        one(name)
+        other()
+
+    return both
 
 
 class TestTheLearners:

@@ -14,6 +14,7 @@ from typing import Any
 from grader.cluster import Cluster, node_ready
 from grader.errors import ClusterUnreachable, FaultUnavailable, Missing, Refused, Ungradable
 from grader.evidence import Evidence
+from grader.mark import Changing, unmarked
 from grader.objects import Pod
 from grader.probe import Probe
 
@@ -41,10 +42,10 @@ class Faults:
     def __init__(
         self,
         cluster: Cluster,
-        probe: Probe,
+        probe: Probe | None,
         ask: Ask,
         evidence: Evidence,
-        changing: Callable[[], None] = lambda: None,
+        changing: Changing = unmarked,
     ) -> None:
         self._cluster, self._probe, self._ask, self._evidence = cluster, probe, ask, evidence
         self._changing = changing
@@ -67,7 +68,7 @@ class Faults:
         the end."""
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
         if not pod.controller[0]:
-            self._changing()
+            self._changing("delete", pod.raw, "")
         try:
             self._cluster.connection.delete(path, preconditions={"uid": pod.uid})
         except Missing:
@@ -81,11 +82,12 @@ class Faults:
 
     def hang(self, pod: Pod, port: int = 8080) -> Broken:
         """Make ``kindling/web`` in a pod accept connections and answer none, its process still running."""
-        self._changing()
+        assert self._probe is not None
+        container = next((one for one in pod.containers if _listens(one.spec, port)), pod.containers[0])
+        self._changing("hang", pod.raw, container.name)
         answer = self._probe.post(f"http://{pod.ip}:{port}/hang")
         if answer.status != 202:
             raise FaultUnavailable(f"pod {pod.name} did not take POST /hang on port {port}: {answer}")
-        container = next((one for one in pod.containers if _listens(one.spec, port)), pod.containers[0])
         self._hung.append((pod, container.name))
         return self._note("hang", pod.name, pod, container.id, container.restarts)
 
@@ -113,6 +115,13 @@ class Faults:
         """Start it again; also done when the check ends."""
         self._inject("start-component", component)
 
+    def take_over(self, how: str, before: Pod, container: str) -> None:
+        """Undo also what somebody else did to a pod that was so."""
+        if how == "delete":
+            self._deleted.append(before)
+        else:
+            self._hung.append((before, container))
+
     def undo(self) -> None:
         """Undo everything. Tries all of it, then raises the first trouble; what was not undone is when called again."""
         troubles: list[Exception] = []
@@ -125,7 +134,7 @@ class Faults:
             raise FaultUnavailable(f"a fault could not be undone: {troubles[0]}") from troubles[0]
 
     def _take(self, fault: str, node: str) -> Broken:
-        if node not in self._cluster.workers() or node == self._probe.node:
+        if node not in self._cluster.workers() or (self._probe and node == self._probe.node):
             raise Ungradable(f"{fault} of {node}: only a worker node that the probe is not on may be stopped")
         self._nodes.append(node)
         self._inject(fault, node)

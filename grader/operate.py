@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable
 from typing import Any
 
 from grader.checks import fail
 from grader.cluster import Cluster
 from grader.errors import Missing
 from grader.evidence import Evidence
+from grader.mark import Changing, unmarked
 from grader.objects import Pod
 
 HASH = "pod-template-hash"
@@ -24,7 +24,7 @@ REVISION = "deployment.kubernetes.io/revision"
 class Operate:
     """Acts on Deployments of the learner's namespace."""
 
-    def __init__(self, cluster: Cluster, evidence: Evidence, changing: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, cluster: Cluster, evidence: Evidence, changing: Changing = unmarked) -> None:
         self._cluster, self._evidence, self._changing = cluster, evidence, changing
         self._before: dict[str, dict[str, Any]] = {}
 
@@ -77,6 +77,10 @@ class Operate:
             )
         return pods
 
+    def take_over(self, before: dict[str, Any]) -> None:
+        """Put back also what somebody else changed, of a Deployment that was so."""
+        self._before.setdefault(str(before["metadata"]["name"]), before)
+
     def restore(self) -> None:
         """Put every Deployment back as it was; one that is gone is left alone. May be called twice."""
         while self._before:
@@ -96,8 +100,9 @@ class Operate:
 
     def _remember(self, deployment: str) -> dict[str, Any]:
         found = self._cluster.get("deployment", deployment)
-        self._changing()
-        self._before.setdefault(deployment, found)
+        if deployment not in self._before:
+            self._changing("operate", found, "")
+            self._before[deployment] = found
         return found
 
     def _replace_template(self, deployment: str, template: dict[str, Any]) -> None:

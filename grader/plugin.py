@@ -34,6 +34,7 @@ from grader.connection import Connection
 from grader.errors import ClusterUnreachable, FaultUnavailable, Ungradable
 from grader.evidence import Evidence
 from grader.faults import Ask, Faults
+from grader.mark import Changing, unmarked
 from grader.operate import Operate
 from grader.probe import Probe
 from grader.probe_pod import ProbePod
@@ -51,9 +52,7 @@ Tell = Callable[..., None]
 class Grading:
     """One attempt."""
 
-    def __init__(
-        self, request: GradeRequest, tell: Tell, ask: Ask, changing: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, request: GradeRequest, tell: Tell, ask: Ask, changing: Changing = unmarked) -> None:
         """``changing`` is called before something is changed that nobody else could put back."""
         self.given = request
         self._tell, self._ask, self._changing = tell, ask, changing

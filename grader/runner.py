@@ -166,6 +166,31 @@ def clean(kubeconfig: str, namespace: str) -> None:
         connection.close()
 
 
+def put_back(kubeconfig: str, namespace: str, mark: bytes, faults: FaultInjector) -> None:
+    """Put back what a killed process left changed, by its mark; ``ValueError``, ``GraderError`` when it cannot."""
+    from grader.cluster import Cluster
+    from grader.connection import Connection
+    from grader.evidence import Evidence
+    from grader.faults import Faults
+    from grader.mark import marked
+    from grader.objects import Pod
+    from grader.operate import Operate
+
+    connection = Connection(kubeconfig)
+    try:
+        cluster, nowhere = Cluster(connection, namespace), Evidence()
+        operate, broken = Operate(cluster, nowhere), Faults(cluster, None, faults, nowhere)
+        for how, before, container in marked(mark):
+            if how == "operate":
+                operate.take_over(before)
+            else:
+                broken.take_over(how, Pod(before), container)
+        broken.undo()
+        operate.restore()
+    finally:
+        connection.close()
+
+
 def missing(kubeconfig: str, before: object) -> str:
     """What was ready in the snapshot ``before`` and is not ready again, as a phrase; "" when all of it is."""
     from grader import readiness

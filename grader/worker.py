@@ -66,7 +66,7 @@ def _grade(request: GradeRequest, channel: Channel) -> None:
     memory = limits.MEMORY_BYTES if most == resource.RLIM_INFINITY else min(limits.MEMORY_BYTES, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, most))
     mark = Mark(request.mark)
-    grading = Grading(request, channel.event, channel.ask, mark.changed)
+    grading = Grading(request, channel.event, channel.ask, mark.changing)
     try:
         options = [*OPTIONS, *(part for name in PLUGINS_OFF for part in ("-p", "no:" + name))]
         place = ["-c", os.devnull, "--rootdir", str(Path(request.checks).parent)]

@@ -44,6 +44,10 @@ class ProcessGrader:
         """See :class:`labs.session.grading.Grader`."""
         runner.clean(kubeconfig, namespace)
 
+    def put_back(self, kubeconfig: str, namespace: str, mark: bytes, faults: Faults) -> None:
+        """See :class:`labs.session.grading.Grader`."""
+        runner.put_back(kubeconfig, namespace, mark, lambda name, on: _carry_out(faults, name, on))
+
     def missing(self, kubeconfig: str, before: object) -> str:
         """See :class:`labs.session.grading.Grader`."""
         return runner.missing(kubeconfig, before)

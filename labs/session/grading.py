@@ -68,6 +68,9 @@ class Grader(Protocol):
     def clean(self, kubeconfig: str, namespace: str) -> None:
         """Remove what an attempt that was killed left in the cluster (probe pods)."""
 
+    def put_back(self, kubeconfig: str, namespace: str, mark: bytes, faults: Faults) -> None:
+        """Put back what a process that was killed had changed, as its mark says; raises when that cannot be done."""
+
     def missing(self, kubeconfig: str, before: object) -> str:
         """What was ready in the snapshot ``before`` (None: there is none) and is not ready again; "" when all is."""
 
@@ -120,7 +123,7 @@ class Grading:
         the attempt as ungradable, with the reason.
         """
         row = self._attempts.row(attempt)
-        if row.regraded or self.at_work(attempt) or self._marks.content(attempt):
+        if row.regraded or self.at_work(attempt):
             return False
         well = self._well(row, HEALTH_LOOKS if patient else 1)
         if well is None and not patient:
@@ -318,7 +321,11 @@ class Grading:
             provider, handle = self._providers.get(row.provider), row.session.handle
             if heal:
                 provider.faults(handle).heal()
-            self._grader.clean(provider.credentials(handle, "grader"), self._labs.get(row.lab).namespace)
+            kubeconfig, namespace = provider.credentials(handle, "grader"), self._labs.get(row.lab).namespace
+            self._grader.clean(kubeconfig, namespace)
+            if not self.at_work(row.id) and (mark := self._marks.content(row.id)):
+                self._grader.put_back(kubeconfig, namespace, mark, provider.faults(handle))
+                self._marks.forget(row.id)
             self._as_wished(row)
         except Exception as error:  # noqa: BLE001 -- cleaning up never keeps an attempt from getting its end
             log.warning("cleaning up after attempt %s: %s", row.id, error)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from grader.mark import Mark
 from grader.protocol import Event, GradeRequest, Outcome, Verdict
-from grader.runner import Worker, grade, prestart
+from grader.runner import Worker, grade, prestart, put_back
 from tests.doubles.api_server import APPS, CORE, answered, node_status, pod
 
 Run = Callable[..., Verdict]
@@ -284,7 +285,25 @@ def test_the_mark_says_what_only_the_process_could_put_back(scripted: Any, run: 
     assert run(body.replace("END", "pass"), {"mark": str(mark)}).outcome is Outcome.PASSED
     assert mark.read_bytes() == b""
     assert run(body.replace("END", "os.kill(os.getpid(), signal.SIGKILL)"), {"mark": str(mark)}).killed
-    assert mark.read_bytes() == b"changed"
+    web = scripted.objects[f"{APPS}/deployments/web"]
+    assert web["spec"]["replicas"] == 2
+    put_back(scripted.kubeconfig, "default", mark.read_bytes(), lambda *_: None)
+    assert web["spec"]["replicas"] == 1
+
+
+def test_pods_that_a_killed_process_left_deleted_or_hung_are_put_back(scripted: Any, tmp_path: Path) -> None:
+    scripted.objects[f"{CORE}/pods/web"] = pod()
+    mark, asked = Mark(str(tmp_path / "mark")), []
+    mark.changing("hang", pod(), "web")
+    mark.changing("delete", pod("lone"))
+    put_back(scripted.kubeconfig, "default", (tmp_path / "mark").read_bytes(), lambda *call: asked.append(call))
+    assert asked == [("kill-container", "default/web/web")]
+    assert scripted.objects[f"{CORE}/pods/lone"]["metadata"]["uid"] != "uid-lone"
+
+
+def test_a_mark_that_was_not_written_whole_is_said_to_be_none(scripted: Any) -> None:
+    with pytest.raises(ValueError, match="Unterminated"):
+        put_back(scripted.kubeconfig, "default", b'{"how": "operate", "bef', lambda *_: None)
 
 
 def test_a_cancelled_attempt_is_ungradable_and_cleaned_up(scripted: Any, run: Run) -> None:

@@ -243,11 +243,21 @@ class TestKilled:
         services.sessions.reconcile()
         assert services.sessions.attempt(attempt.id, "ada").state == "wanted"
 
+    def test_what_it_had_changed_is_put_back_by_its_mark(
+        self, services: Kindling, clock: ManualClock, grader: ScriptedGrader
+    ) -> None:
+        attempt = handed_in(services, clock, "ada")
+        begin(services, attempt)
+        Locks(services.settings.marks).file(attempt.id).write_bytes(b'{"how": "operate"}\n')
+        services.sessions.reconcile()
+        assert services.sessions.attempt(attempt.id, "ada").state == "wanted"
+        assert grader.marks == [b'{"how": "operate"}\n']
+
     def test_not_when_something_it_changed_was_not_put_back(self, services: Kindling, clock: ManualClock) -> None:
         attempt = handed_in(services, clock, "ada")
         begin(services, attempt)
         mark = Locks(services.settings.marks).file(attempt.id)
-        mark.write_bytes(b"changed")
+        mark.write_bytes(b"{")
         services.sessions.reconcile()
         assert services.sessions.attempt(attempt.id, "ada").outcome == "ungradable"
         assert not mark.exists()

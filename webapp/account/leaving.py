@@ -28,13 +28,13 @@ def export() -> Response:
 @login_required
 def ask() -> str:
     """What goes and what stays, and the form that does it."""
-    return render_template("account/delete.html", seen=kindling().removals.preview(current_account().name))
+    return _page()
 
 
 @blueprint.post("/delete")
 @login_required
 @looks_at_passwords
-def delete() -> BaseResponse:
+def delete() -> BaseResponse | tuple[str, int]:
     """Do it, for the right password."""
     account = current_account()
     try:
@@ -45,8 +45,12 @@ def delete() -> BaseResponse:
         kindling().guarded.confirm(account, request.form.get("password", ""))
         kindling().removals.remove(account.name, account.name)
     except (Refused, TooMany) as error:
-        flash(str(error), "bad")
-        return redirect(url_for("leaving.ask"))
+        return _page(str(error)), 429 if isinstance(error, TooMany) else 422
     leave_here()
     flash("Your account is deleted. Goodbye, and thank you for learning with us.", "note")
     return redirect(url_for("lessons.home"))
+
+
+def _page(problem: str = "") -> str:
+    seen = kindling().removals.preview(current_account().name)
+    return render_template("account/delete.html", seen=seen, problem=problem)

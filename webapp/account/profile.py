@@ -11,8 +11,8 @@ from webapp.login import leave_here, login_required
 from webapp.site import current_account, kindling
 
 
-def profile_page(problem: str = "") -> str:
-    """The page; ``problem`` is what was wrong with a new password."""
+def profile_page(problem: str = "", *, code: str = "", no_class: str = "") -> str:
+    """The page; ``problem`` is what was wrong with a new password, ``no_class`` with the join code ``code``."""
     account = current_account()
     return render_template(
         "account/profile.html",
@@ -20,6 +20,8 @@ def profile_page(problem: str = "") -> str:
         signed_in=[(one, browser_of(one.agent)) for one in kindling().sign_ins.of(account.id)],
         here=g.here.sign_in,
         problem=problem,
+        code=code,
+        no_class=no_class,
     )
 
 

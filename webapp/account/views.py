@@ -79,16 +79,15 @@ def profile() -> str:
 
 @blueprint.post("/join")
 @login_required
-def join() -> Response:
+def join() -> Response | tuple[str, int]:
     """Enter a class with its code."""
-    account = current_account()
+    account, code = current_account(), request.form.get("code", "").strip()
     try:
         kindling().allowances.take((f"codes {account.id}", CODES_OF_ACCOUNT))
-        joined = kindling().classes.join(request.form.get("code", "").strip(), account.name)
+        joined = kindling().classes.join(code, account.name)
     except (Refused, TooMany) as error:
-        flash(str(error), "bad")
-    else:
-        flash(f"You are in {joined.name}.", "good")
+        return profile_page(code=code, no_class=str(error)), 429 if isinstance(error, TooMany) else 422
+    flash(f"You are in {joined.name}.", "good")
     return redirect(url_for("account.profile"))
 
 

@@ -22,12 +22,11 @@ def ask(name: str) -> str | BaseResponse:
     """What goes and what stays."""
     if name == current_account().name:
         return redirect(url_for("leaving.ask"))
-    seen = kindling().removals.preview(name)
-    return render_template("admin/delete.html", user=seen.account, seen=seen)
+    return _page(name)
 
 
 @blueprint.post("/delete")
-def delete(name: str) -> BaseResponse:
+def delete(name: str) -> BaseResponse | tuple[str, int]:
     """Do it, for who types the account's name."""
     me = current_account().name
     if name == me:
@@ -38,8 +37,7 @@ def delete(name: str) -> BaseResponse:
             raise Refused(f"Nothing was deleted: type the account's name, {name}.")
         kindling().removals.remove(name, me)
     except Refused as error:
-        flash(str(error), "bad")
-        return redirect(url_for("removal.ask", name=name))
+        return _page(name, str(error)), 422
     flash(f"The account {name} is deleted.", "note")
     return redirect(url_for("admin.users"))
 
@@ -56,3 +54,8 @@ def revoke_links(name: str) -> BaseResponse:
     ended = kindling().removals.revoke_links(name)
     flash(f"{name}'s sign-in link does not work any more." if ended else f"{name} has no sign-in link.", "note")
     return redirect(url_for("admin.users"))
+
+
+def _page(name: str, problem: str = "") -> str:
+    seen = kindling().removals.preview(name)
+    return render_template("admin/delete.html", user=seen.account, seen=seen, problem=problem)

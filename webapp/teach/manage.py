@@ -77,22 +77,25 @@ def revoke_links(class_id: str, learner: str) -> Response:
 @instructors_only
 def ask(class_id: str) -> str:
     """What goes with the class."""
-    seen = kindling().class_removals.preview(class_id, current_account().name)
-    return render_template("teach/delete.html", found=seen.found, class_id=class_id, seen=seen)
+    return _ask(class_id)
 
 
 @blueprint.post("/delete")
 @instructors_only
-def delete(class_id: str) -> Response:
+def delete(class_id: str) -> Response | tuple[str, int]:
     """Do it, for who types the class's name."""
     me = current_account().name
     found = kindling().classes.class_of(class_id, me)
     if " ".join(request.form.get("name", "").split()) != found.name:
-        flash(f"Nothing was deleted: type the name of the class, {found.name}.", "bad")
-        return redirect(url_for("manage.ask", class_id=class_id))
+        return _ask(class_id, f"Nothing was deleted: type the name of the class, {found.name}."), 422
     kindling().class_removals.remove(class_id, me)
     flash(f"{found.name} is deleted.", "note")
     return redirect(url_for("teach.classes"))
+
+
+def _ask(class_id: str, problem: str = "") -> str:
+    seen = kindling().class_removals.preview(class_id, current_account().name)
+    return render_template("teach/delete.html", found=seen.found, class_id=class_id, seen=seen, problem=problem)
 
 
 def _member(class_id: str, learner: str) -> Account:

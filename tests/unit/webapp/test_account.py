@@ -181,8 +181,10 @@ def test_joining_and_leaving(enter: Enter, services: Kindling) -> None:
     services.accounts.ensure("olga", "instructor")
     made = services.classes.create_class("Autumn", "olga")
     ada = enter()
-    ada.post("/join", {"code": "NOSUCH"})
-    assert "no class with this code" in text_of(ada.get("/profile"))
+    refused = ada.post("/join", {"code": "NOSUCH"})
+    assert refused.status_code == 422
+    assert "no class with this code" in text_of(refused)
+    assert 'value="NOSUCH"' in refused.get_data(as_text=True)
     ada.post("/join", {"code": made.join_code})
     assert "Autumn" in text_of(ada.get("/profile"))
     ada.post(f"/classes/{made.id}/leave")

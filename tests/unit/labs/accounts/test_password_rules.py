@@ -14,6 +14,7 @@ from labs.errors import Refused
     [
         "password", "PASSWORD1", "12345678", "qwertyuiop", "iloveyou1", "Passw0rd", "trustno1", "ｐａｓｓｗｏｒｄ",
         "aaaaaaaaaa", "abababababab", "kindling", "Kindling2026!", "kubernetes123", "kindling-kubernetes",
+        "Summer2026!", "winter 2025", "!Autumn26", "dragon1234", "2026-Monday",
         "grace-grace-1", "gracehopper", "g.hopper@example.org", "HOPPER1906", "example.org!",
     ],
 )  # fmt: skip
@@ -27,6 +28,7 @@ def test_refused(password: str) -> None:
     [
         "correct horse battery", "xkqzvwjy", "        spaces", "пароль из четырёх слов", "四つの言葉の合言葉です",
         "🐎🔋📎🌲🐙🌋🧀🚲",
+        "summer1234567", "summer rain 26", "48291048573",
         "my kindling burns", "grace under pressure", "é" * 3 + "ü" * 3 + "ß-", "x" + "yz" * 63 + "!",
     ],
 )  # fmt: skip
@@ -42,6 +44,10 @@ def test_length_is_counted_in_characters(length: int, said: str) -> None:
 
 def test_a_short_name_spoils_nothing() -> None:
     check("joyful morning", "jo", "", "J O")
+
+
+def test_a_word_that_only_contains_a_short_name_is_taken() -> None:
+    check("evenings", "eve")
 
 
 def test_wherever_one_is_set_and_kept_as_it_was_typed(services: Kindling) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from labs import ballast
 from labs.access import AccessRules
-from labs.clusters.provider import ClusterError, ClusterGone, Controllable, Controls, Needs, Watched
+from labs.clusters.provider import ClusterError, ClusterGone, Controllable, Controls, Needs
 from labs.clusters.registry import Providers
 from labs.definition import Lab
 from labs.errors import KindlingError, NotFound, NotNow, NotPossible, Unavailable
@@ -31,6 +31,7 @@ from labs.removal.forget import forget, forgettable
 from labs.session.activity import Activities
 from labs.session.background import POLL, Background
 from labs.session.change_notifier import ChangeNotifier
+from labs.session.cluster_watch import ClusterWatch
 from labs.session.creation import give_up, new_attempt, new_session
 from labs.session.grading import Grader, Grading
 from labs.session.jumps import ClockJumps, boot_id
@@ -58,7 +59,6 @@ from labs.settings import Settings
 log = logging.getLogger(__name__)
 
 SHORTEST = timedelta(hours=1)
-LOOK_EVERY = timedelta(seconds=30)  # between two looks at every ready cluster
 FACTOR = 4  # a lab is kept this many times as long as a learner needs for it
 
 
@@ -88,7 +88,6 @@ class SessionService:
 
     def __post_init__(self) -> None:
         self._locks = Locks(self.settings.locks)
-        self._looked = self.now() - LOOK_EVERY
         file = self.settings.home / "clock.json"
         self._jumps = ClockJumps(self.records, file, self._locks, self.now, self.ticks, boot_id)
         self._activities = Activities(self.records, timedelta(hours=self.settings.session_hours), self.now)
@@ -113,6 +112,7 @@ class SessionService:
             self.settings.attempt_seconds,
             self.settings.sessions,
         )
+        self._watch = ClusterWatch(self.records, self.providers, self._locks, self._reconciler, self.now)
 
     # What a learner asks for
 
@@ -382,7 +382,7 @@ class SessionService:
             elif quick:
                 self._reconciler.reconcile(session, _nothing, grade=False)
         if background:
-            self._look_at_clusters()
+            self._watch.look()
 
     def write_activity(self) -> None:
         """Write down what :meth:`active` noted; what cannot be written now is kept for the next time."""
@@ -397,28 +397,6 @@ class SessionService:
         self.write_activity()
 
     # Inside
-
-    def _look_at_clusters(self) -> None:
-        """At every ready one now and then, which brings it back; at once where what it lives in has ended."""
-        live = select(Session.id, Session.provider).where(Session.ended_at.is_(None), Session.state == "ready")
-        with self.records.read() as tx:
-            ready = [(session, provider) for session, provider in tx.execute(live) if not self._locks.held(session)]
-        ended = {provider for provider in {provider for _, provider in ready} if self._ended(provider)}
-        if ended:
-            self._reconciler.away(session for session, provider in ready if provider in ended)
-        every = self.now() - self._looked >= LOOK_EVERY
-        if every:
-            self._looked = self.now()
-        for session, provider in ready:
-            if every or provider in ended:
-                self._reconciler.observe(session)
-
-    def _ended(self, provider: str) -> bool:
-        try:
-            found = self.providers.get(provider)
-        except KindlingError:  # it is offered no more
-            return False
-        return isinstance(found, Watched) and not found.runs()
 
     def _given_up(self, current: SessionView, provider: str | None) -> bool:
         """Whether a new session may take the place of one that has not ended; ``NotNow`` when it has to be stopped.

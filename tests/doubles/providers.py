@@ -203,10 +203,10 @@ class RestartedProvider(MemoryProvider):
 class EndedProvider(MemoryProvider):
     """What runs its clusters has ended while ``ended``; a look at a cluster brings it back.
 
-    ``seen``: what ``look`` (to be set) gave just before that.
+    ``seen``: what ``look`` (to be set) gave just before that. Unless it is ``gone`` for good.
     """
 
-    ended = False
+    ended = gone = False
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -219,7 +219,9 @@ class EndedProvider(MemoryProvider):
     def status(self, handle: Handle) -> ClusterStatus:
         if self.ended:
             self.seen.append(self.look())
-            self.ended = False
+            self.ended = self.gone
+        if self.gone:
+            return ClusterStatus(ClusterState.PARTIAL, "the host did not start")
         return super().status(handle)
 
 

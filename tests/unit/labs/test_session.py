@@ -469,6 +469,26 @@ def test_the_site_says_at_once_that_clusters_are_away_and_takes_it_back(make: Ma
     assert details() == ["", ""]
 
 
+def test_what_does_not_come_back_is_tried_now_and_then_and_once_for_all(
+    make: Make, tmp_path: Path, clock: ManualClock
+) -> None:
+    provider = EndedProvider(tmp_path / "ended")
+    services = make(provider)
+    services.accounts.ensure("bob")
+    for learner in ("ada", "bob"):
+        services.sessions.wait(services.sessions.start(learner, "first").id)
+    services.sessions.reconcile(background=True)
+    provider.ended = provider.gone = True
+    for _ in range(3):
+        services.sessions.reconcile(background=True)
+    assert len(provider.seen) == 1
+    clock.pass_time(seconds=31)
+    services.sessions.reconcile(background=True)
+    assert len(provider.seen) == 2
+    said = [services.sessions.last(learner, "first") for learner in ("ada", "bob")]
+    assert sorted(one.detail for one in said if one is not None) == sorted(["the host did not start", AWAY])
+
+
 def test_reconcile_of_a_command_leaves_the_slow_work(services: Kindling, provider: MemoryProvider) -> None:
     services.sessions.start("ada", "first")
     services.sessions.reconcile()

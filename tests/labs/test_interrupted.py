@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from grader import runner
 from labs import settings
 from labs.bootstrap import Kindling, bootstrap
+from labs.clusters.provider import Fault, Handle
 from labs.replay import carry_out
 from labs.session import AttemptView
+from labs.session.ends import MENDING
 from simkube.host import launcher
 
 LAB = "services"
@@ -28,10 +31,10 @@ def kindling(tmp_path: Path) -> Iterator[Kindling]:
     launcher.shutdown(tmp_path / "simkube")
 
 
-def solved(kindling: Kindling) -> str:
+def solved(kindling: Kindling, name: str = LAB) -> str:
     kindling.accounts.ensure("ada")
-    session = kindling.sessions.wait(kindling.sessions.start("ada", LAB, "simulated").id)
-    lab = kindling.labs.get(LAB)
+    session = kindling.sessions.wait(kindling.sessions.start("ada", name, "simulated").id)
+    lab = kindling.labs.get(name)
     state = next(state for state in lab.states if state.name == "solved")
     carry_out(
         lab, state, session.parameters, kindling.sessions.kubeconfig(session.id, "ada"), kindling.settings.kubectl
@@ -58,6 +61,41 @@ def test_it_is_graded_again_by_itself_once(kindling: Kindling, tmp_path: Path, k
     else:
         assert (done.outcome, done.counted) == ("ungradable", False)
         assert "interrupted twice by something that is not yours" in done.detail
+
+
+def test_what_the_interrupted_grading_killed_is_waited_for(kindling: Kindling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second grading would find the writer in its back-off, and its page unchanged."""
+    session, workers, killed = solved(kindling, "pods"), [], []
+    prestart, faults = runner.prestart, kindling.providers.get("simulated").faults
+
+    def recorded() -> runner.Worker:
+        workers.append(prestart())
+        return workers[-1]
+
+    class KillsItsGrader:
+        """The grading process ends as soon as its fault is injected in the second attempt, once."""
+
+        def __init__(self, handle: Handle) -> None:
+            self._faults = faults(handle)
+
+        def inject(self, fault: Fault, target: str) -> None:
+            self._faults.inject(fault, target)
+            if len(workers) == 2 and not killed:
+                killed.append(target)
+                os.kill(workers[-1]._process.pid, signal.SIGKILL)
+
+        def heal(self) -> None:
+            self._faults.heal()
+
+    monkeypatch.setattr(runner, "prestart", recorded)
+    monkeypatch.setattr(kindling.providers.get("simulated"), "faults", KillsItsGrader)
+    told: list[str] = []
+    for _ in range(2):
+        attempt = kindling.sessions.check(session, "ada").id
+        done = kindling.sessions.follow(attempt, "ada", lambda view: told.append(view.detail))
+        assert (done.outcome, done.counted, done.score) == ("passed", True, done.max_score)
+    assert (len(killed), len(workers)) == (1, 3)
+    assert MENDING in told
 
 
 @pytest.mark.parametrize("component", ["kube-apiserver", "etcd"])

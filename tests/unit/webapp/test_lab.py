@@ -11,7 +11,9 @@ import pytest
 from grader.protocol import Outcome
 from labs.bootstrap import Kindling
 from labs.locks import Locks
+from labs.records.models import Attempt
 from labs.session import SessionView
+from labs.session.ends import MENDING
 from tests.doubles.providers import (
     BrokenHalfwayProvider,
     EndedProvider,
@@ -178,6 +180,17 @@ def test_whoever_waits_for_a_grader_sees_the_place(enter: Enter, services: Kindl
         assert "Attempt 1 is waiting: you are next." in text_of(ada.get("/labs/first/"))
     services.sessions.follow(services.sessions.attempts("ada", "first")[0].id, "ada")
     assert "Everything holds" in text_of(ada.get("/labs/first/"))
+
+
+def test_an_interrupted_grading_says_what_is_waited_for(enter: Enter, services: Kindling) -> None:
+    ada, session = enter(), ready(services)
+    with Locks(services.settings.locks).hold(session.id):
+        attempt = services.sessions.check(session.id, "ada").id
+        with services.records.begin() as tx:
+            row = tx.get_one(Attempt, attempt)
+            row.state, row.detail = "running", MENDING
+        assert ada.get("/labs/first/state").json["say"] == MENDING  # type: ignore[index]
+        assert MENDING in text_of(ada.get("/labs/first/"))
 
 
 def test_ungradable_is_not_a_fail(enter: Enter, services: Kindling, grader: ScriptedGrader) -> None:

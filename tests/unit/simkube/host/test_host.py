@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,20 @@ class Api:
         finally:
             connection.close()
 
-    def websocket(self, url: str, *protocols: str) -> WebSocket:
+    @contextmanager
+    def websocket(self, url: str, *protocols: str) -> Iterator[WebSocket]:
         """A WebSocket of this caller's; by a client that reads and writes in one thread, as TLS connections need it."""
-        headers = {"Authorization": f"Bearer {self._token}"}
-        return create_connection(
-            url, timeout=10, sslopt={"context": self._context}, header=headers, subprotocols=list(protocols)
+        made = create_connection(
+            url,
+            timeout=10,
+            sslopt={"context": self._context},
+            header={"Authorization": f"Bearer {self._token}"},
+            subprotocols=list(protocols),
         )
+        try:
+            yield made
+        finally:
+            made.shutdown()  # its close() does nothing once the server has closed
 
     def run(self, pod: str, script: str) -> str:
         """What a shell script writes to standard output in a pod of the default namespace, through exec."""
@@ -78,7 +86,7 @@ class Api:
         query = urlencode([*(("command", word) for word in ("sh", "-c", script)), ("stdout", "1")])
         url = f"wss://{self._address}/{self._prefix}/api/v1/namespaces/default/pods/{pod}/exec?{query}"
         frames = []
-        with closing(self.websocket(url, "v5.channel.k8s.io")) as asked:
+        with self.websocket(url, "v5.channel.k8s.io") as asked:
             while (received := asked.recv_data())[0] == ABNF.OPCODE_BINARY:
                 frames.append(received[1])
         return b"".join(frame[1:] for frame in frames if frame[0] == 1).decode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -93,7 +92,7 @@ def test_no_page_of_another_origin_opens_a_stream(api: Api, what: str) -> None:
 
 def test_a_forwarded_port_over_a_websocket_without_protocol(api: Api) -> None:
     url = f"wss://{api._address}/{api._prefix}{PODS}/web/portforward?ports=8080"
-    with closing(api.websocket(url)) as asked:
+    with api.websocket(url) as asked:
         assert [asked.recv(), asked.recv()] == [bytes([each]) + (8080).to_bytes(2, "little") for each in (0, 1)]
         asked.send_binary(b"\0GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         answer = b""

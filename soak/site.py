@@ -100,7 +100,3 @@ class Browser:
     def sign_in(self, name: str, password: str) -> int:
         """With a password; the status of the answer (a page of one's own, 403, 429)."""
         return self.post("/sign-in", "/sign-in", name=name, password=password).status_code
-
-    def cookie(self) -> str:
-        """What proves who this is, as a header's value."""
-        return "; ".join(f"{name}={value}" for name, value in self.session.cookies.items())

@@ -87,8 +87,7 @@ class Classes:
     def knows_code(self, join_code: str) -> bool:
         """Whether a class has this join code."""
         with self.records.read() as tx:
-            mine = (SchoolClass.join_code == _code(join_code), SchoolClass.joinable)
-            return tx.scalar(select(SchoolClass.id).where(*mine)) is not None
+            return _open_class(tx, join_code) is not None
 
     def leave(self, class_id: str, name: str) -> None:
         """Leave a class; what was handed in stays."""
@@ -124,11 +123,14 @@ def class_info(tx: Transaction, row: SchoolClass, *, code: bool = True) -> Class
 
 def class_with_code(tx: Transaction, join_code: str) -> SchoolClass:
     """``Refused`` where no class has it."""
-    mine = (SchoolClass.join_code == _code(join_code), SchoolClass.joinable)
-    row = tx.scalar(select(SchoolClass).where(*mine))
+    row = _open_class(tx, join_code)
     if row is None:
         raise Refused("There is no class with this code; ask your instructor for it.")
     return row
+
+
+def _open_class(tx: Transaction, join_code: str) -> SchoolClass | None:
+    return tx.scalar(select(SchoolClass).where(SchoolClass.join_code == _code(join_code), SchoolClass.joinable))
 
 
 def _by_name(one: ClassInfo) -> tuple[str, str]:

@@ -47,6 +47,16 @@ def checked(services: Kindling) -> AttemptView:
     return services.sessions.follow(services.sessions.check(session.id, "ada").id, "ada")
 
 
+def left_running(services: Kindling, clock: ManualClock) -> AttemptView:
+    """An attempt whose grading has begun, and which nobody drives any more."""
+    session = services.sessions.wait(services.sessions.start("ada", "first").id)
+    attempt = services.sessions.check(session.id, "ada")
+    with services.records.begin() as tx:
+        row = tx.get_one(Attempt, attempt.id)
+        row.state, row.started_at = "running", clock()
+    return attempt
+
+
 def at(grader: ScriptedGrader, happens: Callable[[], None], outcomes: Mapping[str, Outcome], times: int = 1) -> None:
     """In the middle of the first ``times`` gradings this happens, and they end so; the others as they would."""
     grader.outcomes = dict(outcomes)
@@ -125,11 +135,7 @@ class TestRestarted:
     def test_others_who_come_by_leave_it_until_it_is_well(
         self, services: Kindling, provider: RestartedProvider, clock: ManualClock
     ) -> None:
-        session = services.sessions.wait(services.sessions.start("ada", "first").id)
-        attempt = services.sessions.check(session.id, "ada")
-        with services.records.begin() as tx:
-            row = tx.get_one(Attempt, attempt.id)
-            row.state, row.started_at = "running", clock()
+        attempt = left_running(services, clock)
         provider.away = 1
         services.sessions.reconcile()
         assert services.sessions.attempt(attempt.id, "ada").state == "running"
@@ -193,11 +199,7 @@ class TestRecovery:
     def test_others_who_come_by_leave_it_until_then(
         self, services: Kindling, clock: ManualClock, grader: ScriptedGrader
     ) -> None:
-        session = services.sessions.wait(services.sessions.start("ada", "first").id)
-        attempt = services.sessions.check(session.id, "ada")
-        with services.records.begin() as tx:
-            row = tx.get_one(Attempt, attempt.id)
-            row.state, row.started_at = "running", clock()
+        attempt = left_running(services, clock)
         grader.lacking = [KILLED_POD]
         services.sessions.reconcile()
         assert services.sessions.attempt(attempt.id, "ada").state == "running"

@@ -14,6 +14,7 @@ A provider is one file beside this one. Rules that every provider keeps:
     ClusterError
     ├── ProviderUnavailable   Docker, kind or an image is missing; .fix is the command that mends it
     ├── CapabilityMissing     the lab needs what this provider does not have
+    ├── CannotFork            a copy of the cluster would not be exact, or there are enough of them
     ├── ClusterGone           the handle's cluster no longer exists
     ├── CannotChange          what was asked of :class:`Controls` makes no sense, or not now
     └── CreateCancelled       progress() said that nobody wants the cluster any more
@@ -54,6 +55,10 @@ class ClusterGone(ClusterError):
 
 class CannotChange(ClusterError):
     """A clock, component or node cannot be changed as asked."""
+
+
+class CannotFork(ClusterError):
+    """An exact copy of the cluster cannot be made now; the message says why."""
 
 
 class CreateCancelled(ClusterError):
@@ -212,6 +217,24 @@ class Watched(Protocol):
 
     def runs(self) -> bool:
         """Whether the program in which they live takes connections. Starts nothing, waits for nothing."""
+
+
+@runtime_checkable
+class Forkable(Protocol):
+    """A provider that makes exact copies of a cluster as it is at this moment, with all that runs in it.
+
+    A copy is in virtual time: its clock stands still, except while a request waits for something to happen in the
+    cluster (an answer of a program, the end of a command, a sleep): then it jumps from event to event until that has
+    happened. What is done in a copy never touches the original, which goes on meanwhile.
+    """
+
+    def fork(self, handle: Handle, seconds: float) -> Handle:
+        """The handle of a copy that is there for at most so many wall seconds, or until nobody has used it for 30.
+
+        It works with :meth:`Provider.status`, ``credentials``, ``faults``, ``delete`` (a no-op once it has ended),
+        :meth:`Controllable.controls` and with this method again; copies of a copy end with it. :class:`CannotFork`,
+        :class:`ClusterGone`.
+        """
 
 
 class Provider(Protocol):

@@ -6,6 +6,7 @@ with every object after it was killed. The only module of labs that knows :mod:`
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ import yaml
 from labs.clusters.dynamic_client import DynamicClient
 from labs.clusters.provider import (
     CannotChange,
+    CannotFork,
     Capabilities,
     ClusterError,
     ClusterGone,
@@ -34,7 +36,7 @@ from labs.clusters.provider import (
     topology_file,
 )
 from labs.clusters.setup import add_setup, folder_of, wait_for_nodes
-from simkube.apimachinery.errors import HostError
+from simkube.apimachinery.errors import CopyGone, HostError
 
 if TYPE_CHECKING:
     from simkube.host.launcher import HostClient
@@ -50,6 +52,8 @@ HOST, CLUSTER, NODES, STARTING_STATE = (
 )
 USERS = {"learner": "learner", "grader": "kindling:grader"}
 """Whose credentials there are, and who they are in the cluster."""
+FORK = "fork"
+"""In a handle: where a copy of its cluster is (:meth:`simkube.host.launcher.HostClient.fork`)."""
 CLEANING = "Returning to the starting state"
 NODES_SECONDS = 20.0
 SETTLE_SECONDS = 20.0
@@ -98,11 +102,16 @@ class SimulatedProvider:
         """Ask the host; starting it (after a reboot, say) brings every cluster back."""
         try:
             with _translated():
-                found = self.host().status(handle["name"])
+                host, name = self.where(handle)
+                found = host.status(name)
+        except ClusterGone as error:
+            return ClusterStatus(ClusterState.ABSENT, str(error))
         except ClusterError as error:
             return ClusterStatus(ClusterState.PARTIAL, str(error))
         if found is None:
             return ClusterStatus(ClusterState.ABSENT, "the host has no such cluster")
+        if FORK in handle:
+            return ClusterStatus(ClusterState.READY)
         if not self._finished(handle["name"]).exists():
             return ClusterStatus(ClusterState.PARTIAL, "its creation was not finished")
         return ClusterStatus(ClusterState.READY)
@@ -110,9 +119,10 @@ class SimulatedProvider:
     def credentials(self, handle: Handle, who: Who) -> str:
         """A kubeconfig with a bearer token of its own for each."""
         with _translated():
-            config = self.host().kubeconfig(handle["name"], who)
+            host, name = self.where(handle)
+            config = host.kubeconfig(name, who)
         if config is None:
-            raise ClusterGone(f"the cluster {handle['name']} is gone; start the lab again")
+            raise _gone(handle)
         return config
 
     def reset(self, handle: Handle, spec: ClusterSpec, progress: Progress) -> Handle:
@@ -144,19 +154,34 @@ class SimulatedProvider:
 
     def faults(self, handle: Handle) -> Faults:
         """Break things in it."""
-        return _SimulatedFaults(self, handle["name"])
+        return _SimulatedFaults(self, handle)
 
     def controls(self, handle: Handle) -> Controls:
         """Its clock, its components and its trace."""
-        return _SimulatedControls(self, handle["name"])
+        return _SimulatedControls(self, handle)
 
     def run_id(self, handle: Handle) -> str:
         """See :class:`labs.clusters.provider.Hosted`: the host says it of each of its clusters."""
         with _translated():
-            found = self.host().status(handle["name"])
+            host, name = self.where(handle)
+            found = host.status(name)
         if found is None:
-            raise ClusterGone(f"the cluster {handle['name']} is gone; start the lab again")
+            raise _gone(handle)
         return str(found["run"])
+
+    def fork(self, handle: Handle, seconds: float) -> Handle:
+        """See :class:`labs.clusters.provider.Forkable`."""
+        with _translated():
+            host, name = self.where(handle)
+            try:
+                copy = host.fork(name, seconds)
+            except HostError as error:
+                if error.__cause__ is not None:  # it did not answer at all
+                    raise
+                if host.status(name) is None:
+                    raise _gone(handle) from error
+                raise CannotFork(str(error)) from error
+        return {"name": handle["name"], FORK: copy}
 
     def runs(self) -> bool:
         """See :class:`labs.clusters.provider.Watched`: the host."""
@@ -166,6 +191,11 @@ class SimulatedProvider:
 
     def delete(self, handle: Handle) -> None:
         """Remove the cluster and its marker. Where no host has ever run there is nothing to remove."""
+        if FORK in handle:
+            with contextlib.suppress(ClusterGone), _translated():
+                host, name = self.where(handle)
+                host.delete(name)
+            return
         if self._host_home.exists():
             with _translated():
                 self.host().delete(handle["name"])
@@ -184,40 +214,50 @@ class SimulatedProvider:
 
         return launcher.connect(self._host_home)
 
+    def where(self, handle: Handle) -> tuple[HostClient, str]:
+        """Whom to ask about a cluster, and under which id it is known there."""
+        copy = handle.get(FORK)
+        if copy is None:
+            return self.host(), handle["name"]
+        from simkube.host import launcher
+
+        return launcher.CopyClient(copy), copy["id"]
+
     def _finished(self, name: str) -> Path:
         return folder_of(self._folder, name) / "finished"
 
 
 class _SimulatedFaults:
-    """Faults in one cluster, through the host."""
+    """Faults in one cluster, through its host."""
 
-    def __init__(self, provider: SimulatedProvider, name: str) -> None:
-        self._provider, self._name = provider, name
+    def __init__(self, provider: SimulatedProvider, handle: Handle) -> None:
+        self._provider, self._handle = provider, handle
 
     def inject(self, fault: Fault, target: str) -> None:
         """Break ``target``; ``ValueError`` when there is none."""
         with _translated():
-            host = self._provider.host()
+            host, name = self._provider.where(self._handle)
             try:
-                host.fault(self._name, fault.value, target)
+                host.fault(name, fault.value, target)
             except HostError as error:
                 if error.__cause__ is not None:  # it did not answer at all
                     raise
-                if host.status(self._name) is None:
-                    raise ClusterGone(f"the cluster {self._name} is gone; start the lab again") from error
+                if host.status(name) is None:
+                    raise _gone(self._handle) from error
                 raise ValueError(str(error)) from error
 
     def heal(self) -> None:
         """Undo every stop and pause."""
         with _translated():
-            self._provider.host().heal(self._name)
+            host, name = self._provider.where(self._handle)
+            host.heal(name)
 
 
 class _SimulatedControls:
-    """Clock, components and trace of one cluster, through the host."""
+    """Clock, components and trace of one cluster, through its host."""
 
-    def __init__(self, provider: SimulatedProvider, name: str) -> None:
-        self._provider, self._name = provider, name
+    def __init__(self, provider: SimulatedProvider, handle: Handle) -> None:
+        self._provider, self._handle = provider, handle
 
     def clock(self, change: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """See :class:`labs.clusters.provider.Controls`."""
@@ -234,19 +274,25 @@ class _SimulatedControls:
     def graded(self, seconds: float) -> None:
         """Pin the clock."""
         with _translated():
-            self._provider.host().pin(self._name, seconds, "this lab is being checked")
+            host, name = self._provider.where(self._handle)
+            host.pin(name, seconds, "this lab is being checked")
 
     def _ask(self, what: str, change: Mapping[str, Any] | None, query: str = "") -> dict[str, Any]:
         with _translated():
-            host = self._provider.host()
+            host, name = self._provider.where(self._handle)
             try:
-                return host.control(self._name, what, None if change is None else dict(change), query)
+                return host.control(name, what, None if change is None else dict(change), query)
             except HostError as error:
                 if error.__cause__ is not None:  # it did not answer at all
                     raise
-                if host.status(self._name) is None:
-                    raise ClusterGone(f"the cluster {self._name} is gone; start the lab again") from error
+                if host.status(name) is None:
+                    raise _gone(self._handle) from error
                 raise CannotChange(str(error)) from error
+
+
+def _gone(handle: Handle) -> ClusterGone:
+    what = "the copy of the cluster" if FORK in handle else "the cluster"
+    return ClusterGone(f"{what} {handle['name']} is gone; start the lab again")
 
 
 @contextmanager
@@ -261,5 +307,7 @@ def _translated() -> Iterator[None]:
     """The host's trouble in the words of the contract."""
     try:
         yield
+    except CopyGone as error:
+        raise ClusterGone(str(error)) from error
     except HostError as error:
         raise ClusterError(f"the simulation host: {error}", "kindling doctor") from error

@@ -34,6 +34,10 @@ class HostError(SimkubeError):
     """The host process cannot do what was asked of it."""
 
 
+class CopyGone(HostError):
+    """The copy of a cluster has ended."""
+
+
 class StatusError(SimkubeError):
     """A Kubernetes ``Status`` of kind Failure.
 

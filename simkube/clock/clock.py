@@ -11,6 +11,7 @@ It refuses to be a general event loop: no sockets, no threads, no thread safety.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import heapq
 import itertools
@@ -92,6 +93,14 @@ class Clock:
 
     def hold(self) -> None:
         """Work has come: a clock of another speed than the wall clock's stands still until it is done."""
+
+    def awaited(self, future: Future[Any]) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002
+        """While the block is entered somebody outside waits for ``future``; see :mod:`simkube.clock.pace`."""
+        return contextlib.nullcontext()
+
+    def occupied(self) -> contextlib.AbstractContextManager[None]:
+        """While the block is entered something goes on outside that takes no time of the cluster's."""
+        return contextlib.nullcontext()
 
     def timestamp(self) -> str:
         """Now as Kubernetes writes a ``metav1.Time``: ``2026-01-02T03:04:05Z``."""

@@ -12,6 +12,9 @@ off.
 Where time stands is kept beside the objects, so that killing the host neither resumes a paused cluster nor takes a
 clock back: what is kept is never behind a time that was handed out.
 
+A copy of a cluster, which nobody but a program looks at, has virtual time (:meth:`PacedClock.virtual`): its clock
+stands still, and jumps from timer to timer while somebody waits for something to happen in the cluster, until it has.
+
 It refuses speeds outside :data:`SLOWEST` to :data:`FASTEST`, steps of more than :data:`LONGEST_STEP`, and to get more
 than :data:`FURTHEST` ahead of the wall clock: a fast clock stands still there.
 """
@@ -20,13 +23,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol
 
 from simkube.apimachinery.errors import HostError, StoreError
-from simkube.clock.clock import Clock
+from simkube.clock.clock import Clock, Future
 
 SLOWEST, FASTEST = 0.1, 1000.0
 LONGEST_STEP = 7 * 86400.0
@@ -88,6 +91,9 @@ class PacedClock(Clock):
         self._goal: float | None = None
         self._held: float | None = None
         self._at_timer = False
+        self._virtual = False
+        self._awaited: set[Future[Any]] = set()
+        self._occupied = 0
         self._offset: float = kept.get("offset", 0.0)
         self._at = float(kept["at"]) if "at" in kept else wall() + self._offset
         self._bound = self._at
@@ -103,9 +109,14 @@ class PacedClock(Clock):
         return self._pinned
 
     @property
+    def in_virtual_time(self) -> bool:
+        """Whether time passes only while somebody waits for something."""
+        return self._virtual
+
+    @property
     def standing(self) -> bool:
         """Whether time stands still and nothing may run."""
-        return self.paused and not self._pinned and self._goal is None
+        return self.paused and not self._pinned and self._goal is None and not self._virtual
 
     @property
     def stepping(self) -> bool:
@@ -160,7 +171,10 @@ class PacedClock(Clock):
         """Let as much time pass as there was, but not past a timer that has not run."""
         due = self.next_due()
         if self._goal is not None:
-            self._at = max(self._at, self._goal if due is None else min(due, self._goal))
+            if due is not None or self._goal < inf:
+                self._at = max(self._at, self._goal if due is None else min(due, self._goal))
+            return
+        if self._virtual:
             return
         ticks = self._ticks()
         furthest = max(self._at, self._wall() + FURTHEST)
@@ -236,7 +250,7 @@ class PacedClock(Clock):
 
     def arrived(self) -> bool:
         """Whether a step has come to its end, asked when no work waits; then time stands still again."""
-        if self._goal is None or self._pinned:
+        if self._goal is None or self._pinned or self._virtual:
             return False
         due = self.next_due()
         if due is not None and due <= self._goal:
@@ -252,7 +266,54 @@ class PacedClock(Clock):
         """Back to what was wished."""
         self._change(pinned_for=0.0)
 
+    # -- virtual time ------------------------------------------------------------------------------------------------
+
+    def virtual(self) -> None:
+        """From now on time passes only while somebody waits for something (:meth:`awaited`), as fast as can be."""
+        self._change(paused=True, pinned_for=0.0)
+        self._virtual, self._bound = True, inf
+
+    @contextlib.contextmanager
+    def awaited(self, future: Future[Any]) -> Iterator[None]:
+        """See :meth:`Clock.awaited`. Virtual time stops at the very moment at which ``future`` is done."""
+        if not self._virtual or future.done:
+            yield
+            return
+        self._awaited.add(future)
+        future.when_done(self._no_longer_awaited)
+        self._pass_or_stand()
+        try:
+            yield
+        finally:
+            self._no_longer_awaited(future)
+
+    @contextlib.contextmanager
+    def occupied(self) -> Iterator[None]:
+        """See :meth:`Clock.occupied`. Virtual time stands still meanwhile."""
+        self._occupied += 1
+        self._pass_or_stand()
+        try:
+            yield
+        finally:
+            self._occupied -= 1
+            self._pass_or_stand()
+
+    def _no_longer_awaited(self, future: Future[Any]) -> None:
+        self._awaited.discard(future)
+        self._pass_or_stand()
+
+    def _pass_or_stand(self) -> None:
+        if not self._virtual:
+            return
+        passes = bool(self._awaited) and not self._occupied
+        if passes != (self._goal is not None):
+            self._goal = inf if passes else None
+            if passes and self._wakeup is not None:
+                self._wakeup(0.0)
+
     def _change(self, speed: float | None = None, paused: bool | None = None, pinned_for: float | None = None) -> None:
+        if self._virtual:
+            raise HostError("the time of a copy is virtual: it passes while something is waited for, and not otherwise")
         self._at = self.now()
         self._mark = self._ticks()
         held, self._held = self._held is not None, None
@@ -288,7 +349,7 @@ class PacedClock(Clock):
         due = self.next_due()
         if self._goal is not None:
             self._wakeup(0.0)
-        elif due is None:
+        elif due is None or (self._virtual and due > self._at):
             self._wakeup(None)
         else:
             self._wakeup(max(0.0, due - self.now()) / (1.0 if self._follows else self.speed))

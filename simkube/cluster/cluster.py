@@ -289,9 +289,7 @@ class Cluster:
 
     def stop(self) -> None:
         """An orderly end: components stop, what must outlive the process is stored."""
-        if self._driver is not None:
-            self._driver.stop()
-            self._driver = None
+        self.leave_loop()
         for kubelet in self.kubelets.values():
             kubelet.stop()
         for components in self._programs.values():
@@ -299,6 +297,12 @@ class Cluster:
                 component.stop()
         self.informers.close()
         self.store.unsubscribe_all()
+
+    def leave_loop(self) -> None:
+        """Nothing happens any more until the next :meth:`run_live`; nothing is stopped."""
+        if self._driver is not None:
+            self._driver.stop()
+            self._driver = None
 
     def run_live(self, aio: asyncio.AbstractEventLoop, share: Share) -> None:
         """Have ``aio`` run this cluster in real time until :meth:`stop`, at the cost of ``share``.

@@ -63,6 +63,10 @@ class Side:
         self._journal = journal
         self._cluster = cluster
 
+    def carry_on(self, journal: Journal) -> None:
+        """Write to an empty journal from now on."""
+        self._journal = journal
+
     def put(self, key: str, value: Any) -> None:
         """Store ``value`` under ``key``; stored when this returns."""
         self._journal.put_side(self._cluster, key, dumps(value))
@@ -82,6 +86,14 @@ class Side:
     def delete(self, key: str) -> None:
         """Remove a key; a no-op when there is none."""
         self._journal.put_side(self._cluster, key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a journal keeps of a cluster beside its objects: the side space, and the snapshot if there is one."""
+
+    side: Mapping[str, Any]
+    snapshot: str | None
 
 
 class Store:
@@ -251,6 +263,21 @@ class Store:
         self._history.clear()
         self._compacted = self.revision
 
+    # copies
+
+    def beside(self) -> Beside:
+        """What :meth:`carry_on` needs in a copy of this process, where the journal must not be touched."""
+        return Beside(dict(self.side.items()), self._journal.snapshot(self.cluster_id))
+
+    def carry_on(self, journal: Journal, beside: Beside) -> None:
+        """Write to an empty journal from now on. It cannot be loaded from: it has not what is in memory already."""
+        self._journal = journal
+        self.side.carry_on(journal)
+        for key, value in beside.side.items():
+            self.side.put(key, value)
+        if beside.snapshot is not None:
+            journal.put_snapshot(self.cluster_id, beside.snapshot)
+
     # snapshots
 
     def snapshot(self) -> None:
@@ -322,4 +349,4 @@ class Store:
             self.side.put(name, value)
 
 
-__all__ = ["Change", "Compacted", "Full", "Journal", "Limits", "Side", "Store"]
+__all__ = ["Beside", "Change", "Compacted", "Full", "Journal", "Limits", "Side", "Store"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -17,6 +17,9 @@ from simkube.apiserver.http.proof import prove
 from simkube.apiserver.http.reading import read_body
 from simkube.host import controls
 from simkube.host.tenants import ADMIN, Tenant, Tenants, UnknownCluster
+
+if TYPE_CHECKING:
+    from simkube.host.fork import Forks
 
 Answer = Callable[[web.Request, list[str], dict[str, Any]], Awaitable[web.Response]]
 """Answers a request for a path below ``/host``, in its parts, with that body."""
@@ -49,10 +52,14 @@ async def guarded(http: web.Request, token: str, answer: Answer) -> web.Response
 
 
 class Admin:
-    """Answers ``/host/clusters/ID...`` for the clusters of one worker, whose ``number`` is told when one is made."""
+    """Answers ``/host/clusters/ID...`` for the clusters of one worker, whose ``number`` is told when one is made.
 
-    def __init__(self, tenants: Tenants, token: str, number: int = 0) -> None:
+    ``forks`` makes copies of them; None where that is not possible.
+    """
+
+    def __init__(self, tenants: Tenants, token: str, number: int = 0, forks: Forks | None = None) -> None:
         self._tenants = tenants
+        self._forks = forks
         self._token = token
         self._number = number
 
@@ -67,6 +74,9 @@ class Admin:
                 return web.json_response(await controls.answer(tenant, http.method, what, http.query, body))
             case ["clusters", cluster, "audit"] if http.method == "GET":
                 return web.json_response(_audit(self._tenants.get(cluster), http.query))
+            case ["clusters", cluster, "fork"] if http.method == "POST" and self._forks is not None:
+                tenant = self._tenants.get(cluster)
+                return web.json_response((await self._forks.make(tenant, float(body["seconds"]))).encode())
             case ["clusters", cluster]:
                 return web.json_response(self._whole(http, cluster, body))
             case ["clusters", cluster, what] if http.method == "POST":
@@ -80,9 +90,9 @@ class Admin:
                 made = self._create(cluster, http.query.get("owner", ""), body)
                 tokens = self._tenants.tokens(cluster)
                 _tell(http, {"made": cluster, "worker": self._number, "tokens": tokens})
-                return _shown(made)
+                return _shown(cluster, made)
             case "GET":
-                return _shown(self._tenants.get(cluster))
+                return _shown(cluster, self._tenants.get(cluster))
             case "DELETE":
                 self._tenants.delete(cluster)
                 _tell(http, {"removed": cluster})
@@ -121,16 +131,16 @@ def _audit(tenant: Tenant, query: Mapping[str, str]) -> dict[str, Any]:
     return {"events": events, "last": events[-1]["number"] if events else after}
 
 
-def _shown(tenant: Tenant) -> dict[str, Any]:
+def _shown(known_as: str, tenant: Tenant) -> dict[str, Any]:
     cluster = tenant.cluster
     return {
-        "id": cluster.id,
+        "id": known_as,
         "run": tenant.run,
         "labels": tenant.meta["labels"],
         "tokens": tenant.meta["tokens"],
         "components": cluster.components(),
         "nodes": list(cluster.kubelets),
-        "path": f"/clusters/{cluster.id}",
+        "path": f"/clusters/{known_as}",
     }
 
 

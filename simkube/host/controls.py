@@ -6,7 +6,7 @@ the cluster's address, ``/simkube``), and answered also while the API server is 
 ``GET clock``, ``POST clock`` with one of ``{"speed": 10}``, ``{"pause": true}``, ``{"resume": true}``,
 ``{"step": "reconcile" | "until-quiet" | SECONDS}``; ``GET components``, ``POST components`` with one of
 ``{"stop": NAME}``, ``{"start": NAME}``, ``{"cut": NODE}``, ``{"fill": NODE}``, ``{"pause": NODE}``;
-``GET trace?since=ID&wait=SECONDS&limit=N&of=ID``.
+``GET trace?since=ID&wait=SECONDS&limit=N&of=ID``; ``GET time``, ``POST sleep`` with ``{"seconds": SECONDS}``.
 
 While a clock is pinned to the wall clock's speed nothing may be changed here.
 """
@@ -27,6 +27,7 @@ from simkube.apiserver.audit.log import MOST_REQUESTS
 from simkube.apiserver.http.proof import prove
 from simkube.apiserver.http.reading import read_body
 from simkube.apiserver.http.responses import refuse
+from simkube.apiserver.streams.bridge import wait
 from simkube.clock.pace import PacedClock
 from simkube.host.tenants import Tenant
 from simkube.trace.entry import Entry
@@ -37,8 +38,12 @@ STEP_SECONDS = 10.0
 """So many wall seconds a request waits for the end of a step; the step goes on after that."""
 WAIT_SECONDS = 20.0
 """So many wall seconds a request may wait for news of the trace."""
+LONGEST_SLEEP = 3600.0
+"""Cluster seconds."""
+SLEEP_SECONDS = 20.0
+"""So many wall seconds a request waits for the end of a sleep."""
 MOST_WAITING = 8
-"""So many requests of one cluster may wait for news at a time."""
+"""So many requests of one cluster may wait for news, or for time to pass, at a time."""
 MOST_SHOWN = 20
 """So many of the reconciles that wait are shown."""
 
@@ -55,6 +60,10 @@ async def answer(tenant: Tenant, method: str, what: str, query: Mapping[str, str
         case ("POST", "clock"):
             _refuse_while_pinned(tenant)
             return await _set_clock(tenant, body)
+        case ("GET", "time"):
+            return _time(tenant)
+        case ("POST", "sleep"):
+            return await sleep(tenant, _number(body.get("seconds"), "seconds"))
         case ("GET", "components"):
             return components(tenant)
         case ("POST", "components"):
@@ -62,7 +71,7 @@ async def answer(tenant: Tenant, method: str, what: str, query: Mapping[str, str
             return _change_components(tenant, body)
         case ("GET", "trace"):
             return await trace(tenant, query)
-    raise HostError(f"there is no {method} {what}; there are clock, components and trace (read only)")
+    raise HostError(f"there is no {method} {what}; there are clock, components, sleep, time and trace (read only)")
 
 
 async def serve(tenant: Tenant, http: web.Request, path: str) -> web.Response:
@@ -169,6 +178,28 @@ async def _arrival(tenant: Tenant) -> None:
             await arrived.wait()
     except TimeoutError:
         return  # the answer says that it is still on its way
+
+
+def _time(tenant: Tenant) -> dict[str, Any]:
+    return {"time": tenant.cluster.clock.now()}
+
+
+async def sleep(tenant: Tenant, seconds: float) -> dict[str, Any]:
+    """Let so much cluster time pass; ``{"time": NOW}``, which is early when that takes too long on the wall clock."""
+    if not 0 <= seconds <= LONGEST_SLEEP:
+        raise HostError(f"a sleep is at most {LONGEST_SLEEP:g} seconds, not {seconds:g}")
+    if tenant.waiting >= MOST_WAITING:
+        raise HostError(f"{MOST_WAITING} requests wait for this cluster already")
+    clock, tenant.waiting = tenant.cluster.clock, tenant.waiting + 1
+    sleeping = clock.sleep(seconds)
+    try:
+        async with asyncio.timeout(SLEEP_SECONDS):
+            await wait(sleeping, clock)
+    except TimeoutError:
+        sleeping.on_cancel()
+    finally:
+        tenant.waiting -= 1
+    return _time(tenant)
 
 
 # -- components ------------------------------------------------------------------------------------------------------

@@ -43,6 +43,20 @@ class InClusterAPI:
         self._session: aiohttp.ClientSession | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
+        self._left: list[object] = []
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are being answered."""
+        return len(self._under_way)
+
+    def move(self, url: str) -> None:
+        """This process is a copy, and serves the cluster at another address: nothing of before is used any more.
+
+        None may be under way.
+        """
+        self._left += [self._session, self._closing]  # whose ends would be the other process's matter
+        self._url, self._session, self._closing = url, None, None
 
     def open(self) -> None:
         """Listen at the API server's address on the cluster's network; a no-op in a cluster without nodes."""
@@ -68,10 +82,11 @@ class InClusterAPI:
         except StatusError as error:
             return HTTPResponse(error.code, {"content-type": "application/json"}, dump(error.body()))
         answer: Future[HTTPResponse] = Future()
-        task = asyncio.ensure_future(self._ask(request, answer))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return await answer
+        with self._cluster.clock.occupied():
+            task = asyncio.ensure_future(self._ask(request, answer))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+            return await answer
 
     async def _ask(self, request: HTTPRequest, answer: Future[HTTPResponse]) -> None:
         if self._session is None:

@@ -15,12 +15,13 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from http.client import HTTPException, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from simkube.apimachinery.errors import HostError
+from simkube.apimachinery.errors import CopyGone, HostError
 from simkube.host.home import DAMAGED, NO_SPACE, Home, check_id, fingerprint
 from simkube.host.kubeconfig import kubeconfig
 
@@ -42,7 +43,10 @@ _LOOK_EVERY = 0.02
 
 
 class HostClient:
-    """The admin API of a running host. Every call may be made twice; trouble is a :class:`HostError`."""
+    """The admin API of a running host. Every call may be made twice; trouble is a :class:`HostError`.
+
+    ``info`` has its ``url``, the ``token`` of its API, and the certificate (PEM) of its authority as ``ca``.
+    """
 
     def __init__(self, info: dict[str, Any]) -> None:
         self.url: str = info["url"]
@@ -61,6 +65,9 @@ class HostClient:
                 if rest is None or status != 503:
                     break
             time.sleep(rest)
+        return self._result(method, status, answer)
+
+    def _result(self, method: str, status: int, answer: Any) -> Any:
         if status == 404 and method == "GET":
             return None
         if status >= 400:
@@ -130,6 +137,15 @@ class HostClient:
         """Back to the snapshot; its credentials stay valid."""
         self._ask("POST", f"/clusters/{id}/restore", {})
 
+    def fork(self, id: str, seconds: float) -> dict[str, Any]:
+        """An exact copy of it in virtual time, see :mod:`simkube.host.fork`: there for at most so many wall seconds.
+
+        ``{"url", "ca", "id", "path", "token", "tokens"}``: what a :class:`CopyClient` is made of, which knows it as
+        ``id``.
+        """
+        made: dict[str, Any] = self._ask("POST", f"/clusters/{id}/fork", {"seconds": seconds})
+        return {**made, "ca": self.ca}
+
     def fault(self, id: str, fault: str, target: str) -> None:
         """Break something on purpose (``stop-node``, ``kill-container``, ...)."""
         self._ask("POST", f"/clusters/{id}/faults", {"fault": fault, "target": target})
@@ -178,6 +194,22 @@ class HostClient:
     def stop(self) -> None:
         """Tell the host to end."""
         self._ask("POST", "/stop", {})
+
+
+class CopyClient(HostClient):
+    """The host of a copy of a cluster (:meth:`HostClient.fork`); :class:`CopyGone` when it has ended."""
+
+    def __init__(self, copy: Mapping[str, Any]) -> None:
+        super().__init__({name: copy[name] for name in ("url", "ca", "token")})
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, seconds: float = ASK_SECONDS) -> Any:
+        try:
+            status, answer = self._exchange(method, path, body, seconds)
+        except HostError as error:
+            if not isinstance(error.__cause__, (*_CUT, ConnectionRefusedError)):
+                raise
+            raise CopyGone("the copy of the cluster has ended") from error
+        return self._result(method, status, answer)
 
 
 def running(folder: Path) -> HostClient | None:

@@ -231,19 +231,39 @@ class Tenants:
             signer=self._signer,
             stand_ins=bool(meta.get("stand_ins")),
         )
-        named = meta.get("users", {})
-        users = {token: (named.get(who, who), _MASTERS) for who, token in meta["tokens"].items()}
-        cluster.apiserver.credentials.known = users
-        share = self._shares.open()
-        responses = Responses(self._encodings.open(), self._kept)
-        frontend = Frontend(cluster.apiserver, cluster, Authenticator(), responses, self._address, share)
-        tenant = Tenant(meta, cluster, frontend)
+        tenant = self._tenant(meta, cluster)
         cluster.start()
         tenant.in_cluster_api = InClusterAPI(cluster, f"https://{self._address}/clusters/{cluster_id}", self._ca)
         tenant.in_cluster_api.open()
-        cluster.run_live(asyncio.get_running_loop(), share)
-        self._running[cluster_id] = tenant
+        self._begin(cluster_id, tenant)
         return tenant
+
+    def adopt(self, cluster_id: str, tenant: Tenant, meta: dict[str, Any]) -> Tenant:
+        """Take over a cluster that runs, under that id and for the users in ``meta``.
+
+        It is of another process, of which this one is a copy; nothing of what served it there is used any more.
+        """
+        taken = self._tenant(meta, tenant.cluster)
+        taken.run, taken.in_cluster_api = tenant.run, tenant.in_cluster_api
+        if taken.in_cluster_api is not None:
+            taken.in_cluster_api.move(f"https://{self._address}/clusters/{cluster_id}")
+        self._meta[cluster_id] = meta
+        self._begin(cluster_id, taken)
+        return taken
+
+    def _tenant(self, meta: dict[str, Any], cluster: Cluster) -> Tenant:
+        named = meta.get("users", {})
+        users = {token: (named.get(who, who), _MASTERS) for who, token in meta["tokens"].items()}
+        cluster.apiserver.credentials.known = users
+        responses = Responses(self._encodings.open(), self._kept)
+        share = self._shares.open()
+        return Tenant(
+            meta, cluster, Frontend(cluster.apiserver, cluster, Authenticator(), responses, self._address, share)
+        )
+
+    def _begin(self, cluster_id: str, tenant: Tenant) -> None:
+        tenant.cluster.run_live(asyncio.get_running_loop(), tenant.frontend.share)
+        self._running[cluster_id] = tenant
 
     def _end(self, cluster_id: str) -> None:
         tenant = self._running.pop(cluster_id, None)
@@ -270,7 +290,9 @@ class Tenants:
     def restore(self, cluster_id: str) -> None:
         """Back to the snapshot, all or nothing; credentials stay. HostError when none was kept."""
         tenant = self.get(cluster_id)
-        store = tenant.cluster.store
+        clock, store = tenant.cluster.clock, tenant.cluster.store
+        if isinstance(clock, PacedClock) and clock.in_virtual_time:
+            raise HostError("a copy of a cluster does not go back to a snapshot; make another copy before")
         self._end(cluster_id)
         try:
             kept = store.restore()

@@ -25,9 +25,10 @@ from aiohttp import web
 from simkube.apimachinery.errors import SimkubeError, StoreDamaged, StoreError
 from simkube.apiserver.http.encoding import Encodings
 from simkube.etcd.journal import Journal
-from simkube.host import logs, memory
+from simkube.host import certificates, logs, memory
 from simkube.host.admin import Admin
 from simkube.host.connections import IDLE_SECONDS, MOST, Places
+from simkube.host.fork import Forks
 from simkube.host.home import DAMAGED, NO_SPACE, SLOW_END
 from simkube.host.protocol import Server
 from simkube.host.routing import Router
@@ -124,7 +125,9 @@ class Worker:
             signer=Signer(Path(certificate), Path(key)),
             answer_bytes=order.answer_bytes,
         )
-        routes = Router(self._tenants, order.log, Admin(self._tenants, order.token, order.number))
+        self._forks = Forks(certificates.load(Path(certificate).parent), order.log)
+        admin = Admin(self._tenants, order.token, order.number, self._forks)
+        routes = Router(self._tenants, order.log, admin)
         self._server = Server(routes.handle, access_log=None, keepalive_timeout=IDLE_SECONDS)
         self._places = Places(MOST)
         self._stopping = asyncio.Event()
@@ -148,6 +151,7 @@ class Worker:
         loop.remove_reader(self._channel)
         for chore in chores:
             chore.cancel()
+        self._forks.end()
         self._tenants.stop()
         code = 0
         try:
@@ -201,6 +205,7 @@ class Worker:
             if self._gauge.scarce() and time.monotonic() - gave > GIVE_MEMORY_SECONDS:
                 gave = time.monotonic()
                 memory.give_back()
+            self._forks.reap()
             has, clusters = self._gauge.bytes(), len(self._tenants.ids())
             self._tell({"beat": {"memory": has, "resumed": self._resumed, "clusters": clusters}})
             await asyncio.sleep(BEAT_SECONDS)

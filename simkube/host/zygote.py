@@ -20,7 +20,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 Work = Callable[[dict[str, Any], socket.socket], int]
 """What a worker does, given its order and its end of the channel to control; its exit code."""
@@ -73,12 +73,12 @@ def fork(work: Work) -> Zygote:
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _run(lambda: _Server(theirs, work).serve(), parent)
+        in_child(lambda: _Server(theirs, work).serve(), parent)
     theirs.close()
     return Zygote(pid, ours)
 
 
-def _run(what: Callable[[], int], parent: int) -> None:
+def in_child(what: Callable[[], int], parent: int) -> NoReturn:
     """Do this in a process just forked, and end it. It dies with ``parent`` where the system sees to that."""
     code = 1
     try:
@@ -156,7 +156,7 @@ class _Server:
             for each in (self._wake, self._woken):
                 os.close(each)
             self._sock.close()
-            _run(lambda: self._work(order, socket.socket(fileno=channel)), parent)
+            in_child(lambda: self._work(order, socket.socket(fileno=channel)), parent)
         os.close(channel)
         self._children.add(pid)
         return self._tell({"started": order["number"], "pid": pid})

@@ -12,8 +12,10 @@ from labs.clusters.provider import (
     ClusterGone,
     ClusterSpec,
     ClusterState,
+    Controllable,
     CreateCancelled,
     Fault,
+    Forkable,
     Handle,
     Hosted,
     Provider,
@@ -36,6 +38,7 @@ SETUP = [
     }
 ]
 PODS = "/api/v1/namespaces/default/pods"
+MAPS = "/api/v1/namespaces/default/configmaps"
 
 
 class Cancelling(Watched):
@@ -222,3 +225,35 @@ def _steps_of(provider: Provider) -> list[str]:
         provider.create(looking_for, looking)
     provider.delete({"name": looking_for.name})
     return looking.planned
+
+
+def test_a_copy_is_worked_with_like_the_cluster_and_leaves_it_alone(provider: Provider, handle: Handle) -> None:
+    if not isinstance(provider, Forkable):
+        pytest.skip(f"{provider.name} makes no copies of clusters")
+    assert isinstance(provider, Controllable)
+    copy = provider.fork(handle, 60.0)
+    assert provider.status(copy).state is ClusterState.READY
+    with DynamicClient(provider.credentials(copy, "grader")) as there:
+        there.request("POST", MAPS, {"metadata": {"name": "copied"}})
+        provider.faults(copy).inject(Fault.STOP_COMPONENT, "kube-scheduler")
+    assert not provider.controls(copy).components()["components"]["kube-scheduler"]
+    assert provider.controls(handle).components()["components"]["kube-scheduler"]
+    again = provider.fork(copy, 60.0)
+    assert not provider.controls(again).components()["components"]["kube-scheduler"]
+    assert (_maps(provider, handle), _maps(provider, again)) == (set(), {"copied"})
+    with pytest.raises(ValueError, match="no-such"):
+        provider.faults(copy).inject(Fault.STOP_NODE, "no-such")
+    provider.delete(copy)
+    for _ in until("the copy is gone"):
+        if provider.status(copy).state is ClusterState.ABSENT:
+            break
+    provider.delete(copy)
+    with pytest.raises(ClusterGone):
+        provider.credentials(copy, "grader")
+    assert provider.status(handle).state is ClusterState.READY
+
+
+def _maps(provider: Provider, handle: Handle) -> set[str]:
+    with DynamicClient(provider.credentials(handle, "grader")) as objects:
+        found = objects.request("GET", MAPS)["items"]
+    return {one["metadata"]["name"] for one in found} - {"kube-root-ca.crt"}

@@ -223,7 +223,7 @@ class Frontend:
             except Waiting as waiting:
                 try:
                     async with asyncio.timeout(REQUEST_SECONDS):  # of the wall clock: the cluster's may be paused
-                        await streams.settled(waiting.task)
+                        await streams.settled(waiting.task, self.server.clock)
                 except TimeoutError:
                     raise too_long() from None
                 finally:

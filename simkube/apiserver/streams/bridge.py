@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from simkube.apiserver.streams.limits import Budget
-from simkube.clock.clock import Future, spawn
+from simkube.clock.clock import Clock, Future, spawn
 
 T = TypeVar("T")
 
@@ -25,25 +25,27 @@ def _transfer(source: Future[T], target: asyncio.Future[T]) -> None:
         target.set_exception(error)
 
 
-async def wait(future: Future[T]) -> T:
-    """The result of a simulated future; it is left alone when this wait is cancelled."""
+async def wait(future: Future[T], clock: Clock) -> T:
+    """The result of a simulated future of that clock's cluster; it is left alone when this wait is cancelled."""
     target: asyncio.Future[T] = asyncio.get_running_loop().create_future()
     future.when_done(lambda done: _transfer(done, target))
-    return await target
+    with clock.awaited(future):
+        return await target
 
 
-async def settled(future: Future[Any]) -> None:
+async def settled(future: Future[Any], clock: Clock) -> None:
     """Wait until a simulated future has a result or an error, whichever; it is left alone when this is cancelled."""
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     future.when_done(lambda _: None if done.done() else done.set_result(None))
-    await done
+    with clock.awaited(future):
+        await done
 
 
-async def run(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
+async def run(coroutine: Coroutine[Any, Any, T], clock: Clock, seconds: float) -> T:
     """The result of simulated work, cancelled after ``seconds`` of wall time (TimeoutError) or with this call."""
     task = spawn(coroutine)
     try:
-        return await asyncio.wait_for(wait(task), seconds)
+        return await asyncio.wait_for(wait(task, clock), seconds)
     finally:
         task.cancel()
 

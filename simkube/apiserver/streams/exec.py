@@ -116,10 +116,12 @@ async def _write(channels: AnyChannels, outbox: Outbox) -> None:
         await channels.send(*piece)
 
 
-async def _stream(channels: AnyChannels, outbox: Outbox, reading: asyncio.Task[None], ended: Future[int]) -> int | None:
+async def _stream(
+    clock: Clock, channels: AnyChannels, outbox: Outbox, reading: asyncio.Task[None], ended: Future[int]
+) -> int | None:
     """Carry both directions; the exit code, or None when the client went away or did not read."""
     writing = asyncio.ensure_future(_write(channels, outbox))
-    ending = asyncio.ensure_future(wait(ended))
+    ending = asyncio.ensure_future(wait(ended, clock))
     ending.add_done_callback(lambda _: outbox.close())
     try:
         await asyncio.wait({writing, reading}, return_when=asyncio.FIRST_COMPLETED)
@@ -183,7 +185,7 @@ async def _run(clock: Clock, channels: AnyChannels, container: Container, asked:
     reading = asyncio.ensure_future(_read(channels, process.stdin if asked.stdin else None, process.resize, close=True))
     code = None
     try:
-        code = await _stream(channels, outbox, reading, process.exited)
+        code = await _stream(clock, channels, outbox, reading, process.exited)
     finally:
         outbox.discard()
         if not process.exited.done:
@@ -208,9 +210,8 @@ async def attach(
     need_upgrade(request)
     with slot(cluster, "exec"):
         channels = await _accept(request, asked)
-        await _guarded(
-            cluster, channels, _attached(channels, container, asked, buffers(cluster), once=_stdin_once(pod, container))
-        )
+        once = _stdin_once(pod, container)
+        await _guarded(cluster, channels, _attached(cluster, channels, container, asked, once=once))
         return channels.response
 
 
@@ -220,14 +221,16 @@ def _stdin_once(pod: Obj, container: Container) -> bool:
     return any(one["name"] == container.config.name and one.get("stdinOnce") for one in found)
 
 
-async def _attached(channels: AnyChannels, container: Container, asked: Asked, budget: Budget, *, once: bool) -> None:
-    outbox = Outbox(BUFFER, budget)
+async def _attached(
+    cluster: StreamCluster, channels: AnyChannels, container: Container, asked: Asked, *, once: bool
+) -> None:
+    outbox = Outbox(BUFFER, buffers(cluster))
     await _greet(channels, asked)
     attachment = container.attach(_output(outbox, asked))
     stdin = attachment.stdin if asked.stdin else None
     reading = asyncio.ensure_future(_read(channels, stdin, attachment.resize, close=once))
     try:
-        ended = await _stream(channels, outbox, reading, container.exited) is not None
+        ended = await _stream(cluster.clock, channels, outbox, reading, container.exited) is not None
     finally:
         outbox.discard()
         attachment.detach()

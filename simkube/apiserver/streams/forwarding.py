@@ -26,7 +26,7 @@ from simkube.apiserver.streams.limits import slot
 from simkube.apiserver.streams.target import StreamCluster, find_pod, kubelet_of
 from simkube.apiserver.streams.upgrade import Messages, Raw, Text, Wire, chosen
 from simkube.client.client import Obj
-from simkube.clock.clock import spawn
+from simkube.clock.clock import Clock, spawn
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.network.network import Connection
 from simkube.runtime.network.sockets import Socket
@@ -49,6 +49,7 @@ class Forward:
 
     def __init__(self, cluster: StreamCluster, pod: Obj) -> None:
         self._cluster = cluster
+        self.clock = cluster.clock
         self._pod = pod
 
     def failure(self, port: int, why: str) -> str:
@@ -65,8 +66,8 @@ class Forward:
         if sandbox is None:
             raise ConnectionError(self.failure(port, f'network namespace for sandbox "{where}" is closed'))
         try:
-            connection = await wait(spawn(self._cluster.network.local(sandbox.ip, port)))
-            await wait(spawn(connection.stream()))
+            connection = await wait(spawn(self._cluster.network.local(sandbox.ip, port)), self.clock)
+            await wait(spawn(connection.stream()), self.clock)
             return connection
         except NetworkError as error:
             why = (
@@ -305,13 +306,14 @@ class Session:
     async def _carry(self, flow: Flow, down: Send) -> None:
         """Carry bytes until the pod is done; ConnectionError when there is no connection to be had."""
         connection = await self._target.open(flow.port)
-        socket = await wait(spawn(connection.stream()))
-        up = asyncio.ensure_future(_up(flow, socket))
+        clock = self._target.clock
+        socket = await wait(spawn(connection.stream()), clock)
+        up = asyncio.ensure_future(_up(flow, socket, clock))
         reading = None
         try:
             while True:
                 reading = spawn(socket.read())
-                if not (data := await wait(reading)):
+                if not (data := await wait(reading, clock)):
                     return
                 await down(data)
         except NetworkError:
@@ -323,12 +325,12 @@ class Session:
             connection.close()
 
 
-async def _up(flow: Flow, socket: Socket) -> None:
+async def _up(flow: Flow, socket: Socket, clock: Clock) -> None:
     """From the client to the pod."""
     while data := await flow.take():
         writing = spawn(socket.write(data))
         try:
-            await wait(writing)
+            await wait(writing, clock)
         except NetworkError:
             return
         finally:

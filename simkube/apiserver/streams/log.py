@@ -15,10 +15,11 @@ from aiohttp import web
 
 from simkube.apimachinery.errors import StatusError, bad_request
 from simkube.apiserver.streams.bridge import Outbox, wait
-from simkube.apiserver.streams.limits import BUFFER, SEND_SECONDS, Budget, buffers, slot
+from simkube.apiserver.streams.limits import BUFFER, SEND_SECONDS, buffers, slot
 from simkube.apiserver.streams.target import StreamCluster, container_name, find_pod, kubelet_of
 from simkube.apiserver.tables.presentation import shift
 from simkube.client.client import Obj
+from simkube.clock.clock import Clock
 from simkube.runtime.cri import Container, LogLine
 
 _TRUE = {"true", "1", "t", "True", "TRUE", "T"}
@@ -185,17 +186,17 @@ async def serve_log(cluster: StreamCluster, request: web.Request, namespace: str
     if not options.follow:
         return web.Response(body=before, content_type="text/plain")
     with slot(cluster, "log"):
-        return await _follow(request, container, options, before, buffers(cluster))
+        return await _follow(request, cluster, container, options, before)
 
 
 async def _follow(
-    request: web.Request, container: Container, options: Options, before: bytes, budget: Budget
+    request: web.Request, cluster: StreamCluster, container: Container, options: Options, before: bytes
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-    outbox = Outbox(BUFFER, budget)
+    outbox = Outbox(BUFFER, buffers(cluster))
     end = container.log.follow(lambda line: outbox.put(0, _text(line, options)) if _wanted(line, options) else None)
     left = None if options.limit is None else options.limit - len(before)
-    closer = asyncio.ensure_future(_close_when_done(container, outbox))
+    closer = asyncio.ensure_future(_close_when_done(cluster.clock, container, outbox))
     try:
         await response.prepare(request)
         if before:
@@ -213,6 +214,6 @@ async def _follow(
     return response
 
 
-async def _close_when_done(container: Container, outbox: Outbox) -> None:
-    await wait(container.exited)
+async def _close_when_done(clock: Clock, container: Container, outbox: Outbox) -> None:
+    await wait(container.exited, clock)
     outbox.close()

@@ -137,7 +137,7 @@ async def _pass_on(
         try:
             network, secure = cluster.network, scheme == "https"
             asking = network.request(network.control_plane, address, port, passed, secure=secure)
-            answer = await run(asking, SECONDS)
+            answer = await run(asking, cluster.clock, SECONDS)
         except NetworkError as error:
             raise unavailable(f"error trying to reach service: {error.in_go(address, port)}") from error
         except TimeoutError as error:

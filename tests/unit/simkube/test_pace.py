@@ -303,3 +303,103 @@ class TestJumps:
             world.ticks += 1
             world.wall += 1
             assert not world.clock.pinned
+
+
+class TestVirtualTime:
+    """A clock whose time passes only while somebody outside waits for something in the cluster."""
+
+    def test_it_stands_still_while_nobody_waits(self, world: World) -> None:
+        seen, began = world.every(1.0), world.clock.now()
+        world.clock.virtual()
+        world.pass_time(5.0)
+        assert (seen, world.clock.now()) == ([], began)
+
+    def test_it_jumps_from_event_to_event_until_what_is_awaited_has_happened(self, world: World) -> None:
+        seen, began = world.every(1.0), world.clock.now()
+        world.clock.virtual()
+        waited = world.clock.sleep(3600.5)
+        with world.clock.awaited(waited):
+            world.run()
+        assert waited.done
+        assert world.clock.now() == began + 3600.5
+        assert seen == [began + second for second in range(1, 3601)]
+        world.pass_time(1.0)
+        assert world.clock.now() == began + 3600.5
+
+    def test_work_of_the_moment_is_done_while_it_stands(self, world: World) -> None:
+        began = world.clock.now()
+        world.clock.virtual()
+        noting = Noting(world, takes=3.0)
+        world.work.add(noting, "a")
+        world.run()
+        assert noting.seen == [began]
+
+    def test_work_waits_for_no_later_time(self, world: World) -> None:
+        """However long it takes, what is waited for is over at its own time, and its work is done at that time."""
+        world.clock.virtual()
+        noting, began = Noting(world, takes=3.0), world.clock.now()
+        world.clock.call_later(1.0, lambda: world.work.add(noting, "a"))
+        world.clock.call_later(2.0, lambda: world.work.add(noting, "b"))
+        waited = world.clock.sleep(10.0)
+        with world.clock.awaited(waited):
+            world.run()
+        assert noting.seen == [began + 1.0, began + 2.0]
+        assert world.clock.now() == began + 10.0
+
+    def test_whoever_gives_up_waiting_lets_no_more_time_pass(self, world: World) -> None:
+        world.clock.virtual()
+        began, never = world.clock.now(), world.clock.sleep(60.0)
+        with world.clock.awaited(never):
+            pass
+        world.run()
+        assert world.clock.now() == began
+        assert not never.done
+
+    def test_time_passes_as_long_as_anybody_waits(self, world: World) -> None:
+        world.clock.virtual()
+        began, soon, late = world.clock.now(), world.clock.sleep(1.0), world.clock.sleep(2.0)
+        with world.clock.awaited(late), world.clock.awaited(soon):
+            world.run()
+        assert world.clock.now() == began + 2.0
+
+    def test_what_goes_on_outside_takes_no_time(self, world: World) -> None:
+        world.clock.virtual()
+        began, waited = world.clock.now(), world.clock.sleep(5.0)
+        with world.clock.awaited(waited):
+            with world.clock.occupied():
+                world.run()
+                assert world.clock.now() == began
+            world.run()
+        assert world.clock.now() == began + 5.0
+
+    def test_it_is_asked_for_at_once_when_somebody_waits_also_after_work(self, world: World) -> None:
+        wakeups: list[float | None] = []
+        world.clock.virtual()
+        world.clock.hold()
+        world.clock.drive(wakeups.append)
+        with world.clock.awaited(world.clock.sleep(5.0)):
+            assert wakeups[-1] == 0.0
+
+    def test_nothing_waits_for_the_wall_clock(self, world: World) -> None:
+        wakeups: list[float | None] = []
+        world.every(1.0)
+        world.clock.virtual()
+        world.clock.drive(wakeups.append)
+        assert wakeups == [None]
+
+    @pytest.mark.parametrize("wish", ["pause", "resume"])
+    def test_nobody_runs_it_otherwise(self, world: World, wish: str) -> None:
+        world.clock.virtual()
+        with pytest.raises(HostError, match="virtual"):
+            getattr(world.clock, wish)()
+
+    def test_a_clock_of_any_pace_becomes_virtual(self, world: World) -> None:
+        world.clock.run_at(100.0)
+        world.pass_time(1.0)
+        world.clock.pin(60.0)
+        world.pass_time(1.0)
+        began = world.clock.now()
+        world.clock.virtual()
+        world.pass_time(1.0)
+        assert world.clock.now() == began
+        assert not world.clock.pinned

@@ -416,9 +416,7 @@ class TestExec:
 class TestAttach:
     def _attach(self, container: Container, channels: Channels, **asked: Any) -> None:
         want = {"stdin": True, "stdout": True, "stderr": True, "tty": False, **asked}
-        asyncio.run(
-            running._attached(channels, container, running.Asked(**want), limits.Budget(limits.BUFFERS), once=False)
-        )  # type: ignore[arg-type]
+        asyncio.run(running._attached(Cluster(), channels, container, running.Asked(**want), once=False))  # type: ignore[arg-type]
 
     def test_a_client_that_leaves_ends_nothing(self) -> None:
         container = Container()

@@ -38,6 +38,7 @@ from simkube.etcd.store import Beside
 from simkube.eventloop.fairness import Metered
 from simkube.host.admin import Admin
 from simkube.host.certificates import Certificates
+from simkube.host.connections import send_at_once
 from simkube.host.protocol import Server
 from simkube.host.routing import Router
 from simkube.host.tenants import Tenant, Tenants
@@ -100,6 +101,7 @@ class Forks:
             raise CannotFork(f"there are {MOST} copies already; end some first")
         users = tenant.meta["tokens"]
         listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        send_at_once(listener)
         with listener:
             copy = Copy(
                 url=f"https://127.0.0.1:{listener.getsockname()[1]}",

@@ -28,7 +28,8 @@ WHO = re.compile(r"^(?P<message>.*) from (?P<host>\S+), version (?P<version>\S+)
 
 @dataclass(frozen=True)
 class Answer:
-    """One request. ``t``: s since 1970 when it was sent; ``status`` 0 and an ``error`` when there was no answer."""
+    """One request. ``t``: s since 1970, by the cluster's clock, when it was sent; ``status`` 0 and an ``error`` when
+    there was no answer."""
 
     url: str
     t: float

@@ -8,7 +8,7 @@ Service, what does the log say) in the learner's namespace. For everything else 
 from __future__ import annotations
 
 import functools
-import time
+import math
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -253,7 +253,7 @@ def _when(event: Mapping[str, Any]) -> float:
     for key in ("lastTimestamp", "eventTime", "firstTimestamp"):
         if event.get(key):
             return seconds_of(str(event[key]))
-    return seconds_of(str(event["metadata"].get("creationTimestamp") or "")) or time.time()
+    return seconds_of(str(event["metadata"].get("creationTimestamp") or "")) or math.inf  # just now
 
 
 def _of_slice(raw: Mapping[str, Any]) -> list[Endpoint]:

@@ -19,9 +19,10 @@ import tempfile
 import threading
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import urllib3
 import yaml
@@ -36,8 +37,27 @@ CHUNK_BYTES = 1 << 20
 JSON = "application/json"
 
 
+READ_AGAIN = ("/api/v1/", "/apis/", "/simkube/time")
+NOT_OBJECTS = ("/proxy", "/log", "/componentstatuses", "metrics.k8s.io/")
+"""Parts of paths below which an answer may differ while no object does."""
+
+
+@dataclass
+class Activity:
+    """What this process has asked of clusters: ``reads`` of objects, which see the same until an object changes, and
+    ``acts``, everything else, counted when it begins and when it ends. Only in an act can time pass on a fork."""
+
+    reads: int = 0
+    acts: int = 0
+
+
 class Connection:
-    """Requests to one API server. Safe to use from several threads."""
+    """Requests to one API server. Safe to use from several threads.
+
+    ``pause``: how it waits for an API server that does not answer, of the cluster's seconds.
+    """
+
+    activity: ClassVar = Activity()
 
     def __init__(self, kubeconfig: str, patience: float = limits.PATIENCE_SECONDS) -> None:
         """``Ungradable`` when ``kubeconfig`` (YAML) cannot be used. Connects to nothing."""
@@ -50,6 +70,7 @@ class Connection:
         self._pool = urllib3.PoolManager(headers=headers, ssl_context=context, maxsize=8, retries=False)
         self._alive = threading.Event()
         self._alive.set()
+        self.pause: Callable[[float], None] = time.sleep
 
     def get(self, path: str, **query: object) -> dict[str, Any]:
         """GET ``path`` (``/api/v1/...``); tried again for some seconds when the API server does not answer."""
@@ -95,8 +116,11 @@ class Connection:
         return answer
 
     def _patiently(self, method: str, path: str, query: Mapping[str, object], body: object, content_type: str) -> bytes:
-        """The body of a good answer. Once the cluster was found gone, later calls are tried once only."""
-        began, alive = time.monotonic(), self._alive.is_set()
+        """The body of a good answer. Once the cluster was found gone, later calls are tried once only.
+
+        Patience ends by the cluster's time or by the wall clock's, whichever is over first.
+        """
+        began, alive, paused = time.monotonic(), self._alive.is_set(), 0.0
         while True:
             try:
                 status, data = self._once(method, path, query, body, content_type, limits.READ_SECONDS)
@@ -106,12 +130,28 @@ class Connection:
                 _raise_for(method, path, status, data)
             except ClusterUnreachable as error:
                 patience = limits.BUSY_SECONDS if isinstance(error, ClusterBusy) else self._patience
-                if not alive or time.monotonic() - began >= patience:
+                if not alive or max(paused, time.monotonic() - began) >= patience:
                     self._alive.clear()
                     raise
-            time.sleep(PAUSE_SECONDS)
+            self.pause(PAUSE_SECONDS)
+            paused += PAUSE_SECONDS
 
     def _once(
+        self, method: str, path: str, query: Mapping[str, object], body: object, content_type: str, seconds: float
+    ) -> tuple[int, bytes]:
+        """One request, counted in :attr:`activity`; an API server that cannot answer has nothing to do with objects."""
+        act, status = not _reads_objects(method, path, query), 0
+        self.activity.acts += act
+        try:
+            status, content = self._exchange(method, path, query, body, content_type, seconds)
+        finally:
+            if act or not 0 < status < 500:
+                self.activity.acts += 1
+            else:
+                self.activity.reads += 1
+        return status, content
+
+    def _exchange(
         self, method: str, path: str, query: Mapping[str, object], body: object, content_type: str, seconds: float
     ) -> tuple[int, bytes]:
         given = urllib.parse.urlencode({key: value for key, value in query.items() if value not in (None, "")})
@@ -134,6 +174,11 @@ class Connection:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ClusterUnreachable(f"{method} {path}: {error!r}") from error
         return int(answer.status), content
+
+
+def _reads_objects(method: str, path: str, query: Mapping[str, object]) -> bool:
+    plain_read = method == "GET" and path.startswith(READ_AGAIN) and not query.get("watch")
+    return plain_read and not any(part in path for part in NOT_OBJECTS)
 
 
 def _whole(answer: urllib3.BaseHTTPResponse, what: str, seconds: float) -> bytes:

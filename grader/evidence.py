@@ -5,26 +5,32 @@ It keeps observations, not opinions: counts and logs of requests, what pods said
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from grader import limits
+from grader.clock import Clock
 from grader.text import bounded, plain
 
 SAME_ENTRIES = 4
 
 
 class Evidence:
-    """The evidence of the check that is under way, in the order it was seen."""
+    """The evidence of the check that is under way, in the order it was seen; ``seconds`` of each entry are the
+    cluster's since the check began."""
 
-    def __init__(self) -> None:
-        self.begin()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._forget()
 
     def begin(self) -> None:
-        """Another check begins: start with nothing."""
+        """Another check begins: start with nothing, now. ``ClusterUnreachable`` when nobody knows what time it is."""
+        self._forget()
+        self._start = self._clock.now()
+
+    def _forget(self) -> None:
         self.entries: list[dict[str, Any]] = []
-        self._start = time.monotonic()
         self._left = limits.EVIDENCE_CHARACTERS
+        self._start: float | None = None  # then it is the time of the first entry
 
     def add(self, what: str, **data: Any) -> None:
         """Keep ``data`` under the heading ``what``. Beyond the bounds only the heading is kept, then nothing.
@@ -36,7 +42,9 @@ class Evidence:
             data["looks"] = self.entries.pop().get("looks", SAME_ENTRIES) + 1
         if len(self.entries) >= limits.EVIDENCE_ENTRIES:
             return
-        seconds = round(time.monotonic() - self._start, 2)
+        now = self._clock.now()
+        self._start = now if self._start is None else self._start
+        seconds = round(now - self._start, 2)
         limit = min(limits.ENTRY_CHARACTERS, self._left)
         kept = bounded(data, limit) if limit > 0 else {"…": "left out: too much evidence"}
         self._left -= len(str(kept))

@@ -6,11 +6,11 @@ component of the control plane) is asked of the session, which has the provider;
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from grader.clock import Clock
 from grader.cluster import Cluster, node_ready
 from grader.errors import ClusterUnreachable, FaultUnavailable, Missing, Refused, Ungradable
 from grader.evidence import Evidence
@@ -26,7 +26,8 @@ EVERY = 0.2
 
 @dataclass(frozen=True)
 class Broken:
-    """What was done, when (s since 1970), and to whom. ``uid``: of the pod; ``container``: the id of its process."""
+    """What was done, when (s since 1970, by the cluster's clock), and to whom. ``uid``: of the pod; ``container``: the
+    id of its process."""
 
     fault: str
     target: str
@@ -45,10 +46,11 @@ class Faults:
         probe: Probe | None,
         ask: Ask,
         evidence: Evidence,
+        clock: Clock,
         changing: Changing = unmarked,
     ) -> None:
         self._cluster, self._probe, self._ask, self._evidence = cluster, probe, ask, evidence
-        self._changing = changing
+        self._clock, self._changing = clock, changing
         self._nodes: list[str] = []
         self._asked = False
         self._hung: list[tuple[Pod, str]] = []
@@ -149,7 +151,7 @@ class Faults:
             raise FaultUnavailable(f"{fault}: there is no {target}") from error
 
     def _note(self, fault: str, target: str, pod: Pod | None = None, container: str = "", restarts: int = 0) -> Broken:
-        broken = Broken(fault, target, time.time(), pod.uid if pod else "", container, restarts)
+        broken = Broken(fault, target, self._clock.now(), pod.uid if pod else "", container, restarts)
         self._evidence.add("fault", fault=fault, target=target, at=broken.t, uid=broken.uid)
         return broken
 
@@ -176,11 +178,11 @@ class Faults:
         """A pod on its own that is still gone is made again, as it was asked for."""
         while self._deleted:
             pod = self._deleted[-1]
-            deadline = time.monotonic() + 40
+            deadline = self._clock.now() + 40
             while (raw := self._cluster.find("pod", pod.name)) and raw["metadata"]["uid"] == pod.uid:
-                if time.monotonic() > deadline:
+                if self._clock.now() > deadline:
                     raise ClusterUnreachable(f"pod {pod.name} is still being deleted")
-                time.sleep(EVERY)
+                self._clock.sleep(EVERY)
             if raw is None:
                 self._make_again(pod)
             self._deleted.pop()
@@ -193,7 +195,7 @@ class Faults:
                 raise  # else it is there, made by a request whose answer was lost
 
     def _await_node(self, node: str) -> None:
-        deadline = time.monotonic() + NODE_SECONDS
+        deadline = self._clock.now() + NODE_SECONDS
         while True:
             try:
                 found = next((one for one in self._cluster.nodes() if one["metadata"]["name"] == node), None)
@@ -202,9 +204,9 @@ class Faults:
                     return
             except ClusterUnreachable:
                 pass  # the API server may be catching up; the deadline decides
-            if time.monotonic() > deadline:
+            if self._clock.now() > deadline:
                 raise FaultUnavailable(f"node {node} did not become ready again within {NODE_SECONDS:g} s")
-            time.sleep(EVERY)
+            self._clock.sleep(EVERY)
 
 
 GONE = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")

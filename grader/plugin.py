@@ -1,8 +1,8 @@
 """The pytest plugin: fixtures for checks, and what became of each of them.
 
-Fixtures: ``cluster`` (grader.cluster), ``namespace``, ``params``, ``thresholds``, ``probe`` (grader.probe), ``faults``
-(grader.faults), ``operate`` (grader.operate), ``evidence`` (grader.evidence). ``poll``, ``hold`` and ``fail`` are
-imported from ``grader``.
+Fixtures: ``cluster`` (grader.cluster), ``namespace``, ``params``, ``thresholds``, ``clock`` (grader.clock), ``probe``
+(grader.probe), ``faults`` (grader.faults), ``operate`` (grader.operate), ``evidence`` (grader.evidence). ``poll``,
+``hold`` and ``fail`` are imported from ``grader``.
 
 While grading, ``grader.worker`` registers :class:`Grading`. While authoring, plain pytest does::
 
@@ -29,6 +29,7 @@ import pytest
 import yaml
 
 from grader import checks, verdict
+from grader.clock import Clock, clock_of, used
 from grader.cluster import Cluster
 from grader.connection import Connection
 from grader.errors import ClusterUnreachable, FaultUnavailable, Ungradable
@@ -43,6 +44,8 @@ from grader.snapshot import snapshot
 from grader.verdict import Judgement
 
 SNAPSHOT_SECONDS = 30.0
+FORK_SECONDS = 86400.0
+"""Of cluster time, which nobody has to wait for: longer than any lab needs on a fork."""
 PUT_BACK_SECONDS, PUT_BACK_PAUSE = 15.0, 0.5
 """For how long an attempt that is over tries to put everything back in a cluster that does not answer."""
 Tell = Callable[..., None]
@@ -57,11 +60,15 @@ class Grading:
         self.given = request
         self._tell, self._ask, self._changing = tell, ask, changing
         self._connection = Connection(request.kubeconfig, request.patience)
+        self._clock = clock_of(self._connection, request.time)
         self._cluster = Cluster(self._connection, request.namespace)
-        self._pod = ProbePod(self._connection, request.namespace, request.attempt, request.probe_image, request.seconds)
+        seconds = request.seconds if request.time == "wall" else FORK_SECONDS
+        self._pod = ProbePod(
+            self._connection, request.namespace, request.attempt, request.probe_image, seconds, self._clock
+        )
         self._looking: threading.Thread | None = None
         self._phases: list[Judgement] = []
-        self._evidence = Evidence()
+        self._evidence = Evidence(self._clock)
         self._probe = Probe(self._pod, self._evidence)
         self._operate = Operate(self._cluster, self._evidence, changing)
         self._began = 0.0
@@ -92,6 +99,11 @@ class Grading:
         return dict(self.given.thresholds)
 
     @pytest.fixture(scope="session")
+    def clock(self) -> Clock:
+        """The cluster's time."""
+        return self._clock
+
+    @pytest.fixture(scope="session")
     def evidence(self) -> Evidence:
         """What the check under way is decided from."""
         return self._evidence
@@ -105,7 +117,7 @@ class Grading:
     def faults(self) -> Iterator[Faults]:
         """Breaks things; undone when the check ends."""
         self.looked()
-        made = Faults(self._cluster, self._probe, self._ask, self._evidence, self._changing)
+        made = Faults(self._cluster, self._probe, self._ask, self._evidence, self._clock, self._changing)
         self._undone.append(made)
         yield made
         made.undo()
@@ -135,7 +147,7 @@ class Grading:
 
     def _put_back(self, seconds: float) -> None:
         """A cluster that is away is waited for; the session, asked to heal it, brings it back if it can."""
-        deadline = time.monotonic() + seconds
+        began, waited = time.monotonic(), 0.0
         while True:
             try:
                 while self._undone:
@@ -143,13 +155,14 @@ class Grading:
                     self._undone.pop()
                 self._operate.restore()
             except (ClusterUnreachable, FaultUnavailable):
-                if time.monotonic() >= deadline:
+                if max(waited, time.monotonic() - began) >= seconds:
                     raise
             else:
                 return
             with contextlib.suppress(Ungradable, LookupError):
                 self._ask("heal", "")
-            time.sleep(PUT_BACK_PAUSE)
+            self._clock.sleep(PUT_BACK_PAUSE)
+            waited += PUT_BACK_PAUSE
 
     def _take_snapshot(self) -> None:
         self._tell("snapshot", **snapshot(self._connection, self.given.namespace))
@@ -171,6 +184,8 @@ class Grading:
         self._tell("plan", checks=[dataclasses.asdict(_check(one)) for one in items])
         self._looking = threading.Thread(target=self._take_snapshot, name="snapshot", daemon=True)
         self._looking.start()
+        if self.given.time == "cluster":
+            self.looked()
         if any({"probe", "faults"} & set(getattr(one, "fixturenames", ())) for one in items):
             self._pod.start()
 
@@ -178,16 +193,17 @@ class Grading:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """One check from beginning to end."""
         self._phases, self._began = [], time.monotonic()
-        self._evidence.begin()
         marked = _check(item)
         self._tell("started", name=marked.name)
-        result = yield
+        with used(self._clock):
+            result = yield
         self._finish(item, marked)
         return result
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
         """A check that meets what is left of the one before could only be wrong: it is ungradable when that stays."""
+        self._evidence.begin()
         if self._unsure or self._undone:
             seconds = 0.0 if self._waited else PUT_BACK_SECONDS  # the other checks do not wait once more
             self._unsure = self._waited = True

@@ -22,6 +22,7 @@ from typing import Any
 
 from grader import limits
 from grader.answers import Answers, answers
+from grader.clock import Clock, ClusterClock
 from grader.cluster import is_control_plane, node_ready
 from grader.connection import Connection
 from grader.errors import ClusterBusy, ClusterUnreachable, GraderError, Missing, Obstructed, ProbeUnavailable, Refused
@@ -34,10 +35,17 @@ ROLE, ATTEMPT, GRADED = "kindling.dev/role", "kindling.dev/attempt", "kindling.d
 
 
 class ProbePod:
-    """The pod itself: made in the background by :meth:`start`, waited for by the first request."""
+    """The pod itself: made in the background by :meth:`start`, waited for by the first request.
 
-    def __init__(self, connection: Connection, graded: str, attempt: str, image: str, seconds: float) -> None:
-        self._connection = connection
+    Where time passes only when it is waited for (:class:`ClusterClock`) there is no background: two that wait would
+    each find that time had passed for the other.
+    """
+
+    def __init__(
+        self, connection: Connection, graded: str, attempt: str, image: str, seconds: float, clock: Clock
+    ) -> None:
+        """``seconds``: it ends by itself some time after so many of the cluster's."""
+        self._connection, self._clock = connection, clock
         self._graded, self._attempt, self._image, self._seconds = graded, label(attempt), image, seconds
         self.namespace = "kindling-probe-" + uuid.uuid4().hex[:10]
         self.node = ""
@@ -53,6 +61,8 @@ class ProbePod:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._make, name="probe", daemon=True)
                 self._thread.start()
+                if isinstance(self._clock, ClusterClock):
+                    self._thread.join()
 
     def ready(self) -> None:
         """Wait until it answers; ``Ungradable`` when it does not come up, ``Obstructed`` when it was kept from it."""
@@ -138,9 +148,9 @@ class ProbePod:
         return Watch(self._connection, self.namespace, asked)
 
     def _wait(self, watch: Watch) -> None:
-        deadline = time.monotonic() + limits.UP_SECONDS
+        deadline = self._clock.now() + limits.UP_SECONDS
         seen = "it has no status"
-        while time.monotonic() < deadline and not self._closing.is_set():
+        while self._clock.now() < deadline and not self._closing.is_set():
             raw = watch.pod()
             status = fields(raw.get("status"))
             seen = json.dumps(status.get("containerStatuses") or status.get("conditions") or status)[:600]
@@ -151,7 +161,7 @@ class ProbePod:
                 watch.begin(raw)
                 self._watch = watch
                 return
-            time.sleep(EVERY)
+            self._clock.sleep(EVERY)
         raise ProbeUnavailable(f"the probe pod did not come up on node {self.node}: {seen}")
 
     def _answers(self) -> bool:

@@ -28,7 +28,8 @@ class GradeRequest:
     """One attempt to grade.
 
     ``checks``: path of the lab's ``checks.py``. ``kubeconfig``: the grader's own, as YAML. ``parameters``: the
-    learner's values. ``thresholds``: the lab's. ``seconds``: wall-clock limit of the whole attempt.
+    learner's values. ``thresholds``: the lab's. ``seconds``: wall-clock limit of the whole attempt. ``time``: the
+    cluster's clock (:mod:`grader.clock`), ``cluster`` for a fork, whose time stands still.
     ``attempt``: an id that marks everything the grader makes in the cluster. ``faults``: those the lab may ask for.
     ``only``: names of checks; empty for all. ``patience``: seconds for which an API server that does not answer is
     waited for. ``mark``: the file of :mod:`grader.mark`, or "".
@@ -47,6 +48,7 @@ class GradeRequest:
     only: list[str] = field(default_factory=list)
     patience: float = 6.0
     mark: str = ""
+    time: Literal["wall", "cluster"] = "wall"
 
 
 @dataclass(frozen=True)

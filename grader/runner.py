@@ -168,6 +168,7 @@ def clean(kubeconfig: str, namespace: str) -> None:
 
 def put_back(kubeconfig: str, namespace: str, mark: bytes, faults: FaultInjector) -> None:
     """Put back what a killed process left changed, by its mark; ``ValueError``, ``GraderError`` when it cannot."""
+    from grader.clock import WallClock
     from grader.cluster import Cluster
     from grader.connection import Connection
     from grader.evidence import Evidence
@@ -178,8 +179,9 @@ def put_back(kubeconfig: str, namespace: str, mark: bytes, faults: FaultInjector
 
     connection = Connection(kubeconfig)
     try:
-        cluster, nowhere = Cluster(connection, namespace), Evidence()
-        operate, broken = Operate(cluster, nowhere), Faults(cluster, None, faults, nowhere)
+        clock = WallClock()  # only a learner's own cluster is ever put back
+        cluster, nowhere = Cluster(connection, namespace), Evidence(clock)
+        operate, broken = Operate(cluster, nowhere), Faults(cluster, None, faults, nowhere, clock)
         for how, before, container in marked(mark):
             if how == "operate":
                 operate.take_over(before)

@@ -1,15 +1,17 @@
 """Waiting for something to come true, and making sure that it stays so. There is no other way to wait in a check.
 
+Seconds are the cluster's (:mod:`grader.clock`): on a fork they pass as fast as the processor can.
+
 Trouble with the API server in between is waited out as long as the deadline allows, and then ends as ungradable: a
 cluster that does not answer says nothing about the learner.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from grader import clock
 from grader.checks import fail
 from grader.errors import CheckFailedForGood, ClusterUnreachable
 
@@ -24,8 +26,10 @@ def poll(until: Callable[[], T], seconds: float, *, expected: str = "", look: st
     its last failure is the check's; one that returned false fails with ``expected``. A failure that is ``final`` ends
     the waiting.
     """
-    deadline = time.monotonic() + seconds
+    time = clock.current()
+    deadline = time.now() + seconds
     while True:
+        look_now = time.look()
         trouble: Exception | None = None
         try:
             value = until()
@@ -35,11 +39,10 @@ def poll(until: Callable[[], T], seconds: float, *, expected: str = "", look: st
             raise
         except (AssertionError, ClusterUnreachable) as error:
             trouble = error
-        if time.monotonic() >= deadline:
+        if not look_now.again(every, deadline):
             if trouble is not None:
                 raise trouble
             fail(expected=expected or "this to happen", observed=f"it did not within {seconds:g} s", look=look)
-        time.sleep(min(every, max(deadline - time.monotonic(), 0.01)))
 
 
 def hold(
@@ -47,16 +50,16 @@ def hold(
 ) -> None:
     """Ask ``condition`` for ``seconds``: every answer must be true, and none may fail. A state that was right for one
     instant is not right."""
-    start = time.monotonic()
+    time = clock.current()
+    start = time.now()
     while True:
+        look_now = time.look()
         if not condition():
-            after = time.monotonic() - start
+            after = time.now() - start
             fail(
                 expected=expected or f"this to hold for {seconds:g} s",
                 observed=f"it broke after {after:.1f} s",
                 look=look,
             )
-        left = start + seconds - time.monotonic()
-        if left <= 0:
+        if not look_now.again(every, start + seconds):
             return
-        time.sleep(min(every, left))

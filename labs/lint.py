@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from labs import yamlfile
+from labs import wall_time, yamlfile
 from labs.definition import Lab, load_lab
 from labs.errors import Malformed
 from labs.parameters import UnknownParameter
@@ -64,7 +64,7 @@ def _texts(lab: Lab) -> Iterator[Finding]:
 
 
 def _checks(lab: Lab) -> Iterator[Finding]:
-    """Points add up; hints are of checks that are there."""
+    """Points add up; hints are of checks that are there; time is the cluster's."""
     path = str(lab.folder / "lab.yaml")
     try:
         checks = lab.checks
@@ -74,6 +74,8 @@ def _checks(lab: Lab) -> Iterator[Finding]:
     total = sum(check.points for check in checks)
     if abs(total - lab.points) > 1e-9:
         yield Finding(path, _line(lab, "points"), f"points is {lab.points:g}, but the checks add up to {total:g}")
+    for line, message in wall_time.found(yamlfile.read_text(lab.checks_file)):
+        yield Finding(str(lab.checks_file), line, message)
     names = {check.name for check in checks}
     for check in lab.file.hints:
         if check not in names:

@@ -5,7 +5,6 @@ fewest restarts is killed or hangs, the one with the most is deleted.
 """
 
 import itertools
-import time
 
 from grader import check, fail, poll
 from grader.cluster import node_ready
@@ -46,7 +45,7 @@ def _too_few_for_good(cluster, params):
     return len(cluster.pods({"app": params["app"]}, terminating=True)) < params["replicas"]
 
 
-def well_again(cluster, params, traffic, broken, seconds, replaced):
+def well_again(cluster, clock, params, traffic, broken, seconds, replaced):
     """Wait until ``replaced()`` is satisfied, all replicas are ready, and no request has failed for a while."""
     deadline = broken.t + seconds
 
@@ -63,7 +62,7 @@ def well_again(cluster, params, traffic, broken, seconds, replaced):
             )
         return answers
 
-    return poll(well, max(deadline - time.time(), 0.1), every=0.3)
+    return poll(well, max(deadline - clock.now(), 0.1), every=0.3)
 
 
 def judged(answers, broken, thresholds, evidence, params, most=None):
@@ -94,7 +93,7 @@ def longest_silence(answers):
     return round(max(after - before for before, after in itertools.pairwise(good)), 1)
 
 
-def survives(cluster, probe, evidence, params, thresholds, name, act, replaced_by):
+def survives(cluster, clock, probe, evidence, params, thresholds, name, act, replaced_by):
     """Break something while traffic flows, and wait until all is well. ``replaced_by(broken)`` gives what must be."""
     with probe.traffic(cluster.url(params["app"]), interval=INTERVAL, timeout=TIMEOUT) as traffic:
         poll(
@@ -105,8 +104,8 @@ def survives(cluster, probe, evidence, params, thresholds, name, act, replaced_b
         )
         broken = act()
         seconds = thresholds[f"{name}_recovery_seconds"]
-        well_again(cluster, params, traffic, broken, seconds, lambda: replaced_by(broken))
-        evidence.add("all is well", seconds=round(time.time() - broken.t, 1))
+        well_again(cluster, clock, params, traffic, broken, seconds, lambda: replaced_by(broken))
+        evidence.add("all is well", seconds=round(clock.now() - broken.t, 1))
     answers = traffic.answers().since(broken.t - 1)
     judged(answers, broken, thresholds, evidence, params, thresholds.get(f"{name}_failed_requests"))
 
@@ -153,17 +152,19 @@ def test_replicas(cluster, probe, params):
 
 
 @check(points=2, title="A killed process comes back")
-def test_killed_process(cluster, probe, faults, evidence, params, thresholds):
+def test_killed_process(cluster, clock, probe, faults, evidence, params, thresholds):
     victim = min(healthy(cluster, params), key=lambda pod: pod.restarts)
 
     def replaced(_):
         restarted_or_replaced(cluster, victim, f"the killed process of pod {victim.name}")
 
-    survives(cluster, probe, evidence, params, thresholds, "kill", lambda: faults.kill_container(victim), replaced)
+    survives(
+        cluster, clock, probe, evidence, params, thresholds, "kill", lambda: faults.kill_container(victim), replaced
+    )
 
 
 @check(points=2, title="A deleted pod is replaced")
-def test_deleted_pod(cluster, probe, faults, evidence, params, thresholds):
+def test_deleted_pod(cluster, clock, probe, faults, evidence, params, thresholds):
     before = healthy(cluster, params, MENDED_SECONDS)
     victim = max(before, key=lambda pod: pod.restarts)
     known = {pod.uid for pod in before}
@@ -177,21 +178,21 @@ def test_deleted_pod(cluster, probe, faults, evidence, params, thresholds):
                 look=LOOK.format(params["app"]),
             )
 
-    survives(cluster, probe, evidence, params, thresholds, "delete", lambda: faults.delete_pod(victim), replaced)
+    survives(cluster, clock, probe, evidence, params, thresholds, "delete", lambda: faults.delete_pod(victim), replaced)
 
 
 @check(points=3, title="A replica that hangs gets no requests and is started again")
-def test_hanging_replica(cluster, probe, faults, evidence, params, thresholds):
+def test_hanging_replica(cluster, clock, probe, faults, evidence, params, thresholds):
     victim = min(healthy(cluster, params, MENDED_SECONDS), key=lambda pod: pod.restarts)
 
     def replaced(_):
         restarted_or_replaced(cluster, victim, f"the hanging replica {victim.name}")
 
-    survives(cluster, probe, evidence, params, thresholds, "hang", lambda: faults.hang(victim), replaced)
+    survives(cluster, clock, probe, evidence, params, thresholds, "hang", lambda: faults.hang(victim), replaced)
 
 
 @check(points=2, title="The loss of a node is survived")
-def test_lost_node(cluster, probe, faults, evidence, params, thresholds):
+def test_lost_node(cluster, clock, probe, faults, evidence, params, thresholds):
     pods = healthy(cluster, params, MENDED_SECONDS)
     workers = set(cluster.workers())
     counts = {node: sum(pod.node == node for pod in pods) for node in {pod.node for pod in pods} & workers}
@@ -212,4 +213,4 @@ def test_lost_node(cluster, probe, faults, evidence, params, thresholds):
                 look=LOOK.format(params["app"]),
             )
 
-    survives(cluster, probe, evidence, params, thresholds, "node", lambda: faults.stop_node(node), replaced)
+    survives(cluster, clock, probe, evidence, params, thresholds, "node", lambda: faults.stop_node(node), replaced)

@@ -1,7 +1,5 @@
 """Graded by requests through the Services' DNS names from inside the cluster."""
 
-import time
-
 from grader import check, fail, poll
 
 SETTLE_SECONDS = 8  # for a Service that was made or changed a moment ago
@@ -60,7 +58,7 @@ def who_answered(answers, wanted):
     return observed + (f"; who should not have answered: {', '.join(strange)}" if strange else "")
 
 
-def replace_one(cluster, faults, evidence, deployment, answers, seconds, look):
+def replace_one(cluster, clock, faults, evidence, deployment, answers, seconds, look):
     """Delete a pod of the Deployment; its replacement is among ``answers()`` in time. Its name."""
     before = cluster.pods_of("deployment", deployment)
     deleted = faults.delete_pod(before[0])
@@ -84,7 +82,7 @@ def replace_one(cluster, faults, evidence, deployment, answers, seconds, look):
         return ready.name
 
     new = poll(replaced, seconds)
-    evidence.add("replaced", pod=before[0].name, by=new, seconds=round(time.time() - deleted.t, 1))
+    evidence.add("replaced", pod=before[0].name, by=new, seconds=round(clock.now() - deleted.t, 1))
     return new
 
 
@@ -114,12 +112,12 @@ def test_only_ready(cluster, probe, params):
 
 
 @check(points=3, title="The name keeps answering while a pod is replaced")
-def test_while_replaced(cluster, probe, faults, evidence, params, thresholds):
+def test_while_replaced(cluster, clock, probe, faults, evidence, params, thresholds):
     service, app = params["name"], params["app"]
     answered_by_all(cluster, probe, service, app, "a pod is replaced")
     with probe.traffic(cluster.url(service), interval=0.04) as traffic:
         new = replace_one(
-            cluster, faults, evidence, app, traffic.answers, thresholds["recovery_seconds"], LOOK.format(service)
+            cluster, clock, faults, evidence, app, traffic.answers, thresholds["recovery_seconds"], LOOK.format(service)
         )
     answers = traffic.answers()
     if len(answers.failed) > thresholds["failed_requests"]:
@@ -131,10 +129,17 @@ def test_while_replaced(cluster, probe, faults, evidence, params, thresholds):
 
 
 @check(points=2, title="The Service that led nowhere leads to its pods, and to those that replace them")
-def test_repaired(cluster, probe, faults, evidence, params, thresholds):
+def test_repaired(cluster, clock, probe, faults, evidence, params, thresholds):
     backend = params["backend"]
     answered_by_all(cluster, probe, backend, backend)
     with probe.traffic(cluster.url(backend), interval=0.05) as traffic:
         replace_one(
-            cluster, faults, evidence, backend, traffic.answers, thresholds["recovery_seconds"], LOOK.format(backend)
+            cluster,
+            clock,
+            faults,
+            evidence,
+            backend,
+            traffic.answers,
+            thresholds["recovery_seconds"],
+            LOOK.format(backend),
         )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from grader import limits
 from grader.answers import Answer
 from grader.checks import fail
+from grader.clock import WallClock
 from grader.cluster import Cluster, node_ready
 from grader.connection import Connection
 from grader.errors import (
@@ -40,6 +41,7 @@ from grader.text import plain, quoted
 from grader.verdict import judge
 from tests.doubles import hostile_server as hostile
 from tests.doubles.api_server import CORE, pod
+from tests.doubles.clock import SteppedClock
 from tests.doubles.hostile_server import Bytes, HostileServer
 
 Serve = Callable[[Bytes], Connection]
@@ -259,7 +261,7 @@ class TestTexts:
             assert harmless(judgement.cause, limits.CAUSE_CHARACTERS)
 
     def test_in_evidence(self, text: str) -> None:
-        evidence = Evidence()
+        evidence = Evidence(SteppedClock())
         for number in range(1000):
             evidence.add(text, text=text, number=number, rows=[{text: [text] * 50}] * 50)
         kept = json.dumps(evidence.entries, ensure_ascii=False)
@@ -299,8 +301,8 @@ def test_a_probe_that_a_busy_machine_keeps_from_answering_is_asked_again_where_t
         return answer
 
     monkeypatch.setattr(scripted, "handle", handle)
-    made = ProbePod(Connection(scripted.kubeconfig, patience=0.0), "default", "a", "kindling/web:1.0", 30)
-    probe = Probe(made, Evidence())
+    made = ProbePod(Connection(scripted.kubeconfig, patience=0.0), "default", "a", "kindling/web:1.0", 30, WallClock())
+    probe = Probe(made, Evidence(SteppedClock()))
     if method == "GET":
         assert probe.get("http://web/", timeout=0.1).ok
     else:

@@ -1,12 +1,12 @@
 """What the grader says about pods, answers and text: one sentence, plain, bounded."""
 
-import time
 from typing import Any
 
 import pytest
 
 from grader import limits
 from grader.answers import answers
+from grader.clock import used
 from grader.cluster import Cluster
 from grader.connection import Connection
 from grader.errors import CheckFailed, ProbeUnavailable, Ungradable
@@ -18,6 +18,7 @@ from grader.snapshot import snapshot
 from grader.text import bounded, plain, quoted
 from grader.waiting import hold, poll
 from tests.doubles.api_server import CORE, answered, pod
+from tests.doubles.clock import SteppedClock
 
 
 def crashed(code: int = 1) -> dict[str, Any]:
@@ -193,7 +194,7 @@ def test_evidence_is_bounded() -> None:
     for _ in range(100):
         nested = [nested]
     assert len(str(bounded({"deep": nested, "long": "y" * 10**6, "many": list(range(10**5))}, 10_000))) < 100_000
-    evidence = Evidence()
+    evidence = Evidence(SteppedClock())
     for number in range(1000):
         evidence.add(f"entry {number}", text="z" * 10_000)
     assert len(evidence.entries) == limits.EVIDENCE_ENTRIES
@@ -201,7 +202,7 @@ def test_evidence_is_bounded() -> None:
 
 
 def test_evidence_of_repeated_looks_keeps_the_first_and_the_last() -> None:
-    evidence = Evidence()
+    evidence = Evidence(SteppedClock())
     for number in range(50):
         evidence.add("request", url="http://web/", answer=number)
     assert [one["answer"] for one in evidence.entries] == [0, 1, 2, 49]
@@ -229,15 +230,17 @@ def test_poll_gives_the_last_failure_and_hold_the_first() -> None:
     def never() -> bool:
         raise CheckFailed(f"look {next(looks)}")
 
-    with pytest.raises(CheckFailed, match=r"look [1-9]"):
-        poll(never, 0.2, every=0.02)
-    values = iter([True, True, False])
-    with pytest.raises(CheckFailed, match="it broke after"):
-        hold(lambda: next(values), 5, every=0.01)
-    began = time.monotonic()
-    hold(lambda: True, 0.2, every=0.02)
-    assert time.monotonic() - began >= 0.2
-    assert poll(lambda: "found", 0) == "found"
+    clock = SteppedClock()
+    with used(clock):
+        with pytest.raises(CheckFailed, match="look 10"):
+            poll(never, 0.2, every=0.02)
+        values = iter([True, True, False])
+        with pytest.raises(CheckFailed, match=r"it broke after 0\.0 s"):
+            hold(lambda: next(values), 5, every=0.01)
+        began = clock.now()
+        hold(lambda: True, 0.2, every=0.02)
+        assert clock.now() - began == pytest.approx(0.2)
+        assert poll(lambda: "found", 0) == "found"
 
 
 @pytest.mark.parametrize("text", ["", "a: b", "[", "current-context: c\ncontexts: []\n"])

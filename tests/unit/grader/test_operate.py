@@ -11,6 +11,7 @@ from grader.errors import CheckFailed
 from grader.evidence import Evidence
 from grader.operate import HASH, REVISION, Operate
 from tests.doubles.api_server import APPS
+from tests.doubles.clock import SteppedClock
 
 
 def template(image: str, **labels: str) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def deployment(scripted: Any) -> dict[str, Any]:
 @pytest.fixture
 def operate(scripted: Any) -> Operate:
     """The fixture of that name."""
-    return Operate(Cluster(Connection(scripted.kubeconfig), "default"), Evidence())
+    return Operate(Cluster(Connection(scripted.kubeconfig), "default"), Evidence(SteppedClock()))
 
 
 def test_what_was_scaled_and_rolled_is_put_back(operate: Operate, deployment: dict[str, Any]) -> None:

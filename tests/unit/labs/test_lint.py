@@ -83,3 +83,35 @@ def test_a_malformed_state_has_its_line(lab: Path) -> None:
 def test_a_malformed_lab_is_one_finding(catalog: Path) -> None:
     folder = write_lab(catalog, "bad", lab="title: 5\n")
     assert [line.split(":")[1] for line in found(folder)] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("import time", "import time"),
+        ("import time as clock_of_mine", "import time"),
+        ("from time import sleep", "from time import sleep"),
+        ("def wait(time): time.sleep(1)", "time.sleep"),
+        ("import datetime; x = lambda: datetime.datetime.now()", "datetime.now"),
+        ("from datetime import datetime as when; x = lambda: when.utcnow()", "datetime.utcnow"),
+        ("import datetime; x = datetime.date.today", "date.today"),
+        ("import asyncio; x = asyncio.sleep(1)", "asyncio.sleep"),
+        ("from asyncio import sleep", "from asyncio import sleep"),
+        ("import threading; threading.Timer(1, print)", "threading.Timer"),
+    ],
+)
+def test_checks_do_not_use_the_wall_clock(lab: Path, line: str, what: str) -> None:
+    checks = lab / "checks.py"
+    lines = checks.read_text().splitlines()
+    checks.write_text("\n".join([*lines, line, ""]))
+    ours = [one for one in found(lab) if "wall clock" in one]
+    assert ours
+    assert f"checks.py:{len(lines) + 1}: {what} is the wall clock's time; expected the cluster's time" in ours[-1]
+    assert "clock.now()" in ours[-1]
+
+
+def test_dates_as_such_are_no_use_of_the_wall_clock(lab: Path) -> None:
+    checks = lab / "checks.py"
+    more = "import datetime\nwhen = datetime.datetime.fromisoformat\n\ndef f(clock): return clock.now() + clock.time\n"
+    checks.write_text(checks.read_text() + more)
+    assert found(lab) == []

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from grader import limits
 from grader.errors import CheckFailed, CheckFailedForGood
 from grader.text import one_line, plain
 
+Change = Callable[..., object]
 Test = TypeVar("Test", bound=Callable[..., Any])
 MARK = "__kindling_check__"
 
 
 @dataclass(frozen=True)
 class Check:
-    """What :func:`check` says about a test. ``name``: the function's, without ``test_``, with dashes."""
+    """What :func:`check` says about a test. ``name``: the function's, without ``test_``, with dashes. ``what_if``:
+    single changes to what the learner made, by the words that say what is different then."""
 
     name: str
     title: str
     points: float
+    what_if: Mapping[str, Change] = field(default_factory=dict)
 
 
-def check(*, points: float, title: str) -> Callable[[Test], Test]:
+def check(*, points: float, title: str, what_if: Mapping[str, Change] | None = None) -> Callable[[Test], Test]:
     """Mark a test function as a check worth ``points``; ``title`` is what the learner reads. ``ValueError`` when
-    the points are negative, the title is empty or the function is not named ``test_...``."""
+    the points are negative, the title is empty or the function is not named ``test_...``.
+
+    ``what_if`` (:mod:`grader.what_if`): ``{"with one replica more": function}``; the function takes fixtures by name.
+    """
 
     def mark(test: Test) -> Test:
         if points < 0 or not title.strip() or not test.__name__.startswith("test_"):
             raise ValueError(f"{test.__name__}: a check is named test_..., has a title and points of at least 0")
         name = test.__name__.removeprefix("test_").replace("_", "-")
-        setattr(test, MARK, Check(name, title.strip(), float(points)))
+        setattr(test, MARK, Check(name, title.strip(), float(points), dict(what_if or {})))
         return test
 
     return mark

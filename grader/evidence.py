@@ -20,6 +20,7 @@ class Evidence:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._start: float | None = None
         self._forget()
 
     def begin(self) -> None:
@@ -27,10 +28,17 @@ class Evidence:
         self._forget()
         self._start = self._clock.now()
 
+    def measure(self, what: str, value: float) -> None:
+        """Keep one number that the check is about, by what it counts: ``measure("failed requests", 41)``. Of the same
+        thing the last counts. A learner may read it (:mod:`grader.what_if`)."""
+        if what in self.measures or len(self.measures) < limits.EVIDENCE_ENTRIES:
+            self.measures[plain(what, 100)] = round(float(value), 3)
+
     def _forget(self) -> None:
         self.entries: list[dict[str, Any]] = []
+        self.measures: dict[str, float] = {}
         self._left = limits.EVIDENCE_CHARACTERS
-        self._start: float | None = None  # then it is the time of the first entry
+        self._start = None  # then it is the time of the first entry
 
     def add(self, what: str, **data: Any) -> None:
         """Keep ``data`` under the heading ``what``. Beyond the bounds only the heading is kept, then nothing.

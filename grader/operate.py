@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from grader.checks import fail
@@ -42,6 +43,17 @@ class Operate:
         change = {"containers": [{"name": chosen["name"], "image": image}]}
         self._patch(deployment, {"spec": {"template": {"spec": change}}})
         self._evidence.add("set image", deployment=deployment, container=chosen["name"], image=image)
+
+    def patch(self, deployment: str, change: Mapping[str, Any]) -> None:
+        """``kubectl patch`` (a strategic merge); returns at once."""
+        self._remember(deployment)
+        self._patch(deployment, dict(change))
+        self._evidence.add("patch", deployment=deployment, change=change)
+
+    @property
+    def touched(self) -> list[str]:
+        """The Deployments that are to be put back."""
+        return list(self._before)
 
     def undo(self, deployment: str) -> None:
         """``kubectl rollout undo``: back to the revision before; the check fails when none was kept."""

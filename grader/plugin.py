@@ -28,7 +28,7 @@ from typing import Any
 import pytest
 import yaml
 
-from grader import checks, verdict
+from grader import changes, checks, verdict
 from grader.clock import Clock, clock_of, used
 from grader.cluster import Cluster
 from grader.connection import Connection
@@ -130,6 +130,13 @@ class Grading:
         yield self._operate
         self._operate.restore()
 
+    @pytest.fixture(autouse=True)
+    def _what_if(self, request: pytest.FixtureRequest) -> None:
+        """Before the check: the one thing that is to be different this time."""
+        if self.given.what_if:
+            operate = request.getfixturevalue("operate")
+            changes.make(_check(request.node), self.given.what_if, request.getfixturevalue, operate)
+
     # -- the attempt -------------------------------------------------------------------------------------------------
 
     def looked(self) -> None:
@@ -181,7 +188,7 @@ class Grading:
             items[:] = [one for one in items if _check(one).name in self.given.only]
         if config.option.collectonly:
             return
-        self._tell("plan", checks=[dataclasses.asdict(_check(one)) for one in items])
+        self._tell("plan", checks=[_planned(_check(one)) for one in items])
         self._looking = threading.Thread(target=self._take_snapshot, name="snapshot", daemon=True)
         self._looking.start()
         if self.given.time == "cluster":
@@ -240,6 +247,7 @@ class Grading:
             seconds=round(time.monotonic() - self._began, 3),
             evidence=self._evidence.entries,
             cause=how.cause,
+            measures=self._evidence.measures,
         )
         self._tell("finished", **dataclasses.asdict(result))
 
@@ -249,6 +257,10 @@ def _check(item: pytest.Item) -> checks.Check:
     if found is None:
         raise pytest.UsageError(f"{item.name} is not marked with @check(points=..., title=...)")
     return found
+
+
+def _planned(check: checks.Check) -> dict[str, Any]:
+    return {"name": check.name, "title": check.title, "points": check.points, "what_if": list(check.what_if)}
 
 
 def _judge(error: BaseException, title: str, trace: str) -> Judgement:

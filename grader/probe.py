@@ -16,6 +16,8 @@ from grader.evidence import Evidence
 from grader.probe_pod import ProbePod
 from grader.shapes import fields, rows
 
+FAILED = "failed requests"
+
 
 class Probe:
     """What a check asks of the probe. URLs may name a pod's address or a DNS name: ``cluster.url("web")``."""
@@ -51,7 +53,9 @@ class Probe:
         try:
             yield traffic
         finally:
-            self._evidence.add("traffic", url=url, interval=interval, **traffic.stop().record())
+            seen = traffic.stop()
+            self._evidence.add("traffic", url=url, interval=interval, **seen.record())
+            self._evidence.measure(FAILED, self._evidence.measures.get(FAILED, 0) + len(seen.failed))
 
     def _request(
         self, url: str, method: str, n: int, timeout: float, headers: Mapping[str, str] | None, body: str

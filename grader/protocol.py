@@ -32,7 +32,8 @@ class GradeRequest:
     cluster's clock (:mod:`grader.clock`), ``cluster`` for a fork, whose time stands still.
     ``attempt``: an id that marks everything the grader makes in the cluster. ``faults``: those the lab may ask for.
     ``only``: names of checks; empty for all. ``patience``: seconds for which an API server that does not answer is
-    waited for. ``mark``: the file of :mod:`grader.mark`, or "".
+    waited for. ``mark``: the file of :mod:`grader.mark`, or "". ``what_if``: the change to make first, one that
+    the only check names (:mod:`grader.what_if`); on a fork, since nobody undoes it.
     """
 
     checks: str
@@ -49,6 +50,7 @@ class GradeRequest:
     patience: float = 6.0
     mark: str = ""
     time: Literal["wall", "cluster"] = "wall"
+    what_if: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class CheckResult:
     """One check. ``message`` is for the learner: expected, observed, where to look; "" when it passed.
 
     ``evidence``: what it was decided from (JSON, for the instructor). ``cause``: the internal reason of an ungradable
-    check (for the log and the instructor, never for the learner).
+    check (for the log and the instructor, never for the learner). ``measures``: its numbers by what they count.
     """
 
     name: str
@@ -68,6 +70,7 @@ class CheckResult:
     seconds: float = 0.0
     evidence: list[dict[str, Any]] = field(default_factory=list)
     cause: str = ""
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Event:
-    """A line of the grading process. ``kind``: ``plan`` (checks as name/title/points), ``started`` (name),
+    """A line of the grading process. ``kind``: ``plan`` (checks as name/title/points/what_if), ``started`` (name),
     ``finished`` (a :class:`CheckResult`), ``snapshot`` (what the cluster looked like), ``done``."""
 
     kind: Literal["plan", "started", "finished", "snapshot", "done"]

@@ -14,7 +14,7 @@ from webapp.content.render import inline
 from webapp.site import current_account_or_none, public_address, site
 from webapp.teach import charts
 
-_LABEL = re.compile(r"(?:^|\s)(Expected|Observed|Look): ")
+_LABEL = re.compile(r"(?:^|\s)(Expected|Observed|Look|What if): ")
 
 
 def register(app: Flask) -> None:
@@ -114,7 +114,7 @@ def short_markdown(text: str) -> Markup:
 
 
 def feedback(message: str) -> list[tuple[str, str]]:
-    """A check's message in labelled parts (``Expected``, ``Observed``, ``Look``); one unlabelled part otherwise."""
+    """A check's message in labelled parts (``Expected``, ``Observed``, ``Look``, ``What if``); else one unlabelled."""
     if not message.startswith("Expected:"):
         return [("", message.strip())] if message.strip() else []
     pieces = _LABEL.split(message)[1:]

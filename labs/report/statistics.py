@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from grader.what_if import without
 from labs.records.models import Attempt, CheckRecord
 from labs.report.data import Cell, CheckStatistics
 
@@ -50,7 +51,8 @@ def statistics_of(records: Sequence[tuple[CheckRecord, Attempt]], names: list[st
 def _check_statistics(name: str, found: list[tuple[CheckRecord, Attempt]]) -> CheckStatistics:
     graded = [(check, attempt) for check, attempt in found if attempt.counted and check.outcome in ("passed", "failed")]
     passed = [(check, attempt) for check, attempt in graded if check.outcome == "passed"]
-    failures = [normalise(check.message, attempt.parameters) for check, attempt in graded if check.outcome == "failed"]
+    failed = [(without(check.message), attempt.parameters) for check, attempt in graded if check.outcome == "failed"]
+    failures = [normalise(message, parameters) for message, parameters in failed]
     frequent, count = Counter(failures).most_common(1)[0] if failures else ("", 0)
     latest = found[-1][0] if found else None
     return CheckStatistics(

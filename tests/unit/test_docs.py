@@ -34,7 +34,7 @@ def fixtures() -> list[str]:
     """What a check may take as an argument."""
     marked = [name for name, found in inspect.getmembers(Grading) if "fixture" in type(found).__name__.lower()]
     assert "cluster" in marked
-    return marked
+    return [name for name in marked if not name.startswith("_")]
 
 
 @pytest.mark.parametrize("name", sorted(variables()))

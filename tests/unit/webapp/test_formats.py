@@ -55,6 +55,10 @@ def test_feedback_comes_in_its_parts() -> None:
         ("Look", "kubectl logs web: it says why"),
     ]
     assert formats.feedback("Expected: a Observed: b Look: c") == [("Expected", "a"), ("Observed", "b"), ("Look", "c")]
+    assert formats.feedback("Expected: a\nLook: c\nWhat if: with x: 0\nWhat if: with y: 1")[2:] == [
+        ("What if", "with x: 0"),
+        ("What if", "with y: 1"),
+    ]
     assert formats.feedback("something else: x") == [("", "something else: x")]
     assert formats.feedback("  ") == []
 

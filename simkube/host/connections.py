@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable
 
 from simkube.apimachinery.errors import StatusError
-from simkube.eventloop.fairness import Shares
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +36,10 @@ IDLE_SECONDS = 120.0
 """How long any connection may be idle (longer than kubectl and Python keep one)."""
 FULL_SECONDS = 0.1
 """How long nobody is accepted when the machine has no file or memory left."""
-HANDSHAKE_SECONDS = 0.0015
-"""Loop time that a TLS handshake takes, measured."""
+HANDSHAKE_SECONDS = 0.003
+"""Between the beginnings of two TLS handshakes of one address; one takes half as long of the loop, measured."""
+MOST_ADDRESSES = 1000
+"""Addresses whose handshakes are told apart; the others' take turns together."""
 LOG_SECONDS = 60.0
 """How often the log is told of refused connections, at most."""
 
@@ -134,11 +135,40 @@ def send_at_once(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-class Listener:
-    """Accepts connections at a socket, over TLS or without where ``context`` is None; ``opened`` serves each.
+class Handshakes:
+    """When the next TLS handshake of an address may begin: in the order of coming, with room for others in between.
 
-    Handshakes are on the account of the address they come from, in ``shares``.
+    Only who has sent something asks for a turn, so that connections on which nothing comes keep nobody waiting.
     """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._next: dict[str, float] = {}
+
+    def wait(self, address: str) -> float:
+        """Take the next turn of an address; the seconds until then."""
+        now = self._now()
+        if address not in self._next and len(self._next) >= MOST_ADDRESSES:
+            self._next = {each: at for each, at in self._next.items() if at > now}
+            address = address if len(self._next) < MOST_ADDRESSES else ""
+        at = max(now, self._next.get(address, now))
+        self._next[address] = at + HANDSHAKE_SECONDS
+        return at - now
+
+
+async def _something_has_come(sock: socket.socket) -> None:
+    """Wait until something can be read, or the other end is gone."""
+    loop = asyncio.get_running_loop()
+    come = loop.create_future()
+    loop.add_reader(sock, lambda: None if come.done() else come.set_result(None))
+    try:
+        await come
+    finally:
+        loop.remove_reader(sock)
+
+
+class Listener:
+    """Accepts connections at a socket, over TLS or without where ``context`` is None; ``opened`` serves each."""
 
     def __init__(
         self,
@@ -146,9 +176,8 @@ class Listener:
         context: ssl.SSLContext | None,
         opened: Callable[[Place], asyncio.Protocol],
         places: Places,
-        shares: Shares | None = None,
     ) -> None:
-        self._shares = shares or Shares()
+        self._handshakes = Handshakes()
         self._socket = sock
         self._context = context
         self._opened = opened
@@ -194,11 +223,11 @@ class Listener:
     async def _open(self, accepted: socket.socket, place: Place) -> None:
         loop = asyncio.get_running_loop()
         patience = UNPROVEN_SECONDS if self._context is not None else None
-        account = self._shares.stranger(place.address)
         try:
             if self._context is not None:
-                await account.turn()
-                account.charge(HANDSHAKE_SECONDS)
+                async with asyncio.timeout(UNPROVEN_SECONDS):
+                    await _something_has_come(accepted)
+                await asyncio.sleep(self._handshakes.wait(place.address))
             transport, _ = await loop.connect_accepted_socket(
                 lambda: self._opened(place), accepted, ssl=self._context, ssl_handshake_timeout=patience
             )

@@ -148,7 +148,7 @@ class Control:
         self.own = Own(server)
         files = raise_file_limit()
         places = Places(min(MOST, (files - min(RESERVED, files // 4)) // FILES_EACH))
-        listener = Listener(self._socket, self._certificates.context, self._opened, places, self._shares)
+        listener = Listener(self._socket, self._certificates.context, self._opened, places)
         self._workers.start()
         listener.start()
         self._home.announce(self.info)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import resource
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from simkube.apimachinery.errors import StatusError
 from simkube.apiserver.http.encoding import Encodings
 from simkube.etcd.journal import Journal
 from simkube.host import certificates, connections
-from simkube.host.connections import Listener, Place, Places
+from simkube.host.connections import HANDSHAKE_SECONDS, Handshakes, Listener, Place, Places
 from simkube.host.protocol import Server
 from simkube.host.routing import Router
 from simkube.host.tenants import Tenants
@@ -256,5 +257,46 @@ def test_no_answer_waits_until_the_client_has_confirmed_what_came_before() -> No
         writer.close()
         transport.close()
         listener.stop()
+
+    asyncio.run(live())
+
+
+class TestHandshakes:
+    def test_they_begin_in_the_order_of_coming_with_room_between_them(self) -> None:
+        now = [100.0]
+        turns = Handshakes(lambda: now[0])
+        waits = [turns.wait("a") for _ in range(4)]
+        assert waits == pytest.approx([number * HANDSHAKE_SECONDS for number in range(4)])
+        now[0] += 1.0
+        assert turns.wait("a") == 0.0
+
+    def test_those_of_one_address_keep_no_other_waiting(self) -> None:
+        turns = Handshakes(lambda: 100.0)
+        assert [turns.wait("a") for _ in range(100)][-1] > 0.2
+        assert turns.wait("b") == 0.0
+
+    def test_addresses_without_end_take_turns_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connections, "MOST_ADDRESSES", 3)
+        turns = Handshakes(lambda: 100.0)
+        assert [turns.wait(f"address {number}") for number in range(3)] == [0.0, 0.0, 0.0]
+        assert [turns.wait(f"other {number}") > 0 for number in range(3)] == [False, True, True]
+
+
+def test_connections_on_which_nothing_comes_keep_nobody_waiting_for_a_handshake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = certificates.load(tmp_path)
+    context = ssl.create_default_context(cadata=made.ca)
+    begun: list[str] = []
+    monkeypatch.setattr(Handshakes, "wait", lambda _, address: begun.append(address) or 0.0)
+
+    async def live() -> None:
+        async with accepting(Places(200), made.context) as (port, token):
+            silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+            known = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+            assert await asked(known, token) == b"200"
+            assert begun == ["127.0.0.1"]
+            for _, writer in (known, *silent):
+                writer.close()
 
     asyncio.run(live())

@@ -160,7 +160,7 @@ class _Watcher:
         word = outcome(attempt.outcome)
         score = f"{number(attempt.score)} of {counted(attempt.max_score, 'point')}"
         if attempt.outcome == "ungradable":
-            echo(f"{word}: {clean(attempt.detail)}")
+            echo(f"{word}: attempt {attempt.number}. {clean(attempt.detail)}")
             return
         echo(f"{word}: {score}, attempt {attempt.number}, {attempt.seconds:.1f} s")
         if attempt.outcome == "failed":

@@ -50,8 +50,11 @@ def status(learner: str | None) -> None:
         if not live and behind is None:
             echo(suggested(f"No lab has been started{whose()}. What there is: kindling labs"))
             return
-        echo(table(("lab", "provider", "state", "left", "best", "attempts"), [_status_row(one) for one in live]))
+        header = ("lab", "provider", "state", "left", "best", "counted attempts")
+        echo(table(header, [_status_row(one) for one in live]))
         for session in live:
+            if session.not_counted:
+                echo(f"{session.lab}: {session.not_counted}")
             if session.detail:
                 print_error(f"{session.lab}: {session.detail}", session.fix)
             elif session.state in ("provisioning", "resetting") and not session.working:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import undefer
 
 from labs.records.models import Attempt, CheckRecord, HintTaken, Session, SessionStep
-from labs.session.queries import best
+from labs.session.queries import best, uncounted
 from labs.session.views import AttemptView, CheckView, SessionView, StepView
 
 
@@ -34,6 +34,7 @@ def session_view(tx: Transaction, row: Session, now: datetime, *, working: bool,
         seconds_left=max(0.0, (row.expires_at - now).total_seconds()) if row.ended_at is None else 0.0,
         parameters=dict(row.parameters),
         attempts=count,
+        uncounted=uncounted(tx, row.user_id, row.lab),
         best_score=score,
         max_score=max_score,
         hints_taken=hints,

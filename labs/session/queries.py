@@ -48,6 +48,12 @@ def best(tx: Transaction, user: int, lab: str) -> tuple[float | None, int]:
     return score, count
 
 
+def uncounted(tx: Transaction, user: int, lab: str) -> list[int]:
+    """The numbers of the attempts at a lab that have ended and do not count."""
+    mine = (Attempt.user_id == user, Attempt.lab == lab, Attempt.state == "done", ~Attempt.counted)
+    return list(tx.scalars(select(Attempt.number).where(*mine).order_by(Attempt.number)))
+
+
 def due(tx: Transaction, now: datetime) -> list[tuple[str, bool]]:
     """Sessions of which something is wanted, and whether it is quick: cleaning up, nothing that is made or graded."""
     open_rows = Session.ended_at.is_(None) | (Session.state == "stopping")

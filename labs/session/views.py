@@ -22,7 +22,8 @@ class SessionView:
 
     ``state``: provisioning, ready, resetting, stopping, stopped, failed, expired. ``detail``: a sentence when there is
     something to say; ``fix``: a command that mends it, or "". ``working``: some process is driving it at this moment.
-    ``best_score``: of counted attempts, ``None`` before the first. Times are UTC.
+    ``best_score``: of counted attempts, ``None`` before the first; ``attempts``: how many count; ``uncounted``: the
+    numbers of those that do not. Times are UTC.
     """
 
     id: str
@@ -41,6 +42,7 @@ class SessionView:
     seconds_left: float
     parameters: dict[str, Any]
     attempts: int
+    uncounted: list[int]
     best_score: float | None
     max_score: float
     hints_taken: int
@@ -54,6 +56,16 @@ class SessionView:
     def live(self) -> bool:
         """It has not ended."""
         return self.ended_at is None
+
+    @property
+    def not_counted(self) -> str:
+        """Which attempts do not count, so that nobody wonders about their numbers; "" when all do."""
+        if not self.uncounted:
+            return ""
+        *most, last = map(str, self.uncounted)
+        if not most:
+            return f"Attempt {last} could not be graded and does not count."
+        return f"Attempts {', '.join(most)} and {last} could not be graded and do not count."
 
 
 @dataclass(frozen=True)

@@ -229,9 +229,29 @@ class TestCheck:
         kindling("start", "first")
         grader.outcomes = {"first": Outcome.UNGRADABLE}
         assert kindling("check", "first") == 3
-        assert "? ungradable: This attempt could not be graded and does not count." in kindling.out
+        assert "? ungradable: attempt 1. This attempt could not be graded and does not count." in kindling.out
         assert kindling("check", "first", "--format", "gradescope") == 3
         assert "score" not in json.loads(kindling.out)
+
+    def test_the_numbers_of_attempts_that_do_not_count_are_said(
+        self, kindling: Command, monkeypatch: pytest.MonkeyPatch, grader: ScriptedGrader
+    ) -> None:
+        kindling("start", "first")
+        kindling("check", "first")
+        kindling("status")
+        assert "does not count" not in kindling.out
+        replace_grader(monkeypatch, CrashingGrader())
+        kindling("check", "first")
+        replace_grader(monkeypatch, grader)
+        kindling("check", "first")
+        assert "attempt 3" in kindling.out
+        kindling("status")
+        assert re.search(r"COUNTED ATTEMPTS\nfirst .* 10/10 +2\n", kindling.out)
+        assert "first: Attempt 2 could not be graded and does not count." in kindling.out
+        replace_grader(monkeypatch, CrashingGrader())
+        kindling("check", "first")
+        kindling("status")
+        assert "first: Attempts 2 and 4 could not be graded and do not count." in kindling.out
 
     def test_a_grader_that_crashes_is_3(self, kindling: Command, monkeypatch: pytest.MonkeyPatch) -> None:
         kindling("start", "first")

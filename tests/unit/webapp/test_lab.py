@@ -203,6 +203,22 @@ def test_ungradable_is_not_a_fail(enter: Enter, services: Kindling, grader: Scri
     assert "broken" not in said, "the cause is for the instructor and the log"
 
 
+def test_numbers_of_attempts_that_do_not_count_are_explained(
+    enter: Enter, services: Kindling, grader: ScriptedGrader
+) -> None:
+    ada, session = enter(), ready(services)
+    grader.outcomes = {"first": Outcome.UNGRADABLE}
+    graded(services, session)
+    grader.outcomes = {}
+    graded(services, session)
+    said = text_of(ada.get("/labs/first/"))
+    assert "Attempt 2," in said
+    assert "Attempt 1 could not be graded and does not count." in said
+    history = text_of(ada.get("/labs/first/attempts/"))
+    assert history.count("not counted") == 1
+    assert history.index("Attempt 1") < history.index("not counted")
+
+
 def test_hints_one_after_the_other(enter: Enter, services: Kindling) -> None:
     ada, session = enter(), ready(services)
     assert "Make " not in ada.get("/labs/first/state").json["html"]["hints"]  # type: ignore[index]

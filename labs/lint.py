@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labs import wall_time, yamlfile
-from labs.definition import Lab, load_lab
+from labs.definition import Lab, State, load_lab
 from labs.errors import Malformed
 from labs.parameters import UnknownParameter
 
@@ -100,18 +100,28 @@ def _states(lab: Lab) -> Iterator[Finding]:
             what = f"expected at least {least} states named {kind}{'' if kind == 'solved' else '-...'}"
             yield Finding(str(folder), 1, f"{what}, found {kinds.count(kind)}")
     for state in states:
-        path = str(state.folder / "state.yaml")
-        if state.kind not in ("solved", "alternative", "broken"):
-            yield Finding(path, 1, "expected a folder named solved, alternative-... or broken-...")
-        for missing in sorted(names - state.file.expected.keys()):
-            yield Finding(path, 1, f"expected an outcome of the check {missing}")
-        for unknown in sorted((state.file.expected.keys() | state.file.messages.keys()) - names):
-            yield Finding(path, 1, f"there is no check {unknown}")
-        failed = "failed" in state.file.expected.values()
-        if failed != (state.kind == "broken"):
-            yield Finding(path, 1, f"a {state.kind} state {'fails' if failed else 'passes'} every check")
-        for step in state.file.steps:
-            yield from _applied(lab, state.folder, step.apply, path)
+        yield from _state(lab, state, names)
+
+
+def _state(lab: Lab, state: State, names: set[str]) -> Iterator[Finding]:
+    """A verdict for every check, and none for others; files that are there."""
+    path, given = str(state.folder / "state.yaml"), state.file
+    if state.kind not in ("solved", "alternative", "broken"):
+        yield Finding(path, 1, "expected a folder named solved, alternative-... or broken-...")
+    for missing in sorted(names - given.expected.keys()):
+        yield Finding(path, 1, f"expected an outcome of the check {missing}")
+    for unknown in sorted((given.expected.keys() | given.messages.keys()) - names):
+        yield Finding(path, 1, f"there is no check {unknown}")
+    for provider, differs in given.differs.items():
+        for name, wanted in differs.expected.items():
+            if given.expected.get(name) in (None, wanted):
+                said = f"differs on {provider}: {name} is no check, or comes out as it does elsewhere"
+                yield Finding(path, 1, said)
+    failed = "failed" in given.expected.values()
+    if failed != (state.kind == "broken"):
+        yield Finding(path, 1, f"a {state.kind} state {'fails' if failed else 'passes'} every check")
+    for step in given.steps:
+        yield from _applied(lab, state.folder, step.apply, path)
 
 
 def _applied(lab: Lab, folder: Path, name: str | None, path: str) -> Iterator[Finding]:

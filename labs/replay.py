@@ -13,12 +13,12 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from grader.protocol import GradeRequest, Outcome, Verdict
@@ -30,6 +30,7 @@ from labs.parameters import seed_of
 from labs.session.grading import Grader
 
 STEP_SECONDS = 180.0
+Job = tuple[Lab, State]
 
 
 class StepFailed(KindlingError):
@@ -68,14 +69,11 @@ class Replay:
     jobs: int = 1
     _stopping: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, lab: Lab, states: Iterable[State], on_done: Callable[[Replayed], None]) -> list[Replayed]:
-        """Every state on a cluster of its own or one that was reset; ``on_done`` as each is finished, in any order."""
-        todo: SimpleQueue[State] = SimpleQueue()
-        for state in states:
-            todo.put(state)
-        done: list[Replayed] = []
-        with ThreadPoolExecutor(min(self.jobs, max(1, todo.qsize()))) as pool:
-            workers = [pool.submit(self._work, lab, todo, done, on_done) for _ in range(self.jobs)]
+    def run(self, jobs: Iterable[Job], on_done: Callable[[Replayed], None]) -> list[Replayed]:
+        """Every state on a new cluster or one that was reset; ``on_done`` as each is finished, in any order."""
+        work, done = Work(jobs), list[Replayed]()
+        with ThreadPoolExecutor(self.jobs) as pool:
+            workers = [pool.submit(self._work, work, done, on_done) for _ in range(self.jobs)]
             try:
                 for worker in workers:
                     worker.result()
@@ -84,25 +82,20 @@ class Replay:
                 raise
         return done
 
-    def _work(
-        self, lab: Lab, todo: SimpleQueue[State], done: list[Replayed], on_done: Callable[[Replayed], None]
-    ) -> None:
-        cluster = _Cluster(self.provider, lab, self.notes)
-        with cluster.kept():
-            while not self._stopping.is_set():
-                try:
-                    state = todo.get_nowait()
-                except Empty:
-                    return
-                result = self.prove(lab, state, cluster.start)
-                done.append(result)
-                on_done(result)
+    def _work(self, work: Work, done: list[Replayed], on_done: Callable[[Replayed], None]) -> None:
+        while not self._stopping.is_set() and (topology := work.join()):
+            cluster = _Cluster(self.provider, topology, self.notes)
+            with cluster.kept():
+                while not self._stopping.is_set() and (job := work.next(topology)):
+                    result = self.prove(*job, cluster.starter(job[0]))
+                    done.append(result)
+                    on_done(result)
 
     def prove(self, lab: Lab, state: State, start: Callable[[Mapping[str, Any]], Handle]) -> Replayed:
         """One state; ``start`` gives a cluster at the lab's start with the parameters it is called with."""
         began = time.monotonic()
         values = lab.parameters_for(seed_of(state.name, lab.name))
-        expected = {name: str(outcome) for name, outcome in state.file.expected.items()}
+        expected: dict[str, str] = {**state.file.expected_on(self.provider.name)}
         try:
             handle = start(values)
             carry_out(lab, state, values, self.provider.credentials(handle, "learner"), self.kubectl)
@@ -110,7 +103,7 @@ class Replay:
         except (ClusterError, KindlingError) as error:
             return Replayed(lab.name, state.name, expected, {}, [], time.monotonic() - began, str(error))
         outcomes = {check.name: str(check.outcome) for check in verdict.checks}
-        differences = list(compare(lab, state, verdict, values))
+        differences = list(compare(lab, state, verdict, values, expected))
         return Replayed(lab.name, state.name, expected, outcomes, differences, time.monotonic() - began)
 
     def _grade(self, lab: Lab, handle: dict[str, Any], values: dict[str, Any]) -> Verdict:
@@ -166,21 +159,23 @@ def _kubectl(kubectl: str, line: str, folder: Path, environment: dict[str, str],
         raise StepFailed(f"kubectl {line}: {ran.stderr.strip() or ran.stdout.strip()}")
 
 
-def compare(lab: Lab, state: State, verdict: Verdict, values: Mapping[str, Any]) -> Iterator[str]:
-    """Where a verdict is not what the state expects."""
+def compare(
+    lab: Lab, state: State, verdict: Verdict, values: Mapping[str, Any], expected: Mapping[str, str]
+) -> Iterator[str]:
+    """Where a verdict is not what is ``expected`` of the state."""
     results = {check.name: check for check in verdict.checks}
-    for name, expected in state.file.expected.items():
+    for name, wanted in expected.items():
         result = results.get(name)
         if result is None:
-            yield f"{name}: expected {expected}, was not graded ({verdict.cause or 'no such check'})"
-        elif str(result.outcome) != expected:
-            yield f"{name}: expected {expected}, was {result.outcome}: {result.message or result.cause or 'no message'}"
+            yield f"{name}: expected {wanted}, was not graded ({verdict.cause or 'no such check'})"
+        elif str(result.outcome) != wanted:
+            yield f"{name}: expected {wanted}, was {result.outcome}: {result.message or result.cause or 'no message'}"
     for name, part in state.file.messages.items():
         result = results.get(name)
         wanted = lab.fill(part, values)
         if result is not None and result.outcome is Outcome.FAILED and wanted not in result.message:
             yield f"{name}: expected {wanted!r} in its message: {result.message}"
-    for name in results.keys() - state.file.expected.keys():
+    for name in results.keys() - expected.keys():
         yield f"{name}: the state expects nothing of it"
 
 
@@ -206,12 +201,41 @@ def sweep(notes: Path, provider: Callable[[str], Provider]) -> list[str]:
     return removed
 
 
+class Work:
+    """What is still to be replayed. A worker keeps to one topology, for which it has a cluster, while there is any."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._left: dict[str, deque[Job]] = {}
+        for job in jobs:
+            self._left.setdefault(job[0].topology, deque()).append(job)
+        self._workers: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def join(self) -> str:
+        """The topology with fewest at it, of these the one with most work left; "" when there is none."""
+        with self._lock:
+            open_ones = [name for name, jobs in self._left.items() if jobs]
+            if not open_ones:
+                return ""
+            found = max(open_ones, key=lambda name: (-self._workers[name], len(self._left[name])))
+            self._workers[found] += 1
+            return found
+
+    def next(self, topology: str) -> Job | None:
+        """Something to do there; who gets nothing is no longer at it."""
+        with self._lock:
+            if self._left[topology]:
+                return self._left[topology].popleft()
+            self._workers[topology] -= 1
+            return None
+
+
 class _Cluster:
     """One worker's cluster: made for its first state, reset for the next, removed at the end."""
 
-    def __init__(self, provider: Provider, lab: Lab, notes: Path) -> None:
-        self._provider, self._lab, self._notes = provider, lab, notes
-        self.name = f"kindling-replay-{lab.name[:14].rstrip('-')}-{secrets.token_hex(4)}"
+    def __init__(self, provider: Provider, topology: str, notes: Path) -> None:
+        self._provider, self._notes = provider, notes
+        self.name = f"kindling-replay-{topology[:14].rstrip('-')}-{secrets.token_hex(4)}"
         self._handle: dict[str, Any] | None = None
 
     @contextmanager
@@ -227,14 +251,18 @@ class _Cluster:
                 note.unlink(missing_ok=True)
                 locks.forget(self.name)
 
-    def start(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The lab's starting state with these parameters; its handle."""
-        spec = self._lab.spec(self.name, values, {"replay": self._lab.name})
-        if self._handle is None:
-            self._handle = self._provider.create(spec, _Unwatched())
-        else:
-            self._handle = self._provider.reset(self._handle, spec, _Unwatched())
-        return self._handle
+    def starter(self, lab: Lab) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+        """Brings it to the starting state of a lab with the parameters it is called with, and returns its handle."""
+
+        def start(values: Mapping[str, Any]) -> dict[str, Any]:
+            spec = lab.spec(self.name, values, {"replay": lab.name})
+            if self._handle is None:
+                self._handle = self._provider.create(spec, _Unwatched())
+            else:
+                self._handle = self._provider.reset(self._handle, spec, _Unwatched())
+            return self._handle
+
+        return start
 
 
 class _Unwatched:

@@ -113,6 +113,10 @@ class Settings:
         """The sources of the labs' own images."""
         return _PACKAGE / "images"
 
+    def node_image(self, provider: str) -> str:
+        """What a provider makes nodes from, as this machine calls it."""
+        return (self.kind_node_image or "kind's own") if provider == "kind" else ""
+
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process; :class:`SettingsError` names the variable at fault."""

@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from xdist.scheduler import LoadScopeScheduling
 from labs import settings
 from labs.clusters.provider import ClusterError, ClusterSpec, Handle, Provider
 from labs.clusters.registry import Providers
+from labs.definition import Lab
+from labs.errors import KindlingError
 from simkube.apimachinery.crashes import FILE as CRASHES
 from simkube.host import launcher
 
@@ -50,11 +52,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByCluster:
     return ByCluster(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What real clusters measure on a machine that is busy with others is looked at twice more; nothing else is."""
-    for item in items:
-        if item.get_closest_marker("kind") is not None:
-            item.add_marker(pytest.mark.flaky(reruns=2))
+def pytest_report_header() -> str:
+    """Which states are tried again on a real cluster, and why these."""
+    from tests import proven
+
+    try:
+        return proven.report()
+    except KindlingError as error:  # of a lab's files: the tests of labs say so
+        return f"proofs: {error}"
 
 
 def unavailable(why: str) -> None:
@@ -126,6 +131,16 @@ class SharedClusters:
 def shared_spec(topology: str = "single", setup: Sequence[Mapping[str, Any]] = ()) -> ClusterSpec:
     """What a test asks of :class:`SharedClusters`."""
     return ClusterSpec(f"kindling-tests-{THIS_RUN}-{topology}", topology, IMAGES, setup, {"lab": "tests"})
+
+
+def shared_start(clusters: SharedClusters, provider: Provider, lab: Lab) -> Callable[[Mapping[str, Any]], Handle]:
+    """Brings a shared cluster to the starting state of a lab, with the parameters that it is called with."""
+
+    def start(values: Mapping[str, Any]) -> Handle:
+        spec = lab.spec(shared_spec(lab.topology).name, values, {"lab": lab.name})
+        return clusters.at_start(provider, spec)[0]
+
+    return start
 
 
 @pytest.fixture(scope="session")

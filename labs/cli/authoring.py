@@ -22,8 +22,8 @@ def lint(lab: str | None) -> int:
     """Check LAB (a name or a folder; default: all labs, and the courses) for mistakes, without a cluster."""
     from labs.lint import lint as look
 
-    folders = _folders(lab)
-    findings = [(str(finding.file), str(finding)) for folder in folders for finding in look(folder)]
+    looked = folders(lab)
+    findings = [(str(finding.file), str(finding)) for folder in looked for finding in look(folder)]
     if lab is None:
         from webapp.content import Library as Courses
 
@@ -33,9 +33,8 @@ def lint(lab: str | None) -> int:
     if findings:
         print_error(f"{len(findings)} to mend in {len({file for file, _ in findings})} files")
         return 1
-    echo(
-        f"{len(folders)} {'lab is' if len(folders) == 1 else 'labs are'} fine: {', '.join(one.name for one in folders)}"
-    )
+    names = ", ".join(one.name for one in looked)
+    echo(f"{len(looked)} {'lab is' if len(looked) == 1 else 'labs are'} fine: {names}")
     return 0
 
 
@@ -45,7 +44,7 @@ def lint(lab: str | None) -> int:
 @click.option("--state", metavar="STATE", help="Only this state.")
 @click.option("--jobs", type=click.IntRange(1, 16), help="States at a time (default: 2 on simulated, else 1).")
 def replay(lab: str | None, provider: str | None, state: str | None, jobs: int | None) -> int:
-    """Prove LAB (a name or a folder; default: all labs): every state against its expected outcomes."""
+    """Try LAB (a name or a folder; default: all labs): every state against its expected outcomes."""
     from labs.clusters.registry import Providers
     from labs.definition import load_lab
     from labs.grading import ProcessGrader
@@ -57,7 +56,7 @@ def replay(lab: str | None, provider: str | None, state: str | None, jobs: int |
     notes = found.home / "replays"
     sweep(notes, providers.get)
     results: list[Replayed] = []
-    for folder in _folders(lab):
+    for folder in folders(lab):
         one = load_lab(folder)
         states = choose(one, state)
         providers.fit(name, one.needs, one.name)
@@ -65,7 +64,7 @@ def replay(lab: str | None, provider: str | None, state: str | None, jobs: int |
         runner = Replay(
             providers.get(name), ProcessGrader, found.kubectl, notes, jobs or (2 if name == "simulated" else 1)
         )
-        done = runner.run(one, states, _print_result)
+        done = runner.run([(one, each) for each in states], print_result)
         results += done
         order = [one_state.name for one_state in states]
         _matrix(sorted(done, key=lambda result: order.index(result.state)))
@@ -77,7 +76,7 @@ def replay(lab: str | None, provider: str | None, state: str | None, jobs: int |
     return 0
 
 
-def _folders(lab: str | None) -> list[Path]:
+def folders(lab: str | None) -> list[Path]:
     """The folder of a lab by name or path; every lab's, broken ones included, when none is named."""
     library = Library(settings().catalogs)
     if lab is None:
@@ -92,7 +91,7 @@ def _folders(lab: str | None) -> list[Path]:
     return named
 
 
-def _print_result(result: Replayed) -> None:
+def print_result(result: Replayed) -> None:
     """One finished state; what was wrong with it in full."""
     echo(f"  {outcome('passed' if result.proven else 'failed')}  {result.state}  ({result.seconds:.1f} s)")
     for line in [*result.differences, *([result.trouble] if result.trouble else [])]:

@@ -41,7 +41,8 @@ COMMANDS = {
     "up": ("labs.cli.site:up", "Start the site on this machine and print a link that signs you in."),
     "doctor": ("labs.cli.doctor:doctor", "Say what is missing, and the command that installs it."),
     "lint": ("labs.cli.authoring:lint", "Check labs for mistakes without a cluster."),
-    "replay": ("labs.cli.authoring:replay", "Prove a lab: every state against its expected outcomes."),
+    "replay": ("labs.cli.authoring:replay", "Try a lab: every state against its expected outcomes."),
+    "prove": ("labs.cli.proving:prove", "Try what has changed in labs on a real cluster, and keep the proof."),
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Expected = Literal["passed", "failed"]
 
@@ -27,6 +27,15 @@ class Step(BaseModel):
         return self
 
 
+class Difference(BaseModel):
+    """Checks that come out otherwise on one provider, and why that is right."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    expected: Annotated[dict[str, Expected], Field(min_length=1)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=20)]
+
+
 class StateFile(BaseModel):
     """``state.yaml``."""
 
@@ -36,6 +45,12 @@ class StateFile(BaseModel):
     steps: list[Step]
     expected: Annotated[dict[str, Expected], Field(min_length=1)]
     messages: dict[str, str] = {}
+    differs: dict[str, Difference] = {}
+
+    def expected_on(self, provider: str) -> dict[str, Expected]:
+        """The verdict of each check there."""
+        differs = self.differs.get(provider)
+        return {**self.expected, **(differs.expected if differs else {})}
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,21 @@
-"""Every state of every lab gets the verdicts it should, on every provider."""
+"""Every state of every lab gets the verdicts it should, on simulated clusters; on real ones by its proof."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from labs import settings
-from labs.clusters.provider import Handle, Provider
+from labs.clusters.provider import Provider
+from labs.clusters.registry import Providers
 from labs.definition import Lab, State, Step
 from labs.grading import ProcessGrader
 from labs.library import Library
-from labs.replay import Replay
-from tests.conftest import NEED_THREE_NODES, SharedClusters, shared_spec
+from labs.replay import Replay, choose
+from tests.conftest import NEED_THREE_NODES, SharedClusters, shared_start, usable
 
 SETTINGS = settings.load({"KINDLING_HOME": os.devnull, "PATH": os.environ["PATH"]})
 LIBRARY = Library(SETTINGS.catalogs)
@@ -45,19 +44,21 @@ def sooner(lab: Lab) -> Lab:
     return dataclasses.replace(lab, file=lab.file.model_copy(update={"thresholds": thresholds}))
 
 
+@pytest.fixture
+def provider(providers: Providers) -> Provider:
+    """The simulated one."""
+    return usable(providers, "simulated")
+
+
 @pytest.mark.parametrize(("lab_name", "state_name"), STATES)
 def test_state(provider: Provider, clusters: SharedClusters, tmp_path: Path, lab_name: str, state_name: str) -> None:
     lab = LIBRARY.get(lab_name)
-    state = next(state for state in lab.states if state.name == state_name)
-    if provider.name == "simulated" and state_name.startswith("broken-"):
+    (state,) = choose(lab, state_name)
+    if state_name.startswith("broken-"):
         lab = sooner(lab)
-
-    def start(values: Mapping[str, Any]) -> Handle:
-        spec = lab.spec(shared_spec(lab.topology).name, values, {"lab": lab.name})
-        return clusters.at_start(provider, spec)[0]
-
     replay = Replay(provider, ProcessGrader, SETTINGS.kubectl, tmp_path)
-    result = replay.prove(lab, state, start)
+
+    result = replay.prove(lab, state, shared_start(clusters, provider, lab))
 
     assert not result.trouble
     assert not result.differences
@@ -87,21 +88,16 @@ spec:
 
 def test_a_native_sidecar_solves_pods(provider: Provider, clusters: SharedClusters, tmp_path: Path) -> None:
     """Not a state of the lab, which is for older clusters too: these drop the field and wait for the writer to end."""
-    if provider.capabilities().kubernetes < (1, 29):
-        pytest.skip("sidecars came with Kubernetes 1.29")
     lab = LIBRARY.get("pods")
     (tmp_path / "pair.yaml").write_text(SIDECAR)
-    solved = next(state for state in lab.states if state.name == "solved")
+    (solved,) = choose(lab, "solved")
     commands = [f"set image pod/${{courier}} web={WEB}", f"run ${{pod}} --image={WEB} --env MESSAGE='${{message}}'"]
     steps = [*(Step(kubectl=one) for one in commands), Step(apply="pair.yaml")]
     file = solved.file.model_copy(update={"steps": steps})
     state = State("alternative-sidecar", tmp_path, file)
+    replay = Replay(provider, ProcessGrader, SETTINGS.kubectl, tmp_path)
 
-    def start(values: Mapping[str, Any]) -> Handle:
-        spec = lab.spec(shared_spec(lab.topology).name, values, {"lab": lab.name})
-        return clusters.at_start(provider, spec)[0]
-
-    result = Replay(provider, ProcessGrader, SETTINGS.kubectl, tmp_path).prove(lab, state, start)
+    result = replay.prove(lab, state, shared_start(clusters, provider, lab))
 
     assert not result.trouble
     assert set(result.outcomes.values()) == {"passed"}

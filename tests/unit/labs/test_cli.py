@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 
 from grader.protocol import Outcome
 from labs import grading
@@ -552,6 +553,58 @@ class TestAuthors:
         assert re.search(r"^broken-a +passed +passed \(!\) +NO$", kindling.out, re.M)
         assert "1 of 2 states did not come out as expected" in kindling.err
         assert kindling.provider.clusters() == []
+
+
+class TestProofs:
+    """``prove``, on the provider that works here."""
+
+    @pytest.fixture
+    def lab(self, catalog: Path) -> Path:
+        from tests.unit.labs.test_lint import FAILED, PASSED, add_state
+
+        add_state(catalog / "first", "solved", PASSED)
+        add_state(catalog / "first", "broken-a", FAILED)
+        return catalog / "first"
+
+    def prove(self, kindling: Command, *more: str) -> int:
+        return kindling("prove", "first", "--on", "simulated", *more)
+
+    def test_what_comes_out_right_is_kept_and_not_tried_again(
+        self, kindling: Command, lab: Path, grader: ScriptedGrader
+    ) -> None:
+        grader.outcomes = {"second": Outcome.FAILED}
+        assert self.prove(kindling) == 1
+        assert "2 of 2 states to prove on simulated." in kindling.out
+        assert "first/solved: missing: it was never proven" in kindling.out
+        assert re.search(r"1 of 2 states not proven, in \d+ s: first/solved", kindling.err)
+        assert self.prove(kindling, "--dry-run") == 1
+        assert "1 of 2 states to prove" in kindling.out
+        grader.outcomes = {}
+        assert self.prove(kindling) == 0
+        assert "1 state proven, in" in kindling.out
+        assert kindling.provider.clusters() == []
+        kept = yaml.safe_load((lab / "proof-simulated.yaml").read_text())
+        assert list(kept["states"]) == ["solved", "broken-a"]
+        assert kept["states"]["broken-a"]["outcomes"] == {"first": "passed", "second": "failed"}
+        assert self.prove(kindling, "--dry-run") == 0
+        graded = len(grader.requests)
+        assert self.prove(kindling) == 0
+        assert len(grader.requests) == graded
+        grader.outcomes = {"second": Outcome.FAILED}
+        assert self.prove(kindling, "--all") == 1
+        assert "first/broken-a: holds" in kindling.out
+
+    def test_a_lab_that_cannot_run_there_is_refused_with_the_reason(self, kindling: Command, lab: Path) -> None:
+        (lab / "lab.yaml").write_text(LAB_YAML.replace("{nodes: 1}", "{metrics: true}"))
+        assert self.prove(kindling) == 0
+        assert "first cannot run there: simulated lacks metrics" in kindling.out
+        assert yaml.safe_load((lab / "proof-simulated.yaml").read_text())["refused"]["why"] == "simulated lacks metrics"
+        assert self.prove(kindling, "--dry-run") == 0
+
+    def test_a_provider_that_does_not_work_changes_nothing(self, kindling: Command, lab: Path) -> None:
+        assert kindling("prove", "first") == 1
+        assert "Docker does not answer" in kindling.err
+        assert not (lab / "proof-kind.yaml").exists()
 
 
 def test_lint_of_everything_reads_the_courses_too(

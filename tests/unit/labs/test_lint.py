@@ -75,6 +75,18 @@ def test_states_that_are_too_few_or_do_not_fit(lab: Path) -> None:
     ]
 
 
+def test_a_difference_that_is_none(lab: Path) -> None:
+    differs = "\ndiffers: {kind: {expected: {%s: failed}, reason: Its kubelet does this otherwise.}}"
+    add_state(lab, "broken-a", FAILED + differs % "first")
+    assert found(lab) == []
+    add_state(lab, "broken-b", FAILED + differs % "second")
+    add_state(lab, "broken-c", FAILED + differs % "third")
+    assert found(lab) == [
+        "states/broken-b/state.yaml:1: differs on kind: second is no check, or comes out as it does elsewhere",
+        "states/broken-c/state.yaml:1: differs on kind: third is no check, or comes out as it does elsewhere",
+    ]
+
+
 def test_a_malformed_state_has_its_line(lab: Path) -> None:
     add_state(lab, "solved", "{first: maybe, second: passed}")
     assert found(lab) == ["states/solved/state.yaml:3: expected.first: input should be 'passed' or 'failed'"]

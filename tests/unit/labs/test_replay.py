@@ -9,8 +9,9 @@ import pytest
 from grader.protocol import Outcome
 from labs.definition import Lab, load_lab
 from labs.errors import NotFound
-from labs.replay import Replay, Replayed, StepFailed, carry_out, choose, sweep
+from labs.replay import Replay, Replayed, StepFailed, Work, carry_out, choose, sweep
 from tests.doubles.providers import BrokenHalfwayProvider, MemoryProvider, ScriptedGrader
+from tests.unit.labs.conftest import LAB_YAML, write_lab
 from tests.unit.labs.test_lint import FAILED, PASSED, add_state
 
 KUBECTL = """\
@@ -48,7 +49,9 @@ def lab(catalog: Path) -> Lab:
 
 def run(lab: Lab, provider: MemoryProvider, grader: ScriptedGrader, kubectl: str, folder: Path) -> dict[str, Replayed]:
     told: list[Replayed] = []
-    done = Replay(provider, lambda: grader, kubectl, folder / "notes").run(lab, lab.states, told.append)
+    done = Replay(provider, lambda: grader, kubectl, folder / "notes").run(
+        [(lab, state) for state in lab.states], told.append
+    )
     assert told == done
     return {one.state: one for one in done}
 
@@ -92,6 +95,47 @@ def test_every_state_once_on_one_cluster_that_is_removed(
     assert results["broken-a"].differences == ["second: expected failed, was passed: no message"]
     assert [line.split()[0] for line in provider.log] == ["create", "reset", "delete"]
     assert list((tmp_path / "notes").iterdir()) == []
+
+
+def test_states_of_several_labs_share_clusters_of_one_topology(
+    lab: Lab, catalog: Path, kubectl: str, tmp_path: Path, grader: ScriptedGrader
+) -> None:
+    for name, needs in (("second", "{nodes: 1}"), ("third", "{nodes: 3}")):
+        add_state(write_lab(catalog, name, LAB_YAML.replace("{nodes: 1}", needs)), "solved", PASSED)
+    labs = [lab, load_lab(catalog / "second"), load_lab(catalog / "third")]
+    provider, told = MemoryProvider(tmp_path / "clusters"), list[Replayed]()
+    replay = Replay(provider, lambda: grader, kubectl, tmp_path / "notes")
+    replay.run([(one, state) for one in labs for state in one.states], told.append)
+    assert [f"{one.lab}/{one.state}" for one in told] == [
+        "first/solved",
+        "first/broken-a",
+        "second/solved",
+        "third/solved",
+    ]
+    assert [line.split()[0] for line in provider.log] == ["create", "reset", "reset", "delete", "create", "delete"]
+
+
+def test_workers_spread_over_topologies(lab: Lab, catalog: Path) -> None:
+    three = load_lab(write_lab(catalog, "third", LAB_YAML.replace("{nodes: 1}", "{nodes: 3}")))
+    work = Work([(lab, lab.states[0]), (lab, lab.states[1]), (three, lab.states[0])])
+    assert [work.join(), work.join()] == ["single", "three-node"]
+    assert work.next("three-node") == (three, lab.states[0])
+    assert work.next("three-node") is None
+    assert work.join() == "single"
+    assert [work.next("single"), work.next("single")] == [(lab, state) for state in lab.states]
+    assert work.next("single") is None
+    assert work.join() == ""
+
+
+def test_a_provider_may_have_verdicts_of_its_own(
+    catalog: Path, kubectl: str, tmp_path: Path, grader: ScriptedGrader
+) -> None:
+    differs = "\ndiffers: {memory: {expected: {second: failed}, reason: There is no kubelet in a file.}}"
+    add_state(catalog / "first", "solved", PASSED + differs)
+    grader.outcomes = {"second": Outcome.FAILED}
+    results = run(load_lab(catalog / "first"), MemoryProvider(tmp_path / "clusters"), grader, kubectl, tmp_path)
+    assert results["solved"].proven
+    assert results["solved"].expected == {"first": "passed", "second": "failed"}
 
 
 def test_a_message_that_is_not_there(lab: Lab, kubectl: str, tmp_path: Path, grader: ScriptedGrader) -> None:

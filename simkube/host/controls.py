@@ -6,7 +6,8 @@ the cluster's address, ``/simkube``), and answered also while the API server is 
 ``GET clock``, ``POST clock`` with one of ``{"speed": 10}``, ``{"pause": true}``, ``{"resume": true}``,
 ``{"step": "reconcile" | "until-quiet" | SECONDS}``; ``GET components``, ``POST components`` with one of
 ``{"stop": NAME}``, ``{"start": NAME}``, ``{"cut": NODE}``, ``{"fill": NODE}``, ``{"pause": NODE}``;
-``GET trace?since=ID&wait=SECONDS&limit=N&of=ID``; ``GET time``, ``POST sleep`` with ``{"seconds": SECONDS}``.
+``GET trace?since=ID&wait=SECONDS&limit=N&of=ID``; ``GET time``, ``POST sleep`` with ``{"seconds": SECONDS}``, or with
+``{"seconds": SECONDS, "every": SECONDS, "since": REVISION}`` to be woken when something has changed.
 
 While a clock is pinned to the wall clock's speed nothing may be changed here.
 """
@@ -18,6 +19,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from aiohttp import web
@@ -29,6 +31,7 @@ from simkube.apiserver.http.reading import read_body
 from simkube.apiserver.http.responses import refuse
 from simkube.apiserver.streams.bridge import wait
 from simkube.clock.pace import PacedClock
+from simkube.cluster.cluster import Cluster
 from simkube.host.tenants import Tenant
 from simkube.trace.entry import Entry
 from simkube.trace.sentences import journey, sentence, statement
@@ -39,6 +42,8 @@ STEP_SECONDS = 10.0
 WAIT_SECONDS = 20.0
 """So many wall seconds a request may wait for news of the trace."""
 LONGEST_SLEEP = 3600.0
+"""Cluster seconds."""
+SHORTEST_STEP = 0.01
 """Cluster seconds."""
 SLEEP_SECONDS = 20.0
 """So many wall seconds a request waits for the end of a sleep."""
@@ -63,7 +68,7 @@ async def answer(tenant: Tenant, method: str, what: str, query: Mapping[str, str
         case ("GET", "time"):
             return _time(tenant)
         case ("POST", "sleep"):
-            return await sleep(tenant, _number(body.get("seconds"), "seconds"))
+            return await sleep(tenant, body)
         case ("GET", "components"):
             return components(tenant)
         case ("POST", "components"):
@@ -104,7 +109,11 @@ def _refuse_while_pinned(tenant: Tenant) -> None:
 
 
 def _clock_of(tenant: Tenant) -> PacedClock:
-    found = tenant.cluster.clock
+    return _paced(tenant.cluster)
+
+
+def _paced(cluster: Cluster) -> PacedClock:
+    found = cluster.clock
     assert isinstance(found, PacedClock)  # every cluster of a host has one
     return found
 
@@ -115,8 +124,8 @@ def _one_of(body: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
     return next(iter(body.items()))
 
 
-def _number(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _number(value: Any, what: str, *, infinite: bool = False) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) or infinite):
         raise HostError(f"{what} is a number, not {str(value)[:40]!r}")
     return float(value)
 
@@ -181,25 +190,53 @@ async def _arrival(tenant: Tenant) -> None:
 
 
 def _time(tenant: Tenant) -> dict[str, Any]:
-    return {"time": tenant.cluster.clock.now()}
+    return {"time": tenant.cluster.clock.now(), "revision": tenant.cluster.store.revision}
 
 
-async def sleep(tenant: Tenant, seconds: float) -> dict[str, Any]:
-    """Let so much cluster time pass; ``{"time": NOW}``, which is early when that takes too long on the wall clock."""
+async def sleep(tenant: Tenant, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Let ``seconds`` of cluster time pass; ``{"time": NOW, "revision": of the newest object}``, which is early when
+    that takes too long on the wall clock.
+
+    With ``every`` and ``since`` it ends early as well after the first ``every`` seconds, or twice as many, and so on,
+    by which there is a newer revision than ``since``: just as if somebody had looked so often.
+    """
+    seconds = _number(body.get("seconds"), "seconds")
     if not 0 <= seconds <= LONGEST_SLEEP:
         raise HostError(f"a sleep is at most {LONGEST_SLEEP:g} seconds, not {seconds:g}")
+    every = _number(body.get("every", seconds), "every")
+    since = _number(body.get("since", inf), "since", infinite=True)
     if tenant.waiting >= MOST_WAITING:
         raise HostError(f"{MOST_WAITING} requests wait for this cluster already")
-    clock, tenant.waiting = tenant.cluster.clock, tenant.waiting + 1
-    sleeping = clock.sleep(seconds)
+    tenant.waiting += 1
     try:
         async with asyncio.timeout(SLEEP_SECONDS):
-            await wait(sleeping, clock)
+            await _sleep(tenant.cluster, seconds, max(every, SHORTEST_STEP), since)
     except TimeoutError:
-        sleeping.on_cancel()
+        pass  # the answer says how far it has got
     finally:
         tenant.waiting -= 1
     return _time(tenant)
+
+
+async def _sleep(cluster: Cluster, seconds: float, every: float, since: float) -> None:
+    clock = cluster.clock
+    until = clock.now() + seconds
+    while True:
+        sleeping = clock.sleep(min(every, until - clock.now()))
+        try:
+            await wait(sleeping, clock)
+        finally:
+            sleeping.on_cancel()
+        await _settled(cluster)
+        if clock.now() >= until or cluster.store.revision > since:
+            return
+
+
+async def _settled(cluster: Cluster) -> None:
+    """In virtual time, wait until all that happens at this very moment has happened."""
+    clock = _paced(cluster)
+    while clock.in_virtual_time and (len(cluster.work) or (clock.next_due() or inf) <= clock.now()):
+        await asyncio.sleep(0)
 
 
 # -- components ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The requests of ``kindling/web``'s probe mode: one with a deadline, and a record of what became of it, in its words.
 
-A record is ``{"t": s since 1970 at sending, "ms": duration, "status": 0 when no answer, "error": word or "", "body":
-str}``.
+A record is ``{"t": s since 1970 by the cluster's clock at sending, "ms": duration, "status": 0 when no answer, "error":
+word or "", "body": str}``.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ async def send(process: Process, target: Target, timeout: float) -> Record:
     """Send one request on a connection of its own; never raises."""
     clock = process.container.clock
     network = process.container.sandbox.network
-    began, when = clock.now(), clock.wall()
+    began = clock.now()
     error = ""
     response = HTTPResponse(0)
     try:
@@ -68,7 +68,7 @@ async def send(process: Process, target: Target, timeout: float) -> Record:
         error = "dns unavailable" if problem.kind == "name" and "Temporary" in str(problem) else _WORDS[problem.kind]
     ms = round((clock.now() - began) * 1000, 1)
     text = response.body[:BODY_BYTES].decode("utf-8", "replace")[:BODY_CHARACTERS]
-    return {"t": round(when, 3), "ms": ms, "status": response.status, "error": error, "body": text}
+    return {"t": round(began, 3), "ms": ms, "status": response.status, "error": error, "body": text}
 
 
 async def request(
@@ -78,6 +78,6 @@ async def request(
     try:
         target = Target(url, method, headers, body)
     except BadRequest:
-        when = round(process.container.clock.wall(), 3)
+        when = round(process.container.clock.now(), 3)
         return {"t": when, "ms": 0.0, "status": 0, "error": "bad url", "body": ""}
     return await send(process, target, timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,15 @@ def test_a_grader_polls_and_holds_in_the_time_of_a_copy(connection: Connection) 
         poll(lambda: phase(connection) == "Pending", 300, every=0.3)
     assert clock.now() - began > 330.0
     assert connection.activity.reads < 1000
+
+
+def test_in_place_the_clock_is_as_far_ahead_as_the_clusters(host: HostClient) -> None:
+    host.create("ahead", NODES)
+    host.control("ahead", "clock", {"step": 7200})
+    told = float(Api(host, "ahead")("GET", "/simkube/time")[1]["time"])
+    clock = clock_of(Connection(host.kubeconfig("ahead") or ""), "wall")
+    assert 0.0 <= clock.now() - told < 600.0
+    assert clock.now() - time.time() > 6600.0
 
 
 def test_in_place_it_sleeps_for_real(host: HostClient) -> None:

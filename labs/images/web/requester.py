@@ -1,8 +1,9 @@
 """One HTTP request with a deadline for the whole of it, and a record of what became of it.
 
-Used by the probe. Whatever the other side does (says nothing, drips one byte a second, sends nonsense or no end), a
-request ends within its time. No redirect is followed and nothing is decompressed. ``error`` is one of these words, ""
-when an answer came:
+Used by the probe, for requests that have a connection of their own (:func:`request`) and for those that are sent one
+after the other on a connection that is kept open (:class:`Kept`). Whatever the other side does (says nothing, drips one
+byte a second, sends nonsense or no end), a request ends within its time. No redirect is followed and nothing is
+decompressed. ``error`` is one of these words, "" when an answer came:
 
 ``name not found``   DNS says that there is no such name     ``dns unavailable``  DNS did not answer
 ``refused``          nothing listens, or no ready endpoint   ``unreachable``      no route to the address
@@ -20,7 +21,7 @@ import socket
 import threading
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 BODY_CHARACTERS = 200
@@ -28,9 +29,11 @@ BODY_BYTES = 64 << 10
 NAME_SECONDS = 1.0  # how long an address is used before the name is asked for again
 UNKNOWN_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 STALE_SECONDS = 60.0  # how long it is used while DNS, asked again, does not answer
+CROSSING_SECONDS = 0.25  # how long a request and the end of its connection can be on their way at the same time
 
 Record = dict[str, Any]
-"""``{"t": s since 1970 at sending, "ms": duration, "status": 0 when no answer, "error": str, "body": str}``"""
+"""``{"t": s since 1970 at sending, "ms": duration, "status": 0 when no answer, "error": str, "body": str}``; of a kept
+connection ``t`` and ``ms`` count from when the request was due, and ``"again": true`` when it was sent twice."""
 
 _names: dict[str, tuple[float, list[str]]] = {}  # host -> when it was learnt, its addresses
 _asking: set[str] = set()
@@ -44,6 +47,7 @@ class _TimedStream(io.RawIOBase):
         super().__init__()
         self._connection = connection
         self._deadline = deadline
+        self.received = 0
 
     def readable(self) -> bool:
         return True
@@ -53,14 +57,17 @@ class _TimedStream(io.RawIOBase):
         if left <= 0:
             raise TimeoutError
         self._connection.settimeout(left)
-        return self._connection.recv_into(buffer)
+        size = self._connection.recv_into(buffer)
+        self.received += size
+        return size
 
 
 class _TimedSocket:
     """What http.client needs of a socket to read an answer from."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
-        self._stream = io.BufferedReader(_TimedStream(connection, deadline))
+        self.raw = _TimedStream(connection, deadline)
+        self._stream = io.BufferedReader(self.raw)
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
         return self._stream
@@ -70,43 +77,147 @@ def request(
     url: str, method: str = "GET", timeout: float = 2.0, headers: Mapping[str, str] | None = None, body: str = ""
 ) -> Record:
     """Send one request on a connection of its own; never raises."""
-    began, deadline, status, text, error = time.time(), time.monotonic() + timeout, 0, "", ""
     start = time.monotonic()
+
+    def exchange() -> tuple[int, str]:
+        host, port, target = _split(url)
+        message = _message(host, port, target, method, {"Connection": "close", **(headers or {})}, body)
+        connection = _connect(host, port, start + timeout)
+        try:
+            status, text, _ = _exchange(connection, message, method, start + timeout)
+            return status, text
+        finally:
+            connection.close()
+
+    return _recorded(exchange, start)
+
+
+def _recorded(exchange: Callable[[], tuple[int, str]], start: float) -> Record:
+    """What becomes of ``exchange``, which was due at ``start`` (of the monotonic clock)."""
+    began, status, text, error = time.time() - (time.monotonic() - start), 0, "", ""
     try:
-        status, text = _exchange(url, method, headers or {}, body, deadline)
-    except socket.gaierror as problem:
-        error = "name not found" if problem.errno in UNKNOWN_NAME else "dns unavailable"
-    except (socket.timeout, TimeoutError):  # noqa: UP041 - two classes before Python 3.10
-        error = "timeout"
-    except ConnectionRefusedError:
-        error = "refused"
-    except (ConnectionError, http.client.IncompleteRead, http.client.RemoteDisconnected):
-        error = "reset"
-    except http.client.HTTPException:
-        error = "bad answer"
-    except OSError as problem:
-        error = "unreachable" if problem.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH) else "reset"
-    except ValueError:
-        error = "bad url"
+        status, text = exchange()
+    except Exception as problem:  # noqa: BLE001 - whatever another side does is a record, and has a word
+        error = word(problem)
     ms = round((time.monotonic() - start) * 1000, 1)
     return {"t": round(began, 3), "ms": ms, "status": 0 if error else status, "error": error, "body": text}
 
 
-def _exchange(url: str, method: str, headers: Mapping[str, str], body: str, deadline: float) -> tuple[int, str]:
-    host, port, target = _split(url)
+def word(problem: Exception) -> str:
+    """The word for what went wrong; what is none of these is a fault of ours, and raised again."""
+    if isinstance(problem, socket.gaierror):
+        return "name not found" if problem.errno in UNKNOWN_NAME else "dns unavailable"
+    if isinstance(problem, (socket.timeout, TimeoutError)):  # two classes before Python 3.10
+        return "timeout"
+    if isinstance(problem, ConnectionRefusedError):
+        return "refused"
+    if isinstance(problem, (ConnectionError, http.client.IncompleteRead, http.client.RemoteDisconnected)):
+        return "reset"
+    if isinstance(problem, http.client.HTTPException):
+        return "bad answer"
+    if isinstance(problem, OSError):
+        return "unreachable" if problem.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH) else "reset"
+    if isinstance(problem, ValueError):
+        return "bad url"
+    raise problem
+
+
+def _connect(host: str, port: int, deadline: float) -> socket.socket:
     address = _resolve(host)
     connection = socket.create_connection((address, port), timeout=max(deadline - time.monotonic(), 0.001))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _exchange(connection: socket.socket, message: bytes, method: str, deadline: float) -> tuple[int, str, bool]:
+    """Status, the beginning of the body, and whether the connection can be used again."""
+    connection.settimeout(max(deadline - time.monotonic(), 0.001))
+    connection.sendall(message)
+    timed = _TimedSocket(connection, deadline)
+    answer = http.client.HTTPResponse(timed, method=method)  # type: ignore[arg-type]
     try:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(_message(host, port, target, method, headers, body))
-        answer = http.client.HTTPResponse(_TimedSocket(connection, deadline), method=method)  # type: ignore[arg-type]
         answer.begin()
         content = answer.read(BODY_BYTES)
         if answer.length and len(content) < BODY_BYTES:  # read() of so many bytes takes fewer for an end
             raise http.client.IncompleteRead(content, answer.length)
-        return answer.status, content.decode("utf-8", "replace")[:BODY_CHARACTERS]
-    finally:
-        connection.close()
+        whole = not answer.will_close and (answer.length == 0 or answer.isclosed())
+        return answer.status, content.decode("utf-8", "replace")[:BODY_CHARACTERS], whole
+    except ConnectionError as problem:
+        if not timed.raw.received:
+            raise _Unanswered from problem
+        raise
+
+
+class _Unanswered(ConnectionResetError):
+    """The connection ended before a byte of the answer came."""
+
+
+class Kept:
+    """GETs of one URL on one connection that is kept open, as HTTP clients keep theirs.
+
+    It is opened when first needed, and again when it has ended. A request that meets the end of its connection on the
+    way (the connection was used before, nothing of an answer came, and that within :data:`CROSSING_SECONDS`) is sent
+    once more on a new one, as every client does; ``again`` is in its record. One that the server had for longer has
+    failed. Not for several threads at once.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: socket.socket | None = None
+
+    def request(self, due: float, timeout: float) -> Record:
+        """One request, which was due at ``due`` (of the monotonic clock): time counts from there. Never raises."""
+        again: list[bool] = []
+        record = _recorded(lambda: self._send(due + timeout, again), due)
+        if record["error"]:
+            self.close()
+        if again:
+            record["again"] = True
+        return record
+
+    def close(self) -> None:
+        """Close the connection, if one is open."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _send(self, deadline: float, again: list[bool]) -> tuple[int, str]:
+        host, port, target = _split(self._url)
+        message = _message(host, port, target, "GET", {"Connection": "keep-alive"}, "")
+        if deadline <= time.monotonic():
+            raise TimeoutError
+        used = self._open()
+        sent = time.monotonic()
+        try:
+            return self._once(host, port, message, deadline)
+        except (_Unanswered, BrokenPipeError):
+            if not used or time.monotonic() - sent > CROSSING_SECONDS:
+                raise
+        self.close()
+        again.append(True)
+        return self._once(host, port, message, deadline)
+
+    def _once(self, host: str, port: int, message: bytes, deadline: float) -> tuple[int, str]:
+        if self._connection is None:
+            self._connection = _connect(host, port, deadline)
+        status, text, stays = _exchange(self._connection, message, "GET", deadline)
+        if not stays:
+            self.close()
+        return status, text
+
+    def _open(self) -> bool:
+        """Whether there is a connection that the other side has not ended; one that it has is closed."""
+        if self._connection is None:
+            return False
+        try:
+            self._connection.settimeout(0)
+            self._connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True  # nothing to read: neither an end nor something that nobody asked for
+        except OSError:
+            pass
+        self.close()
+        return False
 
 
 def _split(url: str) -> tuple[str, int, str]:
@@ -161,7 +272,7 @@ def _ask(host: str) -> list[str]:
 
 def _message(host: str, port: int, target: str, method: str, headers: Mapping[str, str], body: str) -> bytes:
     content = body.encode()
-    lines = {"Host": host if port == 80 else f"{host}:{port}", "User-Agent": "kindling-probe", "Connection": "close"}
+    lines = {"Host": host if port == 80 else f"{host}:{port}", "User-Agent": "kindling-probe"}
     lines.update({str(key): str(value) for key, value in headers.items()})
     if content or method in ("POST", "PUT", "PATCH"):
         lines["Content-Length"] = str(len(content))

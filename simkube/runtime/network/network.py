@@ -118,6 +118,11 @@ class Connection:
         self.node = node
         self.peer = peer
 
+    @property
+    def ended(self) -> bool:
+        """Whether the server has closed it, as its client sees when it looks."""
+        return self.listener.process.exited.done or (self._socket is not None and self._socket.ended)
+
     async def exchange(self, request: HTTPRequest, *, secure: bool = False) -> HTTPResponse:
         """One request, over TLS when ``secure`` (who cares has looked at the certificate).
 
@@ -411,6 +416,10 @@ class Network:
         if self.policy is not None and not self.policy.allows(self._place(source), self._place(target[0]), 53, "UDP"):
             return None
         return server.asked_by(source)
+
+    def answers_names(self, source: str, address: str) -> bool:
+        """Whether a question that a pod sends to port 53 of an address is answered; NetworkError ``refused``."""
+        return self._name_server_at(source, address) is not None
 
     def asks(self, source: str, address: str, name: str, kind: str) -> Any:
         """One question of a pod to the name server at an address; None without an answer."""

@@ -33,6 +33,11 @@ class Socket:
         """Know the other end."""
         self._other = other
 
+    @property
+    def ended(self) -> bool:
+        """Whether the other end is shut or has broken the connection, and nothing of it is left to read."""
+        return self.broken or (self._in.write_closed and not self._in and not self._buffer)
+
     async def read(self, most: int = CHUNK) -> bytes:
         """At least one byte; b"" when the other end is shut. NetworkError ``reset``."""
         if self._buffer:

@@ -1,21 +1,25 @@
 """The requests of ``kindling/web``'s probe mode: one with a deadline, and a record of what became of it, in its words.
 
-A record is ``{"t": s since 1970 by the cluster's clock at sending, "ms": duration, "status": 0 when no answer, "error":
-word or "", "body": str}``.
+A record is ``{"t": cluster time at sending (s since 1970), "ms": duration, "status": 0 when no answer, "error": word or
+"", "body": str}``; of a kept connection ``t`` and ``ms`` count from when the request was due, and ``"again": true``
+when it was sent twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from simkube.clock.clock import TimedOut, within
 from simkube.runtime.cri import HTTPRequest, HTTPResponse, NetworkError
 from simkube.runtime.httptext import BadURL, parse_url
+from simkube.runtime.network.network import Connection
 from simkube.runtime.process import Process
 
 BODY_CHARACTERS = 200
 BODY_BYTES = 64 << 10
+CROSSING_SECONDS = 0.25
+"""How long a request and the end of its connection can be on their way at the same time."""
 
 Record = dict[str, Any]
 
@@ -37,7 +41,15 @@ class Target:
 
     __slots__ = ("host", "port", "request")
 
-    def __init__(self, url: str, method: str = "GET", headers: Mapping[str, Any] | None = None, body: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        method: str = "GET",
+        headers: Mapping[str, Any] | None = None,
+        body: str = "",
+        *,
+        keep: bool = False,
+    ) -> None:
         try:
             scheme, self.host, self.port, path = parse_url(url)
         except BadURL as error:
@@ -47,28 +59,46 @@ class Target:
         if scheme != "http" or "://" not in url or broken or not method.isalpha() or any(ord(c) <= 32 for c in url):
             raise BadRequest(url)
         host = self.host if self.port == 80 else f"{self.host}:{self.port}"
-        given = {"host": host, "user-agent": "kindling-probe", "connection": "close"}
+        given = {"host": host, "user-agent": "kindling-probe", "connection": "keep-alive" if keep else "close"}
         given.update({key.lower(): value for key, value in lines.items()})
         self.request = HTTPRequest(method, path, given, body.encode())
 
 
 async def send(process: Process, target: Target, timeout: float) -> Record:
     """Send one request on a connection of its own; never raises."""
+    sandbox = process.container.sandbox
+
+    def exchange() -> Coroutine[Any, Any, HTTPResponse]:
+        return sandbox.network.request(sandbox.ip, target.host, target.port, target.request)
+
+    return await _recorded(process, exchange, process.container.clock.now(), timeout)
+
+
+async def _recorded(
+    process: Process, exchange: Callable[[], Coroutine[Any, Any, HTTPResponse]], due: float, timeout: float
+) -> Record:
+    """What becomes of ``exchange``, which was due at ``due`` (cluster time)."""
     clock = process.container.clock
-    network = process.container.sandbox.network
-    began = clock.now()
+    left = due + timeout - clock.now()
     error = ""
     response = HTTPResponse(0)
     try:
-        source = process.container.sandbox.ip
-        response = await within(clock, timeout, network.request(source, target.host, target.port, target.request))
+        if left <= 0:
+            raise TimedOut
+        response = await within(clock, left, exchange())
     except TimedOut:
         error = "timeout"
     except NetworkError as problem:
-        error = "dns unavailable" if problem.kind == "name" and "Temporary" in str(problem) else _WORDS[problem.kind]
-    ms = round((clock.now() - began) * 1000, 1)
+        error = word(problem)
+    ms = round((clock.now() - due) * 1000, 1)
     text = response.body[:BODY_BYTES].decode("utf-8", "replace")[:BODY_CHARACTERS]
-    return {"t": round(began, 3), "ms": ms, "status": response.status, "error": error, "body": text}
+    return {"t": round(due, 3), "ms": ms, "status": response.status, "error": error, "body": text}
+
+
+def word(problem: NetworkError) -> str:
+    """The probe's word for what went wrong."""
+    temporary = problem.kind == "name" and "Temporary" in str(problem)
+    return "dns unavailable" if temporary else _WORDS[problem.kind]
 
 
 async def request(
@@ -78,6 +108,63 @@ async def request(
     try:
         target = Target(url, method, headers, body)
     except BadRequest:
-        when = round(process.container.clock.now(), 3)
-        return {"t": when, "ms": 0.0, "status": 0, "error": "bad url", "body": ""}
+        return unsendable(process)
     return await send(process, target, timeout)
+
+
+def unsendable(process: Process) -> Record:
+    """The record of a request to what is no URL."""
+    when = round(process.container.clock.now(), 3)
+    return {"t": when, "ms": 0.0, "status": 0, "error": "bad url", "body": ""}
+
+
+class Kept:
+    """Requests to one target on one connection that is kept open, as HTTP clients keep theirs.
+
+    It is opened when first needed, and again when it has ended. A request that meets the end of its connection on the
+    way (the connection was used before, and that within :data:`CROSSING_SECONDS`) is sent once more on a new one, as
+    every client does; ``again`` is in its record. One that the server had for longer has failed.
+    """
+
+    def __init__(self, process: Process, target: Target) -> None:
+        self._process, self._target = process, target
+        self._connection: Connection | None = None
+
+    async def request(self, due: float, timeout: float) -> Record:
+        """One request, which was due at ``due`` (cluster time): time counts from there. Never raises."""
+        again: list[bool] = []
+        record = await _recorded(self._process, lambda: self._send(again), due, timeout)
+        if record["error"]:
+            self.close()
+        if again:
+            record["again"] = True
+        return record
+
+    def close(self) -> None:
+        """Close the connection, if one is open."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def _send(self, again: list[bool]) -> HTTPResponse:
+        if self._connection is not None and self._connection.ended:
+            self.close()
+        clock = self._process.container.clock
+        used, sent = self._connection is not None, clock.now()
+        try:
+            return await self._once()
+        except NetworkError as problem:
+            if problem.kind != "reset" or not used or clock.now() - sent > CROSSING_SECONDS:
+                raise
+        self.close()
+        again.append(True)
+        return await self._once()
+
+    async def _once(self) -> HTTPResponse:
+        target, sandbox = self._target, self._process.container.sandbox
+        if self._connection is None:
+            self._connection = await sandbox.network.connect(sandbox.ip, target.host, target.port)
+        response = await self._connection.exchange(target.request)
+        if response.headers.get("connection", "").lower() == "close":
+            self.close()
+        return response

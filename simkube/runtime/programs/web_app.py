@@ -97,6 +97,8 @@ class Server:
             if not line.isprintable():
                 line = "".join(c if c.isprintable() else "?" for c in line)
             self.process.container.log.write("stdout", f"{line}\n".encode())
+        if self.stopping:
+            response = HTTPResponse(response.status, {**response.headers, "connection": "close"}, response.body)
         if request.method == "HEAD":
             return HTTPResponse(response.status, response.headers)
         return response

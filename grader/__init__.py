@@ -7,7 +7,21 @@ here; everything else is a fixture (``grader.plugin``).
 
 from grader.checks import check, fail
 from grader.errors import CheckFailed, GraderError, Ungradable
+from grader.load import Phase
+from grader.matrix import Source, Target
 from grader.text import quoted
 from grader.waiting import hold, poll
 
-__all__ = ["CheckFailed", "GraderError", "Ungradable", "check", "fail", "hold", "poll", "quoted"]
+__all__ = [
+    "CheckFailed",
+    "GraderError",
+    "Phase",
+    "Source",
+    "Target",
+    "Ungradable",
+    "check",
+    "fail",
+    "hold",
+    "poll",
+    "quoted",
+]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import collections
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -23,6 +24,9 @@ MEANING = {
     "unreachable": "the address cannot be reached",
     "bad answer": "the answer is not HTTP",
 }
+WINDOWS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds that one point of a plot may stand for."""
+POINTS = 120
 WHO = re.compile(r"^(?P<message>.*) from (?P<host>\S+), version (?P<version>\S+)$", re.DOTALL)
 
 
@@ -37,6 +41,8 @@ class Answer:
     status: int
     error: str
     body: str
+    again: bool = False
+    """Whether it met the end of its kept-alive connection on the way, and was sent once more."""
 
     @property
     def ok(self) -> bool:
@@ -127,6 +133,42 @@ class Answers(Sequence[Answer]):
         """Those sent before ``t``."""
         return Answers(one for one in self._all if one.t < t)
 
+    def between(self, start: float, end: float) -> Answers:
+        """Those sent at ``start`` or later and before ``end``."""
+        return Answers(one for one in self._all if start <= one.t < end)
+
+    @property
+    def by_host(self) -> dict[str, Answers]:
+        """The answers of each replica, by its host name."""
+        return self._by(lambda one: one.host)
+
+    @property
+    def by_version(self) -> dict[str, Answers]:
+        """The answers of each version."""
+        return self._by(lambda one: one.version)
+
+    def _by(self, key: Callable[[Answer], str]) -> dict[str, Answers]:
+        found: dict[str, list[Answer]] = {}
+        for one in self._all:
+            if name := key(one):
+                found.setdefault(name, []).append(one)
+        return {name: Answers(found[name]) for name in sorted(found)}
+
+    def percentile(self, percent: float) -> float:
+        """The ms within which so many percent of the good answers came (nearest rank); infinite when none came."""
+        good = sorted(one.ms for one in self._all if one.ok)
+        return good[max(math.ceil(percent / 100 * len(good)), 1) - 1] if good else math.inf
+
+    def over_time(self, seconds: float = 1.0) -> list[Window]:
+        """One after the other what was sent in each such time, from the first request on; empty times as well."""
+        if not self._all:
+            return []
+        start = min(one.t for one in self._all)
+        parts: dict[int, list[Answer]] = {}
+        for one in self._all:
+            parts.setdefault(int((one.t - start) / seconds + 1e-6), []).append(one)
+        return [Window(start + at * seconds, seconds, Answers(parts.get(at, ()))) for at in range(max(parts) + 1)]
+
     @property
     def outage(self) -> float:
         """The longest time in seconds from a failed request to the next good one (or to the last request)."""
@@ -165,10 +207,52 @@ class Answers(Sequence[Answer]):
             "started": start,
             "requests": len(self),
             "counted": self.counted(),
-            "by_host": dict(collections.Counter(one.host for one in self._all if one.host)),
+            "by_host": {name: len(these) for name, these in self.by_host.items()},
+            "by_version": {name: len(these) for name, these in self.by_version.items()},
+            "ms": {f"p{percent}": _finite(self.percentile(percent)) for percent in (50, 95, 99)},
+            **self._plotted(),
             "columns": ["seconds", "ms", "answer", "host", "version"],
             "rows": rows,
         }
+
+    def _plotted(self) -> dict[str, Any]:
+        """``window``: seconds. ``windows``, of each: seconds from the first request, sent, failed, p50 and p95 in ms,
+        hosts that answered."""
+        if not self._all:
+            return {"window": WINDOWS[0], "windows": []}
+        start = min(one.t for one in self._all)
+        whole = max(one.t for one in self._all) - start
+        width = next((one for one in WINDOWS if whole / one < POINTS), whole / POINTS)
+        points = [
+            [
+                round(one.t - start, 2),
+                len(one.answers),
+                len(one.answers.failed),
+                _finite(one.answers.percentile(50)),
+                _finite(one.answers.percentile(95)),
+                len(one.answers.hosts),
+            ]
+            for one in self.over_time(width)
+        ]
+        return {"window": width, "windows": points}
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of the time: from ``t`` (s since 1970) for ``seconds``, and what was sent in it."""
+
+    t: float
+    seconds: float
+    answers: Answers
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return len(self.answers) / self.seconds
+
+
+def _finite(ms: float) -> float | None:
+    return ms if math.isfinite(ms) else None
 
 
 def _kind(key: str) -> str:
@@ -181,7 +265,7 @@ def answers(url: str, records: Iterable[Mapping[str, Any]]) -> Answers:
     for one in records:
         try:
             t, ms, status = float(one["t"]), float(one["ms"]), int(one["status"])
-            made.append(Answer(url, t, ms, status, str(one["error"]), str(one["body"])))
+            made.append(Answer(url, t, ms, status, str(one["error"]), str(one["body"]), one.get("again") is True))
         except (KeyError, TypeError, ValueError) as error:
             raise ProbeUnavailable(f"the probe's record of {url} is none: {str(one)[:300]}") from error
         if made[-1].error == "dns unavailable":

@@ -94,7 +94,7 @@ class Cluster:
 
     def objects(self, kind: str, selector: Selector = "") -> list[dict[str, Any]]:
         """Objects as JSON. Of more than any lab needs, a check would see only some: it fails, saying so."""
-        answer = self.connection.get(self._path(kind), labelSelector=_selector(selector), limit=limits.LISTED)
+        answer = self.connection.get(self._path(kind), labelSelector=selector_text(selector), limit=limits.LISTED)
         if fields(answer.get("metadata")).get("continue"):
             fail(
                 expected=f"at most {limits.LISTED} of {kind}s in namespace {self.namespace}",
@@ -135,7 +135,7 @@ class Cluster:
 
     def ready_pods(self, selector: Selector, count: int, seconds: float, look: str = "") -> list[Pod]:
         """Wait until exactly ``count`` pods match and all are ready; the check fails saying which is not and why."""
-        shown = _selector(selector)
+        shown = selector_text(selector)
 
         def all_ready() -> list[Pod]:
             pods = self.pods(selector)
@@ -238,7 +238,7 @@ def node_ready(node: Mapping[str, Any]) -> bool:
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
 
 
-def _selector(selector: Selector) -> str:
+def selector_text(selector: Selector) -> str:
     return selector if isinstance(selector, str) else ",".join(f"{key}={value}" for key, value in selector.items())
 
 

@@ -64,10 +64,10 @@ class Connection:
         self.kubeconfig = kubeconfig
         self._patience = patience
         try:
-            self.server, headers, context = _load(kubeconfig)
+            self.server, self._headers, context = _load(kubeconfig)
         except (KeyError, TypeError, ValueError, StopIteration, OSError, yaml.YAMLError, ssl.SSLError) as error:
             raise Ungradable(f"the grader's kubeconfig cannot be used: {error!r}") from error
-        self._pool = urllib3.PoolManager(headers=headers, ssl_context=context, maxsize=8, retries=False)
+        self._pool = urllib3.PoolManager(ssl_context=context, maxsize=8, retries=False)
         self._alive = threading.Event()
         self._alive.set()
         self.pause: Callable[[float], None] = time.sleep
@@ -94,10 +94,16 @@ class Connection:
         return self._json("DELETE", path, {}, body)
 
     def send(
-        self, method: str, path: str, body: object = None, seconds: float = limits.READ_SECONDS
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        seconds: float = limits.READ_SECONDS,
+        *,
+        content_type: str = JSON,
     ) -> tuple[int, bytes]:
         """One request, tried once: status and body. ``ClusterUnreachable`` when there is no answer in time."""
-        return self._once(method, path, {}, body, JSON, seconds)
+        return self._once(method, path, {}, body, content_type, seconds)
 
     def close(self) -> None:
         """Drop the connections that are kept open."""
@@ -156,7 +162,7 @@ class Connection:
     ) -> tuple[int, bytes]:
         given = urllib.parse.urlencode({key: value for key, value in query.items() if value not in (None, "")})
         url = self.server + path + ("?" + given if given else "")
-        headers = dict(self._pool.headers)
+        headers = urllib3.HTTPHeaderDict(self._headers)
         data = None
         if body is not None:
             data = json.dumps(body).encode()
@@ -219,8 +225,9 @@ def _raise_for(method: str, path: str, status: int, data: bytes) -> None:
     raise Refused(cause, status, reason)
 
 
-def _load(kubeconfig: str) -> tuple[str, dict[str, str], ssl.SSLContext | None]:
-    """Server URL, headers and TLS settings of the current context."""
+def _load(kubeconfig: str) -> tuple[str, urllib3.HTTPHeaderDict, ssl.SSLContext | None]:
+    """Server URL, headers and TLS settings of the current context. ``as`` and ``as-groups`` of its user are who is
+    impersonated."""
     config = yaml.safe_load(kubeconfig)
     wanted = config["current-context"]
     context = next(one["context"] for one in config["contexts"] if one["name"] == wanted)
@@ -228,9 +235,13 @@ def _load(kubeconfig: str) -> tuple[str, dict[str, str], ssl.SSLContext | None]:
     user = next(one["user"] for one in config["users"] if one["name"] == context["user"]) or {}
     if "exec" in user or "auth-provider" in user:
         raise ValueError("it names a command to run, which is not done here")
-    headers = {"Accept": "application/json", "User-Agent": "kindling-grader"}
+    headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": "kindling-grader"})
     if user.get("token"):
         headers["Authorization"] = "Bearer " + str(user["token"])
+    if user.get("as"):
+        headers["Impersonate-User"] = str(user["as"])
+        for group in user.get("as-groups") or []:
+            headers.add("Impersonate-Group", str(group))
     server = str(cluster["server"]).rstrip("/")
     return server, headers, _tls(cluster, user) if server.startswith("https:") else None
 

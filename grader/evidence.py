@@ -40,8 +40,10 @@ class Evidence:
         self._left = limits.EVIDENCE_CHARACTERS
         self._start = None  # then it is the time of the first entry
 
-    def add(self, what: str, **data: Any) -> None:
+    def add(self, what: str, *, began: float | None = None, **data: Any) -> None:
         """Keep ``data`` under the heading ``what``. Beyond the bounds only the heading is kept, then nothing.
+
+        ``began``: when what it tells of began, if that was earlier (s since 1970 by the cluster's clock).
 
         Of what is looked at again and again (the same heading and URL), the first looks and the last are kept.
         """
@@ -54,6 +56,8 @@ class Evidence:
         self._start = now if self._start is None else self._start
         seconds = round(now - self._start, 2)
         limit = min(limits.ENTRY_CHARACTERS, self._left)
+        if began is not None:
+            data = {"from": round(min(max(began - self._start, 0.0), seconds), 2), **data}
         kept = bounded(data, limit) if limit > 0 else {"…": "left out: too much evidence"}
         self._left -= len(str(kept))
         self.entries.append({"seconds": seconds, "what": plain(what, 200), **kept})

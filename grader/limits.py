@@ -37,6 +37,9 @@ SLACK_SECONDS = 30.0
 REQUESTS = 1000
 """At once; the probe keeps the first 200 characters of each body, and of a flow its last 20,000 requests."""
 
+LOAD_ROWS_REQUESTS = 300
+"""Of a load that are kept one by one as evidence, failures first; of all others there are counts over time."""
+
 # -- what is said and kept -------------------------------------------------------------------------------------------
 
 MESSAGE_CHARACTERS = 2000

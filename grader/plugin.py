@@ -35,11 +35,14 @@ from grader.connection import Connection
 from grader.errors import ClusterUnreachable, FaultUnavailable, Ungradable
 from grader.evidence import Evidence
 from grader.faults import Ask, Faults
+from grader.identities import Identities
 from grader.mark import Changing, unmarked
 from grader.operate import Operate
 from grader.probe import Probe
 from grader.probe_pod import ProbePod
 from grader.protocol import CheckResult, GradeRequest, Outcome
+from grader.sampling import SampledClock
+from grader.series import Watch
 from grader.snapshot import snapshot
 from grader.verdict import Judgement
 
@@ -60,16 +63,19 @@ class Grading:
         self.given = request
         self._tell, self._ask, self._changing = tell, ask, changing
         self._connection = Connection(request.kubeconfig, request.patience)
-        self._clock = clock_of(self._connection, request.time)
+        plain_clock = clock_of(self._connection, request.time)
+        self._clock = SampledClock(plain_clock)
         self._cluster = Cluster(self._connection, request.namespace)
         seconds = request.seconds if request.time == "wall" else FORK_SECONDS
         self._pod = ProbePod(
-            self._connection, request.namespace, request.attempt, request.probe_image, seconds, self._clock
+            self._connection, request.namespace, request.attempt, request.probe_image, seconds, plain_clock
         )
         self._looking: threading.Thread | None = None
         self._phases: list[Judgement] = []
         self._evidence = Evidence(self._clock)
-        self._probe = Probe(self._pod, self._evidence)
+        self._probe = Probe(self._pod, self._evidence, self._clock)
+        self._watch = Watch(self._cluster, self._probe, self._clock, self._evidence)
+        self._identities = Identities(self._connection, request.namespace, self._evidence)
         self._operate = Operate(self._cluster, self._evidence, changing)
         self._began = 0.0
         self._undone: list[Faults] = []
@@ -113,6 +119,16 @@ class Grading:
         """Requests from inside the cluster."""
         return self._probe
 
+    @pytest.fixture(scope="session")
+    def watch(self) -> Watch:
+        """Replicas and nodes over time."""
+        return self._watch
+
+    @pytest.fixture(scope="session")
+    def identities(self) -> Identities:
+        """What others may do in the cluster."""
+        return self._identities
+
     @pytest.fixture
     def faults(self) -> Iterator[Faults]:
         """Breaks things; undone when the check ends."""
@@ -150,6 +166,7 @@ class Grading:
             self._put_back(PUT_BACK_SECONDS)
         finally:
             self._pod.close()
+            self._identities.close()
             self._connection.close()
 
     def _put_back(self, seconds: float) -> None:

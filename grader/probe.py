@@ -7,14 +7,18 @@ word what became of a request (``labs/images/web/requester.py``).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from grader import limits
 from grader.answers import Answer, Answers
+from grader.clock import Clock
 from grader.evidence import Evidence
+from grader.load import Load, Phase, Traffic
+from grader.matrix import Matrix, Source, Target
 from grader.probe_pod import ProbePod
 from grader.shapes import fields, rows
+from grader.source_pods import Sources, source_pods
 
 FAILED = "failed requests"
 
@@ -22,9 +26,8 @@ FAILED = "failed requests"
 class Probe:
     """What a check asks of the probe. URLs may name a pod's address or a DNS name: ``cluster.url("web")``."""
 
-    def __init__(self, pod: ProbePod, evidence: Evidence) -> None:
-        self._pod = pod
-        self._evidence = evidence
+    def __init__(self, pod: ProbePod, evidence: Evidence, clock: Clock) -> None:
+        self._pod, self._evidence, self._clock = pod, evidence, clock
 
     @property
     def node(self) -> str:
@@ -35,6 +38,10 @@ class Probe:
     def get(self, url: str, *, timeout: float = 2.0, headers: Mapping[str, str] | None = None) -> Answer:
         """One GET. ``timeout`` in seconds, for the whole of it."""
         return self._request(url, "GET", 1, timeout, headers, "")[0]
+
+    def peek(self, url: str, *, timeout: float = 2.0) -> Answer:
+        """As :meth:`get`, for who looks often: it is not kept as evidence."""
+        return self._ask(url, "GET", 1, timeout, None, "")[0]
 
     def post(self, url: str, *, body: str = "", timeout: float = 2.0) -> Answer:
         """One POST."""
@@ -48,16 +55,66 @@ class Probe:
     def traffic(self, url: str, *, interval: float = 0.05, timeout: float = 2.0) -> Iterator[Traffic]:
         """A GET every ``interval`` seconds, sent by the probe itself until the block ends; every one is on record."""
         wanted = {"url": url, "interval_ms": interval * 1000, "timeout_ms": timeout * 1000}
-        name = str(fields(self._pod.call("POST", "/traffic", wanted)).get("id"))
-        traffic = Traffic(self._pod, url, name, timeout)
+        traffic = Traffic(self._pod, url, self._begin(wanted), timeout)
         try:
             yield traffic
         finally:
             seen = traffic.stop()
-            self._evidence.add("traffic", url=url, interval=interval, **seen.record())
-            self._evidence.measure(FAILED, self._evidence.measures.get(FAILED, 0) + len(seen.failed))
+            self._evidence.add("traffic", began=_start(seen), url=url, interval=interval, **seen.record())
+            self._count(seen)
+
+    @contextlib.contextmanager
+    def load(self, url: str, phases: Sequence[Phase], *, connections: int = 0, timeout: float = 2.0) -> Iterator[Load]:
+        """GETs through ``phases``, sent by the probe itself until they are over or the block ends.
+
+        ``connections``: so many are kept open and take turns, as a client's pool does (at most 64); a request that is
+        due while all are taken waits for one, and the waiting counts. With 0 each request has a connection of its own.
+        At most 200 requests a second and 20,000 in all.
+        """
+        wanted = {
+            "url": url,
+            "phases": [{"seconds": one.seconds, "rate": one.rate, "to": one.last} for one in phases],
+            "connections": connections,
+            "timeout_ms": timeout * 1000,
+        }
+        load = Load(self._pod, url, self._begin(wanted), timeout, tuple(phases), self._clock)
+        try:
+            yield load
+        finally:
+            seen = load.stop()
+            kept = {"connections": connections, "phases": wanted["phases"], **seen.record(limits.LOAD_ROWS_REQUESTS)}
+            self._evidence.add("load", began=_start(seen), url=url, **kept)
+            self._count(seen)
+
+    def matrix(self, sources: Sequence[Source], targets: Sequence[Target], *, timeout: float = 2.0) -> Matrix:
+        """Who reaches whom: a connection from each source, a pod that is made for it and removed afterwards, to each
+        target. To try the same pods again later: :meth:`sources`."""
+        with self.sources(sources) as pods:
+            return pods.matrix(targets, timeout=timeout)
+
+    @contextlib.contextmanager
+    def sources(self, sources: Sequence[Source]) -> Iterator[Sources]:
+        """Their pods, which are there until the block ends: ``matrix(targets)`` as often as wanted."""
+        with source_pods(self._pod, sources, self._evidence) as pods:
+            yield pods
+
+    def _count(self, seen: Answers) -> None:
+        self._evidence.measure(FAILED, self._evidence.measures.get(FAILED, 0) + len(seen.failed))
+
+    def _begin(self, wanted: Mapping[str, Any]) -> str:
+        return str(fields(self._pod.call("POST", "/traffic", wanted)).get("id"))
 
     def _request(
+        self, url: str, method: str, n: int, timeout: float, headers: Mapping[str, str] | None, body: str
+    ) -> Answers:
+        got = self._ask(url, method, n, timeout, headers, body)
+        if n == 1:
+            self._evidence.add("request", method=method, url=url, answer=str(got[0]), ms=got[0].ms)
+        else:
+            self._evidence.add("requests", began=_start(got), method=method, url=url, **got.record())
+        return got
+
+    def _ask(
         self, url: str, method: str, n: int, timeout: float, headers: Mapping[str, str] | None, body: str
     ) -> Answers:
         wanted = {
@@ -70,37 +127,8 @@ class Probe:
         }
         seconds = limits.SLACK_SECONDS + timeout * (n / 8 + 1)
         records = self._pod.call("POST", "/request", wanted, seconds, repeatable=method == "GET")
-        got = self._pod.understood(url, rows(records))
-        if n == 1:
-            self._evidence.add("request", method=method, url=url, answer=str(got[0]), ms=got[0].ms)
-        else:
-            self._evidence.add("requests", method=method, url=url, **got.record())
-        return got
+        return self._pod.understood(url, rows(records))
 
 
-class Traffic:
-    """Traffic that flows, or has flown."""
-
-    def __init__(self, pod: ProbePod, url: str, name: str, timeout: float) -> None:
-        self._pod, self._url, self._path, self._timeout = pod, url, "/traffic/" + name, timeout
-        self._records: list[dict[str, Any]] = []
-        self._done = False
-
-    def answers(self) -> Answers:
-        """Every request so far; after the block, every request there was."""
-        if not self._done:
-            path = f"{self._path}?after={len(self._records)}"
-            self._more(self._pod.call("GET", path, repeatable=True))
-        return self._pod.understood(self._url, self._records)
-
-    def stop(self) -> Answers:
-        """Stop it; the same answers when called again."""
-        if not self._done:
-            seconds = limits.SLACK_SECONDS + self._timeout
-            query = f"?after={len(self._records)}"
-            self._more(self._pod.call("DELETE", self._path + query, seconds=seconds))
-            self._done = True
-        return self._pod.understood(self._url, self._records)
-
-    def _more(self, told: object) -> None:
-        self._records += rows(fields(told).get("records"))
+def _start(answers: Answers) -> float | None:
+    return answers[0].t if answers else None

@@ -27,7 +27,7 @@ from grader.cluster import is_control_plane, node_ready
 from grader.connection import Connection
 from grader.errors import ClusterBusy, ClusterUnreachable, GraderError, Missing, Obstructed, ProbeUnavailable, Refused
 from grader.shapes import fields, objects
-from grader.tampering import EVENTS, Watch, missing_name_servers, why_it_ended
+from grader.tampering import EVENTS, POD, Watch, missing_name_servers, why_it_ended
 
 PORT = 8080
 EVERY = 0.1
@@ -45,10 +45,11 @@ class ProbePod:
         self, connection: Connection, graded: str, attempt: str, image: str, seconds: float, clock: Clock
     ) -> None:
         """``seconds``: it ends by itself some time after so many of the cluster's."""
-        self._connection, self._clock = connection, clock
-        self._graded, self._attempt, self._image, self._seconds = graded, label(attempt), image, seconds
-        self.namespace = "kindling-probe-" + uuid.uuid4().hex[:10]
+        self.connection, self.clock = connection, clock
+        self.graded, self.attempt, self.image, self.seconds = graded, label(attempt), image, seconds
+        self.namespace, self.name = "kindling-probe-" + uuid.uuid4().hex[:10], POD
         self.node = ""
+        self._namespace_uid = ""
         self._thread: threading.Thread | None = None
         self._trouble: GraderError | None = None
         self._watch: Watch | None = None
@@ -61,7 +62,7 @@ class ProbePod:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._make, name="probe", daemon=True)
                 self._thread.start()
-                if isinstance(self._clock, ClusterClock):
+                if isinstance(self.clock, ClusterClock):
                     self._thread.join()
 
     def ready(self) -> None:
@@ -112,9 +113,14 @@ class ProbePod:
         try:
             return answers(url, records)
         except ProbeUnavailable as error:
-            if why := missing_name_servers(self._connection):
+            if why := missing_name_servers(self.connection):
                 raise Obstructed(why, "kubectl get pods --namespace kube-system") from error
             raise
+
+    def owner(self) -> dict[str, Any]:
+        """The reference by which other objects of the grader's go when its namespace goes."""
+        reference = {"apiVersion": "v1", "kind": "Namespace", "name": self.namespace, "uid": self._namespace_uid}
+        return {**reference, "controller": True}
 
     def close(self) -> None:
         """Remove it, without waiting until it is gone."""
@@ -123,34 +129,36 @@ class ProbePod:
             if self._thread is None:
                 return
         self._thread.join(5)
-        remove(self._connection, self.namespace)
+        remove(self.connection, self.namespace)
 
     def _make(self) -> None:
         try:
-            sweep(self._connection, self._graded)
-            self.node = _home(self._connection)
+            sweep(self.connection, self.graded)
+            self.node = _home(self.connection)
             self._wait(self._create())
         except GraderError as error:
             self._trouble = error
 
     def _create(self) -> Watch:
-        labels = {ROLE: "probe", ATTEMPT: self._attempt, GRADED: self._graded}
+        labels = {ROLE: "probe", ATTEMPT: self.attempt, GRADED: self.graded}
         within = f"/api/v1/namespaces/{self.namespace}"
         account = {"metadata": {"name": "default"}, "automountServiceAccountToken": False}
-        _make_sure(self._connection, "/api/v1/namespaces", {"metadata": {"name": self.namespace, "labels": labels}})
-        asked = manifest(labels, self._image, self.node, int(self._seconds) + 120)
+        space = {"metadata": {"name": self.namespace, "labels": labels}}
+        made = make_sure(self.connection, "/api/v1/namespaces", space)
+        self._namespace_uid = str(fields(made.get("metadata")).get("uid") or "")
+        asked = manifest(labels, self.image, self.node, int(self.seconds) + 120)
         try:
             # Made here, since the controller that would make it takes its time and no pod is admitted without it.
-            _make_sure(self._connection, within + "/serviceaccounts", account)
-            _make_sure(self._connection, within + "/pods", asked)
+            make_sure(self.connection, within + "/serviceaccounts", account)
+            make_sure(self.connection, within + "/pods", asked)
         except Missing as error:
             raise Obstructed("the namespace of the grader's probe pod was deleted at once", EVENTS) from error
-        return Watch(self._connection, self.namespace, asked)
+        return Watch(self.connection, self.namespace, asked)
 
     def _wait(self, watch: Watch) -> None:
-        deadline = self._clock.now() + limits.UP_SECONDS
+        deadline = self.clock.now() + limits.UP_SECONDS
         seen = "it has no status"
-        while self._clock.now() < deadline and not self._closing.is_set():
+        while self.clock.now() < deadline and not self._closing.is_set():
             raw = watch.pod()
             status = fields(raw.get("status"))
             seen = json.dumps(status.get("containerStatuses") or status.get("conditions") or status)[:600]
@@ -161,7 +169,7 @@ class ProbePod:
                 watch.begin(raw)
                 self._watch = watch
                 return
-            self._clock.sleep(EVERY)
+            self.clock.sleep(EVERY)
         raise ProbeUnavailable(f"the probe pod did not come up on node {self.node}: {seen}")
 
     def _answers(self) -> bool:
@@ -171,9 +179,9 @@ class ProbePod:
         return False
 
     def _call(self, method: str, path: str, body: object, seconds: float) -> Any:
-        proxied = f"/api/v1/namespaces/{self.namespace}/pods/probe:{PORT}/proxy{path}"
+        proxied = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}:{PORT}/proxy{path}"
         try:
-            status, content = self._connection.send(method, proxied, body, seconds)
+            status, content = self.connection.send(method, proxied, body, seconds)
         except ClusterUnreachable as error:
             raise ProbeUnavailable(f"no answer through the pod proxy: {error}") from error
         if status >= 400:
@@ -234,12 +242,14 @@ def manifest(labels: Mapping[str, str], image: str, node: str, seconds: int) -> 
     }
 
 
-def _make_sure(connection: Connection, path: str, body: dict[str, Any]) -> None:
+def make_sure(connection: Connection, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The object, made now or by a request whose answer was lost."""
     try:
-        connection.create(path, body)
+        return connection.create(path, body)
     except Refused as error:
         if error.status != 409 or error.reason != "AlreadyExists":
             raise
+        return connection.get(f"{path}/{body['metadata']['name']}")
 
 
 def _home(connection: Connection) -> str:

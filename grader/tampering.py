@@ -9,6 +9,7 @@ uid, and every version that its object has had since the last look is read.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from grader.connection import Connection
@@ -28,6 +29,8 @@ FOREIGN_IN_CONTAINER = (
     *("command", "envFrom", "volumeMounts", "volumeDevices", "workingDir", "lifecycle", "resources", "restartPolicy"),
     *("livenessProbe", "readinessProbe", "startupProbe"),
 )
+ADMITTED = ("resources",)
+"""What a namespace's LimitRange gives to every container."""
 MAY_DIFFER = ("activeDeadlineSeconds", "tolerations", "containers")
 """What may be added to or lowered; it harms only if the pod ends early, which is seen."""
 STARVED = ("OutOfpods", "OutOfcpu", "OutOfmemory", "OutOfephemeral-storage", "Preempting", "DeadlineExceeded")
@@ -35,10 +38,16 @@ STARVED = ("OutOfpods", "OutOfcpu", "OutOfmemory", "OutOfephemeral-storage", "Pr
 
 
 class Watch:
-    """Looks after the grader's pod in ``namespace``; ``asked`` is the manifest it was made from."""
+    """Looks after the grader's pod in ``namespace``; ``asked`` is the manifest it was made from.
 
-    def __init__(self, connection: Connection, namespace: str, asked: Fields) -> None:
-        self._connection, self._asked = connection, asked
+    ``guest``: it lives among the learner's, whose rules may give its container resources; it must have its labels, and
+    no others.
+    """
+
+    def __init__(
+        self, connection: Connection, namespace: str, asked: Fields, *, name: str = POD, guest: bool = False
+    ) -> None:
+        self._connection, self._asked, self._name, self._guest = connection, asked, name, guest
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._marks: tuple[str, ...] = ()
         self._version = ""
@@ -46,7 +55,7 @@ class Watch:
     def pod(self) -> dict[str, Any]:
         """The pod as it is, found to be what was asked for; ``Obstructed``."""
         try:
-            raw = self._connection.get(f"{self._path}/{POD}")
+            raw = self._connection.get(f"{self._path}/{self._name}")
         except Missing as error:
             raise _deleted() from error
         self._hold(raw)
@@ -65,7 +74,9 @@ class Watch:
             self._version = _version(raw)
 
     def _hold(self, raw: Fields) -> None:
-        what = differs(raw, self._asked)
+        what = differs(raw, self._asked, ADMITTED if self._guest else ())
+        if self._guest and _labels(raw) != _labels(self._asked):
+            what = "labels"
         if what:
             raise Obstructed(
                 f"the grader's probe pod was changed: {what} is not what it was made with",
@@ -83,7 +94,7 @@ class Watch:
         """Every version of the pod since the one that was looked at last."""
         query = {"watch": "true", "resourceVersion": self._version, "timeoutSeconds": 1}
         try:
-            lines = self._connection.text(self._path, fieldSelector=f"metadata.name={POD}", **query).splitlines()
+            lines = self._connection.text(self._path, fieldSelector=f"metadata.name={self._name}", **query).splitlines()
             events = [fields(json.loads(line)) for line in lines]
         except (Refused, ValueError, RecursionError) as error:
             raise Obstructed("what became of the grader's probe pod cannot be read", EVENTS) from error
@@ -92,8 +103,9 @@ class Watch:
         return [fields(one.get("object")) for one in events if one.get("type") != "BOOKMARK"]
 
 
-def differs(raw: Fields, asked: Fields) -> str:
-    """The first field in which a pod is not as it was asked for; "" when it is."""
+def differs(raw: Fields, asked: Fields, admitted: Collection[str] = ()) -> str:
+    """The first field in which a pod is not as it was asked for; "" when it is. ``admitted``: fields of its container
+    that a namespace's own rules may have filled in."""
     spec, wanted = fields(raw.get("spec")), fields(asked.get("spec"))
     if spec.get("dnsPolicy", "ClusterFirst") != "ClusterFirst":
         return "dnsPolicy"
@@ -106,12 +118,12 @@ def differs(raw: Fields, asked: Fields) -> str:
     containers = rows(spec.get("containers"))
     if len(containers) != 1:
         return "containers"
-    return _container_differs(containers[0], rows(wanted.get("containers"))[0])
+    return _container_differs(containers[0], rows(wanted.get("containers"))[0], admitted)
 
 
-def _container_differs(container: Fields, asked: Fields) -> str:
+def _container_differs(container: Fields, asked: Fields, admitted: Collection[str]) -> str:
     for key in FOREIGN_IN_CONTAINER:
-        if container.get(key):
+        if container.get(key) and key not in admitted:
             return key
     for key in asked:
         if key != "ports" and container.get(key) != asked[key]:
@@ -153,6 +165,10 @@ def missing_name_servers(connection: Connection) -> str:
     if fields(found.get("spec")).get("replicas") == 0:
         return "the cluster has no name server: the Deployment coredns in kube-system is scaled to 0"
     return ""
+
+
+def _labels(raw: Fields) -> Fields:
+    return fields(fields(raw.get("metadata")).get("labels"))
 
 
 def _deleted() -> Obstructed:

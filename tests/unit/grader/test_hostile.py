@@ -302,7 +302,7 @@ def test_a_probe_that_a_busy_machine_keeps_from_answering_is_asked_again_where_t
 
     monkeypatch.setattr(scripted, "handle", handle)
     made = ProbePod(Connection(scripted.kubeconfig, patience=0.0), "default", "a", "kindling/web:1.0", 30, WallClock())
-    probe = Probe(made, Evidence(SteppedClock()))
+    probe = Probe(made, Evidence(SteppedClock()), WallClock())
     if method == "GET":
         assert probe.get("http://web/", timeout=0.1).ok
     else:

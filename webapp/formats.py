@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from webapp import cookies
 from webapp.content.render import inline
+from webapp.plot import plot
 from webapp.site import current_account_or_none, public_address, site
 from webapp.teach import charts
 
@@ -32,6 +33,7 @@ def register(app: Flask) -> None:
     app.add_template_filter(short_markdown)
     app.add_template_filter(feedback)
     app.add_template_filter(charts.heat)
+    app.add_template_filter(plot)
 
     app.add_template_global(public_address)
 

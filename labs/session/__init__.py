@@ -8,6 +8,17 @@ from __future__ import annotations
 
 from labs.session.service import SessionService
 from labs.session.stamps import Stamp
+from labs.session.timeline import Timeline, timelines
 from labs.session.views import AttemptView, CheckView, HintView, SessionView, StepView
 
-__all__ = ["AttemptView", "CheckView", "HintView", "SessionService", "SessionView", "Stamp", "StepView"]
+__all__ = [
+    "AttemptView",
+    "CheckView",
+    "HintView",
+    "SessionService",
+    "SessionView",
+    "Stamp",
+    "StepView",
+    "Timeline",
+    "timelines",
+]

@@ -53,6 +53,8 @@ from labs.session.queries import (
 from labs.session.queue import GradingQueue
 from labs.session.reconciler import Reconciler
 from labs.session.stamps import Stamp, Subject, stamps
+from labs.session.timeline import Timeline
+from labs.session.timeline_cache import TimelineCache
 from labs.session.views import AttemptView, HintView, SessionView
 from labs.settings import Settings
 
@@ -112,6 +114,7 @@ class SessionService:
             self.settings.attempt_seconds,
             self.settings.sessions,
         )
+        self._timelines = TimelineCache(self.records)
         self._watch = ClusterWatch(self.records, self.providers, self._locks, self._reconciler, self.now)
 
     # What a learner asks for
@@ -324,6 +327,10 @@ class SessionService:
             mine = select(Attempt).where(Attempt.user_id == user.id, Attempt.lab == lab)
             rows = tx.scalars(mine.order_by(Attempt.number.desc()).limit(most))
             return [self._attempt_view(tx, row) for row in rows]
+
+    def timelines(self, attempt: str, learner: str) -> dict[str, Timeline]:
+        """What happened while each check of an attempt was graded, by the check's name; empty until it is done."""
+        return self._timelines.of(attempt, learner)
 
     def stamps(self, subjects: Collection[Subject]) -> dict[Subject, Stamp]:
         """For accounts (by id) and labs: what differs whenever their pages do."""

@@ -26,4 +26,10 @@ def one(attempt: str) -> str:
     """One attempt; somebody else's is not found."""
     seen = kindling().sessions.attempt(attempt, current_account().name)
     lab = find_lab(kindling(), seen.lab)
-    return render_template("lab/attempt.html", attempt=seen, lab=lab, title=lab.title if lab else seen.lab)
+    return render_template(
+        "lab/attempt.html",
+        attempt=seen,
+        lab=lab,
+        title=lab.title if lab else seen.lab,
+        timelines=kindling().sessions.timelines(attempt, current_account().name),
+    )

@@ -15,7 +15,7 @@ from flask import render_template
 from labs.accounts import Account
 from labs.definition import Lab
 from labs.parameters import seed_of
-from labs.session import AttemptView, SessionView
+from labs.session import AttemptView, SessionView, Timeline
 from webapp.formats import plural
 from webapp.lab.hints import CheckHints, taken
 from webapp.site import kindling, site
@@ -34,6 +34,8 @@ class LabViewModel:
     latest: AttemptView | None
     best: float | None
     hints: list[CheckHints]
+    timelines: dict[str, Timeline]
+    """Of the last attempt, by the name of the check."""
 
     @property
     def grading(self) -> AttemptView | None:
@@ -58,7 +60,9 @@ def view_model(account: Account, lab: Lab) -> LabViewModel:
     current = sessions.last(account.name, lab.name)
     latest = next(iter(sessions.attempts(account.name, lab.name, most=1)), None)
     best = current.best_score if current is not None else sessions.best(account.name, lab.name)
-    return LabViewModel(account, lab, current, latest, best, taken(lab, current) if current is not None else [])
+    hints = taken(lab, current) if current is not None else []
+    lines = sessions.timelines(latest.id, account.name) if latest is not None else {}
+    return LabViewModel(account, lab, current, latest, best, hints, lines)
 
 
 def fragments(seen: LabViewModel) -> dict[str, str]:

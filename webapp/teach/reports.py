@@ -8,6 +8,7 @@ from flask import Blueprint, Response, render_template
 
 from labs.errors import Malformed, NotFound
 from labs.report import class_csv, lab_csv, learner_csv
+from labs.session import timelines
 from webapp.site import current_account, kindling
 from webapp.teach import charts, overview
 from webapp.teach.permissions import class_or_everybody, instructors_only, report_id
@@ -112,6 +113,7 @@ def of_attempt(class_id: str, attempt: str) -> str:
         attempt=seen,
         snapshot=snapshot,
         title=titles.get(seen.lab, seen.lab),
+        timelines=timelines((check.name, check.evidence) for check in seen.checks),
     )
 
 

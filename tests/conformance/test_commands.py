@@ -55,7 +55,10 @@ def test_objects_are_made_from_flags(kubectl: Kubectl, tmp_path: Path) -> None:
     refused = kubectl.refused(f"create secret tls t --cert={tmp_path}/none.crt --key={tmp_path}/none.key")
     assert "no such file or directory" in refused
     kubectl("create service clusterip ci --tcp=80:8080")
-    kubectl("create service nodeport np --tcp=80:8080 --node-port=30999")
+    port = (
+        30000 + int(kubectl.namespace.split("-")[1]) % 80
+    )  # the service of a namespace that is going may have another
+    kubectl(f"create service nodeport np --tcp=80:8080 --node-port={port}")
     kubectl("create service loadbalancer lb --tcp=80:8080")
     kubectl("create service externalname en --external-name=example.com")
     found = {line.split()[0]: line.split()[1:5] for line in kubectl("get services --no-headers").splitlines()}
@@ -65,7 +68,7 @@ def test_objects_are_made_from_flags(kubectl: Kubectl, tmp_path: Path) -> None:
         "lb": "LoadBalancer",
         "en": "ExternalName",
     }
-    assert found["np"][2:] == ["<none>", "80:30999/TCP"]
+    assert found["np"][2:] == ["<none>", f"80:{port}/TCP"]
     assert found["lb"][2] == "<pending>"
     assert found["en"][1:4] == ["<none>", "example.com", "<none>"]
 

@@ -10,6 +10,7 @@ _OFFICIAL = {
     "endpoint-controller": "endpoints-controller",
     "endpoint-slice-controller": "endpointslice-controller",
     "endpoint-slice-mirroring-controller": "endpointslice-mirroring-controller",
+    "horizontal-pod-autoscaler": "horizontal-pod-autoscaler-controller",
     "replication-controller": "replicationcontroller-controller",
     "volume-expand-controller": "persistentvolume-expander-controller",
 }

@@ -24,6 +24,8 @@ Key = tuple[str, str]
 WINDOW = 1000
 """How many changes the history keeps; a watch from before them is answered with 410."""
 
+_BACKUPS = "etcd-backup/"
+
 GRAVES = 2000
 """After how many deletions the journal is tidied."""
 
@@ -280,8 +282,8 @@ class Store:
 
     # snapshots
 
-    def snapshot(self) -> None:
-        """Keep the present state of all objects and of the side space; :meth:`restore` goes back to it."""
+    def _kept(self) -> dict[str, Any]:
+        """All objects, and which of the shared ones were deleted."""
         objects = [
             [resource, obj]
             for resource, found in self._objects.items()
@@ -294,8 +296,30 @@ class Store:
             for key in found
             if key not in self._objects.get(resource, {})
         ]
-        kept = {"objects": objects, "side": dict(self.side.items()), "gone": gone}
+        return {"objects": objects, "gone": gone}
+
+    def snapshot(self) -> None:
+        """Keep the present state of all objects and of the side space; :meth:`restore` goes back to it."""
+        kept = {**self._kept(), "side": dict(self.side.items())}
         self._journal.put_snapshot(self.cluster_id, dumps(kept))
+
+    def backup(self, name: str) -> None:
+        """Keep the objects alone under a name, as a snapshot of etcd does: not what is on nodes."""
+        self.side.put(_BACKUPS + name, self._kept())
+
+    def backups(self) -> list[str]:
+        """The names of those that are kept."""
+        return [key.removeprefix(_BACKUPS) for key, _ in self.side.items(_BACKUPS)]
+
+    def restore_backup(self, name: str) -> bool:
+        """The objects as they were then, all or nothing; False when there is no such backup.
+
+        Subscribers see changes and deletions, with new revisions; components may go on: what they know follows.
+        """
+        kept = self.side.get(_BACKUPS + name)
+        if kept is not None:
+            self._go_back(kept)
+        return kept is not None
 
     def restore(self) -> bool:
         """Back to the snapshot, all or nothing; False when none was kept. Subscribers see changes and deletions.
@@ -305,7 +329,10 @@ class Store:
         body = self._journal.snapshot(self.cluster_id)
         if body is None:
             return False
-        kept = json.loads(body)
+        self._go_back(json.loads(body))
+        return True
+
+    def _go_back(self, kept: dict[str, Any]) -> None:
         before = (self.revision, self._objects, self._sizes, self._size)
         self._objects, self._sizes, self._size = {}, {}, 0
         try:
@@ -323,7 +350,6 @@ class Store:
             for key, obj in found.items():
                 previous = before[1].get(resource, {}).get(key)
                 self._tell(resource, Event("MODIFIED" if previous else "ADDED", obj, previous))
-        return True
 
     def _rewrite(self, before: dict[str, dict[Key, Obj]], kept: dict[str, Any]) -> None:
         for resource, found in before.items():
@@ -343,6 +369,8 @@ class Store:
                 if (resource, *key) not in gone:
                     self._objects.setdefault(resource, {}).setdefault(key, obj)
         self.revision += 1
+        if "side" not in kept:
+            return
         for name in [name for name, _ in self.side.items()]:
             self.side.delete(name)
         for name, value in kept["side"].items():

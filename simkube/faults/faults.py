@@ -1,4 +1,5 @@
-"""What can be broken in a cluster on purpose, by name, and mended: components, controllers, admission plug-ins, nodes.
+"""What can be broken in a cluster on purpose, by name, and mended: components, controllers, admission plug-ins, nodes,
+paths between pods.
 
 What is broken is kept beside the objects, so that a killed host finds it broken. The effects are Kubernetes' own: a
 stopped component is a killed process, a node that is cut off runs on unheard, memory that something outside all pods
@@ -8,6 +9,7 @@ has taken is missing to them. It refuses to cut off the node that the API server
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from simkube.apiserver.admission.chain import OWN, PLUGINS, Chain
 from simkube.client.workqueue import Component
 from simkube.controllers.names import official
 from simkube.faults.outage import Gate, apiserver_down, cut_off, etcd_down
+from simkube.runtime.network.impairments import Path
 
 if TYPE_CHECKING:
     from simkube.client.workqueue import WorkLoop
@@ -32,6 +35,9 @@ SIGKILL = 9
 _ADMISSION = frozenset(plugin.name for plugin in PLUGINS) - OWN
 _OUTAGES = {"kube-apiserver": apiserver_down, "etcd": etcd_down}
 _STOPPED, _CUT, _FILLED = "stopped-components", "cut-nodes", "filled-nodes"
+_SLOW, _PATHS = "slow-nodes", "impaired-paths"
+_PROXY = "kube-proxy"
+MOST_DELAY = 60.0
 
 
 class Faults:
@@ -63,6 +69,7 @@ class Faults:
         self._stopped: set[str] = set(store.side.get(_STOPPED) or ())
         self._cut: dict[str, float] = store.side.get(_CUT) or {}
         self._filled: dict[str, int] = store.side.get(_FILLED) or {}
+        self._impairments = network.impairments
         self._down: set[str] = set()
         self._changed = changed
 
@@ -80,8 +87,12 @@ class Faults:
         for node, kubelet in self._kubelets.items():
             if f"kubelet/{node}" not in self._down:
                 kubelet.start()
+            self._network.agents.halt(_PROXY, node, f"{_PROXY}/{node}" in self._down)
         for node, size in self._filled.items():
             self._kubelets[node].runtime.fill_memory(size)
+        self._impairments.slow = set(self._store.side.get(_SLOW) or ())
+        kept = self._store.side.get(_PATHS) or []
+        self._impairments.paths = {(client, server): Path(*how) for client, server, *how in kept}
 
     # -- components --------------------------------------------------------------------------------------------------
 
@@ -102,6 +113,7 @@ class Faults:
         programs = [name for name in self._programs if name not in INNER]
         running = {name: name not in self._down for name in (*programs, *_OUTAGES)}
         running |= {f"kubelet/{name}": kubelet.running for name, kubelet in self._kubelets.items()}
+        running |= {name: name not in self._down for name in (f"{_PROXY}/{node}" for node in self._kubelets)}
         controllers = {name: each.running for name, each in self._controllers.items()}
         plugins = {each.name: each.name not in self._down for each in PLUGINS if each.name in _ADMISSION}
         return dict(sorted(running.items())) | dict(sorted(controllers.items())) | plugins
@@ -120,6 +132,21 @@ class Faults:
         self._known(name)
         self._remember(self._stopped - {name})
         self._launch(name)
+
+    def stop_controller(self, name: str) -> None:
+        """As :meth:`stop_component`, of a controller."""
+        self._is_controller(name)
+        self.stop_component(name)
+
+    def start_controller(self, name: str) -> None:
+        """As :meth:`start_component`, of a controller."""
+        self._is_controller(name)
+        self.start_component(name)
+
+    def _is_controller(self, name: str) -> None:
+        if name not in self._controllers:
+            nearest = get_close_matches(name[:100], self._controllers, n=3, cutoff=0.0)
+            raise HostError(f"there is no controller {name[:100]!r}; the nearest: {', '.join(nearest)}")
 
     def _known(self, name: str) -> None:
         known = self.components()
@@ -147,6 +174,8 @@ class Faults:
             node = name.removeprefix("kubelet/")
             self._kubelets[node].stop()
             self._look_at(node)
+        elif name.startswith(f"{_PROXY}/"):
+            self._network.agents.halt(_PROXY, name.removeprefix(f"{_PROXY}/"), True)
         elif name in self._controllers:
             self._controllers[name].stop()
         elif name in _ADMISSION:
@@ -167,6 +196,8 @@ class Faults:
             node = name.removeprefix("kubelet/")
             self._kubelets[node].start()
             self._look_at(node)
+        elif name.startswith(f"{_PROXY}/"):
+            self._network.agents.halt(_PROXY, name.removeprefix(f"{_PROXY}/"), False)
         elif name in self._controllers:
             if MANAGER not in self._down:
                 self._controllers[name].start()
@@ -187,12 +218,13 @@ class Faults:
     # -- nodes -------------------------------------------------------------------------------------------------------
 
     def node_states(self) -> dict[str, list[str]]:
-        """What is wrong with each node: ``stopped`` or ``paused``, ``cut off``, ``out of memory``."""
+        """What is wrong with each node: ``stopped`` or ``paused``, ``cut off``, ``out of memory``, ``slow``."""
         states = {}
         for name, kubelet in self._kubelets.items():
             power = [] if kubelet.power.on else ["stopped" if not kubelet.powered else "paused"]
             cut = ["cut off"] if name in self._cut else []
-            states[name] = [*power, *cut, *(["out of memory"] if name in self._filled else [])]
+            full = ["out of memory"] if name in self._filled else []
+            states[name] = [*power, *cut, *full, *(["slow"] if name in self._impairments.slow else [])]
         return states
 
     def _kubelet_of(self, node: str) -> Kubelet:
@@ -248,6 +280,7 @@ class Faults:
         if self._filled.pop(node, None) is not None:
             self._store.side.put(_FILLED, self._filled)
             kubelet.runtime.relieve_memory()
+        self._slow(self._impairments.slow - {node})
         kubelet.start_node()
         self._look_at(node)
         self._changed()
@@ -267,12 +300,61 @@ class Faults:
             for name in CONTROL_PLANE:
                 self._halt(name)
 
+    def slow_node(self, node: str) -> None:
+        """What runs on a node answers only in a tenth of the time (:mod:`simkube.runtime.network.impairments`)."""
+        self._kubelet_of(node)
+        self._slow(self._impairments.slow | {node})
+
+    def _slow(self, nodes: set[str]) -> None:
+        if nodes != self._impairments.slow:
+            self._impairments.slow = nodes
+            self._store.side.put(_SLOW, sorted(nodes))
+
+    # -- paths -------------------------------------------------------------------------------------------------------
+
+    def slow_path(self, client: str, server: str, seconds: float) -> None:
+        """Answers of one pod to another (``namespace/name`` each) come so much later, 0 to :data:`MOST_DELAY`."""
+        if not 0 <= seconds <= MOST_DELAY:
+            raise HostError(f"a delay is 0 to {MOST_DELAY:g} seconds, not {seconds:g}")
+        way, before = self._path(client, server)
+        self._impair({**self._impairments.paths, way: replace(before, delay=seconds)})
+
+    def lossy_path(self, client: str, server: str, share: float) -> None:
+        """Such a share (0 to 1) of the answers of one pod to another is lost."""
+        if not 0 <= share <= 1:
+            raise HostError(f"a loss is 0 to 100 percent, not {share:.0%}")
+        way, before = self._path(client, server)
+        self._impair({**self._impairments.paths, way: replace(before, loss=share)})
+
+    def mend_path(self, client: str, server: str) -> None:
+        """Undo both; a no-op where nothing is wrong."""
+        way, _ = self._path(client, server)
+        self._impair({key: how for key, how in self._impairments.paths.items() if key != way})
+
+    def _path(self, client: str, server: str) -> tuple[tuple[str, str], Path]:
+        way = self._address(client), self._address(server)
+        return way, self._impairments.paths.get(way, Path())
+
+    def _address(self, pod: str) -> str:
+        namespace, _, name = pod.partition("/")
+        found = self._store.get("pods", namespace, name) or {}
+        address = str((found.get("status") or {}).get("podIP") or "")
+        if not address:
+            raise HostError(f"there is no pod {pod[:200]!r} with an address; write namespace/name")
+        return address
+
+    def _impair(self, paths: dict[tuple[str, str], Path]) -> None:
+        if paths != self._impairments.paths:
+            self._impairments.paths = paths
+            self._store.side.put(_PATHS, [[*way, how.delay, how.loss] for way, how in paths.items()])
+
     # -- all -----------------------------------------------------------------------------------------------------------
 
     def heal(self) -> None:
-        """Start every node and component that is stopped or paused."""
+        """Start every node and component that is stopped or paused, mend every path."""
         for node in self._kubelets:
             self.start_node(node)
+        self._impair({})
         for name in [*_OUTAGES, *self.components()]:
             self.start_component(name)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,7 @@ from simkube.host.signer import Signer
 log = logging.getLogger(__name__)
 
 MOST_CLUSTERS = 1000
+MOST_BACKUPS = 3
 _BREATH = 0.01
 """At least so many seconds for whoever asks for something after each cluster that is brought back."""
 _MASTERS = ("system:masters",)
@@ -65,9 +67,17 @@ class Tenant:
             "pause-node": cluster.pause_node,
             "cut-node": cluster.faults.cut_node,
             "fill-node": cluster.faults.fill_node,
+            "slow-node": cluster.faults.slow_node,
             "start-node": cluster.start_node,
             "stop-component": cluster.stop_component,
             "start-component": cluster.start_component,
+            "stop-controller": cluster.faults.stop_controller,
+            "start-controller": cluster.faults.start_controller,
+            "slow-path": lambda where: cluster.faults.slow_path(*_impaired(where, "ms", 1000)),
+            "lossy-path": lambda where: cluster.faults.lossy_path(*_impaired(where, "%", 100)),
+            "mend-path": lambda where: cluster.faults.mend_path(*_path(where)),
+            "backup-etcd": self._backup,
+            "restore-etcd": self._restore_backup,
             "kill-container": lambda where: cluster.kill_container(*_container(where)),
         }
         if fault not in faults:
@@ -75,6 +85,21 @@ class Tenant:
         faults[fault](target)
         if cluster.trouble is not None:
             self.frontend.close()  # a stopped API server takes its watches with it
+
+    def _backup(self, name: str) -> None:
+        kept = self.cluster.store.backups()
+        if not re.fullmatch(r"[a-z0-9][-a-z0-9]{0,39}", name):
+            raise HostError(f"a backup has a name of at most 40 lower-case letters, digits and dashes, not {name!r}")
+        if name not in kept and len(kept) >= MOST_BACKUPS:
+            raise HostError(f"{MOST_BACKUPS} backups of this cluster are kept, which is all there may be")
+        self.cluster.store.backup(name)
+
+    def _restore_backup(self, name: str) -> None:
+        """Clients are cut off, as by an API server that is started anew on other data."""
+        store = self.cluster.store
+        if not store.restore_backup(name):
+            raise HostError(f"there is no backup {name[:40]!r}; there are: {', '.join(store.backups()) or 'none'}")
+        self.frontend.close()
 
     def owns(self, token: str) -> bool:
         """Whether a token is one of those this cluster was made with."""
@@ -325,3 +350,19 @@ def _container(target: str) -> tuple[str, str, str]:
     if len(parts) != 3:
         raise HostError(f"a container is named NAMESPACE/POD/CONTAINER, not {target!r}")
     return parts[0], parts[1], parts[2]
+
+
+def _path(target: str) -> tuple[str, str]:
+    parts = target.split()
+    if len(parts) != 2:
+        raise HostError(f"a path is named NAMESPACE/POD NAMESPACE/POD, client and server, not {target[:200]!r}")
+    return parts[0], parts[1]
+
+
+def _impaired(target: str, unit: str, whole: int) -> tuple[str, str, float]:
+    """A path and how much it is impaired, as a part of ``whole``: ``default/a default/b 200ms``."""
+    way, _, amount = target.rpartition(" ")
+    number = amount.removesuffix(unit)
+    if number == amount or not number.isascii() or not number.isdecimal() or len(number) > 6:
+        raise HostError(f"a path is followed by a whole number of {unit}, not {amount[:40]!r}")
+    return *_path(way), int(number) / whole

@@ -5,8 +5,9 @@ as kube-proxy does in iptables mode (``--iptables-min-sync-period=1s``): for up 
 connections and a removed one still does. Rules stay when it is stopped. Source: ``pkg/proxy/iptables/proxier.go``,
 ``pkg/proxy/topology.go``.
 
-One component programs the rules of all nodes on which kube-proxy's pod runs; the others keep those they have. Which
-endpoints are near (``trafficDistribution``) is told by their nodes, not by hints in slices. UDP is carried for
+One component programs the rules of all nodes on which kube-proxy's pod runs; the others keep those they have. Where it
+is stopped when the cluster is brought back, those that there were are not known: the node begins with those of now.
+Which endpoints are near (``trafficDistribution``) is told by their nodes, not by hints in slices. UDP is carried for
 questions to name servers only; SCTP, IPv6 and load-balancer source ranges are not simulated.
 """
 
@@ -101,7 +102,9 @@ class KubeProxy(Component):
                 table = {"TCP": rules, "UDP": udp}.get(port.get("protocol", "TCP"))
                 if table is not None:
                     self._rules_of(spec, port, list(_endpoints(slices, port.get("name") or "")), nodes, table)
-        here = [name for name in nodes if self._network.agents.runs(self.name, name)]
+        agents = self._network.agents
+        kept = {name for name in nodes if agents.halted(self.name, name) and not self._network.programmed(name)}
+        here = [name for name in nodes if agents.runs(self.name, name) or name in kept]
         everywhere = len(here) == len(nodes)
         self._network.program(rules, udp, None if everywhere else here)
         where = "every node" if everywhere else ", ".join(here) or "no node"

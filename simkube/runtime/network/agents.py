@@ -21,6 +21,7 @@ class Agents:
         self._running: Counter[tuple[str, str]] = Counter()
         self._housed: set[tuple[str, str]] = set()
         self._expected: set[tuple[str, str]] = set()
+        self._halted: set[tuple[str, str]] = set()
         self.starting = False
         """Whether pods of the cluster itself may still be on their way for the first time."""
         self._told: dict[str, list[Callable[[], None]]] = {}
@@ -45,7 +46,18 @@ class Agents:
 
     def runs(self, program: str, node: str = ANYWHERE) -> bool:
         """Whether the program works there."""
-        return not self.housed(program, node) or self._running[program, node] > 0
+        there = not self.housed(program, node) or self._running[program, node] > 0
+        return there and (program, node) not in self._halted
+
+    def halted(self, program: str, node: str) -> bool:
+        """Whether :meth:`halt` has stopped it there."""
+        return (program, node) in self._halted
+
+    def halt(self, program: str, node: str, halted: bool) -> None:
+        """Stop a program on one node, its pod staying as it is, or let it go on."""
+        if halted != ((program, node) in self._halted):
+            self._halted ^= {(program, node)}
+            self._tell(program)
 
     def join(self, program: str, node: str) -> Callable[[], None]:
         """A pod's program begins its work; the returned call ends it."""

@@ -29,6 +29,7 @@ from simkube.runtime.cri import (
 )
 from simkube.runtime.network import http1
 from simkube.runtime.network.agents import Agents
+from simkube.runtime.network.impairments import Impairments
 from simkube.runtime.network.ports import Listener, PortTable
 from simkube.runtime.network.sockets import Socket
 from simkube.runtime.nodes import Quota
@@ -109,14 +110,15 @@ class Connection:
     Close it when done; it is a no-op when closed.
     """
 
-    __slots__ = ("_network", "_socket", "listener", "node", "peer")
+    __slots__ = ("_address", "_network", "_socket", "listener", "node", "peer")
 
-    def __init__(self, network: Network, listener: Listener, node: NodeNet, peer: str) -> None:
+    def __init__(self, network: Network, listener: Listener, node: NodeNet, peer: str, address: str = "") -> None:
         self._network = network
         self._socket: Socket | None = None
         self.listener = listener
         self.node = node
         self.peer = peer
+        self._address = address
 
     @property
     def ended(self) -> bool:
@@ -135,6 +137,7 @@ class Connection:
             return httptext.text(400, "Client sent an HTTP request to an HTTPS server.\n")
         if self.listener.accept is None:
             response = await self.listener.exchange(request, self.peer)
+            await self._late()
         else:
             response = await http1.ask(await self.stream(), request)
         if not self._network.carries(self.peer, self.node):
@@ -148,10 +151,16 @@ class Connection:
                 await Future[None]()
             try:
                 self._socket = await self.listener.open(self.peer)
+                self._socket.late = self._late
             except BaseException:
                 self._network.sockets -= 1
                 raise
         return self._socket
+
+    async def _late(self) -> None:
+        """Wait for what the server has said, where the way or the node is slow."""
+        if self._network.impairments:
+            await self._network.impairments.answered(self.node.name, self.peer, self._address)
 
     def close(self) -> None:
         """End it; a no-op when closed."""
@@ -245,6 +254,7 @@ class Network:
         self._rules: dict[str, Rules] = {}
         self._sticky: dict[tuple[str, Target], tuple[Target, float]] = {}
         self._random = random.Random(seed)  # noqa: S311 - load balancing, not secrets
+        self.impairments = Impairments(clock, random.Random(seed))  # noqa: S311 - as above
 
     # -- addresses -------------------------------------------------------------------------------------------------
 
@@ -294,6 +304,10 @@ class Network:
         if self._sticky:
             now = self.clock.now()
             self._sticky = {key: kept for key, kept in self._sticky.items() if kept[1] > now and key[1] in made.tcp}
+
+    def programmed(self, node: str) -> bool:
+        """Whether a node has rules."""
+        return node in self._rules
 
     def _rules_for(self, own: NodeNet | None, address: str) -> Rules:
         """The rules that packets to an address meet: those of the node they leave from, or that they come to."""
@@ -455,9 +469,11 @@ class Network:
             if own is None or own.reachable:
                 rule = self._rules_for(own, where[0]).tcp.get(where) if target is None else None
                 target = target or (where if rule is None else self._choose(source, where, rule, own))
+                lost = target is None or self.impairments.loses(source, target[0])
                 listener, node = self._answering(source, target) if target is not None else (None, None)
-                if listener is not None and node is not None:
-                    return await self._open(listener, node, source)
+                if target is not None and listener is not None and node is not None and not lost:
+                    await self.impairments.accepted(source, target[0])
+                    return await self._open(listener, node, source, target[0])
                 if rule is None and where == target:
                     target = None
             await self.clock.sleep(wait)
@@ -491,9 +507,9 @@ class Network:
         table = sandbox.ports if sandbox is not None else node.ports
         return await self._open(table.find(port, loopback=True), node, "127.0.0.1")
 
-    async def _open(self, listener: Listener, node: NodeNet, peer: str) -> Connection:
+    async def _open(self, listener: Listener, node: NodeNet, peer: str, address: str = "") -> Connection:
         """A server of bytes hears of a connection at once, an HTTP server of its first request."""
-        connection = Connection(self, listener, node, peer)
+        connection = Connection(self, listener, node, peer, address)
         if listener.accept is not None:
             await connection.stream()
         return connection

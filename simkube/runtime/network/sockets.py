@@ -1,10 +1,13 @@
 """TCP connections as bytes: two ends, each of which the other's writes arrive at.
 
 Writes wait for room, reads for bytes; an end that is shut reads as ended at the other, one that is reset fails there.
-Both wait on the simulated clock's futures, never on the host. There is no packet loss, no reordering and no TLS here.
+Both wait on the simulated clock's futures, never on the host. There is no reordering and no TLS here; what is late or
+lost on the way back to a client is :mod:`simkube.runtime.network.impairments`'.
 """
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
 
 from simkube.runtime.cri import NetworkError
 from simkube.runtime.streams import BrokenPipe, Pipe, Stream
@@ -26,6 +29,8 @@ class Socket:
         self.local = local
         self.peer = peer
         self.broken = False
+        self.late: Callable[[], Awaitable[None]] | None = None
+        """Waited for before bytes are seen that have just arrived."""
         self._other: Socket | None = None
         self._buffer = bytearray()
 
@@ -48,6 +53,8 @@ class Socket:
         data = await self._in.take(most)
         if not data:
             self._check()
+        if self.late is not None:
+            await self.late()
         return data
 
     async def read_until(self, mark: bytes, most: int) -> bytes:

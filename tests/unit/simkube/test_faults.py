@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from simkube.apimachinery.errors import HostError
@@ -181,3 +184,100 @@ def test_a_cluster_without_nodes_has_no_static_pods() -> None:
     plane = Plane()
     plane.settle(5)
     assert plane.client.list("pods", "kube-system") == []
+
+
+def took(plane: Plane, one: dict[str, object], other: dict[str, object]) -> float:
+    """Seconds until a pod has an answer from another, in whole milliseconds."""
+    began, ended = plane.clock.now(), []
+    addresses = [each["status"]["podIP"] for each in (one, other)]  # type: ignore[index]
+    task = spawn(plane.cluster.network.request(addresses[0], addresses[1], 8080, HTTPRequest()))
+    task.when_done(lambda _: ended.append(plane.clock.now()))
+    plane.settle(200)
+    assert task.result().status == 200
+    return round(ended[0] - began, 3)
+
+
+def named(pod: dict[str, object]) -> str:
+    return "{namespace}/{name}".format(**pod["metadata"])  # type: ignore[arg-type]
+
+
+def test_answers_on_a_slow_path_are_late_there_and_nowhere_else(plane: Plane) -> None:
+    web(plane, replicas=3)
+    one, other, third = ready(plane)
+    plane.cluster.faults.slow_path(named(one), named(other), 0.2)
+    assert took(plane, one, other) == 0.4  # to the SYN, and to the request
+    assert took(plane, other, one) == took(plane, one, third) == took(plane, third, other) == 0.0
+    after = killed(plane)
+    assert took(after, one, other) == 0.4
+    after.cluster.faults.mend_path(named(one), named(other))
+    assert took(after, one, other) == 0.0
+
+
+def test_what_a_lossy_path_loses_is_sent_again_later(plane: Plane) -> None:
+    web(plane, replicas=2)
+    one, other = ready(plane)
+    plane.cluster.faults.lossy_path(named(one), named(other), 0.5)
+    seconds = [took(plane, one, other) for _ in range(40)]
+    assert 0.0 in seconds
+    assert {0.2, 1.0} <= set(seconds)  # an answer that was lost once, and a SYN's
+    assert took(plane, other, one) == 0.0
+    plane.cluster.faults.lossy_path(named(one), named(other), 1.0)
+    assert ask(plane, one, other) == "nothing"
+    plane.cluster.heal()
+    assert [took(plane, one, other) for _ in range(10)] == [0.0] * 10
+
+
+def test_what_is_on_a_slow_node_runs_for_a_tenth_of_the_time(plane: Plane) -> None:
+    web(plane, replicas=2)
+    (here,) = [pod for pod in ready(plane) if pod["spec"]["nodeName"] == "test-worker"]
+    (there,) = [pod for pod in ready(plane) if pod["spec"]["nodeName"] == "test-worker2"]
+    plane.settle(0.2 - plane.clock.now() % 0.5 + 0.5)
+    plane.cluster.faults.slow_node("test-worker")
+    assert plane.cluster.faults.node_states()["test-worker"] == ["slow"]
+    assert took(plane, there, here) == 0.3
+    assert took(plane, here, there) == 0.0
+    after = killed(plane)
+    assert after.cluster.faults.node_states()["test-worker"] == ["slow"]
+    assert is_ready(after.client.get("nodes", "test-worker"))
+    after.cluster.start_node("test-worker")
+    assert took(after, there, here) == 0.0
+    assert after.cluster.faults.node_states()["test-worker"] == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (lambda faults: faults.slow_path("default/nobody", "default/nobody", 1), "there is no pod 'default/nobody'"),
+        (lambda faults: faults.slow_path("a", "b", 100), "a delay is 0 to 60 seconds, not 100"),
+        (lambda faults: faults.lossy_path("a", "b", 2), "a loss is 0 to 100 percent, not 200%"),
+        (lambda faults: faults.slow_node("nowhere"), "there is no node 'nowhere'"),
+        (lambda faults: faults.stop_controller("kube-scheduler"), "there is no controller 'kube-scheduler'"),
+    ],
+)
+def test_what_cannot_be_impaired_is_refused(plane: Plane, broken: Callable[[Any], None], why: str) -> None:
+    with pytest.raises(HostError, match=why):
+        broken(plane.cluster.faults)
+
+
+def test_without_kube_proxy_a_node_keeps_the_rules_it_has(plane: Plane) -> None:
+    web(plane, replicas=1)
+    nodes = {name: node.address for name, node in plane.cluster.network.nodes.items()}
+    plane.cluster.stop_component("kube-proxy/test-worker")
+    plane = killed(plane)
+    assert not plane.cluster.components()["kube-proxy/test-worker"]
+    assert plane.cluster.components()["kube-proxy/test-worker2"]
+    old = plane.client.get("services", "web", "default")["spec"]["clusterIP"]
+    new = plane.service("new", selector={"app": "web"})["spec"]["clusterIP"]
+    plane.settle(5)
+    assert {name: _asked(plane, address, old) for name, address in nodes.items()} == dict.fromkeys(nodes, "answered")
+    answers = {name: _asked(plane, address, new) for name, address in nodes.items()}
+    assert answers == {"test-control-plane": "answered", "test-worker": "nothing", "test-worker2": "answered"}
+    plane.cluster.start_component("kube-proxy/test-worker")
+    plane.settle(5)
+    assert _asked(plane, nodes["test-worker"], new) == "answered"
+
+
+def _asked(plane: Plane, source: str, address: str) -> str:
+    task = spawn(plane.cluster.network.request(source, address, 80, HTTPRequest()))
+    plane.settle(3)
+    return "answered" if task.done and task.error is None else "nothing"

@@ -1,4 +1,4 @@
-"""``python -m bench [PART...]``: simulated, kind, load, alternatives, site, interruptions; the last two by name."""
+"""``python -m bench [PART...]``: simulated, kind, load, alternatives, forks; by name also site, interruptions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import alternatives, interruptions, kind, load, simulated, site
+from bench import alternatives, forks, interruptions, kind, load, simulated, site
 from simkube.host import launcher
 
 PARTS = {
@@ -14,10 +14,11 @@ PARTS = {
     "kind": kind.run,
     "load": load.run,
     "alternatives": alternatives.run,
+    "forks": forks.run,
     "site": site.run,
     "interruptions": interruptions.run,
 }
-USUAL = ("simulated", "kind", "load", "alternatives")
+USUAL = ("simulated", "kind", "load", "alternatives", "forks")
 """Without what takes minutes."""
 
 

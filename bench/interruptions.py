@@ -79,11 +79,17 @@ def kill_host(home: Path) -> None:
 
 
 def kill_graders() -> None:
-    """Those that this process has started."""
-    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    for pid in " ".join(one.read_text() for one in children).split():
-        if "grader.worker" in Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " "):
-            os.kill(int(pid), signal.SIGKILL)
+    """Those that the zygote of this process has forked."""
+    for pid in children(os.getpid()):
+        if "grader.zygote" in Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " "):
+            for grader in children(pid):
+                os.kill(grader, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(one) for one in " ".join(file.read_text() for file in found).split()]
 
 
 def lock_database(home: Path) -> None:

@@ -18,26 +18,34 @@ MARK = "__kindling_check__"
 @dataclass(frozen=True)
 class Check:
     """What :func:`check` says about a test. ``name``: the function's, without ``test_``, with dashes. ``what_if``:
-    single changes to what the learner made, by the words that say what is different then."""
+    single changes to what the learner made, by the words that say what is different then. ``after``: the name of the
+    check that it builds on, or ""."""
 
     name: str
     title: str
     points: float
     what_if: Mapping[str, Change] = field(default_factory=dict)
+    after: str = ""
 
 
-def check(*, points: float, title: str, what_if: Mapping[str, Change] | None = None) -> Callable[[Test], Test]:
+def check(
+    *, points: float, title: str, what_if: Mapping[str, Change] | None = None, after: str = ""
+) -> Callable[[Test], Test]:
     """Mark a test function as a check worth ``points``; ``title`` is what the learner reads. ``ValueError`` when
     the points are negative, the title is empty or the function is not named ``test_...``.
 
     ``what_if`` (:mod:`grader.what_if`): ``{"with one replica more": function}``; the function takes fixtures by name.
+
+    A check is independent: where a cluster can be forked, each has one of its own, as it was handed in, and they run
+    side by side. One that builds on what another has done says so: ``after="rolling-update"``, the name of a check
+    before it; both meet the same cluster, one after the other.
     """
 
     def mark(test: Test) -> Test:
         if points < 0 or not title.strip() or not test.__name__.startswith("test_"):
             raise ValueError(f"{test.__name__}: a check is named test_..., has a title and points of at least 0")
         name = test.__name__.removeprefix("test_").replace("_", "-")
-        setattr(test, MARK, Check(name, title.strip(), float(points), dict(what_if or {})))
+        setattr(test, MARK, Check(name, title.strip(), float(points), dict(what_if or {}), after))
         return test
 
     return mark

@@ -81,6 +81,10 @@ class Grading:
         self._undone: list[Faults] = []
         self._unsure = self._waited = False
         """Whether what the check before this one did has still to be put back: it did not come to its own end."""
+        self._thrown_away = request.part == "checks"
+        """Whether the cluster is thrown away when this is over."""
+        self._more = 0
+        """Checks that are still to come."""
 
     # -- fixtures ----------------------------------------------------------------------------------------------------
 
@@ -136,6 +140,8 @@ class Grading:
         made = Faults(self._cluster, self._probe, self._ask, self._evidence, self._clock, self._changing)
         self._undone.append(made)
         yield made
+        if self._thrown_away and not self._more:
+            return
         made.undo()
         self._undone.remove(made)
 
@@ -144,7 +150,8 @@ class Grading:
         """Scales and rolls Deployments; they are put back when the attempt ends, or a check that did not pass."""
         self.looked()
         yield self._operate
-        self._operate.restore()
+        if not self._thrown_away:
+            self._operate.restore()
 
     @pytest.fixture(autouse=True)
     def _what_if(self, request: pytest.FixtureRequest) -> None:
@@ -163,9 +170,11 @@ class Grading:
     def close(self) -> None:
         """Undo and remove whatever there still is; may be called twice, and after anything."""
         try:
-            self._put_back(PUT_BACK_SECONDS)
+            if not self._thrown_away:
+                self._put_back(PUT_BACK_SECONDS)
         finally:
-            self._pod.close()
+            if not self._thrown_away:
+                self._pod.close()
             self._identities.close()
             self._connection.close()
 
@@ -194,29 +203,31 @@ class Grading:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Say what will be checked; begin with what takes time."""
-        found = [_check(one) for one in items]
-        names = [one.name for one in found]
-        if len(set(names)) != len(names):
-            raise pytest.UsageError("two checks have the same name (parametrised checks are not supported)")
+        _refuse_disorder([_check(one) for one in items])
         if self.given.only:
-            unknown = set(self.given.only) - set(names)
+            unknown = set(self.given.only) - {_check(one).name for one in items}
             if unknown:
                 raise pytest.UsageError(f"there is no check {', '.join(sorted(unknown))}")
             items[:] = [one for one in items if _check(one).name in self.given.only]
         if config.option.collectonly:
             return
         self._tell("plan", checks=[_planned(_check(one)) for one in items])
-        self._looking = threading.Thread(target=self._take_snapshot, name="snapshot", daemon=True)
-        self._looking.start()
+        if self.given.part != "checks":
+            self._looking = threading.Thread(target=self._take_snapshot, name="snapshot", daemon=True)
+            self._looking.start()
         if self.given.time == "cluster":
             self.looked()
+        if self.given.part == "look":
+            items.clear()
         if any({"probe", "faults"} & set(getattr(one, "fixturenames", ())) for one in items):
             self._pod.start()
+        self._more = len(items)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """One check from beginning to end."""
         self._phases, self._began = [], time.monotonic()
+        self._more -= 1
         marked = _check(item)
         self._tell("started", name=marked.name)
         with used(self._clock):
@@ -277,7 +288,19 @@ def _check(item: pytest.Item) -> checks.Check:
 
 
 def _planned(check: checks.Check) -> dict[str, Any]:
-    return {"name": check.name, "title": check.title, "points": check.points, "what_if": list(check.what_if)}
+    given = {"name": check.name, "title": check.title, "points": check.points, "after": check.after}
+    return {**given, "what_if": list(check.what_if)}
+
+
+def _refuse_disorder(found: list[checks.Check]) -> None:
+    """Every name is there once, and what a check builds on comes before it."""
+    before: set[str] = set()
+    for one in found:
+        if one.name in before:
+            raise pytest.UsageError("two checks have the same name (parametrised checks are not supported)")
+        if one.after and one.after not in before:
+            raise pytest.UsageError(f"the check {one.name} is after {one.after}, and there is none before it")
+        before.add(one.name)
 
 
 def _judge(error: BaseException, title: str, trace: str) -> Judgement:

@@ -1,7 +1,7 @@
 """What passes between a session and the grading process: one JSON object a line, both ways.
 
-The grading process (``python -m grader.worker``) imports everything first, then reads one :class:`GradeRequest` from
-standard input. It writes :class:`Event` lines and, when a check wants something broken, a :class:`FaultCall`, which the
+The grading process (:mod:`grader.worker`) reads one :class:`GradeRequest` from standard input. It writes
+:class:`Event` lines and, when a check wants something broken, a :class:`FaultCall`, which the
 session carries out with its provider and answers with a :class:`FaultReply`: the grading process never holds what could
 touch Docker or another learner's cluster.
 """
@@ -33,7 +33,9 @@ class GradeRequest:
     ``attempt``: an id that marks everything the grader makes in the cluster. ``faults``: those the lab may ask for.
     ``only``: names of checks; empty for all. ``patience``: seconds for which an API server that does not answer is
     waited for. ``mark``: the file of :mod:`grader.mark`, or "". ``what_if``: the change to make first, one that
-    the only check names (:mod:`grader.what_if`); on a fork, since nobody undoes it.
+    the only check names (:mod:`grader.what_if`); on a fork, since nobody undoes it. ``part``: the ``whole`` attempt in
+    one cluster; or, where the learner's was forked, a ``look`` at it (plan and snapshot, no check), or some ``checks``
+    on a fork that is thrown away afterwards (nothing is put back at the end).
     """
 
     checks: str
@@ -51,6 +53,7 @@ class GradeRequest:
     mark: str = ""
     time: Literal["wall", "cluster"] = "wall"
     what_if: str = ""
+    part: Literal["whole", "look", "checks"] = "whole"
 
 
 @dataclass(frozen=True)

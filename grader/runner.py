@@ -1,42 +1,35 @@
-"""The session's side of grading: starts the process, feeds it, carries out its faults, and always has a verdict.
+"""The session's side of a grading process: feeds it, carries out its faults, and always has a verdict.
 
 Whatever happens to the process (a limit, a crash, a signal, Ctrl-C here), the learner's cluster is put right, every
 check that did not finish is ungradable, and nothing of the process is left.
 
-    worker = prestart()                       # while the kubeconfig is being fetched: imports take half a second
-    verdict = grade(request, on_event=show, faults=inject, worker=worker)
+    zygote = Zygote().start()                 # while the kubeconfig is being fetched: imports take half a second
+    verdict = grade(request, on_event=show, faults=inject, zygote=zygote)
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import queue
 import signal
-import subprocess
-import sys
-import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from grader.processes import SWEEP, Worker, Zygote
 from grader.protocol import (
     CheckResult,
     Event,
     FaultCall,
     FaultReply,
     GradeRequest,
-    Outcome,
     Verdict,
     check_result,
     decode,
-    encode,
 )
 from grader.text import plain
-from grader.verdict import total, ungradable
+from grader.verdict import Judgement, total, ungradable
 
 FaultInjector = Callable[[str, str], None]
 """Inject a fault (a name of ``Fault``, or ``heal`` with target ""). ``ValueError``, ``LookupError``: no such target."""
@@ -45,92 +38,6 @@ KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, 130)
 """How a process ends that somebody else stopped; 130 when it had the time to put everything right."""
 END_SECONDS = 5.0
 """How long a process that is done may take to end."""
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SYSTEMROOT", "SSL_CERT_FILE", "COVERAGE_PROCESS_START")
-
-
-class Worker:
-    """A grading process that has not been given its request yet, or is at work. A context manager that ends it."""
-
-    def __init__(self, *arguments: str) -> None:
-        root = str(Path(__file__).resolve().parent.parent)
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-        environment |= {"PYTHONPATH": root, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        self._process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
-            [sys.executable, "-m", "grader.worker", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=os.sep,  # it is looked into for modules, and anybody may put one into a folder for temporary files
-            start_new_session=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        self.lines: queue.Queue[str | None] = queue.Queue()
-        self._errors: deque[str] = deque(maxlen=100)
-        for target in (self._read, self._read_errors):
-            threading.Thread(target=target, name="grader", daemon=True).start()
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def log(self) -> str:
-        """The end of what it wrote to standard error."""
-        return plain("".join(self._errors), 6000)
-
-    def send(self, message: GradeRequest | FaultReply) -> None:
-        """One line to it; a process that is gone is noticed by the end of its output."""
-        with contextlib.suppress(BrokenPipeError, ValueError):
-            assert self._process.stdin is not None
-            self._process.stdin.write(encode(message))
-            self._process.stdin.flush()
-
-    def stop(self) -> None:
-        """Ask it to put everything right and end."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
-
-    def close(self) -> int:
-        """End it and everything it started, now; its exit code. May be called twice."""
-        if self._process.returncode is None:  # once it is reaped, its number may be another's
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        code = self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                if stream is not None and stream is self._process.stdin:
-                    stream.close()
-        return code
-
-    def ended(self, seconds: float) -> int | None:
-        """Wait for its end; its exit code, None when it still runs."""
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as stream:
-            for line in stream:
-                self.lines.put(line)
-        self.lines.put(None)
-
-    def _read_errors(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as stream:
-            for line in stream:
-                self._errors.append(line[:2000])
-
-
-def prestart() -> Worker:
-    """Start a grading process that imports and then waits for its request. Close it when it is not needed after all."""
-    return Worker()
 
 
 def grade(
@@ -138,20 +45,24 @@ def grade(
     *,
     on_event: Callable[[Event], None] | None = None,
     faults: FaultInjector | None = None,
-    worker: Worker | None = None,
+    zygote: Zygote | None = None,
     cancelled: Callable[[], bool] | None = None,
+    began: float | None = None,
 ) -> Verdict:
-    """Grade one attempt; returns when it is over and the cluster has been put right.
+    """Grade one attempt, or a part of one; returns when it is over and the cluster has been put right.
 
     ``on_event`` sees every event as it comes; ``cancelled`` is asked a few times a second. ``request.seconds`` is the
-    limit of the whole attempt. Never raises for what happens in the grading process.
+    limit of the whole attempt, from ``began`` on (of ``time.monotonic``; now). Never raises for what happens in the
+    grading process.
     """
-    attempt = _Attempt(request, worker or prestart(), on_event, faults, cancelled)
-    try:
-        attempt.run()
-    finally:
-        attempt.put_right()
-    return attempt.verdict()
+    with contextlib.ExitStack() as stack:
+        forks = zygote or stack.enter_context(Zygote())
+        attempt = _Attempt(request, forks, on_event, faults, cancelled, began)
+        try:
+            attempt.run()
+        finally:
+            attempt.put_right()
+        return attempt.verdict()
 
 
 def clean(kubeconfig: str, namespace: str) -> None:
@@ -205,19 +116,34 @@ def missing(kubeconfig: str, before: object) -> str:
         connection.close()
 
 
+def unfinished(planned: Mapping[str, Any], how: Judgement) -> CheckResult:
+    """The result of a check that has none; ``planned`` as in the event ``plan``."""
+    return CheckResult(
+        name=planned["name"],
+        title=planned["title"],
+        outcome=how.outcome,
+        points=0.0,
+        max_points=planned["points"],
+        message=how.message,
+        cause=how.cause,
+    )
+
+
 class _Attempt:
     def __init__(
         self,
         request: GradeRequest,
-        worker: Worker,
+        zygote: Zygote,
         on_event: Callable[[Event], None] | None,
         faults: FaultInjector | None,
         cancelled: Callable[[], bool] | None,
+        began: float | None,
     ) -> None:
-        self._request, self._worker, self._faults = request, worker, faults
+        self._request, self._zygote, self._faults = request, zygote, faults
+        self._worker: Worker = zygote.fork()
         self._on_event = on_event or (lambda _: None)
         self._cancelled = cancelled or (lambda: False)
-        self._began = time.monotonic()
+        self._began = time.monotonic() if began is None else began
         self._plan: list[dict[str, Any]] = []
         self._results: dict[str, CheckResult] = {}
         self._snapshot: dict[str, Any] = {}
@@ -241,19 +167,22 @@ class _Attempt:
             self._take(0.2)
 
     def put_right(self) -> None:
-        """Have the process clean up, end it, and undo by ourselves what it could not."""
+        """Have the process clean up, end it, and undo by ourselves what it could not; on a fork, only end it."""
+        left, in_place = False, self._request.part == "whole"
         try:
-            if not self._ended:
+            if not self._ended and in_place:
                 self._worker.stop()
                 deadline = time.monotonic() + CLEAN_UP_SECONDS
                 while not self._ended and time.monotonic() < deadline:
                     self._take(0.2, telling=False)
             stopped = self._ended and not self._trouble
-            code = self._worker.ended(END_SECONDS)
+            code = self._worker.ended(END_SECONDS) if self._ended or in_place else None
             left = code is None or not self._ended
             self._killed = stopped and code in KILLED
         finally:
             self._code = self._worker.close()
+        if not in_place:
+            return
         if left or self._code not in (0, 130):
             self._sweep()
         if self._unhealed and self._faults is not None:
@@ -263,18 +192,7 @@ class _Attempt:
         """What is known; whatever is not known is ungradable."""
         cause = self._trouble or f"the grading process ended early (code {self._code}): {self._worker.log}"
         how = ungradable("it did not finish" if not self._trouble else self._trouble, cause)
-        checks = []
-        for planned in self._plan:
-            blank = CheckResult(
-                name=planned["name"],
-                title=planned["title"],
-                outcome=Outcome.UNGRADABLE,
-                points=0.0,
-                max_points=planned["points"],
-                message=how.message,
-                cause=how.cause,
-            )
-            checks.append(self._results.get(planned["name"], blank))
+        checks = [self._results.get(one["name"]) or unfinished(one, how) for one in self._plan]
         finished = len(self._results) == len(self._plan) > 0
         whole = total(checks, time.monotonic() - self._began, self._snapshot, "" if finished else how.cause)
         return dataclasses.replace(whole, killed=self._killed and not finished)
@@ -329,6 +247,6 @@ class _Attempt:
 
     def _sweep(self) -> None:
         """Remove the probe of a process that was killed."""
-        with Worker("--sweep") as sweeper:
+        with self._zygote.fork(SWEEP) as sweeper:
             sweeper.send(self._request)
             sweeper.ended(20)

@@ -1,8 +1,7 @@
-"""The grading process: ``python -m grader.worker``.
+"""The grading process, forked by :mod:`grader.zygote`.
 
-Everything is imported before the request is read, so that a caller can start it early and have it answer at once. It
-grades one attempt and ends. SIGTERM, SIGINT, and the end of its input stop it: what it made in the cluster is removed
-and what it broke is undone first. With ``--sweep`` it only removes what a killed attempt left behind.
+It reads one request, grades it and ends. SIGTERM, SIGINT, and the end of its input stop it: what it made in the cluster
+is removed and what it broke is undone first. One that is to sweep only removes what a killed attempt left behind.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import resource
 import signal
 import sys
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,19 +39,35 @@ PLUGINS_OFF = (
 )
 
 
+NICENESS = 10
+"""Where time waits for whoever grades, the processor is left to those who work."""
+
+
 class Stopped(KeyboardInterrupt):
     """The attempt is to end now; pytest tears down what it has set up."""
 
 
-def main(arguments: list[str]) -> int:
-    """Grade one attempt; the process's exit code."""
+def warm() -> None:
+    """Have pytest load what it loads at its first use, so that each of many processes need not."""
+    _pytest(Path(limits.__file__), "--collect-only")
+
+
+def run(sweeps: bool) -> int:
+    """Grade one attempt, or sweep; the process's exit code."""
+    try:
+        return _run(sweeps)
+    except Stopped:
+        return 130
+
+
+def _run(sweeps: bool) -> int:
     channel = _channel()
     stopped = _on_signals()
     request = channel.request()
     if request is None:
         return 0
     try:
-        if "--sweep" in arguments:
+        if sweeps:
             sweep(Connection(request.kubeconfig), request.namespace)
             return 0
         _grade(request, channel)
@@ -62,20 +78,25 @@ def main(arguments: list[str]) -> int:
 
 
 def _grade(request: GradeRequest, channel: Channel) -> None:
+    if request.time == "cluster":
+        os.nice(NICENESS)
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     memory = limits.MEMORY_BYTES if most == resource.RLIM_INFINITY else min(limits.MEMORY_BYTES, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, most))
     mark = Mark(request.mark)
     grading = Grading(request, channel.event, channel.ask, mark.changing)
     try:
-        options = [*OPTIONS, *(part for name in PLUGINS_OFF for part in ("-p", "no:" + name))]
-        place = ["-c", os.devnull, "--rootdir", str(Path(request.checks).parent)]
-        code = pytest.main([*options, *place, request.checks], plugins=[grading])
+        code = _pytest(Path(request.checks), plugins=[grading])
         grading.looked()
     finally:
         grading.close()
         mark.put_back()
-    channel.event("done", code=int(code))
+    channel.event("done", code=code)
+
+
+def _pytest(file: Path, *options: str, plugins: Sequence[object] = ()) -> int:
+    given = [*OPTIONS, *(part for name in PLUGINS_OFF for part in ("-p", "no:" + name)), *options]
+    return int(pytest.main([*given, "-c", os.devnull, "--rootdir", str(file.parent), str(file)], plugins=plugins))
 
 
 def _channel() -> Channel:
@@ -104,12 +125,3 @@ def _on_signals() -> list[int]:
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, stop)
     return stopped
-
-
-if __name__ == "__main__":
-    try:
-        code = main(sys.argv[1:])
-    except Stopped:
-        code = 130
-    sys.stderr.flush()
-    os._exit(code)  # threads that wait for an answer that no longer matters are not waited for

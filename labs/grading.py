@@ -1,26 +1,32 @@
-"""Grading in a process of its own: :mod:`grader.runner` as a session sees it.
+"""Grading in processes of their own: :mod:`grader.runner` and :mod:`grader.parts` as a session sees them.
 
-Quick to import, so that a command can have the process warm up before it imports anything else.
+Quick to import, so that a command can have what grading processes are forked from warm up before it imports anything
+else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from grader import runner
+from grader.processes import Zygote
 from grader.protocol import Event, GradeRequest, Verdict
 from labs.clusters.provider import Fault, Faults
 
 
 class ProcessGrader:
-    """Grades each attempt in a fresh process; ``prestart`` has the next one import while the caller is busy."""
+    """Grades each attempt in fresh processes, forked from one that has everything loaded."""
 
     def __init__(self) -> None:
-        self._waiting: runner.Worker | None = None
+        self._zygote = Zygote()
+        self._places = threading.BoundedSemaphore(processors())
 
     def prestart(self) -> ProcessGrader:
-        """Start the next grading process now."""
-        self._waiting = self._waiting or runner.prestart()
+        """Have grading processes be there at once when they are needed."""
+        self._zygote.start()
         return self
 
     def grade(
@@ -31,14 +37,30 @@ class ProcessGrader:
         cancelled: Callable[[], bool],
     ) -> Verdict:
         """See :class:`labs.session.grading.Grader`."""
-        worker, self._waiting = self._waiting, None
         return runner.grade(
             request,
             on_event=on_event,
             faults=lambda name, on: _carry_out(faults, name, on),
-            worker=worker,
+            zygote=self._zygote,
             cancelled=cancelled,
         )
+
+    def grade_parts(
+        self,
+        request: GradeRequest,
+        on_event: Callable[[Event], None],
+        copy: Callable[[], AbstractContextManager[tuple[str, Faults]]],
+        cancelled: Callable[[], bool],
+    ) -> Verdict:
+        """See :class:`labs.session.grading.Grader`."""
+        from grader import parts
+
+        @contextmanager
+        def copies() -> Iterator[parts.Copy]:
+            with copy() as (kubeconfig, faults):
+                yield parts.Copy(kubeconfig, lambda name, on: _carry_out(faults, name, on))
+
+        return parts.grade(request, copies, self._places, self._zygote, on_event=on_event, cancelled=cancelled)
 
     def clean(self, kubeconfig: str, namespace: str) -> None:
         """See :class:`labs.session.grading.Grader`."""
@@ -53,10 +75,13 @@ class ProcessGrader:
         return runner.missing(kubeconfig, before)
 
     def close(self) -> None:
-        """End a process that was started early and not needed."""
-        worker, self._waiting = self._waiting, None
-        if worker is not None:
-            worker.close()
+        """End what grading processes are forked from."""
+        self._zygote.close()
+
+
+def processors() -> int:
+    """So many parts run side by side: each keeps one processor busy, its own and that of its cluster in turns."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _carry_out(faults: Faults, name: str, target: str) -> None:

@@ -25,6 +25,7 @@ from grader.protocol import GradeRequest, Outcome, Verdict
 from labs.clusters.provider import ClusterError, Handle, Provider
 from labs.definition import Lab, State
 from labs.errors import KindlingError, NotFound
+from labs.forks import grade
 from labs.locks import Locks
 from labs.parameters import seed_of
 from labs.session.grading import Grader
@@ -60,13 +61,15 @@ class Replayed:
 
 @dataclass
 class Replay:
-    """Replays states of labs on one provider. ``notes`` is the folder where clusters are noted."""
+    """Replays states of labs on one provider. ``notes`` is the folder where clusters are noted. ``in_place``: graded in
+    the cluster itself, also where it could be forked."""
 
     provider: Provider
-    grader: Callable[[], Grader]
+    grader: Grader
     kubectl: str
     notes: Path
     jobs: int = 1
+    in_place: bool = False
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self, jobs: Iterable[Job], on_done: Callable[[Replayed], None]) -> list[Replayed]:
@@ -109,7 +112,7 @@ class Replay:
     def _grade(self, lab: Lab, handle: dict[str, Any], values: dict[str, Any]) -> Verdict:
         request = GradeRequest(
             checks=str(lab.checks_file),
-            kubeconfig=self.provider.credentials(handle, "grader"),
+            kubeconfig="",
             namespace=lab.namespace,
             parameters=values,
             thresholds=lab.thresholds,
@@ -118,7 +121,8 @@ class Replay:
             provider=self.provider.name,
             faults=sorted(lab.needs.faults),
         )
-        return self.grader().grade(request, lambda _: None, self.provider.faults(handle), self._stopping.is_set)
+        stopping = self._stopping.is_set
+        return grade(self.grader, self.provider, handle, request, cancelled=stopping, in_place=self.in_place)
 
 
 def carry_out(lab: Lab, state: State, values: Mapping[str, Any], kubeconfig: str, kubectl: str) -> None:

@@ -192,7 +192,7 @@ def _pids(stage: Stage, victim: str, working: list[Learner]) -> list[int]:
     if victim == "grader":
         starters = commands + ([stage.site.process.pid] if stage.site.process is not None else [])
         found = {pid for starter in starters for pid in processes.below(starter)}
-        return [pid for pid in found if "grader.worker" in processes.command_line(pid)]
+        return [pid for pid in found if "grader.zygote" in processes.command_line(pid)]
     host = launcher.running(stage.host_home)
     about = host.health() if host is not None else {}
     if victim == "worker":

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from labs.clusters.provider import ClusterError, ClusterSpec, Handle, Provider
 from labs.clusters.registry import Providers
 from labs.definition import Lab
 from labs.errors import KindlingError
+from labs.grading import ProcessGrader
 from simkube.apimachinery.crashes import FILE as CRASHES
 from simkube.host import launcher
 
@@ -141,6 +143,13 @@ def shared_start(clusters: SharedClusters, provider: Provider, lab: Lab) -> Call
         return clusters.at_start(provider, spec)[0]
 
     return start
+
+
+@pytest.fixture(scope="session")
+def grader() -> Iterator[ProcessGrader]:
+    """What grading processes are forked from is started once."""
+    with closing(ProcessGrader()) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,18 +57,18 @@ def replay(lab: str | None, provider: str | None, state: str | None, jobs: int |
     notes = found.home / "replays"
     sweep(notes, providers.get)
     results: list[Replayed] = []
-    for folder in folders(lab):
-        one = load_lab(folder)
-        states = choose(one, state)
-        providers.fit(name, one.needs, one.name)
-        echo(style(f"{one.name} on {name}", bold=True))
-        runner = Replay(
-            providers.get(name), ProcessGrader, found.kubectl, notes, jobs or (2 if name == "simulated" else 1)
-        )
-        done = runner.run([(one, each) for each in states], print_result)
-        results += done
-        order = [one_state.name for one_state in states]
-        _matrix(sorted(done, key=lambda result: order.index(result.state)))
+    with closing(ProcessGrader()) as grader:
+        for folder in folders(lab):
+            one = load_lab(folder)
+            states = choose(one, state)
+            providers.fit(name, one.needs, one.name)
+            echo(style(f"{one.name} on {name}", bold=True))
+            at_a_time = jobs or (2 if name == "simulated" else 1)
+            runner = Replay(providers.get(name), grader, found.kubectl, notes, at_a_time)
+            done = runner.run([(one, each) for each in states], print_result)
+            results += done
+            order = [one_state.name for one_state in states]
+            _matrix(sorted(done, key=lambda result: order.index(result.state)))
     wrong = [result for result in results if not result.proven]
     if wrong:
         print_error(f"{len(wrong)} of {len(results)} states did not come out as expected")

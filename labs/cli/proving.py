@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -105,9 +106,10 @@ class _Run:
 
         notes, began = self._settings.home / "replays", time.monotonic()
         sweep(notes, self._providers.get)
-        replay = Replay(self._provider, ProcessGrader, self._settings.kubectl, notes, jobs)
         work = [(self._labs[lab], choose(self._labs[lab], state)[0]) for lab, state in self.todo]
-        results = replay.run(work, self._done)
+        with closing(ProcessGrader()) as grader:
+            replay = Replay(self._provider, grader, self._settings.kubectl, notes, jobs)
+            results = replay.run(work, self._done)
         wrong = [result for result in results if not result.proven]
         took = span(time.monotonic() - began)
         if wrong:

@@ -16,12 +16,16 @@ from labs.yamlfile import read_text
 
 @dataclass(frozen=True)
 class CheckInfo:
-    """One check. ``name`` is its function's without ``test_``, dashes for underscores; ``line`` in ``checks.py``."""
+    """One check. ``name`` is its function's without ``test_``, dashes for underscores; ``line`` in ``checks.py``.
+
+    ``after``: the name of the check that it builds on, or "".
+    """
 
     name: str
     title: str
     points: float
     line: int
+    after: str = ""
 
 
 def read_checks(path: Path) -> list[CheckInfo]:
@@ -36,6 +40,8 @@ def read_checks(path: Path) -> list[CheckInfo]:
     for check in checks:
         if check.name in seen:
             raise Malformed(path, check.line, f"the check {check.name} is there twice")
+        if check.after and check.after not in seen:
+            raise Malformed(path, check.line, f"the check {check.name} is after {check.after!r}, and none before it is")
         seen.add(check.name)
     if not checks:
         raise Malformed(path, 1, "expected at least one function test_... decorated with @check(points=..., title=...)")
@@ -51,7 +57,10 @@ def _check(node: ast.FunctionDef, path: Path) -> CheckInfo:
                 raise Malformed(path, decorator.lineno, "expected @check(points=a number, ...)")
             if not isinstance(title, str) or not title.strip():
                 raise Malformed(path, decorator.lineno, 'expected @check(..., title="...")')
-            return CheckInfo(node.name.removeprefix("test_").replace("_", "-"), title, float(points), node.lineno)
+            if not isinstance(after := given.get("after", ""), str):
+                raise Malformed(path, decorator.lineno, 'expected @check(..., after="the name of a check")')
+            name = node.name.removeprefix("test_").replace("_", "-")
+            return CheckInfo(name, title, float(points), node.lineno, after)
     raise Malformed(path, node.lineno, f"expected @check(points=..., title=...) on {node.name}")
 
 
@@ -62,7 +71,7 @@ def _called(function: ast.expr) -> str:
 def _literals(call: ast.Call, path: Path) -> dict[str, object]:
     values: dict[str, object] = {}
     for keyword in call.keywords:
-        if keyword.arg in ("points", "title"):
+        if keyword.arg in ("points", "title", "after"):
             try:
                 values[keyword.arg] = ast.literal_eval(keyword.value)
             except ValueError as error:

@@ -251,8 +251,9 @@ class Attempt(Base):
 
     Committed as ``wanted`` before grading starts, ``running`` before the grading process is asked: one that is found
     after a crash is either run (it never began), wanted again (``regraded``, once, when nothing of it can have been the
-    learner's doing) or closed as ungradable, which is not ``counted``. ``detail`` is a sentence for the learner,
-    ``cause`` for the instructor and the log.
+    learner's doing) or closed as ungradable, which is not ``counted``. ``forked``: it is or was graded on forks of its
+    cluster, which is as the learner left it. ``detail`` is a sentence for the learner, ``cause`` for the instructor and
+    the log.
     """
 
     __tablename__ = "attempts"
@@ -274,6 +275,7 @@ class Attempt(Base):
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     regraded: Mapped[bool] = mapped_column(Boolean, default=False)
+    forked: Mapped[bool] = mapped_column(Boolean, default=False)
     detail: Mapped[str] = mapped_column(Text, default="")
     cause: Mapped[str] = mapped_column(Text, default="")
     snapshot: Mapped[Any] = mapped_column(PackedJSON, nullable=True, deferred=True)

@@ -44,13 +44,18 @@ class Attempts:
             assert row.session is not None  # loaded here, to be read after the transaction
         return row
 
-    def begin(self, attempt: str) -> Attempt:
-        """It is being graded from now on."""
+    def begin(self, attempt: str, *, forked: bool) -> Attempt:
+        """It is being graded from now on, on forks of its cluster or in place."""
         with self._records.begin() as tx:
             row = tx.get_one(Attempt, attempt)
-            row.state, row.started_at = "running", self._now()
+            row.state, row.started_at, row.forked = "running", self._now(), forked
             assert row.session is not None  # loaded here, to be read after the transaction
         return row
+
+    def in_place(self, attempt: str) -> None:
+        """Its cluster cannot be forked: it is graded in place, from now on."""
+        with self._records.begin() as tx:
+            tx.get_one(Attempt, attempt).forked = False
 
     def record(self, attempt: str, event: Event) -> None:
         """Keep an event of its grading process, which does not wait for that."""

@@ -16,6 +16,18 @@ UNGRADABLE = (
 STOPPED = "Grading was interrupted; this attempt does not count."
 GONE = "The lab's cluster cannot be reached, so this attempt could not be graded and does not count."
 AGAIN = "Grading was interrupted by something that is not yours: it begins again by itself."
+AGAIN_AS_IT_IS = (
+    "Grading was interrupted by something that is not yours. It begins again by itself, with your cluster as it is now "
+    "and not as it was."
+)
+COMING_BACK = (
+    "Grading was interrupted by something that is not yours. It begins again by itself when what was ready in your "
+    "cluster is ready again."
+)
+NOT_BACK = (
+    "Grading was interrupted by something that is not yours, and not all that was ready in your cluster before is "
+    "ready again ({}). This attempt does not count."
+)
 MENDING = (
     "Grading was interrupted by something that is not yours. It begins again by itself when what it had broken has "
     "recovered."

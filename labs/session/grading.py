@@ -6,6 +6,10 @@ One that was interrupted (its process was killed, or what runs the clusters was 
 again, once, when nothing that is left of it could be taken for the learner's: what was ready when it began is ready
 again, killed containers that wait in their back-off included. What a learner stopped is no interruption: checks that
 could not be decided for it are failed.
+
+Where the provider can fork clusters, the hand-in is a fork (:mod:`labs.forks`): the learner's own is neither touched
+nor held, and there is nothing to put right in it. A grading process that was killed is begun again from the same
+hand-in; when that is gone too, from the cluster as it is then.
 """
 
 from __future__ import annotations
@@ -13,14 +17,25 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from grader.protocol import Event, GradeRequest, Outcome, Verdict
-from labs.clusters.provider import ClusterError, ClusterGone, ClusterState, Controllable, Faults, Hosted
+from labs.clusters.provider import (
+    ClusterError,
+    ClusterGone,
+    ClusterState,
+    Controllable,
+    Faults,
+    Forkable,
+    Handle,
+    Hosted,
+)
 from labs.clusters.registry import Providers
 from labs.errors import KindlingError, Unavailable
+from labs.forks import HandIn, HandInGone, handed_in
 from labs.library import Library
 from labs.locks import Locks
 from labs.records.database import Database
@@ -28,8 +43,11 @@ from labs.records.models import Attempt
 from labs.session.attempts import Attempts
 from labs.session.ends import (
     AGAIN,
+    AGAIN_AS_IT_IS,
+    COMING_BACK,
     GONE,
     MENDING,
+    NOT_BACK,
     NOT_MENDED,
     STOPPED,
     TWICE,
@@ -65,6 +83,16 @@ class Grader(Protocol):
     ) -> Verdict:
         """Always a verdict, within the request's limit; ``cancelled`` is asked now and then."""
 
+    def grade_parts(
+        self,
+        request: GradeRequest,
+        on_event: Callable[[Event], None],
+        copy: Callable[[], AbstractContextManager[tuple[str, Faults]]],
+        cancelled: Callable[[], bool],
+    ) -> Verdict:
+        """The same, on forks: ``request`` has the kubeconfig of what was handed in, ``copy`` makes a copy of it (the
+        grader's kubeconfig and its faults) that is gone when it is left. Raises what ``copy`` raises."""
+
     def clean(self, kubeconfig: str, namespace: str) -> None:
         """Remove what an attempt that was killed left in the cluster (probe pods)."""
 
@@ -73,6 +101,9 @@ class Grader(Protocol):
 
     def missing(self, kubeconfig: str, before: object) -> str:
         """What was ready in the snapshot ``before`` (None: there is none) and is not ready again; "" when all is."""
+
+    def close(self) -> None:
+        """Nothing more is graded: end what was kept warm for it."""
 
 
 class Grading:
@@ -95,7 +126,7 @@ class Grading:
     def run(self, attempt: str, notify: Callable[[], None], cancelled: Callable[[], bool], limit: float) -> None:
         """Grade a wanted attempt to its end, or to its first interruption: it is left ``running`` then, for
         :meth:`again`. ``limit``: the longest it may take, in seconds."""
-        row = self._attempts.begin(attempt)
+        row = self._attempts.begin(attempt, forked=self._forks(attempt))
         notify()
         end, unwanted = End(undecided(row.max_score, "interrupted"), STOPPED), _forgiving(cancelled)
         try:
@@ -135,11 +166,11 @@ class Grading:
             return None
         if lacking:
             log.error("attempt %s of %s is not graded again: %s", row.id, row.lab, lacking)
-            cause = f"{row.cause}; {lacking}".lstrip("; ")
-            self._finish(attempt, End(undecided(row.max_score, cause), NOT_MENDED.format(lacking)))
+            cause, said = f"{row.cause}; {lacking}".lstrip("; "), NOT_BACK if row.forked else NOT_MENDED
+            self._finish(attempt, End(undecided(row.max_score, cause), said.format(lacking)))
             return True
         log.warning("attempt %s of %s was interrupted and is graded again", row.id, row.lab)
-        self._attempts.want_again(attempt, AGAIN)
+        self._attempts.want_again(attempt, AGAIN_AS_IT_IS if row.forked else AGAIN)
         return True
 
     def _recovered(self, row: Attempt, notify: Callable[[], None], unwanted: Callable[[], bool], looks: int) -> str:
@@ -149,7 +180,7 @@ class Grading:
         if not lacking or looks == 1:
             return lacking
         log.info("attempt %s waits: %s", row.id, lacking)
-        if self._attempts.say(row.id, MENDING):
+        if self._attempts.say(row.id, COMING_BACK if row.forked else MENDING):
             notify()
         with self._at_usual_speed(row, looks * READY_POLL):
             for _ in range(looks - 1):
@@ -194,12 +225,11 @@ class Grading:
         before = ""
         try:
             before = self._run_id(row)
-            request, faults = self._request(row, limit)
-            with self._at_usual_speed(row, request.seconds):
-                stopped = self._stopped(row)
-                verdict = self._grader.grade(request, self._recorder(row, notify), faults, cancelled)
+            verdict, stopped = self._verdict(row, notify, cancelled, limit)
         except ClusterGone as error:
             return End(undecided(row.max_score, str(error)), GONE)
+        except HandInGone as error:
+            verdict, stopped = replace(undecided(row.max_score, str(error)), killed=True), []
         except (ClusterError, KindlingError) as error:
             verdict, stopped = undecided(row.max_score, str(error)), []
         except Exception as error:  # whatever the grader does, the attempt is kept and not counted
@@ -209,6 +239,43 @@ class Grading:
             self._heal(row)
             raise
         return self._end(row, verdict, stopped, before, cancelled)
+
+    def _verdict(
+        self, row: Attempt, notify: Callable[[], None], cancelled: Callable[[], bool], limit: float
+    ) -> tuple[Verdict, list[str]]:
+        """On forks, or in place; and what the learner has stopped of the cluster."""
+        provider, handle = self._providers.get(row.provider), row.session.handle
+        with handed_in(provider, handle, 2 * limit + MARGIN) as hand_in:
+            if hand_in is not None:
+                return self._on_forks(row, hand_in, notify, cancelled, limit)
+        if row.forked:
+            self._attempts.in_place(row.id)
+            row.forked = False
+        request = self._request(row, provider.credentials(handle, "grader"), limit)
+        with self._at_usual_speed(row, request.seconds):
+            stopped = self._stopped(row, handle)
+            return self._grader.grade(request, self._recorder(row, notify), provider.faults(handle), cancelled), stopped
+
+    def _on_forks(
+        self, row: Attempt, hand_in: HandIn, notify: Callable[[], None], cancelled: Callable[[], bool], limit: float
+    ) -> tuple[Verdict, list[str]]:
+        """Nothing of the learner's is touched, so that a killed process may be begun again from the same hand-in."""
+        stopped, recorder = self._stopped(row, hand_in.handle), self._recorder(row, notify)
+        request = self._request(row, "", limit)
+        verdict = hand_in.grade(self._grader, request, recorder, cancelled)
+        if verdict.killed and not row.regraded and not cancelled() and hand_in.there():
+            log.warning("attempt %s of %s was interrupted and begins again from the same hand-in", row.id, row.lab)
+            self._attempts.want_again(row.id, AGAIN)
+            self._attempts.begin(row.id, forked=True)
+            row.regraded = True
+            notify()
+            verdict = hand_in.grade(self._grader, request, recorder, cancelled)
+        return verdict, stopped
+
+    def _forks(self, attempt: str) -> bool:
+        with suppress(KindlingError):
+            return isinstance(self._providers.get(self._attempts.row(attempt).provider), Forkable)
+        return False
 
     def _end(
         self, row: Attempt, verdict: Verdict, stopped: Sequence[str], before: str, cancelled: Callable[[], bool]
@@ -249,12 +316,12 @@ class Grading:
         provider = self._providers.get(row.provider)
         return provider.run_id(row.session.handle) if isinstance(provider, Hosted) else ""
 
-    def _stopped(self, row: Attempt) -> list[str]:
-        """What the learner has stopped of the cluster; while it is graded, nobody can stop more."""
+    def _stopped(self, row: Attempt, handle: Handle) -> list[str]:
+        """What the learner has stopped of the cluster; while it is graded, nobody can stop more of it."""
         provider = self._providers.get(row.provider)
         if not isinstance(provider, Controllable):
             return []
-        found = provider.controls(row.session.handle).components()
+        found = provider.controls(handle).components()
         names = [name for name, runs in found["components"].items() if not runs]
         return names + [f"node {node} ({', '.join(how)})" for node, how in found["nodes"].items() if how]
 
@@ -274,12 +341,11 @@ class Grading:
 
         return on_event
 
-    def _request(self, row: Attempt, limit: float) -> tuple[GradeRequest, Faults]:
-        lab, provider = self._labs.get(row.lab), self._providers.get(row.provider)
-        handle = row.session.handle
-        request = GradeRequest(
+    def _request(self, row: Attempt, kubeconfig: str, limit: float) -> GradeRequest:
+        lab = self._labs.get(row.lab)
+        return GradeRequest(
             checks=str(lab.checks_file),
-            kubeconfig=provider.credentials(handle, "grader"),
+            kubeconfig=kubeconfig,
             namespace=lab.namespace,
             parameters=dict(row.parameters),
             thresholds=lab.thresholds,
@@ -287,15 +353,14 @@ class Grading:
             attempt=row.id,
             provider=row.provider,
             faults=sorted(lab.needs.faults),
-            mark=str(self._marks.file(row.id)),
+            mark="" if row.forked else str(self._marks.file(row.id)),
         )
-        return request, provider.faults(handle)
 
     @contextmanager
     def _at_usual_speed(self, row: Attempt, seconds: float) -> Iterator[None]:
         """A cluster whose clock can be moved is graded at the speed of everybody's, whatever the learner wished."""
         provider = self._providers.get(row.provider)
-        if not isinstance(provider, Controllable):
+        if row.forked or not isinstance(provider, Controllable):
             yield
             return
         controls = provider.controls(row.session.handle)
@@ -317,6 +382,8 @@ class Grading:
         return self._tidy(row, heal=True)
 
     def _tidy(self, row: Attempt, *, heal: bool = False) -> bool:
+        if row.forked:
+            return True
         try:
             provider, handle = self._providers.get(row.provider), row.session.handle
             if heal:

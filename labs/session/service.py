@@ -401,6 +401,7 @@ class SessionService:
     def close(self) -> None:
         """This process is about to end: let threads finish what they hold, grading included (as interrupted)."""
         self._background.close()
+        self.grader.close()
         self.write_activity()
 
     # Inside

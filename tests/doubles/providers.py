@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from grader.protocol import CheckResult, Event, GradeRequest, Outcome, Verdict
 from labs.clusters.provider import (
     CannotChange,
+    CannotFork,
     Capabilities,
     ClusterError,
     ClusterGone,
@@ -200,6 +202,48 @@ class RestartedProvider(MemoryProvider):
             raise ProviderUnavailable("Docker does not answer", "sudo systemctl start docker")
 
 
+class ForkingProvider(ControlledProvider, RestartedProvider):
+    """Forks its clusters, unless ``inexact`` says why not. ``forks``: those there are."""
+
+    inexact = ""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.forks: list[str] = []
+        self._count = 0
+
+    def fork(self, handle: Handle, seconds: float) -> Handle:
+        self.log.append(f"fork {handle['name']}")
+        if self.inexact:
+            raise CannotFork(self.inexact)
+        if self._is_fork(handle["name"]) and handle["name"] not in self.forks:
+            raise ClusterGone("the fork has ended")
+        self._count += 1
+        self.forks.append(f"fork-{self._count}")
+        return {"name": self.forks[-1]}
+
+    def status(self, handle: Handle) -> ClusterStatus:
+        if self._is_fork(handle["name"]):
+            there = handle["name"] in self.forks
+            return ClusterStatus(ClusterState.READY if there else ClusterState.ABSENT)
+        return super().status(handle)
+
+    def delete(self, handle: Handle) -> None:
+        if not self._is_fork(handle["name"]):
+            super().delete(handle)
+        elif handle["name"] in self.forks:
+            self.forks.remove(handle["name"])
+
+    def restart(self, away: int = 0) -> None:
+        """Forks end with what they live in."""
+        super().restart(away)
+        self.forks.clear()
+
+    @staticmethod
+    def _is_fork(name: str) -> bool:
+        return name.startswith("fork-")
+
+
 class EndedProvider(MemoryProvider):
     """What runs its clusters has ended while ``ended``; a look at a cluster brings it back.
 
@@ -273,6 +317,8 @@ class ScriptedGrader:
         self.outcomes = outcomes or {}
         self.requests: list[GradeRequest] = []
         self.cleaned: list[str] = []
+        self.copies: list[str] = []
+        self.closed = False
         self.marks: list[bytes] = []
         self.torn = b"{"
         self.lacking: list[str] = []
@@ -305,6 +351,21 @@ class ScriptedGrader:
             results.append(result)
             on_event(Event("finished", {**vars(result), "outcome": str(outcome)}))
         return _total(results)
+
+    def grade_parts(
+        self,
+        request: GradeRequest,
+        on_event: Callable[[Event], None],
+        copy: Callable[[], AbstractContextManager[tuple[str, Faults]]],
+        cancelled: Callable[[], bool],
+    ) -> Verdict:
+        """All checks on one copy."""
+        with copy() as (kubeconfig, faults):
+            self.copies.append(kubeconfig)
+            return self.grade(request, on_event, faults, cancelled)
+
+    def close(self) -> None:
+        self.closed = True
 
     def clean(self, kubeconfig: str, namespace: str) -> None:
         self.cleaned.append(namespace)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import runner
+from grader.processes import GRADE, Worker, Zygote
 from labs import settings
 from labs.bootstrap import Kindling, bootstrap
 from labs.clusters.provider import Fault, Handle
@@ -66,10 +66,10 @@ def test_it_is_graded_again_by_itself_once(kindling: Kindling, tmp_path: Path, k
 def test_what_the_interrupted_grading_killed_is_waited_for(kindling: Kindling, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second grading would find the writer in its back-off, and its page unchanged."""
     session, workers, killed = solved(kindling, "pods"), [], []
-    prestart, faults = runner.prestart, kindling.providers.get("simulated").faults
+    fork, faults = Zygote.fork, kindling.providers.get("simulated").faults
 
-    def recorded() -> runner.Worker:
-        workers.append(prestart())
+    def recorded(zygote: Zygote, what: bytes = GRADE) -> Worker:
+        workers.append(fork(zygote, what))
         return workers[-1]
 
     class KillsItsGrader:
@@ -82,12 +82,12 @@ def test_what_the_interrupted_grading_killed_is_waited_for(kindling: Kindling, m
             self._faults.inject(fault, target)
             if len(workers) == 2 and not killed:
                 killed.append(target)
-                os.kill(workers[-1]._process.pid, signal.SIGKILL)
+                os.kill(workers[-1].pid, signal.SIGKILL)
 
         def heal(self) -> None:
             self._faults.heal()
 
-    monkeypatch.setattr(runner, "prestart", recorded)
+    monkeypatch.setattr(Zygote, "fork", recorded)
     monkeypatch.setattr(kindling.providers.get("simulated"), "faults", KillsItsGrader)
     told: list[str] = []
     for _ in range(2):

@@ -22,11 +22,13 @@ def test_every_state_is_proven_as_it_is_now(lab: str) -> None:
 
 @pytest.mark.kind
 @pytest.mark.parametrize("one", again(), ids=lambda one: f"{PROVIDER}-{one.lab}-{one.state}")
-def test_it_comes_out_again(one: Standing, providers: Providers, clusters: SharedClusters, tmp_path: Path) -> None:
+def test_it_comes_out_again(
+    one: Standing, providers: Providers, grader: ProcessGrader, clusters: SharedClusters, tmp_path: Path
+) -> None:
     provider, lab = usable(providers, PROVIDER), LIBRARY.get(one.lab)
     if missing := lab.needs.missing(provider.capabilities()):
         pytest.skip(f"{PROVIDER} lacks {' and '.join(missing)}")
-    replay = Replay(provider, ProcessGrader, SETTINGS.kubectl, tmp_path)
+    replay = Replay(provider, grader, SETTINGS.kubectl, tmp_path)
 
     result = replay.prove(lab, choose(lab, one.state)[0], shared_start(clusters, provider, lab))
 

@@ -51,12 +51,14 @@ def provider(providers: Providers) -> Provider:
 
 
 @pytest.mark.parametrize(("lab_name", "state_name"), STATES)
-def test_state(provider: Provider, clusters: SharedClusters, tmp_path: Path, lab_name: str, state_name: str) -> None:
+def test_state(
+    provider: Provider, grader: ProcessGrader, clusters: SharedClusters, tmp_path: Path, lab_name: str, state_name: str
+) -> None:
     lab = LIBRARY.get(lab_name)
     (state,) = choose(lab, state_name)
     if state_name.startswith("broken-"):
         lab = sooner(lab)
-    replay = Replay(provider, ProcessGrader, SETTINGS.kubectl, tmp_path)
+    replay = Replay(provider, grader, SETTINGS.kubectl, tmp_path)
 
     result = replay.prove(lab, state, shared_start(clusters, provider, lab))
 
@@ -86,7 +88,9 @@ spec:
 """
 
 
-def test_a_native_sidecar_solves_pods(provider: Provider, clusters: SharedClusters, tmp_path: Path) -> None:
+def test_a_native_sidecar_solves_pods(
+    provider: Provider, grader: ProcessGrader, clusters: SharedClusters, tmp_path: Path
+) -> None:
     """Not a state of the lab, which is for older clusters too: these drop the field and wait for the writer to end."""
     lab = LIBRARY.get("pods")
     (tmp_path / "pair.yaml").write_text(SIDECAR)
@@ -95,7 +99,7 @@ def test_a_native_sidecar_solves_pods(provider: Provider, clusters: SharedCluste
     steps = [*(Step(kubectl=one) for one in commands), Step(apply="pair.yaml")]
     file = solved.file.model_copy(update={"steps": steps})
     state = State("alternative-sidecar", tmp_path, file)
-    replay = Replay(provider, ProcessGrader, SETTINGS.kubectl, tmp_path)
+    replay = Replay(provider, grader, SETTINGS.kubectl, tmp_path)
 
     result = replay.prove(lab, state, shared_start(clusters, provider, lab))
 

@@ -7,11 +7,19 @@ from typing import Any
 
 import pytest
 
+from grader.processes import Zygote
 from grader.protocol import GradeRequest, Verdict
 from grader.runner import grade
 from tests.doubles.api_server import ScriptedCluster
 
 Run = Callable[..., Verdict]
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """What grading processes are forked from."""
+    with Zygote() as made:
+        yield made
 
 
 @pytest.fixture
@@ -36,10 +44,10 @@ def request_for(scripted: Any, tmp_path: Path) -> Callable[..., GradeRequest]:
 
 
 @pytest.fixture
-def run(request_for: Callable[..., GradeRequest]) -> Run:
+def run(request_for: Callable[..., GradeRequest], zygote: Zygote) -> Run:
     """Grade, for real: in a process of its own."""
 
     def go(body: str, fields: dict[str, Any] | None = None, **options: Any) -> Verdict:
-        return grade(request_for(body, **(fields or {})), **options)
+        return grade(request_for(body, **(fields or {})), **{"zygote": zygote, **options})
 
     return go

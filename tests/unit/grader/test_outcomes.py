@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from grader.mark import Mark
+from grader.processes import GRADE, Worker, Zygote
 from grader.protocol import Event, GradeRequest, Outcome, Verdict
-from grader.runner import Worker, grade, prestart, put_back
+from grader.runner import grade, put_back
 from tests.doubles.api_server import APPS, CORE, answered, node_status, pod
 
 Run = Callable[..., Verdict]
@@ -218,7 +219,7 @@ def test_an_attempt_past_its_limit_is_ungradable_and_cleaned_up(scripted: Any, r
 
 
 def test_a_check_that_cannot_be_interrupted_is_killed(
-    scripted: Any, request_for: Any, monkeypatch: Any, tmp_path: Path
+    scripted: Any, request_for: Any, zygote: Zygote, monkeypatch: Any, tmp_path: Path
 ) -> None:
     looping = tmp_path / "looping"
     monkeypatch.setattr("grader.runner.CLEAN_UP_SECONDS", 0.5)
@@ -236,7 +237,7 @@ def test_a_check_that_cannot_be_interrupted_is_killed(
                     pass
         """
     )
-    verdict = grade(request, cancelled=looping.exists)
+    verdict = grade(request, zygote=zygote, cancelled=looping.exists)
     assert outcomes(verdict) == {"one": "ungradable"}
     assert scripted.namespaces() == []  # removed by another process
 
@@ -257,19 +258,35 @@ def test_a_process_that_dies_is_ungradable(run: Run) -> None:
     assert verdict.killed
 
 
+class Recorded(Zygote):
+    """Notes what is forked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forked: list[Worker] = []
+
+    def fork(self, what: bytes = GRADE) -> Worker:
+        self.forked.append(super().fork(what))
+        return self.forked[-1]
+
+
 @pytest.mark.parametrize("sends", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("to", ["process", "zygote"])
 def test_whoever_kills_the_process_is_told_from_the_learner(
-    sends: signal.Signals, request_for: Callable[..., GradeRequest]
+    sends: signal.Signals, to: str, request_for: Callable[..., GradeRequest], scripted: Any
 ) -> None:
-    worker = prestart()
     request = request_for("@check(points=1, title='One')\ndef test_one(): poll(lambda: 0, 60)")
+    with Recorded() as zygote:
 
-    def on_event(event: Event) -> None:
-        if event.kind == "started":
-            worker._process.send_signal(sends)
+        def on_event(event: Event) -> None:
+            if event.kind == "started":
+                os.kill(zygote.forked[0].pid if to == "process" else zygote.pid, sends)
 
-    verdict = grade(request, worker=worker, on_event=on_event)
-    assert (verdict.outcome, verdict.killed) == (Outcome.UNGRADABLE, True)
+        verdict = grade(request, zygote=zygote, on_event=on_event)
+        assert (verdict.outcome, verdict.killed) == (Outcome.UNGRADABLE, True)
+        assert scripted.namespaces() == []
+        again = request_for("@check(points=1, title='One')\ndef test_one(): pass")
+        assert grade(again, zygote=zygote).outcome is Outcome.PASSED
 
 
 def test_the_mark_says_what_only_the_process_could_put_back(scripted: Any, run: Run, tmp_path: Path) -> None:
@@ -330,24 +347,17 @@ def test_ctrl_c_leaves_nothing(scripted: Any, run: Run) -> None:
     assert scripted.namespaces() == []
 
 
-def test_a_session_that_is_killed_leaves_nothing(scripted: Any, request_for: Callable[..., GradeRequest]) -> None:
-    worker = prestart()
-    worker.send(request_for("@check(points=1, title='One')\ndef test_one(probe): poll(lambda: 0, 60)"))
-    deadline = time.monotonic() + 10
-    while not scripted.namespaces():
-        assert time.monotonic() < deadline
-    assert worker._process.stdin is not None
-    worker._process.stdin.close()  # what the kernel does when the session dies
-    assert worker.ended(10) is not None
-    assert scripted.namespaces() == []
-    worker.close()
-
-
-def test_a_process_that_is_not_needed_ends() -> None:
-    with Worker() as worker:
-        pid = worker._process.pid
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, signal.SIG_DFL)
+def test_a_session_that_is_killed_leaves_nothing(
+    scripted: Any, request_for: Callable[..., GradeRequest], zygote: Zygote
+) -> None:
+    with zygote.fork() as worker:
+        worker.send(request_for("@check(points=1, title='One')\ndef test_one(probe): poll(lambda: 0, 60)"))
+        deadline = time.monotonic() + 10
+        while not scripted.namespaces():
+            assert time.monotonic() < deadline
+        worker.leave()
+        assert worker.ended(10) is not None
+        assert scripted.namespaces() == []
 
 
 def test_faults_are_asked_for_and_healed(scripted: Any, run: Run) -> None:

@@ -79,6 +79,8 @@ def test_files_that_must_be_there(catalog: Path) -> None:
         ("@check(points=N, title='x')\ndef test_a(): ...\n", "expected a literal points"),
         ("@check(points=True, title='x')\ndef test_a(): ...\n", "points=a number"),
         ("@check(points=1, title='')\ndef test_a(): ...\n", "title="),
+        ("@check(points=1, title='x', after=1)\ndef test_a(): ...\n", "after="),
+        ("@check(points=1, title='x', after='b')\ndef test_a(): ...\n", "the check a is after 'b', and none before it"),
     ],
 )
 def test_checks_are_read_without_being_run(catalog: Path, checks: str, said: str) -> None:

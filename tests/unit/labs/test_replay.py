@@ -49,9 +49,7 @@ def lab(catalog: Path) -> Lab:
 
 def run(lab: Lab, provider: MemoryProvider, grader: ScriptedGrader, kubectl: str, folder: Path) -> dict[str, Replayed]:
     told: list[Replayed] = []
-    done = Replay(provider, lambda: grader, kubectl, folder / "notes").run(
-        [(lab, state) for state in lab.states], told.append
-    )
+    done = Replay(provider, grader, kubectl, folder / "notes").run([(lab, state) for state in lab.states], told.append)
     assert told == done
     return {one.state: one for one in done}
 
@@ -104,7 +102,7 @@ def test_states_of_several_labs_share_clusters_of_one_topology(
         add_state(write_lab(catalog, name, LAB_YAML.replace("{nodes: 1}", needs)), "solved", PASSED)
     labs = [lab, load_lab(catalog / "second"), load_lab(catalog / "third")]
     provider, told = MemoryProvider(tmp_path / "clusters"), list[Replayed]()
-    replay = Replay(provider, lambda: grader, kubectl, tmp_path / "notes")
+    replay = Replay(provider, grader, kubectl, tmp_path / "notes")
     replay.run([(one, state) for one in labs for state in one.states], told.append)
     assert [f"{one.lab}/{one.state}" for one in told] == [
         "first/solved",

@@ -122,7 +122,8 @@ class Learner(threading.Thread):
 
     def _hand_in(self, session: str, wanted: str) -> None:
         """Until a verdict counts; each attempt that was recorded has an end."""
-        for _ in range(5):
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
             self._kindling("check", LAB)
             attempt = self._verdict()
             if attempt is not None:

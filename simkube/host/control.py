@@ -23,7 +23,7 @@ from aiohttp import web
 from simkube.apimachinery.errors import HostError, StatusError
 from simkube.apiserver.http.responses import refuse, text
 from simkube.eventloop.fairness import Shares
-from simkube.host import certificates, logs, placement
+from simkube.host import certificates, logs, memory, placement
 from simkube.host.admin import error, guarded
 from simkube.host.connections import IDLE_SECONDS, MOST, RESERVED, Listener, Place, Places, raise_file_limit
 from simkube.host.front import HOST, Backend, Front, Unavailable, segment
@@ -147,6 +147,7 @@ class Control:
         await runner.setup()
         self.own = Own(server)
         files = raise_file_limit()
+        memory.keep_no_large_pieces()
         places = Places(min(MOST, (files - min(RESERVED, files // 4)) // FILES_EACH))
         listener = Listener(self._socket, self._certificates.context, self._opened, places)
         self._workers.start()

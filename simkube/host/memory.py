@@ -15,6 +15,9 @@ ENOUGH = 0.85
 """The part of what a worker may have from which on it refuses what would take more."""
 FRESH_SECONDS = 0.02
 """For how long what was read is true enough."""
+LARGE = 128 * 1024
+"""Bytes from which a piece of memory is the system's own."""
+_M_MMAP_THRESHOLD = -3
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -51,6 +54,18 @@ class Gauge:
             f"the part of the host that serves this cluster holds {has >> 20} of {self._may >> 20} MiB that it may; "
             "delete what is not needed, or try again later"
         )
+
+
+def keep_no_large_pieces() -> None:
+    """Have every large piece of memory that is freed go back to the system at once, from now on.
+
+    Each TLS connection has a buffer of 256 KiB while it lasts; kept for later, a thousand short ones leave a heap of
+    holes. The C library would begin to keep them after the first.
+    """
+    if sys.platform == "linux":
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # not in every C library
+        if set_option is not None:
+            set_option(_M_MMAP_THRESHOLD, LARGE)
 
 
 def give_back() -> None:

@@ -1,5 +1,7 @@
 """What would be stored and then do nothing here: refused, or of a workload's template its author is warned.
 
+A program of Python that is not carried out is refused in a template as well: its pods would run, and their probes fail.
+
 No plug-in of Kubernetes: a false success would teach something untrue.
 """
 
@@ -11,6 +13,7 @@ from simkube.apiserver.admission.plugin import Plugin
 from simkube.apiserver.registry.pods.warnings import TEMPLATES, template_of
 from simkube.component_helpers.unsimulated import refusals
 from simkube.component_helpers.volumebinding import VOLUMES
+from simkube.runtime.programs.python_commands import python_refusals
 
 
 class Unsimulated(Plugin):
@@ -30,7 +33,11 @@ class Unsimulated(Plugin):
         if not request.checked or request.subresource:
             return
         template = template_of(request.resource.storage, obj)
-        found = refusals((obj if template is None else template).get("spec", {}))
+        spec = (obj if template is None else template).get("spec", {})
+        programs = python_refusals(spec)
+        if programs:
+            raise not_simulated(", ".join(programs))
+        found = refusals(spec)
         if found and request.resource.storage == "pods":
             raise not_simulated(", ".join(found))
         if found:

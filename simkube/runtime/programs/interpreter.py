@@ -13,6 +13,7 @@ from itertools import pairwise
 from simkube.clock.clock import Future
 from simkube.runtime.process import Process
 from simkube.runtime.programs import small_python
+from simkube.runtime.programs.python_values import NotSimulated
 from simkube.runtime.programs.static_site import serve_folder
 
 _LITERAL = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|-?\d{1,30}(?:\.\d{1,30})?)"""
@@ -75,7 +76,7 @@ async def _python(process: Process, words: list[str], code: str | None) -> int |
         code, argv = process.container.files.read(path).decode("utf-8", "replace"), files
     try:
         return await small_python.run(process, code, argv)
-    except small_python.NotSimulated as what:
+    except NotSimulated as what:
         return str(what)
 
 

@@ -1,9 +1,11 @@
-"""As much of Python as the documentation's Jobs need: conditions, loops, arithmetic, the environment, an exit code.
+"""As much of Python as the documentation's Jobs and a probe's one-liner need: conditions, loops, arithmetic, the
+environment, an HTTP request, an exit code.
 
 Modules: ``os`` (``environ``, ``getenv``), ``sys`` (``exit``, ``argv``), ``time`` (``sleep``, ``time``), ``socket``
-(``gethostname``). Functions, classes, attributes of values and every other module are refused by name. The text is read
-by Python's own parser and walked here; nothing of it is ever run by the host, and each step costs the container's
-processor.
+(``gethostname``, ``create_connection``), ``urllib.request`` and ``http.client`` (:mod:`.python_http`). Functions,
+classes and every other module of the standard library are refused by name;
+modules that Python does not have are missing here as well. The text is read by Python's own parser and walked here;
+nothing of it is ever run by the host, and each step costs the container's processor.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from simkube.runtime.process import Exit, Process
+from simkube.runtime.programs import python_http
+from simkube.runtime.programs.python_names import FUNCTIONS, Aliases, kinds_of
+from simkube.runtime.programs.python_values import MOST_TEXT, NotSimulated, Raised, held, of_text, single
 
 LONGEST = 4096
 """Characters of a program."""
-_MOST_TEXT, _MOST_NUMBER, _MOST_RANGE = 8 * 1024, 1 << 63, 8 * 1024
-_MODULES = ("os", "sys", "time", "socket")
+_MOST_RANGE = 8 * 1024
 _OPERATORS: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -38,14 +42,6 @@ _OPERATORS: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.NotIn: lambda one, many: one not in many,
 }
 _PLAIN: Mapping[str, Callable[..., Any]] = {"int": int, "str": str, "float": float, "len": len, "bool": bool}
-
-
-class NotSimulated(Exception):
-    """A part of Python that is not here; the message names it."""
-
-
-class Raised(Exception):
-    """An exception of the program: the last line of its traceback."""
 
 
 class _Leave(Exception):
@@ -82,6 +78,7 @@ class _Program:
         self._process = process
         self._argv = list(argv)
         self._names: dict[str, Any] = {}
+        self._aliases = Aliases()
 
     async def block(self, body: Sequence[ast.stmt]) -> None:
         """Statements one after the other."""
@@ -91,8 +88,10 @@ class _Program:
 
     async def _statement(self, node: ast.stmt) -> None:
         match node:
-            case ast.Import() | ast.Pass():
-                self._import(node)
+            case ast.Pass():
+                pass
+            case ast.Import() | ast.ImportFrom():
+                self._aliases.add(node)
             case ast.Expr(value=value):
                 await self._value(value)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -109,15 +108,66 @@ class _Program:
                     self._names[name] = one
                     if not await self._turn(body):
                         break
+            case _:
+                await self._flow(node)
+
+    async def _flow(self, node: ast.stmt) -> None:
+        """Statements that leave the way from one to the next."""
+        match node:
             case ast.Break() | ast.Continue():
                 raise _Leave(isinstance(node, ast.Continue))
+            case ast.Assert(test=test, msg=message):
+                if not await self._value(test):
+                    raise Raised(f"AssertionError: {await self._value(message)}" if message else "AssertionError")
+            case ast.Raise(exc=ast.expr() as what):
+                await self._raise(what)
+            case ast.Try(body=body, handlers=handlers, orelse=other, finalbody=last):
+                await self._try(body, handlers, other, last)
+            case ast.With(
+                items=[ast.withitem(context_expr=value, optional_vars=(ast.Name() | None) as name)], body=body
+            ):
+                found = await self._value(value)
+                if name is not None:
+                    self._names[name.id] = found
+                await self.block(body)
             case _:
                 raise NotSimulated(ast.unparse(node).splitlines()[0][:60])
 
-    def _import(self, node: ast.Import | ast.Pass) -> None:
-        for one in node.names if isinstance(node, ast.Import) else ():
-            if one.name not in _MODULES or one.asname:
-                raise NotSimulated(ast.unparse(node))
+    async def _raise(self, what: ast.expr) -> None:
+        name = self._aliases.full(what.func if isinstance(what, ast.Call) else what)
+        given = [await self._value(word) for word in what.args] if isinstance(what, ast.Call) else []
+        if name == "SystemExit":
+            await self._leave(given[0] if given else 0)
+        raise Raised(": ".join([name, *map(str, given)]))
+
+    async def _try(
+        self,
+        body: Sequence[ast.stmt],
+        handlers: Sequence[ast.ExceptHandler],
+        other: Sequence[ast.stmt],
+        last: Sequence[ast.stmt],
+    ) -> None:
+        try:
+            try:
+                await self.block(body)
+            except (Raised, Exit) as error:
+                kinds = kinds_of("SystemExit" if isinstance(error, Exit) else str(error).partition(":")[0])
+                found = next((one for one in handlers if self._catches(one, kinds)), None)
+                if found is None:
+                    raise
+                if found.name:
+                    self._names[found.name] = str(error).partition(": ")[2]
+                await self.block(found.body)
+            else:
+                await self.block(other)
+        finally:
+            await self.block(last)
+
+    def _catches(self, handler: ast.ExceptHandler, kinds: Sequence[str]) -> bool:
+        if handler.type is None:
+            return True
+        named = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        return any(self._aliases.full(one).rpartition(".")[2] in kinds for one in named)
 
     async def _turn(self, body: Sequence[ast.stmt]) -> bool:
         """One turn of a loop; False when it leaves the loop."""
@@ -140,26 +190,54 @@ class _Program:
             case ast.Name(id=name):
                 return self._named(name)
             case ast.JoinedStr(values=parts):
-                return _held("".join([str(await self._value(part)) for part in parts]))
+                return held("".join([str(await self._value(part)) for part in parts]))
             case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
                 return await self._value(value)
-            case ast.BinOp(left=left, op=op, right=right) | ast.Compare(left=left, ops=[op], comparators=[right]):
-                return self._apply(op, await self._value(left), await self._value(right))
-            case ast.BoolOp(op=op, values=values):
-                return await self._either(values, stop=isinstance(op, ast.Or))
-            case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return not await self._value(operand)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return self._apply(ast.Sub(), 0, await self._value(operand))
-            case ast.List(elts=parts) | ast.Tuple(elts=parts):
-                return [_single(await self._value(part)) for part in parts]
             case ast.Subscript(value=of, slice=key) if ast.unparse(of) in ("os.environ", "sys.argv"):
                 return self._item(ast.unparse(of), await self._value(key))
             case ast.Call(func=function, args=words, keywords=options):
                 given = [await self._value(word) for word in words]
                 named = {str(one.arg): await self._value(one.value) for one in options}
-                return await self._call(ast.unparse(function), given, named)
+                return await self._call(function, given, named)
+            case ast.Attribute(value=of, attr=name) if self._is_value(of):
+                found = await self._value(of)
+                if isinstance(found, python_http.Answer):
+                    return python_http.attribute(found, name)
+        return await self._operation(node)
+
+    def _is_value(self, node: ast.expr) -> bool:
+        """Whether it is a value of the program's, and not a module."""
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        return not isinstance(node, ast.Name) or node.id in self._names
+
+    async def _operation(self, node: ast.expr) -> Any:
+        match node:
+            case ast.BinOp(left=left, op=op, right=right):
+                return self._apply(op, await self._value(left), await self._value(right))
+            case ast.Compare(left=left, ops=ops, comparators=others):
+                return await self._compare(await self._value(left), ops, others)
+            case ast.IfExp(test=test, body=body, orelse=other):
+                return await self._value(body if await self._value(test) else other)
+            case ast.BoolOp(op=op, values=values):
+                return await self._either(values, stop=isinstance(op, ast.Or))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return not await self._value(operand)
+            case ast.List(elts=parts) | ast.Tuple(elts=parts):
+                return [single(await self._value(part)) for part in parts]
         raise NotSimulated(ast.unparse(node)[:60])
+
+    async def _compare(self, left: Any, ops: Sequence[ast.cmpop], others: Sequence[ast.expr]) -> Any:
+        found: Any = True
+        for op, node in zip(ops, others, strict=True):
+            right = await self._value(node)
+            found = self._apply(op, left, right)
+            if not found:
+                break
+            left = right
+        return found
 
     async def _either(self, values: Sequence[ast.expr], *, stop: bool) -> Any:
         found: Any = None
@@ -172,12 +250,12 @@ class _Program:
     def _apply(self, op: ast.AST, one: Any, other: Any) -> Any:
         if type(op) not in _OPERATORS:
             raise NotSimulated(f"the operator {type(op).__name__}")
-        if isinstance(op, ast.Mod) and isinstance(one, str):
+        if isinstance(op, ast.Mod) and isinstance(one, (str, bytes)):
             raise NotSimulated("formatting with %")
-        if isinstance(op, ast.Mult) and (isinstance(one, (str, list)) or isinstance(other, (str, list))):
+        if isinstance(op, ast.Mult) and any(isinstance(value, (str, bytes, list)) for value in (one, other)):
             raise NotSimulated("repeating a string or a list with *")
         try:
-            return _held(_OPERATORS[type(op)](one, other))
+            return held(_OPERATORS[type(op)](one, other))
         except (TypeError, ZeroDivisionError, OverflowError) as error:
             raise Raised(f"{type(error).__name__}: {error}") from None
 
@@ -187,11 +265,22 @@ class _Program:
         except (KeyError, IndexError, TypeError) as error:
             raise Raised(f"{type(error).__name__}: {error}") from None
 
-    async def _call(self, name: str, given: list[Any], named: Mapping[str, Any]) -> Any:
+    async def _call(self, function: ast.expr, given: list[Any], named: Mapping[str, Any]) -> Any:
+        name = self._aliases.full(function)
+        if name in python_http.FUNCTIONS:
+            return await python_http.FUNCTIONS[name](self._process, given, named)
+        if name in FUNCTIONS or not isinstance(function, ast.Attribute) or not self._is_value(function.value):
+            return await self._plain(name, given, named)
+        of = await self._value(function.value)
+        if isinstance(of, str | bytes):
+            return of_text(of, function.attr, given)
+        return await python_http.method(self._process, of, function.attr, given)
+
+    async def _plain(self, name: str, given: list[Any], named: Mapping[str, Any]) -> Any:
         process = self._process
         if name == "print":
             end = str(named.get("end", "\n"))
-            await process.out(str(named.get("sep", " ")).join(map(str, given))[:_MOST_TEXT] + end)
+            await process.out(str(named.get("sep", " ")).join(map(str, given))[:MOST_TEXT] + end)
             return None
         if name in ("sys.exit", "exit", "quit"):
             await self._leave(given[0] if given else 0)
@@ -208,7 +297,7 @@ class _Program:
             return process.container.sandbox.config.hostname
         if name in _PLAIN and len(given) <= 1:
             try:
-                return _held(_PLAIN[name](*given))
+                return held(_PLAIN[name](*given))
             except (TypeError, ValueError, OverflowError) as error:
                 raise Raised(f"{type(error).__name__}: {error}") from None
         raise NotSimulated(f"{name}()")
@@ -218,18 +307,3 @@ class _Program:
             await self._process.err(f"{code}\n")
             raise Exit(1)
         raise Exit(int(code or 0) & 0xFF)
-
-
-def _single(value: Any) -> Any:
-    """A member of a list; :class:`NotSimulated` for a list, since a few of them stand for more than fits anywhere."""
-    if isinstance(value, list):
-        raise NotSimulated("lists of lists")
-    return value
-
-
-def _held(value: Any) -> Any:
-    """A value within bounds; :class:`NotSimulated` for a larger one."""
-    large = isinstance(value, int) and abs(value) >= _MOST_NUMBER
-    if large or (isinstance(value, (str, list)) and len(value) > _MOST_TEXT):
-        raise NotSimulated("values as large as this one")
-    return value

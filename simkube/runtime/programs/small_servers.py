@@ -193,13 +193,15 @@ async def http_echo(process: Process) -> int:
 
 
 async def python(process: Process) -> int:
-    """python3 of ``kindling/web``: runs the application it came for; any other program is refused."""
+    """python3 of ``kindling/web``: runs the application it came for, and what every Python here does."""
+    from simkube.runtime.programs.interpreter import interpreter
     from simkube.runtime.programs.web_app import web_app
 
-    if process.argv[1:2] == ["/app/main.py"]:
+    words = [word for word in process.argv[1:] if word not in ("-u", "-B", "-O")]
+    if words and process.resolve(words[0]) == "/app/main.py":
+        process.argv = [process.argv[0], *words]
         return await web_app(process)
-    if process.argv[1:] in (["--version"], ["-V"]):
+    if words in (["--version"], ["-V"]):
         await process.out("Python 3.13.0\n")
         return 0
-    await process.err("python3: running Python programs is not simulated here; only /app/main.py is\n")
-    return 127
+    return await interpreter(process)

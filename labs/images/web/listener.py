@@ -177,7 +177,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return found[:BODY_BYTES]
 
     def answer(self, status: int, content: str | bytes, content_type: str = "text/plain; charset=utf-8") -> None:
-        """Send an answer, and log it as ``METHOD PATH STATUS``."""
+        """Send an answer, and log it as ``METHOD PATH STATUS to ADDRESS``: of whoever made the connection."""
         data = content.encode() if isinstance(content, str) else content
         self.send_response_only(status)
         self.send_header("Content-Type", content_type)
@@ -189,7 +189,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(data)
         self.wfile.flush()
-        self.log(f"{self.command} {self.path[:200]} {status}")
+        self.log(f"{self.command} {self.path[:200]} {status} to {self.client_address[0]}")
 
     def answer_json(self, status: int, value: Any) -> None:
         """Send a JSON answer."""

@@ -1,7 +1,8 @@
 """The grader's probe: sends requests from inside the cluster, and keeps traffic flowing by itself.
 
 ========================== ===================================================================================
-``POST /request``          ``{"url", "method", "timeout_ms", "headers", "body", "count"}`` -> 200, list of records
+``POST /request``          ``{"url", "method", "timeout_ms", "headers", "body", "count", "characters"}`` -> 200, list of
+                           records, with so many characters of each body (default 200)
 ``POST /traffic``          ``{"url", "interval_ms", "timeout_ms", "max", "connections"}`` -> 201 ``{"id"}``: one
                            request every interval, until ``max`` are sent
 ``POST /traffic``          ``{"url", "phases", "timeout_ms", "connections"}`` -> the same, through phases
@@ -13,6 +14,9 @@
 ``GET /healthz``           200 ``ok``
 ========================== ===================================================================================
 
+With ``?nonce=N`` what would be answered is the ``answer`` of ``{"nonce": N, "uid": its pod's, "answer"}``: whoever
+asked sees that it answers this question, and that it is the pod it was asked of.
+
 Records are those of ``requester``, in the order of sending. A request has a connection of its own, but in traffic with
 ``connections``: so many are kept open and used in turn. What is not valid JSON or out of bounds is answered 400 with
 the reason.
@@ -21,6 +25,7 @@ the reason.
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -32,6 +37,7 @@ import requester
 
 MOST_RECORDS = 20_000
 MOST_TRAFFIC = 16
+UID = os.environ.get("POD_UID", "")
 MOST_PHASES = 50
 MOST_CONNECTIONS = 64
 MOST_RATE = 200
@@ -51,10 +57,12 @@ class Probe(listener.Handler):
     """Answers the table above."""
 
     flows: dict[str, flow.Flow]
+    nonce = ""
 
     def route(self, method: str, path: str, query: dict[str, str]) -> None:
         """Answer one request."""
         content = self.body()
+        self.nonce = query.get("nonce", "")
         place, _, name = path.strip("/").partition("/")
         try:
             if method == "GET" and path in ("/healthz", "/readyz"):
@@ -77,13 +85,19 @@ class Probe(listener.Handler):
         except ValueError as error:
             self.answer(400, str(error) + "\n")
 
+    def answer_json(self, status: int, value: Any) -> None:
+        """As the base class does, around it what was asked to be said again."""
+        super().answer_json(status, {"nonce": self.nonce, "uid": UID, "answer": value} if self.nonce else value)
+
     def _request(self, fields: dict[str, Any]) -> None:
         count = int(_number(fields, "count", 1, 1, 1000))
         timeout = _number(fields, "timeout_ms", 2000, 1, 60_000) / 1000
         headers = fields.get("headers") or {}
         if not isinstance(headers, dict):
             raise ValueError("headers must be an object")
-        given = (_url(fields), str(fields.get("method") or "GET"), timeout, headers, str(fields.get("body") or ""))
+        characters = int(_number(fields, "characters", requester.BODY_CHARACTERS, 20, requester.MOST_CHARACTERS))
+        body = str(fields.get("body") or "")
+        given = (_url(fields), str(fields.get("method") or "GET"), timeout, headers, body, characters)
         if count == 1:
             self.answer_json(200, [requester.request(*given)])
             return

@@ -14,6 +14,7 @@ decompressed. ``error`` is one of these words, "" when an answer came:
 from __future__ import annotations
 
 import errno
+import hashlib
 import http.client
 import io
 import random
@@ -25,15 +26,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 BODY_CHARACTERS = 200
-BODY_BYTES = 64 << 10
+MOST_CHARACTERS = 64 << 10
+BODY_BYTES = 4 << 20
+GAP = " ... "
 NAME_SECONDS = 1.0  # how long an address is used before the name is asked for again
 UNKNOWN_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 STALE_SECONDS = 60.0  # how long it is used while DNS, asked again, does not answer
 CROSSING_SECONDS = 0.25  # how long a request and the end of its connection can be on their way at the same time
 
 Record = dict[str, Any]
-"""``{"t": s since 1970 at sending, "ms": duration, "status": 0 when no answer, "error": str, "body": str}``; of a kept
-connection ``t`` and ``ms`` count from when the request was due, and ``"again": true`` when it was sent twice."""
+"""``{"t": s since 1970 at sending, "ms": duration, "status": 0 when no answer, "error": str, "body": str, "digest"}``
+
+``body``: of a long one the beginning and the end, with `` ... `` between. ``digest``: of all of it that was read, at
+most 4 MiB; "" without an answer. Of a kept connection ``t`` and ``ms`` count from when the request was due, and
+``"again": true`` when it was sent twice.
+"""
 
 _names: dict[str, tuple[float, list[str]]] = {}  # host -> when it was learnt, its addresses
 _asking: set[str] = set()
@@ -74,33 +81,46 @@ class _TimedSocket:
 
 
 def request(
-    url: str, method: str = "GET", timeout: float = 2.0, headers: Mapping[str, str] | None = None, body: str = ""
+    url: str,
+    method: str = "GET",
+    timeout: float = 2.0,
+    headers: Mapping[str, str] | None = None,
+    body: str = "",
+    characters: int = BODY_CHARACTERS,
 ) -> Record:
     """Send one request on a connection of its own; never raises."""
     start = time.monotonic()
 
-    def exchange() -> tuple[int, str]:
+    def exchange() -> tuple[int, bytes]:
         host, port, target = _split(url)
         message = _message(host, port, target, method, {"Connection": "close", **(headers or {})}, body)
         connection = _connect(host, port, start + timeout)
         try:
-            status, text, _ = _exchange(connection, message, method, start + timeout)
-            return status, text
+            status, content, _ = _exchange(connection, message, method, start + timeout)
+            return status, content
         finally:
             connection.close()
 
-    return _recorded(exchange, start)
+    return _recorded(exchange, start, characters)
 
 
-def _recorded(exchange: Callable[[], tuple[int, str]], start: float) -> Record:
+def _recorded(exchange: Callable[[], tuple[int, bytes]], start: float, characters: int = BODY_CHARACTERS) -> Record:
     """What becomes of ``exchange``, which was due at ``start`` (of the monotonic clock)."""
-    began, status, text, error = time.time() - (time.monotonic() - start), 0, "", ""
+    began, status, content, error = time.time() - (time.monotonic() - start), 0, b"", ""
     try:
-        status, text = exchange()
+        status, content = exchange()
     except Exception as problem:  # noqa: BLE001 - whatever another side does is a record, and has a word
         error = word(problem)
     ms = round((time.monotonic() - start) * 1000, 1)
-    return {"t": round(began, 3), "ms": ms, "status": 0 if error else status, "error": error, "body": text}
+    said = {"body": _excerpt(content, characters), "digest": "" if error else hashlib.sha256(content).hexdigest()[:16]}
+    return {"t": round(began, 3), "ms": ms, "status": 0 if error else status, "error": error, **said}
+
+
+def _excerpt(content: bytes, characters: int) -> str:
+    """All of it, or its beginning and its end."""
+    text = content.decode("utf-8", "replace")
+    half = (characters - len(GAP)) // 2
+    return text if len(text) <= characters else text[:half] + GAP + text[-half:]
 
 
 def word(problem: Exception) -> str:
@@ -129,8 +149,8 @@ def _connect(host: str, port: int, deadline: float) -> socket.socket:
     return connection
 
 
-def _exchange(connection: socket.socket, message: bytes, method: str, deadline: float) -> tuple[int, str, bool]:
-    """Status, the beginning of the body, and whether the connection can be used again."""
+def _exchange(connection: socket.socket, message: bytes, method: str, deadline: float) -> tuple[int, bytes, bool]:
+    """Status, the body as far as it is read, and whether the connection can be used again."""
     connection.settimeout(max(deadline - time.monotonic(), 0.001))
     connection.sendall(message)
     timed = _TimedSocket(connection, deadline)
@@ -141,7 +161,7 @@ def _exchange(connection: socket.socket, message: bytes, method: str, deadline: 
         if answer.length and len(content) < BODY_BYTES:  # read() of so many bytes takes fewer for an end
             raise http.client.IncompleteRead(content, answer.length)
         whole = not answer.will_close and (answer.length == 0 or answer.isclosed())
-        return answer.status, content.decode("utf-8", "replace")[:BODY_CHARACTERS], whole
+        return answer.status, content, whole
     except ConnectionError as problem:
         if not timed.raw.received:
             raise _Unanswered from problem
@@ -181,7 +201,7 @@ class Kept:
             self._connection.close()
             self._connection = None
 
-    def _send(self, deadline: float, again: list[bool]) -> tuple[int, str]:
+    def _send(self, deadline: float, again: list[bool]) -> tuple[int, bytes]:
         host, port, target = _split(self._url)
         message = _message(host, port, target, "GET", {"Connection": "keep-alive"}, "")
         if deadline <= time.monotonic():
@@ -197,13 +217,13 @@ class Kept:
         again.append(True)
         return self._once(host, port, message, deadline)
 
-    def _once(self, host: str, port: int, message: bytes, deadline: float) -> tuple[int, str]:
+    def _once(self, host: str, port: int, message: bytes, deadline: float) -> tuple[int, bytes]:
         if self._connection is None:
             self._connection = _connect(host, port, deadline)
-        status, text, stays = _exchange(self._connection, message, "GET", deadline)
+        status, content, stays = _exchange(self._connection, message, "GET", deadline)
         if not stays:
             self.close()
-        return status, text
+        return status, content
 
     def _open(self) -> bool:
         """Whether there is a connection that the other side has not ended; one that it has is closed."""

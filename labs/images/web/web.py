@@ -6,8 +6,9 @@
 ``GET /FILE``      with ``WEB_ROOT``, that file; 404 ``not found`` when there is none, and without ``WEB_ROOT``
 ``GET /healthz``   200 ``ok``
 ``GET /readyz``    200 ``ready``; 503 ``starting`` during the first ``STARTUP_SECONDS``
-``GET /info``      JSON: hostname, version, started (s since 1970), requests (so far), pid
+``GET /info``      JSON: hostname, version, message, startup_seconds, started (s since 1970), requests (so far), pid
 ``GET /work?ms=N`` 200 after N ms of computing (at most 1000); 503 ``starting`` during ``STARTUP_SECONDS``
+``GET /wait?ms=N`` 200 after N ms of waiting (at most 10000); 503 ``starting`` during ``STARTUP_SECONDS``
 ``POST /hang``     202; from then on every request is accepted and none is answered
 ``POST /exit?code=N`` 202, then the process ends with N (0 to 255)
 ================== ===========================================================================================
@@ -30,6 +31,7 @@ from dataclasses import dataclass, field
 import listener
 
 FILE_BYTES = 16 << 20
+LONGEST_WAIT_MS = 10_000
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,14 @@ class Web(listener.Handler):
             self.answer(200, "ok\n")
         elif path == "/info":
             self._info(number)
-        elif self.app.starting() and path in ("/", "/readyz", "/work"):
+        elif self.app.starting() and path in ("/", "/readyz", "/work", "/wait"):
             self.answer(503, "starting\n")
         elif path == "/readyz":
             self.answer(200, "ready\n")
         elif path == "/work":
             self._work(query)
+        elif path == "/wait":
+            self._wait(query)
         elif self.app.root:
             self._file(path)
         elif path == "/":
@@ -118,8 +122,15 @@ class Web(listener.Handler):
 
     def _info(self, number: int) -> None:
         app = self.app
-        info = {"hostname": app.hostname, "version": app.version, "started": app.started}
-        self.answer_json(200, {**info, "requests": number, "pid": os.getpid()})
+        said = {"hostname": app.hostname, "version": app.version, "message": app.message}
+        since = {"startup_seconds": app.startup_seconds, "started": app.started}
+        self.answer_json(200, {**said, **since, "requests": number, "pid": os.getpid()})
+
+    def _wait(self, query: dict[str, str]) -> None:
+        wanted = query.get("ms", "0")
+        milliseconds = min(int(wanted), LONGEST_WAIT_MS) if wanted.isdigit() else 0
+        time.sleep(milliseconds / 1000)
+        self.answer(200, f"waited {milliseconds} ms\n")
 
     def _work(self, query: dict[str, str]) -> None:
         wanted = query.get("ms", "0")

@@ -37,7 +37,15 @@ class Probe:
         self._flows: dict[str, flow.Flow] = {}
 
     async def answer(self, server: Server, request: HTTPRequest, path: str, query: dict[str, str]) -> HTTPResponse:
-        """The answer to one request."""
+        """The answer to one request; around it what was asked to be said again."""
+        response = await self._answer(request, path, query)
+        nonce = query.get("nonce", "")
+        if not nonce or not 200 <= response.status < 300 or path in ("/healthz", "/readyz"):
+            return response
+        uid = self._process.env.get("POD_UID", "")
+        return _json(response.status, {"nonce": nonce, "uid": uid, "answer": json.loads(response.body)})
+
+    async def _answer(self, request: HTTPRequest, path: str, query: dict[str, str]) -> HTTPResponse:
         place, _, name = path.strip("/").partition("/")
         try:
             if request.method == "GET" and path in ("/healthz", "/readyz"):
@@ -65,7 +73,9 @@ class Probe:
         headers = fields.get("headers") or {}
         if not isinstance(headers, dict):
             raise ValueError("headers must be an object")
-        given = (_url(fields), str(fields.get("method") or "GET"), timeout, headers, str(fields.get("body") or ""))
+        characters = int(_number(fields, "characters", requester.BODY_CHARACTERS, 20, requester.MOST_CHARACTERS))
+        body = str(fields.get("body") or "")
+        given = (_url(fields), str(fields.get("method") or "GET"), timeout, headers, body, characters)
         records: list[requester.Record] = []
         for start in range(0, count, 8):
             sent = [self._process.spawn(requester.request(self._process, *given)) for _ in range(min(8, count - start))]

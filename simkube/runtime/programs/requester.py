@@ -1,12 +1,13 @@
 """The requests of ``kindling/web``'s probe mode: one with a deadline, and a record of what became of it, in its words.
 
 A record is ``{"t": cluster time at sending (s since 1970), "ms": duration, "status": 0 when no answer, "error": word or
-"", "body": str}``; of a kept connection ``t`` and ``ms`` count from when the request was due, and ``"again": true``
-when it was sent twice.
+"", "body": str, "digest": str}``; ``body`` is the beginning and the end of a long one, ``digest`` is of all of it. Of
+a kept connection ``t`` and ``ms`` count from when the request was due, and ``"again": true`` when it was sent twice.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -17,7 +18,9 @@ from simkube.runtime.network.network import Connection
 from simkube.runtime.process import Process
 
 BODY_CHARACTERS = 200
-BODY_BYTES = 64 << 10
+MOST_CHARACTERS = 64 << 10
+BODY_BYTES = 4 << 20
+GAP = " ... "
 CROSSING_SECONDS = 0.25
 """How long a request and the end of its connection can be on their way at the same time."""
 
@@ -64,18 +67,22 @@ class Target:
         self.request = HTTPRequest(method, path, given, body.encode())
 
 
-async def send(process: Process, target: Target, timeout: float) -> Record:
+async def send(process: Process, target: Target, timeout: float, characters: int = BODY_CHARACTERS) -> Record:
     """Send one request on a connection of its own; never raises."""
     sandbox = process.container.sandbox
 
     def exchange() -> Coroutine[Any, Any, HTTPResponse]:
         return sandbox.network.request(sandbox.ip, target.host, target.port, target.request)
 
-    return await _recorded(process, exchange, process.container.clock.now(), timeout)
+    return await _recorded(process, exchange, process.container.clock.now(), timeout, characters)
 
 
 async def _recorded(
-    process: Process, exchange: Callable[[], Coroutine[Any, Any, HTTPResponse]], due: float, timeout: float
+    process: Process,
+    exchange: Callable[[], Coroutine[Any, Any, HTTPResponse]],
+    due: float,
+    timeout: float,
+    characters: int = BODY_CHARACTERS,
 ) -> Record:
     """What becomes of ``exchange``, which was due at ``due`` (cluster time)."""
     clock = process.container.clock
@@ -91,8 +98,16 @@ async def _recorded(
     except NetworkError as problem:
         error = word(problem)
     ms = round((clock.now() - due) * 1000, 1)
-    text = response.body[:BODY_BYTES].decode("utf-8", "replace")[:BODY_CHARACTERS]
-    return {"t": round(due, 3), "ms": ms, "status": response.status, "error": error, "body": text}
+    content = response.body[:BODY_BYTES]
+    digest = "" if error else hashlib.sha256(content).hexdigest()[:16]
+    said = {"body": _excerpt(content, characters), "digest": digest}
+    return {"t": round(due, 3), "ms": ms, "status": response.status, "error": error, **said}
+
+
+def _excerpt(content: bytes, characters: int) -> str:
+    text = content.decode("utf-8", "replace")
+    half = (characters - len(GAP)) // 2
+    return text if len(text) <= characters else text[:half] + GAP + text[-half:]
 
 
 def word(problem: NetworkError) -> str:
@@ -102,20 +117,26 @@ def word(problem: NetworkError) -> str:
 
 
 async def request(
-    process: Process, url: str, method: str, timeout: float, headers: Mapping[str, Any], body: str
+    process: Process,
+    url: str,
+    method: str,
+    timeout: float,
+    headers: Mapping[str, Any],
+    body: str,
+    characters: int = BODY_CHARACTERS,
 ) -> Record:
     """As :func:`send`, with ``bad url`` for what cannot be sent."""
     try:
         target = Target(url, method, headers, body)
     except BadRequest:
         return unsendable(process)
-    return await send(process, target, timeout)
+    return await send(process, target, timeout, characters)
 
 
 def unsendable(process: Process) -> Record:
     """The record of a request to what is no URL."""
     when = round(process.container.clock.now(), 3)
-    return {"t": when, "ms": 0.0, "status": 0, "error": "bad url", "body": ""}
+    return {"t": when, "ms": 0.0, "status": 0, "error": "bad url", "body": "", "digest": ""}
 
 
 class Kept:

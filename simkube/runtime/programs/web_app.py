@@ -22,6 +22,7 @@ from simkube.runtime.usage import EVER
 
 FINISH_SECONDS = 5.0
 MAX_WORK_MS = 1000
+MAX_WAIT_MS = 10_000
 
 
 async def web_app(process: Process) -> int:
@@ -93,7 +94,7 @@ class Server:
         pairs = (pair.partition("=") for pair in rest.split("&") if pair)
         response = await self.app.answer(self, request, path, {key: value for key, _, value in pairs})
         if self.app.logs:
-            line = f"{request.method} {request.path[:200]} {response.status}"
+            line = f"{request.method} {request.path[:200]} {response.status} to {peer}"
             if not line.isprintable():
                 line = "".join(c if c.isprintable() else "?" for c in line)
             self.process.container.log.write("stdout", f"{line}\n".encode())
@@ -118,12 +119,14 @@ class Web:
         self._process = process
         self._clock = process.container.clock
         self._started = process.container.started_at or process.started_at
+        self._startup_seconds = startup_seconds
         self._ready_at = self._started + startup_seconds
         version = env.get("VERSION") or "1.0"
         self._hostname = process.container.sandbox.config.hostname
         self._version = version
         self._root = env.get("WEB_ROOT") or ""
-        self._hello = httptext.text(200, f"{env.get('MESSAGE') or 'Hello'} from {self._hostname}, version {version}\n")
+        self._message = env.get("MESSAGE") or "Hello"
+        self._hello = httptext.text(200, f"{self._message} from {self._hostname}, version {version}\n")
         self._state = process.container.durable if process.pid == 1 else {}
         self._working = 0
         self._computing: Future[None] = Future()
@@ -140,12 +143,14 @@ class Web:
             return httptext.text(200, "ok\n")
         if path == "/info":
             return self._info(number)
-        if starting and path in ("/", "/readyz", "/work"):
+        if starting and path in ("/", "/readyz", "/work", "/wait"):
             return httptext.text(503, "starting\n")
         if path == "/readyz":
             return httptext.text(200, "ready\n")
         if path == "/work":
             return await self._work(query)
+        if path == "/wait":
+            return await self._wait(query)
         if self._root:
             return self._file(path)
         return self._hello if path == "/" else httptext.text(404, "not found\n")
@@ -163,8 +168,15 @@ class Web:
         return httptext.text(404, "not found\n")
 
     def _info(self, number: int) -> HTTPResponse:
-        info = {"hostname": self._hostname, "version": self._version, "started": self._started}
-        return as_json(200, {**info, "requests": number, "pid": self._process.pid})
+        said = {"hostname": self._hostname, "version": self._version, "message": self._message}
+        since = {"startup_seconds": self._startup_seconds, "started": self._started}
+        return as_json(200, {**said, **since, "requests": number, "pid": self._process.pid})
+
+    async def _wait(self, query: dict[str, str]) -> HTTPResponse:
+        wanted = query.get("ms", "0")
+        milliseconds = min(int(wanted), MAX_WAIT_MS) if wanted.isdecimal() and len(wanted) < 10 else 0
+        await self._process.sleep(milliseconds / 1000)
+        return httptext.text(200, f"waited {milliseconds} ms\n")
 
     async def _work(self, query: dict[str, str]) -> HTTPResponse:
         wanted = query.get("ms", "0")

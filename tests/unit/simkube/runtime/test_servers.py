@@ -31,8 +31,11 @@ def test_the_web_application_answers_as_its_contract_says() -> None:
     assert text(web, "/nope") == (404, "not found\n")
     assert text(web, "/", method="PUT") == (405, "method not allowed\n")
     info = json.loads(text(web, "/info")[1])
-    assert info == {"hostname": "pod", "version": "2.0", "started": START, "requests": 6, "pid": 1}
-    assert [line.text for line in web.log.lines()][:2] == ["GET / 200", "GET /healthz 200"]
+    settings = {"hostname": "pod", "version": "2.0", "message": "Hej", "startup_seconds": 0.0}
+    assert info == {**settings, "started": START, "requests": 6, "pid": 1}
+    lines = [line.text.partition(" to ") for line in web.log.lines()]
+    assert [one[0] for one in lines][:2] == ["GET / 200", "GET /healthz 200"]
+    assert lines[0][2]
 
 
 def test_starting_crashing_and_settings_that_are_wrong() -> None:
@@ -156,6 +159,7 @@ def test_the_probe_keeps_traffic_flowing_and_records_every_request() -> None:
         "status": 200,
         "error": "",
         "body": "Hello from pod, version 1.0\n",
+        "digest": "cb26d31418fba341",
     }
     ended = json.loads(text(probe, path, method="DELETE")[1])
     assert not ended["running"]

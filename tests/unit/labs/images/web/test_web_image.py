@@ -152,8 +152,8 @@ def test_exit_code_and_log(start: Start) -> None:
     assert server.ask("/exit?code=7", "POST")[0] == 202
     out, _ = server.process.communicate(timeout=10)
     assert server.process.returncode == 7
-    assert "GET /healthz 200\n" in out
-    assert "POST /exit?code=7 202\n" in out
+    assert "GET /healthz 200 to 127.0.0.1\n" in out
+    assert "POST /exit?code=7 202 to 127.0.0.1\n" in out
 
 
 def test_crash_says_why(start: Start) -> None:

@@ -74,6 +74,8 @@ class Fault(StrEnum):
     STOP_COMPONENT = "stop-component"  # kube-scheduler, kube-controller-manager, kube-apiserver, etcd
     START_COMPONENT = "start-component"  # the same
     KILL_CONTAINER = "kill-container"  # namespace/pod/container: SIGKILL to its first process, from outside
+    FREEZE_CONTAINER = "freeze-container"  # namespace/pod/container: SIGSTOP to all of its processes, from outside
+    THAW_CONTAINER = "thaw-container"  # the same; undoes it
 
 
 @dataclass(frozen=True)

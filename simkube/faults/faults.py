@@ -8,6 +8,7 @@ has taken is missing to them. It refuses to cut off the node that the API server
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from simkube.controllers.manager import ControllerManager
     from simkube.etcd.store import Store
     from simkube.kubelet.kubelet import Kubelet
+    from simkube.runtime.cri import Container
     from simkube.runtime.network.network import Network
 
 MANAGER = "kube-controller-manager"
 CONTROL_PLANE = ("kube-scheduler", MANAGER, "kube-apiserver", "etcd")
 INNER = frozenset({"event-expiry", "static-pods"})
 """What etcd's leases and the control plane's kubelet do; they are no components of their own."""
-SIGKILL = 9
+SIGKILL, SIGCONT, SIGSTOP = 9, 18, 19
 _ADMISSION = frozenset(plugin.name for plugin in PLUGINS) - OWN
 _OUTAGES = {"kube-apiserver": apiserver_down, "etcd": etcd_down}
 _STOPPED, _CUT, _FILLED = "stopped-components", "cut-nodes", "filled-nodes"
@@ -71,6 +73,8 @@ class Faults:
         self._filled: dict[str, int] = store.side.get(_FILLED) or {}
         self._impairments = network.impairments
         self._down: set[str] = set()
+        self._frozen: frozenset[tuple[str, str, str]] = frozenset()
+        """Containers. Not kept: a host that is started again starts their processes from the beginning."""
         self._changed = changed
 
     def start(self) -> None:
@@ -351,21 +355,34 @@ class Faults:
     # -- all -----------------------------------------------------------------------------------------------------------
 
     def heal(self) -> None:
-        """Start every node and component that is stopped or paused, mend every path."""
+        """Start every node and component that is stopped or paused, mend every path, thaw every container."""
+        for where in self._frozen:
+            with contextlib.suppress(HostError):  # it has ended, or its pod is gone
+                self._running(*where).signal(SIGCONT)
+        self._frozen = frozenset()
         for node in self._kubelets:
             self.start_node(node)
         self._impair({})
         for name in [*_OUTAGES, *self.components()]:
             self.start_component(name)
 
+    def freeze_container(self, namespace: str, pod: str, container: str, *, frozen: bool = True) -> None:
+        """SIGSTOP (or SIGCONT) to a container's processes, from outside; HostError when it does not run."""
+        self._running(namespace, pod, container).signal(SIGSTOP if frozen else SIGCONT)
+        where = (namespace, pod, container)
+        self._frozen = self._frozen | {where} if frozen else self._frozen - {where}
+
     def kill_container(self, namespace: str, pod: str, container: str) -> None:
         """SIGKILL to a container's first process, from outside; HostError when it does not run."""
+        self._running(namespace, pod, container).signal(SIGKILL)
+
+    def _running(self, namespace: str, pod: str, container: str) -> Container:
         found = self._store.get("pods", namespace, pod)
         node = self._kubelets.get(found["spec"].get("nodeName", "")) if found else None
         running = node.container(found["metadata"]["uid"], container) if found and node else None
         if running is None or running.state != "running":
             raise HostError(f"container {namespace}/{pod}/{container} does not run; see kubectl get pod {pod}")
-        running.signal(SIGKILL)
+        return running
 
 
 __all__ = ["CONTROL_PLANE", "INNER", "MANAGER", "Faults"]

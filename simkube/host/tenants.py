@@ -79,6 +79,8 @@ class Tenant:
             "backup-etcd": self._backup,
             "restore-etcd": self._restore_backup,
             "kill-container": lambda where: cluster.kill_container(*_container(where)),
+            "freeze-container": lambda where: cluster.faults.freeze_container(*_container(where)),
+            "thaw-container": lambda where: cluster.faults.freeze_container(*_container(where), frozen=False),
         }
         if fault not in faults:
             raise HostError(f"there is no fault {fault!r}; there are: {', '.join(faults)}")

@@ -30,6 +30,15 @@ _PUT_ASIDE = "/etc/kubernetes/stopped-by-kindling"
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """What STOP_COMPONENT can name: the static pods of a kubeadm control plane."""
 
+_KILL = ["ctr", "-n", "k8s.io", "tasks", "kill", "--signal"]
+_FREEZE = "mkdir -p /run/kindling-frozen && touch /run/kindling-frozen/$1 && ctr -n k8s.io tasks kill -a -s SIGSTOP $1"
+_THAW = "rm -f /run/kindling-frozen/$1; ctr -n k8s.io tasks kill -a -s SIGCONT $1"
+_THAW_ALL = """
+for one in $(ls /run/kindling-frozen 2> /dev/null); do
+  ctr -n k8s.io tasks kill -a -s SIGCONT $one 2> /dev/null; rm -f /run/kindling-frozen/$one; echo $one
+done; true
+"""
+"""All processes of a container, by signals: the kernel's freezer would stop its probes as well."""
 _FOLLOW_ADDRESS = r"""
 flags=/var/lib/kubelet/kubeadm-flags.env
 address=$(ip -4 -o addr show dev eth0 | awk '{ split($4, part, "/"); print part[1]; exit }')
@@ -98,7 +107,13 @@ class Nodes:
             self._component_fault(fault, target)
         else:
             node, container = container_id(target)
-            _run(self._named(node), ["ctr", "-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", container])
+            if fault is Fault.KILL_CONTAINER:
+                _run(self._named(node), [*_KILL, "SIGKILL", container])
+            else:
+                _run(
+                    self._named(node),
+                    ["sh", "-c", _FREEZE if fault is Fault.FREEZE_CONTAINER else _THAW, "sh", container],
+                )
 
     def heal(self) -> bool:
         """Start, unpause and put back whatever is not as it should be; whether there was anything."""
@@ -107,6 +122,7 @@ class Nodes:
             if node.status != "running":
                 self._node_fault(Fault.START_NODE, node)
                 healed = True
+            healed = bool(_run(node, ["sh", "-c", _THAW_ALL])) or healed
         control_plane = self.control_plane()
         for name in _run(control_plane, ["sh", "-c", f"mkdir -p {_PUT_ASIDE} && ls {_PUT_ASIDE}"]).split():
             self._component_fault(Fault.START_COMPONENT, name.removesuffix(".yaml"))

@@ -43,6 +43,8 @@ class Answer:
     body: str
     again: bool = False
     """Whether it met the end of its kept-alive connection on the way, and was sent once more."""
+    digest: str = ""
+    """Of the whole body, of which ``body`` may be only the beginning and the end; "" without an answer."""
 
     @property
     def ok(self) -> bool:
@@ -265,7 +267,18 @@ def answers(url: str, records: Iterable[Mapping[str, Any]]) -> Answers:
     for one in records:
         try:
             t, ms, status = float(one["t"]), float(one["ms"]), int(one["status"])
-            made.append(Answer(url, t, ms, status, str(one["error"]), str(one["body"]), one.get("again") is True))
+            made.append(
+                Answer(
+                    url,
+                    t,
+                    ms,
+                    status,
+                    str(one["error"]),
+                    str(one["body"]),
+                    one.get("again") is True,
+                    str(one.get("digest", "")),
+                )
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ProbeUnavailable(f"the probe's record of {url} is none: {str(one)[:300]}") from error
         if made[-1].error == "dns unavailable":

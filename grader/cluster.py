@@ -120,13 +120,14 @@ class Cluster:
         found.sort(key=lambda one: (str(one.metadata.get("creationTimestamp")), one.name))
         return [one for one in found if terminating or not (one.terminating or one.over)]
 
-    def pods_of(self, kind: str, name: str) -> list[Pod]:
-        """Pods that the workload controls, whatever their labels: directly, or through its replica sets."""
+    def pods_of(self, kind: str, name: str, *, ending: bool = False) -> list[Pod]:
+        """Pods that the workload controls, whatever their labels: directly, or through its replica sets. Those being
+        deleted only with ``ending``."""
         uid = str(fields(self.get(kind, name).get("metadata")).get("uid"))
         owners = {uid}
         if kind == "deployment":
             owners |= {str(one["metadata"].get("uid")) for one in self.objects("replicaset") if _owned(one, {uid})}
-        return [pod for pod in self.pods() if _owned(pod.raw, owners)]
+        return [pod for pod in self.pods(terminating=ending) if _owned(pod.raw, owners) and not pod.over]
 
     def pods_behind(self, service: str) -> list[Pod]:
         """Ready pods that the Service sends its clients to."""

@@ -16,6 +16,7 @@ from grader.errors import ClusterUnreachable, FaultUnavailable, Missing, Refused
 from grader.evidence import Evidence
 from grader.mark import Changing, unmarked
 from grader.objects import Pod
+from grader.placement import Placement
 from grader.probe import Probe
 
 Ask = Callable[[str, str], None]
@@ -55,6 +56,8 @@ class Faults:
         self._asked = False
         self._hung: list[tuple[Pod, str]] = []
         self._deleted: list[Pod] = []
+        self._worn: list[Pod] = []
+        self._placement: Placement | None = None
 
     def kill_container(self, pod: Pod, container: str = "") -> Broken:
         """SIGKILL to the first process of a container (of the first one by default), from outside: the kubelet finds
@@ -64,6 +67,22 @@ class Faults:
             raise Ungradable(f"pod {pod.name} has no container {container}")
         self._inject("kill-container", f"{pod.namespace}/{pod.name}/{found.name}")
         return self._note("kill-container", f"{pod.name}/{found.name}", pod, found.id, found.restarts)
+
+    def freeze_container(self, pod: Pod, container: str) -> Broken:
+        """Stop every process of a container where it is, from outside; the kubelet notices nothing but its probes."""
+        self._inject("freeze-container", f"{pod.namespace}/{pod.name}/{container}")
+        return self._note("freeze-container", f"{pod.name}/{container}", pod)
+
+    def thaw_container(self, pod: Pod, container: str) -> None:
+        """Let them go on; also done when the check ends."""
+        self._inject("thaw-container", f"{pod.namespace}/{pod.name}/{container}")
+
+    def fresh(self, pod: Pod) -> None:
+        """When the check ends, make a pod on its own again as it was asked for: its containers' back-off, which killing
+        them made longer for the next ten minutes, goes with the old one. Of a controlled pod nothing."""
+        if not pod.controller[0]:
+            self._changing("delete", pod.raw, "")
+            self._worn.append(pod)
 
     def delete_pod(self, pod: Pod) -> Broken:
         """Delete a pod with its own grace period, as ``kubectl delete pod`` does. A pod on its own is made again at
@@ -82,16 +101,18 @@ class Faults:
             self._deleted.append(pod)
         return self._note("delete-pod", pod.name, pod)
 
-    def hang(self, pod: Pod, port: int = 8080) -> Broken:
-        """Make ``kindling/web`` in a pod accept connections and answer none, its process still running."""
+    def hang(self, pod: Pod, port: int = 8080, container: str = "") -> Broken:
+        """Make ``kindling/web`` in a pod (by default in the container that declares the port) accept connections and
+        answer none, its process still running."""
         assert self._probe is not None
-        container = next((one for one in pod.containers if _listens(one.spec, port)), pod.containers[0])
-        self._changing("hang", pod.raw, container.name)
+        found = pod.container(container) if container else None
+        found = found or next((one for one in pod.containers if _listens(one.spec, port)), pod.containers[0])
+        self._changing("hang", pod.raw, found.name)
         answer = self._probe.post(f"http://{pod.ip}:{port}/hang")
         if answer.status != 202:
             raise FaultUnavailable(f"pod {pod.name} did not take POST /hang on port {port}: {answer}")
-        self._hung.append((pod, container.name))
-        return self._note("hang", pod.name, pod, container.id, container.restarts)
+        self._hung.append((pod, found.name))
+        return self._note("hang", pod.name, pod, found.id, found.restarts)
 
     def stop_node(self, node: str) -> Broken:
         """Take a worker node away, as if its power were cut."""
@@ -127,7 +148,7 @@ class Faults:
     def undo(self) -> None:
         """Undo everything. Tries all of it, then raises the first trouble; what was not undone is when called again."""
         troubles: list[Exception] = []
-        for step in (self._undo_asked, self._undo_hung, self._undo_deleted):
+        for step in (self._undo_asked, self._undo_hung, self._undo_worn, self._undo_deleted, self._undo_placement):
             try:
                 step()
             except (Ungradable, LookupError) as error:
@@ -138,6 +159,10 @@ class Faults:
     def _take(self, fault: str, node: str) -> Broken:
         if node not in self._cluster.workers() or (self._probe and node == self._probe.node):
             raise Ungradable(f"{fault} of {node}: only a worker node that the probe is not on may be stopped")
+        self._placement = self._placement or Placement(self._cluster, lambda one: self._make_gone(one, one.node))
+        for pod in self._cluster.pods():
+            if pod.node == node and not pod.controller[0]:
+                self._changing("delete", pod.raw, "")  # it may be evicted, and nobody would make it again
         self._nodes.append(node)
         self._inject(fault, node)
         return self._note(fault, node)
@@ -174,22 +199,47 @@ class Faults:
                 self._ask("kill-container", f"{pod.namespace}/{pod.name}/{name}")
             self._hung.pop()
 
+    def _undo_worn(self) -> None:
+        """Pods on their own whose containers were killed give way to new ones."""
+        while self._worn:
+            pod = self._worn[-1]
+            path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+            try:
+                self._cluster.connection.delete(path, preconditions={"uid": pod.uid}, gracePeriodSeconds=1)
+            except Missing:
+                pass  # gone, by somebody else's hand
+            except Refused as error:
+                if error.status != 409:
+                    raise
+            self._deleted.append(pod)
+            self._worn.pop()
+
+    def _undo_placement(self) -> None:
+        if self._placement is not None:
+            self._placement.restore()
+            self._placement = None
+
     def _undo_deleted(self) -> None:
         """A pod on its own that is still gone is made again, as it was asked for."""
         while self._deleted:
-            pod = self._deleted[-1]
-            deadline = self._clock.now() + 40
-            while (raw := self._cluster.find("pod", pod.name)) and raw["metadata"]["uid"] == pod.uid:
-                if self._clock.now() > deadline:
-                    raise ClusterUnreachable(f"pod {pod.name} is still being deleted")
-                self._clock.sleep(EVERY)
-            if raw is None:
-                self._make_again(pod)
+            self._make_gone(self._deleted[-1])
             self._deleted.pop()
 
-    def _make_again(self, pod: Pod) -> None:
+    def _make_gone(self, pod: Pod, node: str = "") -> None:
+        """Make a pod again when it is gone, on ``node`` if one is given; wait for one that is going."""
+        deadline = self._clock.now() + 40
+        while (raw := self._cluster.find("pod", pod.name)) and (
+            raw["metadata"]["uid"] == pod.uid and raw["metadata"].get("deletionTimestamp")
+        ):
+            if self._clock.now() > deadline:
+                raise ClusterUnreachable(f"pod {pod.name} is still being deleted")
+            self._clock.sleep(EVERY)
+        if raw is None:
+            self._make_again(pod, node)
+
+    def _make_again(self, pod: Pod, node: str) -> None:
         try:
-            self._cluster.connection.create(f"/api/v1/namespaces/{pod.namespace}/pods", again(pod))
+            self._cluster.connection.create(f"/api/v1/namespaces/{pod.namespace}/pods", again(pod, node))
         except Refused as error:
             if error.status != 409:
                 raise  # else it is there, made by a request whose answer was lost
@@ -212,12 +262,14 @@ class Faults:
 GONE = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
 
 
-def again(pod: Pod) -> dict[str, Any]:
-    """The manifest to make a deleted pod again: what was asked for, without what the cluster added to it."""
+def again(pod: Pod, node: str = "") -> dict[str, Any]:
+    """The manifest to make a deleted pod again, on ``node`` if one is given: what was asked for, without what the
+    cluster added to it."""
     metadata = {
         key: pod.raw["metadata"][key] for key in ("name", "labels", "annotations") if key in pod.raw["metadata"]
     }
     spec = {key: value for key, value in pod.spec.items() if key not in ("nodeName", "priority", "preemptionPolicy")}
+    spec.update({"nodeName": node} if node else {})
     mounts = {one["name"] for one in spec.get("volumes") or [] if _automatic(one)}
     spec["volumes"] = [one for one in spec.get("volumes") or [] if one["name"] not in mounts]
     for group in ("containers", "initContainers"):

@@ -15,7 +15,10 @@ from grader.shapes import fields, rows, whole
 
 @dataclass(frozen=True)
 class Container:
-    """One container of a pod: spec and status together. ``sidecar``: an init container that stays beside the others."""
+    """One container of a pod: spec and status together. ``sidecar``: an init container that stays beside the others.
+
+    ``image`` is what its spec asks for; ``reported`` and ``image_id`` are what its kubelet says that it runs.
+    """
 
     name: str
     image: str
@@ -26,6 +29,8 @@ class Container:
     last: Mapping[str, Any]
     spec: Mapping[str, Any] = field(repr=False)
     sidecar: bool = False
+    reported: str = ""
+    image_id: str = ""
 
     @property
     def running(self) -> bool:
@@ -164,6 +169,8 @@ def _container(spec: Mapping[str, Any], status: Mapping[str, Any], *, sidecar: b
         last=fields(status.get("lastState")),
         spec=spec,
         sidecar=sidecar,
+        reported=str(status.get("image") or ""),
+        image_id=str(status.get("imageID") or ""),
     )
 
 
@@ -203,6 +210,14 @@ def endpoints(raw: Mapping[str, Any]) -> Iterator[Endpoint]:
                 target = fields(address.get("targetRef"))
                 pod = str(target.get("name", "")) if target.get("kind") == "Pod" else ""
                 yield from (Endpoint(str(address.get("ip", "")), port, pod, ready) for port in ports)
+
+
+def image_name(image: str) -> str:
+    """An image's name as short as it goes: ``docker.io/library/busybox`` is ``busybox:latest``."""
+    name = image.partition("@")[0]
+    for registry in ("docker.io/", "index.docker.io/", "library/"):
+        name = name.removeprefix(registry)
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def seconds_of(timestamp: str) -> float:

@@ -13,12 +13,14 @@ from typing import Any
 
 from grader.checks import fail
 from grader.cluster import Cluster
-from grader.errors import Missing
+from grader.errors import Missing, Refused
 from grader.evidence import Evidence
 from grader.mark import Changing, unmarked
 from grader.objects import Pod
+from grader.shapes import fields, objects
 
 HASH = "pod-template-hash"
+SCALER = "HorizontalPodAutoscaler"
 REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -28,21 +30,31 @@ class Operate:
     def __init__(self, cluster: Cluster, evidence: Evidence, changing: Changing = unmarked) -> None:
         self._cluster, self._evidence, self._changing = cluster, evidence, changing
         self._before: dict[str, dict[str, Any]] = {}
+        self._scalers: dict[str, dict[str, Any]] = {}
 
     def scale(self, deployment: str, replicas: int) -> None:
-        """``kubectl scale``; returns at once."""
+        """``kubectl scale``, or where a HorizontalPodAutoscaler holds the count, its limits; returns at once."""
         self._remember(deployment)
-        self._patch(deployment, {"spec": {"replicas": replicas}})
+        scaler = self._scaler(deployment)
+        if scaler is None:
+            self._patch(deployment, {"spec": {"replicas": replicas}})
+        else:
+            if scaler["metadata"]["name"] not in self._scalers:
+                self._changing("operate", scaler, "")
+                self._scalers[scaler["metadata"]["name"]] = scaler
+            self._limit(scaler, replicas, replicas)
         self._evidence.add("scale", deployment=deployment, replicas=replicas)
 
-    def set_image(self, deployment: str, image: str) -> None:
-        """``kubectl set image`` for the container that runs another version of ``image``; returns at once."""
+    def set_image(self, deployment: str, image: str, container: str = "") -> None:
+        """``kubectl set image`` for a container (by default the first that runs another version of ``image``); returns
+        at once."""
         containers = self._remember(deployment)["spec"]["template"]["spec"]["containers"]
         repository = image.rpartition(":")[0]
         chosen = next((one for one in containers if str(one.get("image", "")).startswith(repository)), containers[0])
-        change = {"containers": [{"name": chosen["name"], "image": image}]}
+        name = container or chosen["name"]
+        change = {"containers": [{"name": name, "image": image}]}
         self._patch(deployment, {"spec": {"template": {"spec": change}}})
-        self._evidence.add("set image", deployment=deployment, container=chosen["name"], image=image)
+        self._evidence.add("set image", deployment=deployment, container=name, image=image)
 
     def patch(self, deployment: str, change: Mapping[str, Any]) -> None:
         """``kubectl patch`` (a strategic merge); returns at once."""
@@ -90,11 +102,17 @@ class Operate:
         return pods
 
     def take_over(self, before: dict[str, Any]) -> None:
-        """Put back also what somebody else changed, of a Deployment that was so."""
-        self._before.setdefault(str(before["metadata"]["name"]), before)
+        """Put back also what somebody else changed, of a Deployment (or what holds its count) that was so."""
+        kept = self._scalers if before.get("kind") == SCALER else self._before
+        kept.setdefault(str(before["metadata"]["name"]), before)
 
     def restore(self) -> None:
         """Put every Deployment back as it was; one that is gone is left alone. May be called twice."""
+        while self._scalers:
+            name, scaler = next(iter(self._scalers.items()))
+            with contextlib.suppress(Missing):
+                self._limit(scaler, scaler["spec"].get("minReplicas", 1), scaler["spec"]["maxReplicas"])
+            del self._scalers[name]
         while self._before:
             name = next(iter(self._before))
             with contextlib.suppress(Missing):
@@ -109,6 +127,28 @@ class Operate:
             self._replace_template(name, before["spec"]["template"])
         if now["spec"].get("replicas") != before["spec"].get("replicas"):
             self._patch(name, {"spec": {"replicas": before["spec"].get("replicas", 1)}})
+
+    def _scaler(self, deployment: str) -> dict[str, Any] | None:
+        """What holds the Deployment's count; ``v1`` since every version of Kubernetes has it."""
+        try:
+            found = objects(self._cluster.connection.get(self._scalers_path()))
+        except Refused as error:
+            if error.status == 404:
+                return None  # a cluster without that kind
+            raise
+        for one in found:
+            target = fields(fields(one.get("spec")).get("scaleTargetRef"))
+            if (target.get("kind"), target.get("name")) == ("Deployment", deployment):
+                return {**one, "kind": SCALER}
+        return None
+
+    def _scalers_path(self) -> str:
+        return f"/apis/autoscaling/v1/namespaces/{self._cluster.namespace}/horizontalpodautoscalers"
+
+    def _limit(self, scaler: Mapping[str, Any], least: int, most: int) -> None:
+        path = f"{self._scalers_path()}/{scaler['metadata']['name']}"
+        body = {"spec": {"minReplicas": least, "maxReplicas": most}}
+        self._cluster.connection.patch(path, body, "merge-patch")
 
     def _remember(self, deployment: str) -> dict[str, Any]:
         found = self._cluster.get("deployment", deployment)

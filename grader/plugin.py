@@ -1,8 +1,8 @@
 """The pytest plugin: fixtures for checks, and what became of each of them.
 
 Fixtures: ``cluster`` (grader.cluster), ``namespace``, ``params``, ``thresholds``, ``clock`` (grader.clock), ``probe``
-(grader.probe), ``faults`` (grader.faults), ``operate`` (grader.operate), ``evidence`` (grader.evidence). ``poll``,
-``hold`` and ``fail`` are imported from ``grader``.
+(grader.probe), ``serving`` (grader.serving), ``faults`` (grader.faults), ``operate`` (grader.operate), ``evidence``
+(grader.evidence). ``poll``, ``hold`` and ``fail`` are imported from ``grader``.
 
 While grading, ``grader.worker`` registers :class:`Grading`. While authoring, plain pytest does::
 
@@ -43,6 +43,7 @@ from grader.probe_pod import ProbePod
 from grader.protocol import CheckResult, GradeRequest, Outcome
 from grader.sampling import SampledClock
 from grader.series import Watch
+from grader.serving import Serving
 from grader.snapshot import snapshot
 from grader.verdict import Judgement
 
@@ -133,6 +134,11 @@ class Grading:
         """What others may do in the cluster."""
         return self._identities
 
+    @pytest.fixture(scope="session")
+    def serving(self) -> Serving:
+        """Who answers."""
+        return Serving(self._cluster, self._probe, self._evidence)
+
     @pytest.fixture
     def faults(self) -> Iterator[Faults]:
         """Breaks things; undone when the check ends."""
@@ -219,7 +225,7 @@ class Grading:
             self.looked()
         if self.given.part == "look":
             items.clear()
-        if any({"probe", "faults"} & set(getattr(one, "fixturenames", ())) for one in items):
+        if any({"probe", "serving", "faults"} & set(getattr(one, "fixturenames", ())) for one in items):
             self._pod.start()
         self._more = len(items)
 

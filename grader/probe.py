@@ -35,9 +35,29 @@ class Probe:
         self._pod.ready()
         return self._pod.node
 
-    def get(self, url: str, *, timeout: float = 2.0, headers: Mapping[str, str] | None = None) -> Answer:
-        """One GET. ``timeout`` in seconds, for the whole of it."""
-        return self._request(url, "GET", 1, timeout, headers, "")[0]
+    @property
+    def ip(self) -> str:
+        """The address its requests come from."""
+        self._pod.ready()
+        return self._pod.ip
+
+    @property
+    def image(self) -> str:
+        """The image it runs."""
+        return self._pod.image
+
+    @property
+    def image_id(self) -> str:
+        """The id of that image, as its kubelet reports it."""
+        self._pod.ready()
+        return self._pod.image_id
+
+    def get(
+        self, url: str, *, timeout: float = 2.0, headers: Mapping[str, str] | None = None, characters: int = 200
+    ) -> Answer:
+        """One GET. ``timeout`` in seconds, for the whole of it; ``characters`` of its body are kept (at most 65536):
+        of a longer one the beginning and the end."""
+        return self._request(url, "GET", 1, timeout, headers, "", characters)[0]
 
     def peek(self, url: str, *, timeout: float = 2.0) -> Answer:
         """As :meth:`get`, for who looks often: it is not kept as evidence."""
@@ -105,9 +125,16 @@ class Probe:
         return str(fields(self._pod.call("POST", "/traffic", wanted)).get("id"))
 
     def _request(
-        self, url: str, method: str, n: int, timeout: float, headers: Mapping[str, str] | None, body: str
+        self,
+        url: str,
+        method: str,
+        n: int,
+        timeout: float,
+        headers: Mapping[str, str] | None,
+        body: str,
+        characters: int = 200,
     ) -> Answers:
-        got = self._ask(url, method, n, timeout, headers, body)
+        got = self._ask(url, method, n, timeout, headers, body, characters)
         if n == 1:
             self._evidence.add("request", method=method, url=url, answer=str(got[0]), ms=got[0].ms)
         else:
@@ -115,7 +142,14 @@ class Probe:
         return got
 
     def _ask(
-        self, url: str, method: str, n: int, timeout: float, headers: Mapping[str, str] | None, body: str
+        self,
+        url: str,
+        method: str,
+        n: int,
+        timeout: float,
+        headers: Mapping[str, str] | None,
+        body: str,
+        characters: int = 200,
     ) -> Answers:
         wanted = {
             "url": url,
@@ -124,6 +158,7 @@ class Probe:
             "timeout_ms": timeout * 1000,
             "headers": dict(headers or {}),
             "body": body,
+            "characters": characters,
         }
         seconds = limits.SLACK_SECONDS + timeout * (n / 8 + 1)
         records = self._pod.call("POST", "/request", wanted, seconds, repeatable=method == "GET")

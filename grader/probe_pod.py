@@ -6,7 +6,8 @@ an attempt, when the attempt has a check that uses it, and removed afterwards; w
 (``activeDeadlineSeconds``) and is removed at the start of the next.
 
 The learner is an administrator of the cluster and may do anything to it. No answer counts until the pod was found to be
-the one that was made, as it was made, all the time (:mod:`grader.tampering`); what was done to it fails the check.
+the one that was made, as it was made, all the time (:mod:`grader.tampering`); what was done to it fails the check. Each
+answer says again a number that only its question had, and the uid that the API server gave the pod when it was made.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import secrets
 import threading
 import time
 import uuid
@@ -26,11 +28,13 @@ from grader.clock import Clock, ClusterClock
 from grader.cluster import is_control_plane, node_ready
 from grader.connection import Connection
 from grader.errors import ClusterBusy, ClusterUnreachable, GraderError, Missing, Obstructed, ProbeUnavailable, Refused
-from grader.shapes import fields, objects
+from grader.shapes import fields, objects, rows
 from grader.tampering import EVENTS, POD, Watch, missing_name_servers, why_it_ended
 
 PORT = 8080
 EVERY = 0.1
+UID = {"apiVersion": "v1", "fieldPath": "metadata.uid"}
+"""By which the probe knows its pod: it says it with each answer."""
 ROLE, ATTEMPT, GRADED = "kindling.dev/role", "kindling.dev/attempt", "kindling.dev/graded-namespace"
 
 
@@ -48,7 +52,7 @@ class ProbePod:
         self.connection, self.clock = connection, clock
         self.graded, self.attempt, self.image, self.seconds = graded, label(attempt), image, seconds
         self.namespace, self.name = "kindling-probe-" + uuid.uuid4().hex[:10], POD
-        self.node = ""
+        self.node = self.ip = self.image_id = self._uid = ""
         self._namespace_uid = ""
         self._thread: threading.Thread | None = None
         self._trouble: GraderError | None = None
@@ -150,10 +154,11 @@ class ProbePod:
         try:
             # Made here, since the controller that would make it takes its time and no pod is admitted without it.
             make_sure(self.connection, within + "/serviceaccounts", account)
-            make_sure(self.connection, within + "/pods", asked)
+            made = make_sure(self.connection, within + "/pods", asked)
         except Missing as error:
             raise Obstructed("the namespace of the grader's probe pod was deleted at once", EVENTS) from error
-        return Watch(self.connection, self.namespace, asked)
+        self._uid = str(fields(made.get("metadata")).get("uid") or "")
+        return Watch(self.connection, self.namespace, asked, self._uid)
 
     def _wait(self, watch: Watch) -> None:
         deadline = self.clock.now() + limits.UP_SECONDS
@@ -167,6 +172,8 @@ class ProbePod:
                 break
             if status.get("podIP") and status.get("phase") == "Running" and self._answers():
                 watch.begin(raw)
+                self.ip = str(status["podIP"])
+                self.image_id = "".join(str(one.get("imageID") or "") for one in rows(status.get("containerStatuses")))
                 self._watch = watch
                 return
             self.clock.sleep(EVERY)
@@ -179,17 +186,24 @@ class ProbePod:
         return False
 
     def _call(self, method: str, path: str, body: object, seconds: float) -> Any:
-        proxied = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}:{PORT}/proxy{path}"
+        nonce = secrets.token_hex(8)
+        query = f"{'&' if '?' in path else '?'}nonce={nonce}"
+        proxied = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}:{PORT}/proxy{path}{query}"
         try:
             status, content = self.connection.send(method, proxied, body, seconds)
         except ClusterUnreachable as error:
             raise ProbeUnavailable(f"no answer through the pod proxy: {error}") from error
         if status >= 400:
             raise ProbeUnavailable(f"{method} {path}: the probe answered {status}: {content[:300]!r}")
+        if path == "/healthz":
+            return None
         try:
-            return json.loads(content) if path != "/healthz" else None
+            told = fields(json.loads(content))
         except (ValueError, RecursionError) as error:
             raise ProbeUnavailable(f"{method} {path}: not JSON: {content[:300]!r}") from error
+        if (told.get("nonce"), told.get("uid")) != (nonce, self._uid):
+            raise ProbeUnavailable(f"{method} {path}: something else than the probe answered: {content[:300]!r}")
+        return told.get("answer")
 
 
 def sweep(connection: Connection, graded: str) -> None:
@@ -222,7 +236,7 @@ def manifest(labels: Mapping[str, str], image: str, node: str, seconds: int) -> 
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "args": ["probe"],
-        "env": [{"name": "PORT", "value": str(PORT)}],
+        "env": [{"name": "PORT", "value": str(PORT)}, {"name": "POD_UID", "valueFrom": {"fieldRef": UID}}],
         "ports": [{"containerPort": PORT}],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }

@@ -65,8 +65,8 @@ class SourcePod(ProbePod):
             account = {"metadata": {"name": self.source.account}, "automountServiceAccountToken": False}
             make_sure(self.connection, f"{path}/serviceaccounts", account)
         asked = self._manifest()
-        make_sure(self.connection, f"{path}/pods", asked)
-        return Watch(self.connection, self.namespace, asked, name=self.name, guest=True)
+        self._uid = str(make_sure(self.connection, f"{path}/pods", asked)["metadata"].get("uid") or "")
+        return Watch(self.connection, self.namespace, asked, self._uid, name=self.name, guest=True)
 
     def _manifest(self) -> dict[str, Any]:
         asked = manifest(self.source.labels, self.image, self.node, int(self.seconds) + 120)

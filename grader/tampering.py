@@ -38,16 +38,17 @@ STARVED = ("OutOfpods", "OutOfcpu", "OutOfmemory", "OutOfephemeral-storage", "Pr
 
 
 class Watch:
-    """Looks after the grader's pod in ``namespace``; ``asked`` is the manifest it was made from.
+    """Looks after the grader's pod in ``namespace``; ``asked`` is the manifest it was made from, ``uid`` the one that
+    it was made with: no other counts, from the first look on.
 
     ``guest``: it lives among the learner's, whose rules may give its container resources; it must have its labels, and
     no others.
     """
 
     def __init__(
-        self, connection: Connection, namespace: str, asked: Fields, *, name: str = POD, guest: bool = False
+        self, connection: Connection, namespace: str, asked: Fields, uid: str, *, name: str = POD, guest: bool = False
     ) -> None:
-        self._connection, self._asked, self._name, self._guest = connection, asked, name, guest
+        self._connection, self._asked, self._uid, self._name, self._guest = connection, asked, uid, name, guest
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._marks: tuple[str, ...] = ()
         self._version = ""
@@ -82,7 +83,8 @@ class Watch:
                 f"the grader's probe pod was changed: {what} is not what it was made with",
                 "kubectl get mutatingwebhookconfigurations; kubectl get limitranges --all-namespaces",
             )
-        if fields(raw.get("metadata")).get("deletionTimestamp"):
+        metadata = fields(raw.get("metadata"))
+        if metadata.get("deletionTimestamp") or metadata.get("uid") != self._uid:
             raise _deleted()
         if self._marks and marks(raw) != self._marks:
             why_it_ended(raw)

@@ -87,7 +87,7 @@ class ScriptedCluster:
         if not path.startswith(("/api/", "/apis/apps/")):
             return 404, "404 page not found"
         if "/proxy" in path:
-            return 200, self._probe(method, path.partition("/proxy")[2], body)
+            return 200, self.said(target, self._probe(method, path.partition("/proxy")[2], body))
         if path.endswith("/log"):
             return 200, "starting\nfatal: no database\n"
         if method == "POST":
@@ -136,6 +136,13 @@ class ScriptedCluster:
             if one.rsplit("/", 1)[0] == home and all(raw["metadata"]["labels"].get(k) == v for k, v in wanted)
         ]
         return 200, {"items": items, "metadata": {}}
+
+    def said(self, target: str, answer: Any) -> Any:
+        """An answer of a pod's probe as it gives it to who asked ``target``: with the nonce of the question."""
+        path, _, query = target.partition("?")
+        pod = self.objects.get(path.partition("/proxy")[0].rpartition(":")[0], {"metadata": {}})
+        nonce = dict(urllib.parse.parse_qsl(query)).get("nonce", "")
+        return {"nonce": nonce, "uid": pod["metadata"].get("uid"), "answer": answer} if nonce else answer
 
     def _probe(self, method: str, path: str, body: Any) -> Any:
         if path == "/healthz":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import urllib.parse
 from typing import Any
 
 import pytest
@@ -75,23 +76,24 @@ class ScriptedLoad:
 
     def __init__(self, scripted: Any, clock: SteppedClock) -> None:
         self.asked: list[dict[str, Any]] = []
-        self._clock, self._usual = clock, scripted.handle
+        self._scripted, self._clock, self._usual = scripted, clock, scripted.handle
         scripted.handle = self.handle
 
     def handle(self, method: str, target: str, body: Any) -> tuple[int, Any]:
-        path = target.partition("/proxy")[2]
+        path, _, query = target.partition("/proxy")[2].partition("?")
         if path == "/traffic" and method == "POST":
             self.asked.append(body)
             self._began = self._clock.now()
-            return 201, {"id": "a"}
+            return 201, self._scripted.said(target, {"id": "a"})
         if path.startswith("/traffic/a"):
-            after = int(path.rpartition("=")[2])
+            after = int(dict(urllib.parse.parse_qsl(query))["after"])
             sent = int(min(self._clock.now() - self._began, 10.0) * 2)
             records = [
                 answered(200, f"Hello from web-{at % 2}, version 1.0", t=self._began + at / 2) for at in range(sent)
             ]
             running = method == "GET" and sent < 20
-            return 200, {"running": running, "began": self._began, "sent": sent, "records": records[after:]}
+            seen = {"running": running, "began": self._began, "sent": sent, "records": records[after:]}
+            return 200, self._scripted.said(target, seen)
         usual: tuple[int, Any] = self._usual(method, target, body)
         return usual
 

@@ -64,7 +64,7 @@ class Reached:
         self.pods: dict[str, Any] = {}
         self.spaces: dict[str, Any] = {}
         self.before_answer: Any = lambda pod: None
-        self._usual = scripted.handle
+        self._scripted, self._usual = scripted, scripted.handle
         scripted.handle = self.handle
 
     def handle(self, method: str, target: str, body: Any) -> tuple[int, Any]:
@@ -78,7 +78,7 @@ class Reached:
             self.before_answer(path)
             mine = self.pods[path]["metadata"].get("labels") or {}
             error = "" if mine == {"app": "cart"} else "timeout"
-            return 200, [{"error": error, "ms": 1.0} for _ in body["targets"]]
+            return 200, self._scripted.said(target, [{"error": error, "ms": 1.0} for _ in body["targets"]])
         usual: tuple[int, Any] = self._usual(method, target, body)
         return usual
 

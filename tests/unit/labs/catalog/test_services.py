@@ -14,13 +14,13 @@ from labs.settings import load
 
 
 class Refusing:
-    """A cluster whose Service has ``addresses`` that refuse every connection; the probe in it."""
+    """A cluster whose Service has ``addresses`` that refuse every connection."""
 
     def __init__(self, addresses: int) -> None:
         self._ready = [object()] * addresses
 
     def __getattr__(self, name: str) -> Any:
-        pods = [SimpleNamespace(name="web-1", ready=True)]
+        pods = [SimpleNamespace(name="web-1", uid="1", ready=True)]
         answers = {"pods_of": pods, "endpoints": SimpleNamespace(ready=self._ready), "url": "http://front:80/"}
         return lambda *_: answers.get(name)
 
@@ -32,12 +32,20 @@ class Probe:
         return Answer(url, t=0.0, ms=1.0, status=0, error="refused", body="")
 
 
+class Itself:
+    """Every pod is the application itself."""
+
+    def application(self, *_: object) -> None:
+        return
+
+
 def said(addresses: int, *before: str) -> list[str]:
     checks = runpy.run_path(str(load({}).catalogs[0] / "services" / "checks.py"))
     answered_by_all = checks["answered_by_all"]
     answered_by_all.__globals__["SETTLE_SECONDS"] = 0
+    way = checks["Way"](Refusing(addresses), Probe(), Itself(), "front", "web", 1, 8080)
     with pytest.raises(CheckFailed) as failed:
-        answered_by_all(Refusing(addresses), Probe(), "front", "web", *before)
+        answered_by_all(way, *before)
     return str(failed.value).splitlines()
 
 

@@ -1,7 +1,8 @@
 """Graded by breaking things while traffic flows: time until all is well, failed requests, who replaced whom.
 
 Which replica is broken is chosen so that checking again does not run into the kubelet's back-off: the one with the
-fewest restarts is killed or hangs, the one with the most is deleted.
+fewest restarts is killed or hangs, the one with the most is deleted. What a stopped node left on the others is brought
+back when it is there again (``faults``).
 """
 
 import itertools
@@ -9,82 +10,145 @@ import itertools
 from grader import check, fail, poll
 from grader.cluster import node_ready
 
+IMAGE = "kindling/web:1.0"
 SETTLE_SECONDS = 20  # for what was applied a moment ago
 MENDED_SECONDS = 60  # for what an earlier check broke
+ANSWER_SECONDS = 5
 INTERVAL = 0.1
 TIMEOUT = 1.0
 CALM_SECONDS = 2.0  # without a failed request
 LOOK = "kubectl get pods --output wide; kubectl get endpoints {0}; kubectl get events --sort-by .lastTimestamp"
 
 
-def replicas_of(cluster, params):
-    """The ready pods behind the Service; fails when there are too few. Meant for ``poll``."""
-    app, wanted = params["app"], params["replicas"]
-    behind = cluster.pods_behind(app)
-    if len(behind) < wanted:
-        pods = cluster.pods({"app": app})
-        fail(
-            expected=f"{wanted} ready replicas behind the Service {app}",
-            observed=cluster.explain_all(pods, wanted) if pods else f"no pod is labelled app={app}",
-            look=LOOK.format(app),
-        )
-    return behind
+class App:
+    """What the learner has behind the Service, and whoever asks it."""
 
+    def __init__(self, cluster, clock, probe, serving, evidence, params, thresholds):
+        self.cluster, self.clock, self.probe, self.serving = cluster, clock, probe, serving
+        self.evidence, self.thresholds = evidence, thresholds
+        self.name, self.wanted, self.message = params["app"], params["replicas"], params["message"]
+        self.url = cluster.url(self.name)
+        self.look = LOOK.format(self.name)
 
-def healthy(cluster, params, seconds=SETTLE_SECONDS):
-    """All is well before something is broken: the nodes are there, and so are the replicas."""
-    cluster.get("service", params["app"])
-    if _too_few_for_good(cluster, params):
-        replicas_of(cluster, params)
-    poll(lambda: all(node_ready(node) for node in cluster.nodes()), MENDED_SECONDS, expected="all nodes to be ready")
-    return poll(lambda: replicas_of(cluster, params), seconds)
-
-
-def _too_few_for_good(cluster, params):
-    """Whether there are not even enough pods: waiting for them to get ready is no use then."""
-    return len(cluster.pods({"app": params["app"]}, terminating=True)) < params["replicas"]
-
-
-def well_again(cluster, clock, params, traffic, broken, seconds, replaced):
-    """Wait until ``replaced()`` is satisfied, all replicas are ready, and no request has failed for a while."""
-    deadline = broken.t + seconds
-
-    def well():
-        replaced()
-        replicas_of(cluster, params)
-        answers = traffic.answers()
-        late = answers.since(answers[-1].t - CALM_SECONDS) if len(answers) else answers
-        if late.failed or len(late) < 5:
+    def replicas(self, wanted=0):
+        """The ready pods behind the Service; fails when there are too few. Meant for ``poll``."""
+        wanted = wanted or self.wanted
+        behind = self.cluster.pods_behind(self.name)
+        if len(behind) < wanted:
+            pods = self.cluster.pods({"app": self.name})
             fail(
-                expected=f"no more failed requests within {seconds} seconds",
-                observed=f"{late} in the last {CALM_SECONDS:g} seconds",
-                look=LOOK.format(params["app"]),
+                expected=f"{wanted} ready replicas behind the Service {self.name}",
+                observed=self.cluster.explain_all(pods, wanted) if pods else f"no pod is labelled app={self.name}",
+                look=self.look,
             )
-        return answers
+        return behind
 
-    return poll(well, max(deadline - clock.now(), 0.1), every=0.3)
+    def healthy(self, seconds=SETTLE_SECONDS):
+        """All is well before something is broken: the pods, and by uid their applications."""
+        self.cluster.get("service", self.name)
+        if len(self.cluster.pods({"app": self.name}, terminating=True)) < self.wanted:
+            self.replicas()  # there are not even enough pods: waiting for them to get ready is no use
+        nodes_ready = lambda: all(node_ready(node) for node in self.cluster.nodes())  # noqa: E731
+        poll(nodes_ready, MENDED_SECONDS, expected="all nodes to be ready")
+        pods = poll(self.replicas, seconds)
+        return pods, {pod.uid: poll(lambda pod=pod: self.greets(pod), ANSWER_SECONDS) for pod in pods}
 
+    def greets(self, pod):
+        """The application of a pod, which must have the message. Meant for ``poll``."""
+        found = self.serving.application(pod, IMAGE)
+        if found.message != self.message:
+            fail(
+                expected=f'"{self.message}" from every replica behind the Service {self.name}',
+                observed=f"pod {pod.name} answers {found.greeting!r}",
+                look=self.look,
+            )
+        return found
 
-def judged(answers, broken, thresholds, evidence, params, most=None):
-    """What the outage cost is within bounds: failed requests, and time without a single good answer."""
-    silence = longest_silence(answers)
-    last = max((one.t for one in answers.failed), default=broken.t)
-    evidence.add(
-        "measured",
-        fault=broken.fault,
-        target=broken.target,
-        failed_requests=len(answers.failed),
-        last_failure_after_seconds=round(last - broken.t, 1),
-        longest_silence_seconds=silence,
-    )
-    if silence > thresholds["silence_seconds"]:
-        fail(
-            expected=f"never more than {thresholds['silence_seconds']} seconds without a good answer",
-            observed=f"{silence} seconds; {answers}",
-            look=LOOK.format(params["app"]),
+    def all_answer(self, pods):
+        """Each of these pods is seen to receive requests through the Service, nobody else answers, none fails."""
+        received = self.serving.received(self.url, pods, IMAGE, 25 * len(pods))
+        wrong = next((one for one in received.answers if one.message != self.message), None)
+        if received.silent or received.elsewhere or received.answers.failed or wrong:
+            fail(
+                expected=f'"{self.message}" from every replica behind the Service {self.name}, and from nobody else',
+                observed=str(received) if wrong is None or received.elsewhere else str(wrong),
+                look=self.look,
+            )
+        return True
+
+    def survives(self, name, act, replaced_by, left):
+        """Break something while traffic flows, and wait until all is well.
+
+        ``replaced_by(broken)`` fails until the broken thing is whole; ``left`` replicas must be ready then.
+        """
+        with self.probe.traffic(self.url, interval=INTERVAL, timeout=TIMEOUT) as traffic:
+            poll(
+                lambda: len(traffic.answers()) > 5 and not traffic.answers()[-5:].failed,
+                SETTLE_SECONDS,
+                expected="requests to be answered before anything is broken",
+                look=self.look,
+            )
+            broken = act()
+            self.well_again(traffic, broken, self.thresholds[f"{name}_recovery_seconds"], replaced_by, left)
+            self.evidence.add("all is well", seconds=round(self.clock.now() - broken.t, 1))
+        answers = traffic.answers().since(broken.t - 1)
+        self.judged(answers, broken, self.thresholds.get(f"{name}_failed_requests"))
+        poll(
+            lambda: self.all_answer([pod for pod in self.replicas(left) if self.greets(pod)]), ANSWER_SECONDS, every=0.5
         )
-    if most is not None and len(answers.failed) > most:
-        fail(expected=f"at most {most} failed requests", observed=str(answers), look=LOOK.format(params["app"]))
+
+    def well_again(self, traffic, broken, seconds, replaced_by, left):
+        """Wait until what was broken is whole, all replicas are ready, and no request has failed for a while."""
+        deadline = broken.t + seconds
+
+        def well():
+            replaced_by(broken)
+            self.replicas(left)
+            answers = traffic.answers()
+            late = answers.since(answers[-1].t - CALM_SECONDS) if len(answers) else answers
+            if late.failed or len(late) < 5:
+                fail(
+                    expected=f"no more failed requests within {seconds} seconds",
+                    observed=f"{late} in the last {CALM_SECONDS:g} seconds",
+                    look=self.look,
+                )
+            return answers
+
+        return poll(well, max(deadline - self.clock.now(), 0.1), every=0.3)
+
+    def judged(self, answers, broken, most):
+        """What the outage cost is within bounds: failed requests, and time without a single good answer."""
+        silence = longest_silence(answers)
+        last = max((one.t for one in answers.failed), default=broken.t)
+        self.evidence.add(
+            "measured",
+            fault=broken.fault,
+            target=broken.target,
+            failed_requests=len(answers.failed),
+            last_failure_after_seconds=round(last - broken.t, 1),
+            longest_silence_seconds=silence,
+        )
+        if silence > self.thresholds["silence_seconds"]:
+            fail(
+                expected=f"never more than {self.thresholds['silence_seconds']} seconds without a good answer",
+                observed=f"{silence} seconds; {answers}",
+                look=self.look,
+            )
+        if most is not None and len(answers.failed) > most:
+            fail(expected=f"at most {most} failed requests", observed=str(answers), look=self.look)
+
+    def restarted_or_replaced(self, pod, application, what):
+        """The broken replica's process is a new one, or another pod has taken its place. Meant for ``poll``."""
+        now = self.cluster.find("pod", pod.name)
+        if now is None or now["metadata"]["uid"] != pod.uid or now["metadata"].get("deletionTimestamp"):
+            return
+        after = self.cluster.pod(pod.name).container(application.container)
+        if after is not None and after.id == pod.container(application.container).id:
+            fail(
+                expected=f"{what} to be started again or replaced",
+                observed=f"{self.cluster.explain(self.cluster.pod(pod.name))}, still with the same process",
+                look=f"kubectl describe pod {pod.name}",
+            )
 
 
 def longest_silence(answers):
@@ -93,52 +157,14 @@ def longest_silence(answers):
     return round(max(after - before for before, after in itertools.pairwise(good)), 1)
 
 
-def survives(cluster, clock, probe, evidence, params, thresholds, name, act, replaced_by):
-    """Break something while traffic flows, and wait until all is well. ``replaced_by(broken)`` gives what must be."""
-    with probe.traffic(cluster.url(params["app"]), interval=INTERVAL, timeout=TIMEOUT) as traffic:
-        poll(
-            lambda: len(traffic.answers()) > 5 and not traffic.answers()[-5:].failed,
-            SETTLE_SECONDS,
-            expected="requests to be answered before anything is broken",
-            look=LOOK.format(params["app"]),
-        )
-        broken = act()
-        seconds = thresholds[f"{name}_recovery_seconds"]
-        well_again(cluster, clock, params, traffic, broken, seconds, lambda: replaced_by(broken))
-        evidence.add("all is well", seconds=round(clock.now() - broken.t, 1))
-    answers = traffic.answers().since(broken.t - 1)
-    judged(answers, broken, thresholds, evidence, params, thresholds.get(f"{name}_failed_requests"))
-
-
-def restarted_or_replaced(cluster, pod, what):
-    """The broken replica's process is a new one, or another pod has taken its place. Meant for ``poll``."""
-    now = cluster.find("pod", pod.name)
-    if now is None or now["metadata"]["uid"] != pod.uid or now["metadata"].get("deletionTimestamp"):
-        return
-    after = {one.name: one for one in cluster.pod(pod.name).containers}
-    if all(after[one.name].id == one.id for one in pod.containers if one.name in after):
-        fail(
-            expected=f"{what} to be started again or replaced",
-            observed=f"{cluster.explain(cluster.pod(pod.name))}, still with the same process",
-            look=f"kubectl describe pod {pod.name}",
-        )
-
-
 @check(points=1, title="Enough replicas, on two nodes, answer")
-def test_replicas(cluster, probe, params):
-    app = params["app"]
-    healthy(cluster, params)
+def test_replicas(cluster, clock, probe, serving, evidence, params, thresholds):
+    app = App(cluster, clock, probe, serving, evidence, params, thresholds)
+    app.healthy()
 
     def look():
-        pods = replicas_of(cluster, params)
-        answers = probe.requests(cluster.url(app), 25 * len(pods))
-        wrong = next((one for one in answers if one.message != params["message"]), None)
-        if wrong or answers.hosts != {pod.name for pod in pods}:
-            fail(
-                expected=f'"{params["message"]}" from every replica behind the Service {app}',
-                observed=str(wrong) if wrong else f"only {len(answers.hosts)} of {len(pods)} replicas answered",
-                look=LOOK.format(app),
-            )
+        pods = app.replicas()
+        app.all_answer(pods)
         nodes = {pod.node for pod in pods}
         if len(nodes) < 2:
             fail(
@@ -148,52 +174,59 @@ def test_replicas(cluster, probe, params):
             )
         return True
 
-    poll(look, SETTLE_SECONDS / 4, every=0.5)
+    poll(look, ANSWER_SECONDS, every=0.5)
 
 
 @check(points=2, title="A killed process comes back")
-def test_killed_process(cluster, clock, probe, faults, evidence, params, thresholds):
-    victim = min(healthy(cluster, params), key=lambda pod: pod.restarts)
+def test_killed_process(cluster, clock, probe, serving, faults, evidence, params, thresholds):
+    app = App(cluster, clock, probe, serving, evidence, params, thresholds)
+    pods, applications = app.healthy()
+    victim = min(pods, key=lambda pod: pod.restarts)
+    broken = applications[victim.uid]
 
     def replaced(_):
-        restarted_or_replaced(cluster, victim, f"the killed process of pod {victim.name}")
+        app.restarted_or_replaced(victim, broken, f"the killed process of pod {victim.name}")
 
-    survives(
-        cluster, clock, probe, evidence, params, thresholds, "kill", lambda: faults.kill_container(victim), replaced
-    )
+    faults.fresh(victim)
+    app.survives("kill", lambda: faults.kill_container(victim, broken.container), replaced, len(pods))
 
 
 @check(points=2, title="A deleted pod is replaced")
-def test_deleted_pod(cluster, clock, probe, faults, evidence, params, thresholds):
-    before = healthy(cluster, params, MENDED_SECONDS)
+def test_deleted_pod(cluster, clock, probe, serving, faults, evidence, params, thresholds):
+    app = App(cluster, clock, probe, serving, evidence, params, thresholds)
+    before, _ = app.healthy(MENDED_SECONDS)
     victim = max(before, key=lambda pod: pod.restarts)
     known = {pod.uid for pod in before}
 
     def replaced(_):
-        new = [pod for pod in cluster.pods_behind(params["app"]) if pod.uid not in known]
-        if not new:
+        if all(pod.uid in known for pod in cluster.pods_behind(app.name)):
             fail(
                 expected=f"a new pod behind the Service in the place of {victim.name}",
-                observed=cluster.explain_all(cluster.pods({"app": params["app"]}), len(before)),
-                look=LOOK.format(params["app"]),
+                observed=cluster.explain_all(cluster.pods({"app": app.name}), len(before)),
+                look=app.look,
             )
 
-    survives(cluster, clock, probe, evidence, params, thresholds, "delete", lambda: faults.delete_pod(victim), replaced)
+    app.survives("delete", lambda: faults.delete_pod(victim), replaced, len(before))
 
 
 @check(points=3, title="A replica that hangs gets no requests and is started again")
-def test_hanging_replica(cluster, clock, probe, faults, evidence, params, thresholds):
-    victim = min(healthy(cluster, params, MENDED_SECONDS), key=lambda pod: pod.restarts)
+def test_hanging_replica(cluster, clock, probe, serving, faults, evidence, params, thresholds):
+    app = App(cluster, clock, probe, serving, evidence, params, thresholds)
+    pods, applications = app.healthy(MENDED_SECONDS)
+    victim = min(pods, key=lambda pod: pod.restarts)
+    broken = applications[victim.uid]
 
     def replaced(_):
-        restarted_or_replaced(cluster, victim, f"the hanging replica {victim.name}")
+        app.restarted_or_replaced(victim, broken, f"the hanging replica {victim.name}")
 
-    survives(cluster, clock, probe, evidence, params, thresholds, "hang", lambda: faults.hang(victim), replaced)
+    faults.fresh(victim)
+    app.survives("hang", lambda: faults.hang(victim, container=broken.container), replaced, len(pods))
 
 
 @check(points=2, title="The loss of a node is survived")
-def test_lost_node(cluster, clock, probe, faults, evidence, params, thresholds):
-    pods = healthy(cluster, params, MENDED_SECONDS)
+def test_lost_node(cluster, clock, probe, serving, faults, evidence, params, thresholds):
+    app = App(cluster, clock, probe, serving, evidence, params, thresholds)
+    pods, _ = app.healthy(MENDED_SECONDS)
     workers = set(cluster.workers())
     counts = {node: sum(pod.node == node for pod in pods) for node in {pod.node for pod in pods} & workers}
     if not counts:
@@ -205,12 +238,12 @@ def test_lost_node(cluster, clock, probe, faults, evidence, params, thresholds):
     node = max(counts, key=lambda name: (counts[name], name))
 
     def replaced(_):
-        elsewhere = [pod for pod in cluster.pods_behind(params["app"]) if pod.node != node]
-        if len(elsewhere) < params["replicas"]:
+        elsewhere = [pod for pod in cluster.pods_behind(app.name) if pod.node != node]
+        if len(elsewhere) < app.wanted:
             fail(
-                expected=f"{params['replicas']} ready replicas on other nodes than {node}",
+                expected=f"{app.wanted} ready replicas on other nodes than {node}",
                 observed=f"{len(elsewhere)} are ready there",
-                look=LOOK.format(params["app"]),
+                look=app.look,
             )
 
-    survives(cluster, clock, probe, evidence, params, thresholds, "node", lambda: faults.stop_node(node), replaced)
+    app.survives("node", lambda: faults.stop_node(node), replaced, app.wanted)

@@ -1,7 +1,9 @@
-"""Graded by requests through the Services' DNS names from inside the cluster."""
+"""Graded by requests through the Services' DNS names from inside the cluster, and by who is seen to receive them."""
 
 from grader import check, fail, poll
 
+IMAGE = "kindling/web:1.0"
+BACKEND_REPLICAS, BACKEND_PORT = 2, 8080
 SETTLE_SECONDS = 8  # for a Service that was made or changed a moment ago
 LOOK = "kubectl describe service {0}; kubectl get endpoints {0}; kubectl get pods --show-labels"
 LOOK_AT_PORTS = (
@@ -10,89 +12,120 @@ LOOK_AT_PORTS = (
 )
 
 
-def answered_by_all(cluster, probe, service, deployment, before=""):
-    """Every ready replica of the Deployment answers through the Service's name, nobody else does, no request fails.
+class Way:
+    """From a Service's name to the replicas of a Deployment."""
 
-    ``before``: for what a later check needs that; where to look is then left to the first check, which says it.
-    """
-    cluster.get("service", service)
-    url = cluster.url(service)
+    def __init__(self, cluster, probe, serving, service, deployment, replicas, port):
+        self.cluster, self.probe, self.serving = cluster, probe, serving
+        self.service, self.deployment, self.replicas, self.port = service, deployment, replicas, port
+        self.url = cluster.url(service)
+        self.known = set()
 
-    def wrong(expected, observed, look):
-        if before:
-            fail(expected=f"the Service {service} to lead to {deployment}, before {before}", observed=observed)
-        fail(expected=expected, observed=observed, look=look)
-
-    def look():
-        wanted = {pod.name for pod in cluster.pods_of("deployment", deployment) if pod.ready}
-        if not wanted:
-            pods = cluster.pods_of("deployment", deployment)
-            there = cluster.explain_all(pods, max(len(pods), 1))
-            wrong(
-                f"ready replicas of {deployment}", there, f"kubectl describe deployment {deployment}; kubectl get pods"
+    def pods(self):
+        """The ready replicas: as many as asked for, each of them the application itself. Meant for ``poll``."""
+        pods = self.cluster.pods_of("deployment", self.deployment)
+        ready = [pod for pod in pods if pod.ready]
+        if len(ready) != self.replicas or len(pods) != self.replicas:
+            fail(
+                expected=f"{self.replicas} ready replicas of {self.deployment}",
+                observed=f"{len(ready)} of {len(pods)} are ready"
+                if len(pods) > self.replicas
+                else self.cluster.explain_all(pods, self.replicas),
+                look=f"kubectl describe deployment {self.deployment}; kubectl get pods",
             )
-        first = probe.get(url)
+        for pod in ready:
+            if pod.uid not in self.known:
+                self.serving.application(pod, IMAGE, self.port)
+                self.known.add(pod.uid)
+        return ready
+
+    def works(self):
+        """Every ready replica answers through the Service's name, nobody else does, no request fails. Its pods."""
+        pods = self.pods()
+        first = self.probe.get(self.url)
         if not first.ok:
             # Ready addresses, and nothing listens there: labels are not the matter.
-            reached = LOOK_AT_PORTS if first.error == "refused" and cluster.endpoints(service).ready else LOOK
-            wrong(f"an answer from {url}", str(first), reached.format(service))
-        answers = probe.requests(url, 25 * len(wanted))
+            at_ports = first.error == "refused" and self.cluster.endpoints(self.service).ready
+            look = LOOK_AT_PORTS if at_ports else LOOK
+            fail(expected=f"an answer from {self.url}", observed=str(first), look=look.format(self.service))
+        few = self.probe.requests(self.url, 8, timeout=1.0)  # who never answers is found out soon
+        if few.failed:
+            self._all_answer(few)
+        received = self.serving.received(self.url, pods, IMAGE, 25 * len(pods))
+        self._all_answer(received.answers)
+        if received.silent or received.elsewhere:
+            fail(
+                expected=f"answers from every ready replica of {self.deployment}, and from nobody else",
+                observed=str(received),
+                look=LOOK.format(self.service),
+            )
+        return pods
+
+    def _all_answer(self, answers):
         if answers.failed:
-            observed = f"{answers}; for example {answers.failed[0]}"
-            wrong(f"an answer to every request to {url}", observed, LOOK.format(service))
-        if answers.hosts != wanted:
-            expected = f"answers from every ready replica of {deployment}, and from nobody else"
-            wrong(expected, who_answered(answers, wanted), LOOK.format(service))
-        return wanted
+            fail(
+                expected=f"an answer to every request to {self.url}",
+                observed=f"{answers}; for example {answers.failed[0]}",
+                look=LOOK.format(self.service),
+            )
+
+
+def answered_by_all(way, before=""):
+    """The way works. ``before``: for what a later check needs that; where to look is then left to the first check."""
+    way.cluster.get("service", way.service)
+
+    def look():
+        try:
+            return way.works()
+        except AssertionError as error:
+            if not before:
+                raise
+            observed = str(error).partition("Observed: ")[2].partition("\n")[0]
+            fail(expected=f"the Service {way.service} to lead to {way.deployment}, before {before}", observed=observed)
 
     return poll(look, SETTLE_SECONDS, every=0.5)
 
 
-def who_answered(answers, wanted):
-    """Which of the wanted replicas answered, who was silent, and who else answered."""
-    if not answers.hosts:
-        return f"answers of something else, for example {answers[0]}"
-    silent, strange = sorted(wanted - answers.hosts), sorted(answers.hosts - wanted)
-    observed = f"{len(wanted) - len(silent)} of {len(wanted)} replicas answered"
-    observed += f"; silent: {', '.join(silent)}" if silent else ""
-    return observed + (f"; who should not have answered: {', '.join(strange)}" if strange else "")
-
-
-def replace_one(cluster, clock, faults, evidence, deployment, answers, seconds, look):
-    """Delete a pod of the Deployment; its replacement is among ``answers()`` in time. Its name."""
-    before = cluster.pods_of("deployment", deployment)
+def replace_one(way, faults, evidence, clock, seconds):
+    """Delete a pod of the Deployment; its replacement, and all others, answer in time. Its name."""
+    before = way.pods()
     deleted = faults.delete_pod(before[0])
     known = {pod.name for pod in before}
 
     def replaced():
-        new = [pod for pod in cluster.pods_of("deployment", deployment) if pod.name not in known]
-        ready = next((pod for pod in new if pod.ready), None)
-        if ready is None:
+        pods = way.cluster.pods_of("deployment", way.deployment)
+        new = next((pod for pod in pods if pod.ready and pod.name not in known), None)
+        if new is None:
             fail(
                 expected=f"a new pod in the place of {before[0].name} within {seconds} seconds",
-                observed=cluster.explain_all(new, 1),
-                look=f"kubectl describe deployment {deployment}",
+                observed=way.cluster.explain_all([pod for pod in pods if pod.name not in known], 1),
+                look=f"kubectl describe deployment {way.deployment}",
             )
-        if ready.name not in answers().hosts:
+        if new.name not in {pod.name for pod in way.cluster.pods_behind(way.service)}:
             fail(
-                expected=f"the new pod {ready.name} to answer through the Service within {seconds} seconds",
+                expected=f"the new pod {new.name} to answer through the Service within {seconds} seconds",
                 observed="it is ready, and gets no requests",
-                look=look,
+                look=LOOK.format(way.service),
             )
-        return ready.name
+        way.works()
+        return new.name
 
-    new = poll(replaced, seconds)
+    new = poll(replaced, seconds, every=0.5)
     evidence.add("replaced", pod=before[0].name, by=new, seconds=round(clock.now() - deleted.t, 1))
     return new
 
 
+def to_app(cluster, probe, serving, params):
+    return Way(cluster, probe, serving, params["name"], params["app"], params["replicas"], params["port"])
+
+
 @check(points=3, title="Every ready replica answers through the new Service's name")
-def test_stable_name(cluster, probe, params):
-    answered_by_all(cluster, probe, params["name"], params["app"])
+def test_stable_name(cluster, probe, serving, params):
+    answered_by_all(to_app(cluster, probe, serving, params))
 
 
 @check(points=2, title="A pod that is not ready is not asked")
-def test_only_ready(cluster, probe, params):
+def test_only_ready(cluster, probe, serving, params):
     cluster.get("service", params["name"])
     warming = cluster.pod(params["app"] + "-warming")
     if warming.ready or warming.labels.get("app") != params["app"]:
@@ -101,7 +134,7 @@ def test_only_ready(cluster, probe, params):
             observed=cluster.explain(warming),
             look=f"kubectl get pod {warming.name} --show-labels",
         )
-    answered_by_all(cluster, probe, params["name"], params["app"], "it is seen whom it asks")
+    answered_by_all(to_app(cluster, probe, serving, params), "it is seen whom it asks")
     asked = [one for one in cluster.endpoints(params["name"]).ready if one.pod == warming.name or one.ip == warming.ip]
     if asked:
         fail(
@@ -112,34 +145,23 @@ def test_only_ready(cluster, probe, params):
 
 
 @check(points=3, title="The name keeps answering while a pod is replaced")
-def test_while_replaced(cluster, clock, probe, faults, evidence, params, thresholds):
-    service, app = params["name"], params["app"]
-    answered_by_all(cluster, probe, service, app, "a pod is replaced")
-    with probe.traffic(cluster.url(service), interval=0.04) as traffic:
-        new = replace_one(
-            cluster, clock, faults, evidence, app, traffic.answers, thresholds["recovery_seconds"], LOOK.format(service)
-        )
+def test_while_replaced(cluster, clock, probe, serving, faults, evidence, params, thresholds):
+    way = to_app(cluster, probe, serving, params)
+    answered_by_all(way, "a pod is replaced")
+    with probe.traffic(way.url, interval=0.04) as traffic:
+        new = replace_one(way, faults, evidence, clock, thresholds["recovery_seconds"])
     answers = traffic.answers()
     if len(answers.failed) > thresholds["failed_requests"]:
         fail(
             expected=f"at most {thresholds['failed_requests']} failed requests while a pod is replaced by {new}",
             observed=str(answers),
-            look=LOOK.format(service),
+            look=LOOK.format(way.service),
         )
 
 
 @check(points=2, title="The Service that led nowhere leads to its pods, and to those that replace them")
-def test_repaired(cluster, clock, probe, faults, evidence, params, thresholds):
+def test_repaired(cluster, clock, probe, serving, faults, evidence, params, thresholds):
     backend = params["backend"]
-    answered_by_all(cluster, probe, backend, backend)
-    with probe.traffic(cluster.url(backend), interval=0.05) as traffic:
-        replace_one(
-            cluster,
-            clock,
-            faults,
-            evidence,
-            backend,
-            traffic.answers,
-            thresholds["recovery_seconds"],
-            LOOK.format(backend),
-        )
+    way = Way(cluster, probe, serving, backend, backend, BACKEND_REPLICAS, BACKEND_PORT)
+    answered_by_all(way)
+    replace_one(way, faults, evidence, clock, thresholds["recovery_seconds"])

@@ -18,12 +18,14 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from grader import limits
-from grader.connection import Connection
 from grader.errors import ClusterUnreachable, Refused
 from grader.shapes import Fields, fields
+
+if TYPE_CHECKING:  # whoever imports grader for its words alone has no time for the connection's imports
+    from grader.connection import Connection
 
 TIME, SLEEP = "/simkube/time", "/simkube/sleep"
 AT_ONCE = 10.0

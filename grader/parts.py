@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
-from grader import runner
+from grader import replays, runner
 from grader.processes import Zygote
-from grader.protocol import Event, GradeRequest, Verdict
+from grader.protocol import CheckResult, Event, GradeRequest, Outcome, Verdict
 from grader.runner import FaultInjector
 from grader.verdict import total, ungradable
 
@@ -30,8 +30,11 @@ class Copy:
     faults: FaultInjector
 
 
-Copies = Callable[[], AbstractContextManager[Copy]]
-"""Makes a copy of the hand-in, which is gone when it is left. May be called from several threads; may raise."""
+class Copies(Protocol):
+    """Makes copies of the hand-in. May be called from several threads; may raise."""
+
+    def __call__(self, decides: bool = True) -> AbstractContextManager[Copy]:
+        """A copy, which is gone when it is left. ``decides``: whether the verdict depends on what is seen there."""
 
 
 def chains(plan: Sequence[dict[str, Any]]) -> list[list[str]]:
@@ -90,7 +93,11 @@ class _Attempt:
             everything: list[Future[Any]] = [look, *parts]
             for one in wait(everything, return_when=FIRST_EXCEPTION).done:
                 one.result()  # raises what it raised; the others are stopped then
-        return self._merged(look.result(), parts)
+            verdict = self._merged(look.result(), parts)
+            if self.request.what_ifs and verdict.outcome is Outcome.FAILED and not self._unwanted():
+                wanted = replays.chosen(self.plan, chains(self.plan), verdict)
+                verdict = replays.with_what_ifs(verdict, wanted, self._again, pool)
+        return replace(verdict, seconds=time.monotonic() - self.began)
 
     @contextmanager
     def _pool(self) -> Iterator[ThreadPoolExecutor]:
@@ -112,6 +119,25 @@ class _Attempt:
             with self.copies() as copy:
                 wanted = replace(self.request, part="checks", only=names, kubeconfig=copy.kubeconfig, mark="")
                 return self._grade(wanted, copy.faults, self._on_part)
+
+    def _again(self, replay: replays.Replay, late: Callable[[], bool]) -> CheckResult | None:
+        def unwanted() -> bool:
+            return late() or self._unwanted()
+
+        with self.places:
+            if unwanted():
+                return None
+            with self.copies(decides=False) as copy:
+                wanted = replace(
+                    self.request,
+                    part="checks",
+                    only=list(replay.names),
+                    what_if=replay.what_if,
+                    kubeconfig=copy.kubeconfig,
+                    mark="",
+                )
+                verdict = runner.grade(wanted, faults=copy.faults, zygote=self.zygote, cancelled=unwanted)
+        return next((one for one in verdict.checks if one.name == replay.names[-1]), None)
 
     def _grade(self, request: GradeRequest, faults: FaultInjector | None, on_event: Callable[[Event], None]) -> Verdict:
         return runner.grade(

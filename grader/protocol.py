@@ -32,10 +32,11 @@ class GradeRequest:
     cluster's clock (:mod:`grader.clock`), ``cluster`` for a fork, whose time stands still.
     ``attempt``: an id that marks everything the grader makes in the cluster. ``faults``: those the lab may ask for.
     ``only``: names of checks; empty for all. ``patience``: seconds for which an API server that does not answer is
-    waited for. ``mark``: the file of :mod:`grader.mark`, or "". ``what_if``: the change to make first, one that
-    the only check names (:mod:`grader.what_if`); on a fork, since nobody undoes it. ``part``: the ``whole`` attempt in
+    waited for. ``mark``: the file of :mod:`grader.mark`, or "". ``part``: the ``whole`` attempt in
     one cluster; or, where the learner's was forked, a ``look`` at it (plan and snapshot, no check), or some ``checks``
-    on a fork that is thrown away afterwards (nothing is put back at the end).
+    on a fork that is thrown away afterwards (nothing is put back at the end). ``what_ifs``: whether failed checks are
+    graded again with what they name, where there are forks (:mod:`grader.replays`). ``what_if``: the change to make
+    before the last check of ``only``, one of those that it names; on a fork, since nobody undoes it.
     """
 
     checks: str
@@ -53,6 +54,7 @@ class GradeRequest:
     mark: str = ""
     time: Literal["wall", "cluster"] = "wall"
     what_if: str = ""
+    what_ifs: bool = False
     part: Literal["whole", "look", "checks"] = "whole"
 
 

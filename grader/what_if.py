@@ -43,3 +43,8 @@ def _counted(value: float, what: str) -> str:
 def without(message: str) -> str:
     """A check's message without what would be if."""
     return "\n".join(one for one in message.split("\n") if not one.startswith(f"{LABEL}: "))
+
+
+def lines_of(message: str) -> list[str]:
+    """The lines of a check's message that say what would be if."""
+    return [one for one in message.split("\n") if one.startswith(f"{LABEL}: ")]

@@ -56,15 +56,18 @@ class HandIn:
         return self._provider.status(self.handle).state is ClusterState.READY
 
     @contextmanager
-    def copy(self) -> Iterator[tuple[str, Faults]]:
-        """A fork of it: the grader's kubeconfig and its faults. It is gone afterwards; :class:`HandInGone`."""
+    def copy(self, decides: bool = True) -> Iterator[tuple[str, Faults]]:
+        """A fork of it: the grader's kubeconfig and its faults. It is gone afterwards; :class:`HandInGone`.
+
+        ``decides``: whether the verdict depends on it.
+        """
         with _not_gone():
             fork = self._provider.fork(self.handle, self._seconds)
         try:
             with _not_gone():
                 given = self._provider.credentials(fork, "grader"), self._provider.faults(fork)
             yield given
-            if self._provider.status(fork).state is not ClusterState.READY:
+            if decides and self._provider.status(fork).state is not ClusterState.READY:
                 self._lost = True
         finally:
             _delete(self._provider, fork)

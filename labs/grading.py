@@ -49,15 +49,15 @@ class ProcessGrader:
         self,
         request: GradeRequest,
         on_event: Callable[[Event], None],
-        copy: Callable[[], AbstractContextManager[tuple[str, Faults]]],
+        copy: Callable[[bool], AbstractContextManager[tuple[str, Faults]]],
         cancelled: Callable[[], bool],
     ) -> Verdict:
         """See :class:`labs.session.grading.Grader`."""
         from grader import parts
 
         @contextmanager
-        def copies() -> Iterator[parts.Copy]:
-            with copy() as (kubeconfig, faults):
+        def copies(decides: bool = True) -> Iterator[parts.Copy]:
+            with copy(decides) as (kubeconfig, faults):
                 yield parts.Copy(kubeconfig, lambda name, on: _carry_out(faults, name, on))
 
         return parts.grade(request, copies, self._places, self._zygote, on_event=on_event, cancelled=cancelled)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from grader.what_if import lines_of
 from labs.cli.context import kindling, learner_name, learner_option, session_of
 from labs.cli.output import clean, counted, echo, number, outcome, print_error, style
 from labs.cli.suggestions import suggested
@@ -125,6 +126,7 @@ class _Watcher:
 
         self._live = live()
         self._said: set[str] = set()
+        self._lines: set[tuple[str, str]] = set()
         self._running = ""
         self._waited = False
 
@@ -157,6 +159,10 @@ class _Watcher:
     def summary(self, attempt: AttemptView) -> None:
         """What it comes to."""
         self(attempt)
+        for one in attempt.checks:
+            for line in lines_of(one.message):  # they come after the check
+                if (one.name, line) not in self._lines:
+                    echo(clean(f"{one.title}: {line}"))
         word = outcome(attempt.outcome)
         score = f"{number(attempt.score)} of {counted(attempt.max_score, 'point')}"
         if attempt.outcome == "ungradable":
@@ -169,6 +175,7 @@ class _Watcher:
     def _line(self, one: CheckView) -> None:
         points = f"{number(one.points)}/{number(one.max_points)}"
         echo(f"{outcome(one.outcome)}  {clean(one.title)}  ({points}, {one.seconds:.1f} s)")
+        self._lines |= {(one.name, line) for line in lines_of(one.message)}
         for line in clean(one.message).splitlines():
             echo(f"    {line}")
 

@@ -53,6 +53,7 @@ class LabFile(BaseModel):
     parameters: dict[ParameterName, Parameter] = {}
     thresholds: dict[str, float | int | str | bool] = {}
     hints: dict[str, Annotated[list[Text], Field(min_length=1)]] = {}
+    what_if_from: Annotated[int, Field(ge=1)] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,11 @@ class Lab:
     def thresholds(self) -> dict[str, Any]:
         """What checks measure against."""
         return dict(self.file.thresholds)
+
+    @property
+    def what_if_from(self) -> int | None:
+        """From which attempt on learners are told what one change would have made of a failed check; None: never."""
+        return self.file.what_if_from
 
     @cached_property
     def needs(self) -> Needs:

@@ -87,11 +87,12 @@ class Grader(Protocol):
         self,
         request: GradeRequest,
         on_event: Callable[[Event], None],
-        copy: Callable[[], AbstractContextManager[tuple[str, Faults]]],
+        copy: Callable[[bool], AbstractContextManager[tuple[str, Faults]]],
         cancelled: Callable[[], bool],
     ) -> Verdict:
         """The same, on forks: ``request`` has the kubeconfig of what was handed in, ``copy`` makes a copy of it (the
-        grader's kubeconfig and its faults) that is gone when it is left. Raises what ``copy`` raises."""
+        grader's kubeconfig and its faults) that is gone when it is left; it is told whether the verdict depends on that
+        copy. Raises what ``copy`` raises."""
 
     def clean(self, kubeconfig: str, namespace: str) -> None:
         """Remove what an attempt that was killed left in the cluster (probe pods)."""
@@ -354,6 +355,7 @@ class Grading:
             provider=row.provider,
             faults=sorted(lab.needs.faults),
             mark="" if row.forked else str(self._marks.file(row.id)),
+            what_ifs=lab.what_if_from is not None and row.number >= lab.what_if_from,
         )
 
     @contextmanager

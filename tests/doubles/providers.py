@@ -356,11 +356,11 @@ class ScriptedGrader:
         self,
         request: GradeRequest,
         on_event: Callable[[Event], None],
-        copy: Callable[[], AbstractContextManager[tuple[str, Faults]]],
+        copy: Callable[[bool], AbstractContextManager[tuple[str, Faults]]],
         cancelled: Callable[[], bool],
     ) -> Verdict:
         """All checks on one copy."""
-        with copy() as (kubeconfig, faults):
+        with copy(True) as (kubeconfig, faults):
             self.copies.append(kubeconfig)
             return self.grade(request, on_event, faults, cancelled)
 

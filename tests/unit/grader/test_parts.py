@@ -30,17 +30,19 @@ Go = Callable[..., Verdict]
 
 
 class Copying:
-    """Gives the same scripted cluster as every copy; ``open``: those in use, ``most``: how many were at once."""
+    """Gives the same scripted cluster as every copy; ``open``: those in use, ``most``: how many were at once; ``idle``:
+    on how many no verdict depended."""
 
     def __init__(self, kubeconfig: str) -> None:
         self.kubeconfig = kubeconfig
-        self.open = self.most = self.made = 0
+        self.open = self.most = self.made = self.idle = 0
         self.asked: list[tuple[str, str]] = []
         self._lock = threading.Lock()
 
     @contextmanager
-    def __call__(self) -> Iterator[Copy]:
+    def __call__(self, decides: bool = True) -> Iterator[Copy]:
         with self._lock:
+            self.idle += not decides
             self.made += 1
             self.open += 1
             self.most = max(self.most, self.open)
@@ -242,7 +244,7 @@ def test_a_copy_that_cannot_be_made_is_said(go: Go) -> None:
         pass
 
     @contextmanager
-    def none() -> Iterator[Copy]:
+    def none(decides: bool = True) -> Iterator[Copy]:
         raise Full("there is no room")
         yield
 

@@ -273,6 +273,26 @@ class TestCheck:
             watcher(replace(attempt, state="wanted", checks=[], before=before))
         assert capsys.readouterr().out == "waiting: 3 before you\n"
 
+    def test_what_would_have_been_is_told_once_and_below(
+        self, kindling: Command, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        kindling("start", "first")
+        kindling("check", "first")
+        settings = load({"KINDLING_HOME": str(kindling.home)})
+        services = bootstrap(settings)
+        done = services.sessions.attempts(services.accounts.local().name, "first")[0]
+        services.close()
+        before = replace(done.checks[0], outcome="failed", message="Expected: a\nObserved: b")
+        line = "What if: with luck: 0 failed requests instead of 41"
+        after = replace(done, outcome="failed", checks=[replace(before, message=f"{before.message}\n{line}")])
+        early, late = _Watcher(), _Watcher()
+        early(replace(done, state="running", checks=[before]))
+        assert "What if" not in capsys.readouterr().out
+        early.summary(after)
+        assert f"{before.title}: {line}\n" in capsys.readouterr().out
+        late.summary(after)
+        assert capsys.readouterr().out.count(line) == 1
+
     def test_no_process_is_started_early_when_none_could_grade(
         self, kindling: Command, grader: ScriptedGrader, monkeypatch: pytest.MonkeyPatch
     ) -> None:

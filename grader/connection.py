@@ -247,12 +247,11 @@ def _load(kubeconfig: str) -> tuple[str, urllib3.HTTPHeaderDict, ssl.SSLContext 
 
 
 def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    authority = _content(cluster, "certificate-authority").decode()
+    context = ssl.create_default_context(cadata=authority or None)  # loading the system's takes 20 ms
     if cluster.get("insecure-skip-tls-verify"):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif authority := _content(cluster, "certificate-authority"):
-        context = ssl.create_default_context(cadata=authority.decode())
     certificate, key = _content(user, "client-certificate"), _content(user, "client-key")
     if certificate and key:
         with tempfile.TemporaryDirectory(prefix="kindling-grader-") as folder:

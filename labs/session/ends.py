@@ -24,10 +24,6 @@ COMING_BACK = (
     "Grading was interrupted by something that is not yours. It begins again by itself when what was ready in your "
     "cluster is ready again."
 )
-NOT_BACK = (
-    "Grading was interrupted by something that is not yours, and not all that was ready in your cluster before is "
-    "ready again ({}). This attempt does not count."
-)
 MENDING = (
     "Grading was interrupted by something that is not yours. It begins again by itself when what it had broken has "
     "recovered."

@@ -47,7 +47,6 @@ from labs.session.ends import (
     COMING_BACK,
     GONE,
     MENDING,
-    NOT_BACK,
     NOT_MENDED,
     STOPPED,
     TWICE,
@@ -67,6 +66,8 @@ HEALTH_LOOKS, HEALTH_POLL = 180, 0.5
 READY_LOOKS, READY_POLL = 200, 1.0
 """Looks at what was ready before, and the seconds between two of them. The kubelet starts a killed container again
 after 10 s, doubled each time; labs refuse to kill one that would wait for more than 90 s, and after it waits 160 s."""
+FORKED_LOOKS = 30
+"""The same where nothing was broken: what is not ready by then, with a host that has come back, the learner took."""
 KEEP_TRIES, KEEP_PAUSE = 60, 1.0
 """Tries to keep a verdict while the database is away, and the seconds between two of them."""
 
@@ -162,13 +163,14 @@ class Grading:
             return None
         if not well or not self._heal(row):
             return False
-        lacking = self._recovered(row, notify, unwanted, READY_LOOKS if patient else 1)
+        most = FORKED_LOOKS if row.forked else READY_LOOKS
+        lacking = self._recovered(row, notify, unwanted, most if patient else 1)
         if lacking and (unwanted() or not patient):
             return None
-        if lacking:
+        if lacking and not row.forked:
             log.error("attempt %s of %s is not graded again: %s", row.id, row.lab, lacking)
-            cause, said = f"{row.cause}; {lacking}".lstrip("; "), NOT_BACK if row.forked else NOT_MENDED
-            self._finish(attempt, End(undecided(row.max_score, cause), said.format(lacking)))
+            cause = f"{row.cause}; {lacking}".lstrip("; ")
+            self._finish(attempt, End(undecided(row.max_score, cause), NOT_MENDED.format(lacking)))
             return True
         log.warning("attempt %s of %s was interrupted and is graded again", row.id, row.lab)
         self._attempts.want_again(attempt, AGAIN_AS_IT_IS if row.forked else AGAIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -30,6 +31,8 @@ from simkube.host import launcher
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = Library(settings.load({"KINDLING_HOME": os.devnull, "PATH": os.environ["PATH"]}).catalogs)
 STATES = [(lab.name, state.name) for lab in LIBRARY.all() for state in lab.states]
+LEFT_SECONDS = 60.0
+"""A fork that nobody asks for anything ends after 30."""
 SEEN = ("pods", "deployments", "replicasets", "services", "configmaps", "events")
 
 
@@ -195,6 +198,20 @@ def test_what_the_learner_has_stopped_stays_stopped_there_and_is_theirs(kindling
     assert stopped == ["kube-apiserver"]
 
 
+def below_host(kindling: Kindling) -> set[int]:
+    """The processes of the host: its workers, and forks of clusters."""
+    host = launcher.running(kindling.settings.home / "simkube")
+    assert host is not None
+    found, left = set[int](), [int(host.health()["pid"])]
+    while left:
+        pid = left.pop()
+        found.add(pid)
+        for file in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                left += map(int, file.read_text().split())
+    return found
+
+
 HANDS_IN = """
 import os, sys
 from labs import settings
@@ -212,6 +229,7 @@ def test_an_attempt_that_is_killed_leaves_nothing_and_is_graded_again(kindling: 
     session = brought_into(kindling, "self-healing", "solved")
     provider, handle = kindling.providers.get("simulated"), handle_of(kindling, session)
     environment = {**os.environ, "KINDLING_HOME": str(kindling.settings.home), "PYTHONPATH": str(ROOT)}
+    before = below_host(kindling)
     hands_in = subprocess.Popen(
         [sys.executable, "-c", HANDS_IN, session], env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
@@ -230,3 +248,7 @@ def test_an_attempt_that_is_killed_leaves_nothing_and_is_graded_again(kindling: 
     namespaces = [one["metadata"]["name"] for one in learner.seen()["namespaces"]]
     assert not [one for one in namespaces if one.startswith("kindling-probe")], json.dumps(namespaces)
     assert kindling.sessions.attempts("ada", "self-healing", 2)[0].number == attempt.number
+    deadline = time.monotonic() + LEFT_SECONDS
+    while below_host(kindling) - before:
+        assert time.monotonic() < deadline, "a fork is left"
+        time.sleep(0.2)  # polling what the kernel knows

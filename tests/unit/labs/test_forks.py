@@ -11,6 +11,7 @@ from labs.bootstrap import Kindling
 from labs.records.models import Attempt
 from labs.session import AttemptView
 from labs.session.ends import AGAIN_AS_IT_IS, COMING_BACK
+from labs.session.grading import FORKED_LOOKS
 from tests.doubles.providers import ForkingProvider, KilledGrader, ManualClock, ScriptedGrader
 
 UNDECIDED = {"first": Outcome.UNGRADABLE}
@@ -159,6 +160,21 @@ class TestInterrupted:
         assert done.outcome == "passed"
         assert COMING_BACK in told
         assert not [one for one in provider.asked if one[0] == "graded"]
+
+    def test_what_the_learner_took_away_meanwhile_is_not_waited_for_for_ever(
+        self, services: Kindling, provider: ForkingProvider, grader: ScriptedGrader
+    ) -> None:
+        def restarts(name: str) -> None:
+            grader.outcomes = {}
+            if len(grader.requests) == 1 and name == "first":
+                provider.restart()
+                grader.outcomes = dict(UNDECIDED)
+
+        grader.during = restarts
+        grader.lacking = ['Deployment "default/web" is not ready'] * 10_000
+        done = checked(services)
+        assert (done.outcome, done.counted, len(grader.requests)) == ("passed", True, 2)
+        assert len(grader.looked) == FORKED_LOOKS
 
     def test_one_whose_session_was_killed_is_graded_again_and_nothing_is_healed(
         self, services: Kindling, provider: ForkingProvider, clock: ManualClock, grader: ScriptedGrader

@@ -36,7 +36,7 @@ from labs.clusters.provider import (
     topology_file,
 )
 from labs.clusters.setup import add_setup, folder_of, wait_for_nodes
-from simkube.apimachinery.errors import CopyGone, HostError
+from simkube.apimachinery.errors import ForkGone, HostError
 
 if TYPE_CHECKING:
     from simkube.host.launcher import HostClient
@@ -221,7 +221,7 @@ class SimulatedProvider:
             return self.host(), handle["name"]
         from simkube.host import launcher
 
-        return launcher.CopyClient(copy), copy["id"]
+        return launcher.ForkClient(copy), copy["id"]
 
     def _finished(self, name: str) -> Path:
         return folder_of(self._folder, name) / "finished"
@@ -307,7 +307,7 @@ def _translated() -> Iterator[None]:
     """The host's trouble in the words of the contract."""
     try:
         yield
-    except CopyGone as error:
+    except ForkGone as error:
         raise ClusterGone(str(error)) from error
     except HostError as error:
         raise ClusterError(f"the simulation host: {error}", "kindling doctor") from error

@@ -34,7 +34,7 @@ class HostError(SimkubeError):
     """The host process cannot do what was asked of it."""
 
 
-class CopyGone(HostError):
+class ForkGone(HostError):
     """The copy of a cluster has ended."""
 
 

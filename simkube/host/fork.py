@@ -65,7 +65,7 @@ class CannotFork(HostError):
 
 
 @dataclass(frozen=True)
-class Copy:
+class Fork:
     """Where a copy is. ``id`` is its cluster id there; ``token`` is of its host's API, ``tokens`` of its users."""
 
     url: str
@@ -90,7 +90,7 @@ class Forks:
         self.reap()
         return len(self._children)
 
-    async def make(self, tenant: Tenant, seconds: float) -> Copy:
+    async def make(self, tenant: Tenant, seconds: float) -> Fork:
         """A copy that is there for at most so many wall seconds; :class:`CannotFork`."""
         if not 0 < seconds <= LONGEST:
             raise HostError(f"a copy is there for at most {LONGEST:g} seconds, not {seconds:g}")
@@ -103,7 +103,7 @@ class Forks:
         listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         send_at_once(listener)
         with listener:
-            copy = Copy(
+            copy = Fork(
                 url=f"https://127.0.0.1:{listener.getsockname()[1]}",
                 id=f"{tenant.cluster.id[:20].rstrip('-')}-{secrets.token_hex(16)}",
                 token=secrets.token_urlsafe(32),
@@ -113,8 +113,8 @@ class Forks:
             parent = os.getpid()
             pid = os.fork()
             if pid == 0:
-                copied = _Copied(tenant, copy, listener, beside, seconds, self._certificates, self._log_name)
-                in_child(copied.main, parent)
+                forked = _Forked(tenant, copy, listener, beside, seconds, self._certificates, self._log_name)
+                in_child(forked.main, parent)
         self._children.add(pid)
         return copy
 
@@ -152,13 +152,13 @@ _left: list[object] = []
 """What was the parent's: objects that would act on its files or loop when they are collected."""
 
 
-class _Copied:
+class _Forked:
     """The one cluster of a child, and what serves it. Nothing of the parent's loop is run or touched there again."""
 
     def __init__(
         self,
         tenant: Tenant,
-        copy: Copy,
+        copy: Fork,
         listener: socket.socket,
         beside: Beside,
         seconds: float,
@@ -248,4 +248,4 @@ def _open_files() -> list[int]:
     raise OSError("this system does not tell which files are open")
 
 
-__all__ = ["CannotFork", "Copy", "Forks"]
+__all__ = ["CannotFork", "Fork", "Forks"]

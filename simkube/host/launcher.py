@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from simkube.apimachinery.errors import CopyGone, HostError
+from simkube.apimachinery.errors import ForkGone, HostError
 from simkube.host.home import DAMAGED, NO_SPACE, Home, check_id, fingerprint
 from simkube.host.kubeconfig import kubeconfig
 
@@ -140,7 +140,7 @@ class HostClient:
     def fork(self, id: str, seconds: float) -> dict[str, Any]:
         """An exact copy of it in virtual time, see :mod:`simkube.host.fork`: there for at most so many wall seconds.
 
-        ``{"url", "ca", "id", "path", "token", "tokens"}``: what a :class:`CopyClient` is made of, which knows it as
+        ``{"url", "ca", "id", "path", "token", "tokens"}``: what a :class:`ForkClient` is made of, which knows it as
         ``id``.
         """
         made: dict[str, Any] = self._ask("POST", f"/clusters/{id}/fork", {"seconds": seconds})
@@ -196,8 +196,8 @@ class HostClient:
         self._ask("POST", "/stop", {})
 
 
-class CopyClient(HostClient):
-    """The host of a copy of a cluster (:meth:`HostClient.fork`); :class:`CopyGone` when it has ended."""
+class ForkClient(HostClient):
+    """The host of a copy of a cluster (:meth:`HostClient.fork`); :class:`ForkGone` when it has ended."""
 
     def __init__(self, copy: Mapping[str, Any]) -> None:
         super().__init__({name: copy[name] for name in ("url", "ca", "token")})
@@ -208,7 +208,7 @@ class CopyClient(HostClient):
         except HostError as error:
             if not isinstance(error.__cause__, (*_CUT, ConnectionRefusedError)):
                 raise
-            raise CopyGone("the copy of the cluster has ended") from error
+            raise ForkGone("the copy of the cluster has ended") from error
         return self._result(method, status, answer)
 
 

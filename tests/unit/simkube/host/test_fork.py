@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from simkube.apimachinery.errors import CopyGone
+from simkube.apimachinery.errors import ForkGone
 from simkube.host import launcher, settings
-from simkube.host.launcher import CopyClient, HostClient, HostError
+from simkube.host.launcher import ForkClient, HostClient, HostError
 from tests.unit.simkube.host.test_host import MAPS, Api, eventually
 from tests.unit.simkube.host.test_workers import alive
 
@@ -46,7 +46,7 @@ class Copied:
     def __init__(self, host: HostClient, cluster: str = "a", seconds: float = 60.0) -> None:
         self.info = host.fork(cluster, seconds)
         self.id: str = self.info["id"]
-        self.host = CopyClient(self.info)
+        self.host = ForkClient(self.info)
         self.api = Api(self.host, self.id)
 
     def sleep(self, seconds: float) -> float:
@@ -62,7 +62,7 @@ class Copied:
     def ended(self) -> bool:
         try:
             self.host.status(self.id)
-        except CopyGone:
+        except ForkGone:
             return True
         return False
 
@@ -180,7 +180,7 @@ def test_tokens_of_one_are_no_use_in_the_other(host: HostClient) -> None:
     assert Api(host, "a", token=theirs)("GET", MAPS)[0] == 401
     assert original("GET", MAPS)[0] == 200
     with pytest.raises(HostError, match=r"needs the token"):
-        CopyClient({**copied.info, "token": "wrong"}).delete(copied.id)
+        ForkClient({**copied.info, "token": "wrong"}).delete(copied.id)
 
 
 def test_whoever_is_connected_to_the_original_stays_connected(host: HostClient) -> None:

@@ -29,6 +29,8 @@ _MANIFESTS = "/etc/kubernetes/manifests"
 _PUT_ASIDE = "/etc/kubernetes/stopped-by-kindling"
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """What STOP_COMPONENT can name: the static pods of a kubeadm control plane."""
+COMPONENT_SECONDS = 120
+"""How long a kubelet may take over one of them."""
 
 _KILL = ["ctr", "-n", "k8s.io", "tasks", "kill", "--signal"]
 _FREEZE = "mkdir -p /run/kindling-frozen && touch /run/kindling-frozen/$1 && ctr -n k8s.io tasks kill -a -s SIGSTOP $1"
@@ -150,17 +152,23 @@ class Nodes:
                 _run(node, ["sh", "-c", _FOLLOW_ADDRESS])
 
     def _component_fault(self, fault: Fault, component: str) -> None:
-        """Take a static pod's manifest away from the kubelet (and wait until it has stopped), or give it back."""
+        """Take a static pod's manifest away from the kubelet, or give it back, and wait until that is so.
+
+        A manifest that is taken away just when it was given back would find no process to wait for, and the kubelet
+        would start one all the same.
+        """
         node = self.control_plane()
         manifest, aside = f"{_MANIFESTS}/{component}.yaml", f"{_PUT_ASIDE}/{component}.yaml"
-        if fault is Fault.START_COMPONENT:
-            _run(node, ["sh", "-c", f"test ! -e {aside} || mv {aside} {manifest}"])
-            return
-        _run(node, ["sh", "-c", f"mkdir -p {_PUT_ASIDE}; test ! -e {manifest} || mv {manifest} {aside}"])
-        deadline = time.monotonic() + 60
-        while node.exec_run(["pgrep", "-x", component[:15]])[0] == 0:
+        start = fault is Fault.START_COMPONENT
+        old, new = (aside, manifest) if start else (manifest, aside)
+        _run(node, ["sh", "-c", f"mkdir -p {_PUT_ASIDE}; test ! -e {old} || mv {old} {new}"])
+        deadline = time.monotonic() + COMPONENT_SECONDS
+        while (node.exec_run(["pgrep", "-x", component[:15]])[0] == 0) is not start:
             if time.monotonic() > deadline:
-                raise ClusterError(f"{component} did not stop within a minute of its manifest being taken away")
+                how, what = ("start", "given back") if start else ("stop", "taken away")
+                raise ClusterError(
+                    f"{component} did not {how} within {COMPONENT_SECONDS} s of its manifest being {what}"
+                )
             time.sleep(0.3)  # between two looks at another machine's process table
 
 

@@ -24,12 +24,11 @@ def plot(line: Timeline) -> Markup:
     if not line.plotted:
         return Markup("")
     scale = (RIGHT - LEFT) / line.seconds
-    top, shapes = (MARKS if line.marks else 2.0), ""
+    top, shapes, notes = (MARKS if line.marks else 2.0), "", ""
     if line.bars:
-        drawn, top = _traffic(line.bars, scale, top + 12)
-        shapes += drawn
-    drawn, top = _replicas(line, scale, top + 14)
-    shapes += drawn + _axis(line.seconds, scale, top) + _marks(line, scale, top)
+        shapes, notes, top = _traffic(line.bars, scale, top + 12)
+    steps, words, top = _replicas(line, scale, top + 22)
+    shapes += steps + _marks(line, scale, top) + notes + words + _axis(line.seconds, scale, top)
     height = top + 16
     return Markup(  # noqa: S704 -- numbers made here and escaped text
         f'<svg class="chart plot" viewBox="0 0 {WIDTH:g} {height:g}" role="img" focusable="false" '
@@ -54,11 +53,11 @@ def spoken(line: Timeline) -> str:
     return "; ".join(said) + "."
 
 
-def _traffic(bars: Sequence[Bar], scale: float, top: float) -> tuple[str, float]:
-    """Requests above the line, failures below it; where it ends."""
+def _traffic(bars: Sequence[Bar], scale: float, top: float) -> tuple[str, str, float]:
+    """Requests above the line, failures below it; the words, and where it ends."""
     most = max(one.sent / one.seconds for one in bars)
-    base = top + GOOD
-    shapes = _note(LEFT, top - 4, "start", "Requests a second") + _note(RIGHT, top - 4, "end", f"{most:.3g} at most")
+    base, shapes = top + GOOD, ""
+    notes = _note(LEFT, top - 4, "start", "Requests a second") + _note(RIGHT, top - 4, "end", f"{most:.3g} at most")
     for one in bars:
         left, width = LEFT + one.start * scale, max(one.seconds * scale - 0.5, 0.8)
         good = GOOD * (one.sent - one.failed) / one.seconds / most
@@ -69,27 +68,27 @@ def _traffic(bars: Sequence[Bar], scale: float, top: float) -> tuple[str, float]
     failed = sum(one.failed for one in bars)
     shapes += f'<line class="axis" x1="{LEFT}" y1="{base:.1f}" x2="{RIGHT}" y2="{base:.1f}"/>'
     if failed:
-        shapes += _note(LEFT, base + BAD + 10, "start", f"{failed} failed, below the line", "bad-note")
-    return shapes, base + (BAD + 10 if failed else 0)
+        notes += _note(LEFT, base + BAD + 10, "start", f"{failed} failed, below the line", "bad-note")
+    return shapes, notes, base + (BAD + 10 if failed else 0)
 
 
-def _replicas(line: Timeline, scale: float, top: float) -> tuple[str, float]:
+def _replicas(line: Timeline, scale: float, top: float) -> tuple[str, str, float]:
     """Steps: ready replicas, and all there are; else those that answered, where that is known."""
     ready = [(one.at, one.ready) for one in line.samples]
     there = [(one.at, one.replicas) for one in line.samples]
     known = [(one.start, one.hosts) for one in line.bars if one.hosts is not None]
     if not ready and not any(hosts for _, hosts in known):
-        return "", top - 10
+        return "", "", top - 20
     drawn = ready or [(at, hosts) for at, hosts in known if hosts is not None]
     most = max([1, *(count for _, count in [*drawn, *there])])
     base = top + LANE
-    shapes = _note(LEFT, top - 4, "start", "Ready replicas" if ready else "Replicas that answered")
-    shapes += _note(RIGHT, top - 4, "end", f"{most} at most")
-    shapes += f'<line class="axis" x1="{LEFT}" y1="{base:.1f}" x2="{RIGHT}" y2="{base:.1f}"/>'
+    notes = _note(LEFT, top - 4, "start", "Ready replicas" if ready else "Replicas that answered")
+    notes += _note(RIGHT, top - 4, "end", f"{most} at most")
+    shapes = f'<line class="axis" x1="{LEFT}" y1="{base:.1f}" x2="{RIGHT}" y2="{base:.1f}"/>'
     for points, name in ((there, "there"), (drawn, "ready")):
         if points:
             shapes += f'<path class="{name}" d="{_steps(points, scale, base, LANE / most, line.seconds)}"/>'
-    return shapes, base + 2
+    return shapes, notes, base + 2
 
 
 def _steps(points: Sequence[tuple[float, int]], scale: float, base: float, unit: float, end: float) -> str:

@@ -53,6 +53,14 @@ def text(value: object) -> str:
     return one_line(str(value), CHARACTERS)
 
 
+def place(url: object) -> str:
+    """Where a URL leads, as short as it is clear: ``web.default`` for the address of a Service."""
+    host, _, path = text(url).removeprefix("http://").partition("/")
+    name, _, port = host.partition(":")
+    shown = name.removesuffix(".svc.cluster.local") + (f":{port}" if port not in ("", "80") else "")
+    return f"{shown}/{path}" if path else shown
+
+
 def action(entry: Fields) -> str:
     """What the grader did to the cluster, without "The grader"; "" for what only looks."""
     told = _ACT.get(str(entry.get("what")))
@@ -77,15 +85,15 @@ def _acted(entry: Fields) -> str:
 
 
 def _request(entry: Fields) -> str:
-    return f"{text(entry.get('method'))} {text(entry.get('url'))}: {text(entry.get('answer'))}.{_looks(entry)}"
+    return f"{text(entry.get('method'))} {place(entry.get('url'))}: {text(entry.get('answer'))}.{_looks(entry)}"
 
 
 def _requests(entry: Fields) -> str:
-    return f"{_sent(entry)} to {text(entry.get('url'))}: {_outcome(entry)}.{_looks(entry)}"
+    return f"{_sent(entry)} to {place(entry.get('url'))}: {_outcome(entry)}.{_looks(entry)}"
 
 
 def _traffic(entry: Fields) -> str:
-    return f"Traffic flowed to {text(entry.get('url'))}: {_sent(entry)}, {_outcome(entry)}."
+    return f"Traffic flowed to {place(entry.get('url'))}: {_sent(entry)}, {_outcome(entry)}."
 
 
 def _load(entry: Fields) -> str:
@@ -93,7 +101,7 @@ def _load(entry: Fields) -> str:
     kept = whole(entry.get("connections"))
     over = f" over {_count(kept, 'kept-alive connection')}" if kept else ""
     return (
-        f"Load on {text(entry.get('url'))}{over}, {', then '.join(rates)} a second: {_sent(entry)}, {_outcome(entry)}."
+        f"Load on {place(entry.get('url'))}{over}, {', then '.join(rates)} a second: {_sent(entry)}, {_outcome(entry)}."
     )
 
 
@@ -124,7 +132,7 @@ def _outcome(entry: Fields) -> str:
             f"{text(name)} ({whole(versions[name])})" for name in sorted(versions)
         )
     p95 = number(fields(entry.get("ms")).get("p95"))
-    return said + (f", 95 of 100 good ones within {p95:.0f} ms" if p95 is not None and p95 >= 1 else "")
+    return said + (f", 95 % of the good ones within {p95:.0f} ms" if p95 is not None and p95 >= 1 else "")
 
 
 def _looks(entry: Fields) -> str:

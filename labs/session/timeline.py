@@ -17,7 +17,7 @@ POINTS = 100
 """Of traffic, at most."""
 SENTENCES, MARKS = 40, 20
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0)
-FLOWS = ("traffic", "load")
+FLOWS, LOOKS = ("traffic", "load"), ("request", "requests")
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,23 @@ def timeline(evidence: object) -> Timeline | None:
 
 
 def _steps(entries: Iterable[Fields]) -> Iterable[Step]:
-    for one in entries:
+    for one in _looked(entries):
         if said := story.sentence(one):
             yield Step(_began(one), said, 1 if story.action(one) else 0)
+
+
+def _looked(entries: Iterable[Fields]) -> list[Fields]:
+    """Of the same requests several times in a row the last, which knows how many there were."""
+    kept: list[Fields] = []
+    for one in entries:
+        before = kept[-1] if kept else {}
+        again = one.get("what") in LOOKS and all(one.get(key) == before.get(key) for key in ("what", "url", "method"))
+        if again:
+            looks = (whole(before.get("looks")) or 1) + (whole(one.get("looks")) or 1)
+            kept[-1] = {**one, "looks": looks}
+        else:
+            kept.append(one)
+    return kept
 
 
 def _began(entry: Fields) -> float:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labs.session import timelines
-from labs.session.story import sentence
+from labs.session.story import place, sentence
 from labs.session.timeline import MARKS, POINTS, SENTENCES, timeline
 
 
@@ -103,7 +103,7 @@ class TestSentences:
             ),
             (
                 traffic(1.0, WINDOWS),
-                "Traffic flowed to http://web/: 40 requests, 3 failed (1 status 503, 2 refused), by 2 replicas.",
+                "Traffic flowed to web: 40 requests, 3 failed (1 status 503, 2 refused), by 2 replicas.",
             ),
             (
                 {
@@ -115,12 +115,12 @@ class TestSentences:
                     "by_version": {"1.0": 30, "2.0": 10},
                     "ms": {"p95": 12.4},
                 },
-                "Load on http://web/ over 8 kept-alive connections, 5, then 5 to 50 a second: 40 requests, all "
-                "answered, by 2 replicas in the versions 1.0 (30) and 2.0 (10), 95 of 100 good ones within 12 ms.",
+                "Load on web over 8 kept-alive connections, 5, then 5 to 50 a second: 40 requests, all "
+                "answered, by 2 replicas in the versions 1.0 (30) and 2.0 (10), 95 % of the good ones within 12 ms.",
             ),
             (
                 {"what": "request", "method": "GET", "url": "http://web/", "answer": 'status 200, "Hi"', "looks": 9},
-                'GET http://web/: status 200, "Hi". (The last of 9 times.)',
+                'GET web: status 200, "Hi". (The last of 9 times.)',
             ),
             (
                 {"what": "call", "who": "anna", "method": "GET", "url": "/api", "status": 403, "reason": "Forbidden"},
@@ -136,6 +136,34 @@ class TestSentences:
     )
     def test_each_is_told(self, entry: dict[str, Any], told: str) -> None:
         assert sentence(entry) == told
+
+    @pytest.mark.parametrize(
+        ("url", "shown"),
+        [
+            ("http://web.default.svc.cluster.local:80/", "web.default"),
+            ("http://web.default.svc.cluster.local:8080/readyz", "web.default:8080/readyz"),
+            ("http://10.244.0.7:8080/", "10.244.0.7:8080"),
+            ("http://web/", "web"),
+        ],
+    )
+    def test_where_a_request_went(self, url: str, shown: str) -> None:
+        assert place(url) == shown
+
+    def test_what_is_looked_at_again_and_again_is_told_once(self) -> None:
+        asked = {"what": "request", "method": "GET", "url": "http://web/"}
+        seen = timeline(
+            [
+                {**asked, "seconds": 1.0, "answer": "status 503"},
+                {**asked, "seconds": 2.0, "answer": "status 503", "looks": 4},
+                {**asked, "seconds": 3.0, "answer": "status 200"},
+                {**asked, "seconds": 4.0, "answer": "status 404", "url": "http://web/x"},
+            ]
+        )
+        assert seen is not None
+        assert [one.text for one in seen.steps] == [
+            "GET web: status 200. (The last of 6 times.)",
+            "GET web/x: status 404.",
+        ]
 
     def test_an_authors_own_evidence_is_not_for_learners(self) -> None:
         assert timeline([{"seconds": 1.0, "what": "expected", "value": "secret"}]) is None

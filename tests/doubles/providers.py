@@ -326,6 +326,7 @@ class ScriptedGrader:
         self.snapshot: dict[str, Any] | None = None
         self.during: Callable[[str], None] = lambda _: None
         self.plan = (("first", 3.0), ("second", 7.0))
+        self.evidence: list[dict[str, Any]] = []
 
     def grade(
         self,
@@ -347,7 +348,9 @@ class ScriptedGrader:
             outcome = self.outcomes.get(name, Outcome.PASSED)
             passed = outcome is Outcome.PASSED
             message = "" if passed else f"expected {name}, found nothing\x00"
-            result = CheckResult(name, name.title(), outcome, points * passed, points, message, 0.5, [{"seen": name}])
+            result = CheckResult(
+                name, name.title(), outcome, points * passed, points, message, 0.5, [{"seen": name}, *self.evidence]
+            )
             results.append(result)
             on_event(Event("finished", {**vars(result), "outcome": str(outcome)}))
         return _total(results)

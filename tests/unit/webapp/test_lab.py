@@ -10,6 +10,7 @@ import pytest
 
 from grader.protocol import Outcome
 from labs.bootstrap import Kindling
+from labs.errors import NotFound
 from labs.locks import Locks
 from labs.records.models import Attempt
 from labs.session import SessionView
@@ -141,6 +142,66 @@ def test_a_check_shows_points_and_what_to_do(enter: Enter, services: Kindling, g
     history = text_of(ada.get("/labs/first/attempts/"))
     assert "Attempt 1 Not yet 3 /10" in history
     assert "Attempt 1" in text_of(ada.get(f"/attempts/{attempt.id}/"))
+
+
+EVIDENCE = [
+    {"seconds": 0.5, "what": "fault", "fault": "delete-pod", "target": "<i>web-a</i>", "at": 1000.0},
+    {
+        "seconds": 4.0,
+        "from": 0.0,
+        "what": "traffic",
+        "url": "http://web.default.svc.cluster.local/",
+        "requests": 20,
+        "counted": {"200": 18, "refused": 2},
+        "window": 0.5,
+        "windows": [[0.0, 10, 0, 1.0, 2.0, 2], [0.5, 10, 2, 1.0, 2.0, 1]],
+    },
+    {"seconds": 4.5, "what": "the right answer", "value": "42"},
+]
+
+
+def test_what_the_grader_did_is_shown_after_the_verdict(
+    enter: Enter, services: Kindling, grader: ScriptedGrader
+) -> None:
+    grader.outcomes, grader.evidence = {"second": Outcome.FAILED}, EVIDENCE
+    ada, session = enter(), ready(services)
+    at_second, go = threading.Event(), threading.Event()
+
+    def during(name: str) -> None:
+        if name == "second":
+            at_second.set()
+            go.wait(10)
+
+    grader.during = during
+    ada.post(f"/sessions/{session.id}/check")
+    attempt = services.sessions.attempts("ada", "first")[0]
+    assert at_second.wait(10)
+    assert "What the grader did" not in text_of(ada.get("/labs/first/"))
+    go.set()
+    services.sessions.follow(attempt.id, "ada")
+    for path in ("/labs/first/", f"/attempts/{attempt.id}/"):
+        page = ada.get(path)
+        said = text_of(page)
+        assert said.count("What the grader did") == 2
+        assert "The grader deleted pod <i>web-a</i>." in said
+        assert "Traffic flowed to web.default: 20 requests, 2 failed (2 refused)." in said
+        assert page.text.count('class="chart plot"') == 2
+        assert "20 requests, of which 2 failed" in page.text
+        assert "<i>web-a" not in page.text
+        assert "the right answer" not in said
+    assert ada.get("/labs/first/").text.count('<details class="timeline" open>') == 1
+
+
+def test_nobody_elses_attempt_is_told(enter: Enter, services: Kindling, grader: ScriptedGrader) -> None:
+    grader.evidence = EVIDENCE
+    enter()
+    attempt = services.sessions.follow(services.sessions.check(ready(services).id, "ada").id, "ada")
+    assert set(services.sessions.timelines(attempt.id, "ada")) == {"first", "second"}
+    assert services.sessions.timelines(attempt.id, "ada") is services.sessions.timelines(attempt.id, "ada")
+    services.accounts.ensure("bea")
+    for other, which in (("bea", attempt.id), ("ada", "nothing")):
+        with pytest.raises(NotFound):
+            services.sessions.timelines(which, other)
 
 
 def test_results_appear_as_they_finish(enter: Enter, services: Kindling, grader: ScriptedGrader) -> None:

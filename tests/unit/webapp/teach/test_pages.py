@@ -106,6 +106,16 @@ def test_a_learner_with_evidence_and_causes(enter: Enter, taught: ClassInfo, att
     assert '"pods": []' in one
 
 
+def test_what_the_grader_did_beside_its_evidence(
+    enter: Enter, taught: ClassInfo, services: Kindling, grader: ScriptedGrader
+) -> None:
+    grader.evidence = [{"seconds": 1.0, "what": "scale", "deployment": "web", "replicas": 2}]
+    session = services.sessions.wait(services.sessions.start("ada", "first").id)
+    attempt = services.sessions.follow(services.sessions.check(session.id, "ada").id, "ada")
+    page = enter("olga", "instructor").get(f"/classes/{taught.id}/attempts/{attempt.id}/")
+    assert text_of(page).count("The grader scaled web to 2 replicas.") == 2
+
+
 def test_evidence_is_not_for_the_learner(enter: Enter, attempts: list[str]) -> None:
     said = text_of(enter("ada").get(f"/attempts/{attempts[1]}/"))
     assert "Evidence" not in said

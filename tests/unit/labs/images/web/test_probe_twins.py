@@ -114,7 +114,7 @@ def test_a_request_that_a_server_had_for_long_when_it_died_has_failed(twin: Twin
     app.end(signal.SIGKILL)
     lost = [one for one in flow.stop() if one["error"]]
     assert [one["error"] for one in lost[:2]] == ["reset", "reset"]
-    assert {one["error"] for one in lost[2:]} == {"refused"}
+    assert {one["error"] for one in lost[2:]} <= {"refused", "reset"}  # the kernel may have taken some connections
     assert not any(one.get("again") for one in lost[:2])
 
 

@@ -41,10 +41,10 @@ Again = Callable[[Replay, Callable[[], bool]], CheckResult | None]
 
 
 def chosen(plan: Sequence[Mapping[str, Any]], chains: Sequence[Sequence[str]], verdict: Verdict) -> list[Replay]:
-    """What is worth to be graded again: of each check that failed, the changes in the author's order, first ones
-    first."""
+    """What is worth to be graded again: of each check that failed, and got as far as measuring something, the changes
+    in the author's order; first ones first."""
     wishes = {str(one["name"]): [str(words) for words in one.get("what_if") or []] for one in plan}
-    failed = [one.name for one in verdict.checks if one.outcome is Outcome.FAILED]
+    failed = [one.name for one in verdict.checks if one.outcome is Outcome.FAILED and one.measures]
     before = {name: tuple(chain[: chain.index(name) + 1]) for chain in chains for name in chain}
     rounds = itertools.zip_longest(
         *([Replay(before[name], words) for words in wishes.get(name, [])[:MOST_OF_ONE]] for name in failed)

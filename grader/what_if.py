@@ -17,23 +17,33 @@ from grader.text import one_line
 LABEL = "What if"
 """Before each of its lines in a message."""
 MOST_CHARACTERS = 200
+CHANCE = 0.25
+"""By what part of it a number may differ and still count as the same, where the check does not pass either way; small
+ones by twice the root, as what is counted does."""
 
 
 def line(wanted: str, was: CheckResult, would_be: CheckResult) -> str:
     """The sentence for a message; "" when nothing can be said."""
-    if would_be.outcome is Outcome.UNGRADABLE:
+    both = [name for name in was.measures if name in would_be.measures]
+    if would_be.outcome is Outcome.UNGRADABLE or not both:
         return ""
-    said = next(
-        (f"{_counted(would_be.measures[name], name)} instead of {value:g}" for name, value in _other(was, would_be)), ""
-    )
-    if not said:
-        said = "this check passes" if would_be.outcome is Outcome.PASSED else "no difference"
+    said = _compared([(name, was.measures[name], would_be.measures[name]) for name in both])
+    if would_be.outcome is Outcome.PASSED:
+        said = f"{said}, and this check passes" if said else "this check passes"
+    elif not said or _alike(was, would_be, both):
+        said = "hardly any difference" if said else "no difference"
     return f"{LABEL}: {one_line(wanted, MOST_CHARACTERS)}: {one_line(said, MOST_CHARACTERS)}"
 
 
-def _other(was: CheckResult, would_be: CheckResult) -> list[tuple[str, float]]:
-    """What both have measured and is not the same, in the order of measuring."""
-    return [(name, value) for name, value in was.measures.items() if would_be.measures.get(name, value) != value]
+def _compared(numbers: list[tuple[str, float, float]]) -> str:
+    """The first number that is another than it was; "" when all are the same."""
+    return next((f"{_counted(now, name)} instead of {before:g}" for name, before, now in numbers if now != before), "")
+
+
+def _alike(was: CheckResult, would_be: CheckResult, names: list[str]) -> bool:
+    """Whether no number differs by more than chance may make of it."""
+    numbers = [(was.measures[one], would_be.measures[one]) for one in names]
+    return all(abs(now - before) <= max(CHANCE * before, 2 * abs(before) ** 0.5) for before, now in numbers)
 
 
 def _counted(value: float, what: str) -> str:

@@ -7,6 +7,7 @@ So there are many, some of which are always under way, and replicas are taken aw
 import contextlib
 
 from grader import check, fail, hold, poll
+from grader.answers import Answers
 
 ONE, TWO = "kindling/web:1.0", "kindling/web:2.0"
 SETTLE_SECONDS = 40  # for what was applied a moment ago, or put back after the check before
@@ -85,14 +86,14 @@ class App:
             self.probe.traffic(slow, interval=SLOW_INTERVAL, timeout=SLOW_MS / 1000 + 3) as waiting,
         ):
             yield quick
-        for answers in (quick.answers(), waiting.answers()):
-            if len(answers.failed) > self.thresholds["failed_requests"]:
-                fail(
-                    expected=f"at most {self.thresholds['failed_requests']} failed requests while {what}",
-                    observed=f"{answers}; for example {answers.failed[0]}",
-                    look="kubectl describe deployment (probes, strategy); "
-                    "kubectl get endpoints --watch while you do the same",
-                )
+        answers = Answers(sorted([*quick.answers(), *waiting.answers()], key=lambda one: one.t))
+        if len(answers.failed) > self.thresholds["failed_requests"]:
+            fail(
+                expected=f"at most {self.thresholds['failed_requests']} failed requests while {what}",
+                observed=f"{answers}; for example {answers.failed[0]}",
+                look="kubectl describe deployment (probes, strategy); "
+                "kubectl get endpoints --watch while you do the same",
+            )
 
     def surplus_gone(self, pods):
         """Wait until the pods that were taken away have ended: their last requests count, too."""
@@ -118,13 +119,54 @@ class App:
         return pods
 
 
+# What would have been (@check(..., what_if=...)): one change to the learner's Deployment each.
+
+
+def application(cluster, params):
+    """The container of the application in the learner's Deployment."""
+    containers = cluster.get("deployment", params["app"])["spec"]["template"]["spec"]["containers"]
+    return next((one for one in containers if one.get("image") == ONE), containers[0])
+
+
+def change(operate, params, container, **settings):
+    """Other settings of a container."""
+    pod = {"containers": [{"name": container["name"], **settings}]}
+    operate.patch(params["app"], {"spec": {"template": {"spec": pod}}})
+
+
+def ready_later(cluster, operate, params):
+    """However readiness is found out, 4 s later than now."""
+    container = application(cluster, params)
+    probe = container.get("readinessProbe", {"tcpSocket": {"port": 8080}})
+    later = {**probe, "initialDelaySeconds": probe.get("initialDelaySeconds", 0) + 4}
+    change(operate, params, container, readinessProbe=later)
+
+
+def end_later(cluster, operate, params):
+    """The process is told to end 6 s later than now."""
+    hook = {"preStop": {"exec": {"command": ["sleep", "6"]}}}
+    change(operate, params, application(cluster, params), lifecycle=hook)
+
+
+def replaced_first(operate, params):
+    """An old pod is taken away when its replacement is ready."""
+    gently = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    operate.patch(params["app"], {"spec": {"strategy": gently}})
+
+
+READY_LATER = {"with new pods counted as ready 4 s later": ready_later}
+END_LATER = {"with old pods told to end 6 s later": end_later}
+REPLACED_FIRST = {"with no old pod taken away before a new one is ready": replaced_first}
+ROLLOUT = {**READY_LATER, **END_LATER, **REPLACED_FIRST}
+
+
 @check(points=2, title="All replicas are ready and answer")
 def test_replicas(cluster, probe, serving, operate, params, thresholds):
     app = App(cluster, probe, serving, operate, params, thresholds)
     app.as_asked()
 
 
-@check(points=2, title="Scaling up under load: every new replica answers, no request fails")
+@check(points=2, title="Scaling up under load: every new replica answers, no request fails", what_if=READY_LATER)
 def test_scale_up(cluster, probe, serving, operate, params, thresholds):
     app = App(cluster, probe, serving, operate, params, thresholds)
     app.as_asked()
@@ -136,7 +178,7 @@ def test_scale_up(cluster, probe, serving, operate, params, thresholds):
     operate.scale(app.name, app.replicas)
 
 
-@check(points=2, title="Scaling down under load: no request fails")
+@check(points=2, title="Scaling down under load: no request fails", what_if=END_LATER)
 def test_scale_down(cluster, probe, serving, operate, params, thresholds):
     app = App(cluster, probe, serving, operate, params, thresholds)
     fewer = app.replicas - thresholds["removed"]
@@ -149,7 +191,7 @@ def test_scale_down(cluster, probe, serving, operate, params, thresholds):
         operate.scale(app.name, app.replicas)
 
 
-@check(points=3, title="Rolling out version 2.0: no request fails")
+@check(points=3, title="Rolling out version 2.0: no request fails", what_if=ROLLOUT)
 def test_rolling_update(cluster, probe, serving, operate, evidence, params, thresholds):
     app = App(cluster, probe, serving, operate, params, thresholds)
     app.as_asked()
@@ -158,7 +200,7 @@ def test_rolling_update(cluster, probe, serving, operate, evidence, params, thre
     evidence.add("rolled out", image=TWO, pods=[pod.name for pod in pods])
 
 
-@check(points=1, title="Going back to version 1.0: no request fails")
+@check(points=1, title="Going back to version 1.0: no request fails", what_if=ROLLOUT)
 def test_undo(cluster, probe, serving, operate, evidence, params, thresholds):
     app = App(cluster, probe, serving, operate, params, thresholds)
     containers = cluster.get("deployment", app.name)["spec"]["template"]["spec"]["containers"]

@@ -128,6 +128,7 @@ class App:
             last_failure_after_seconds=round(last - broken.t, 1),
             longest_silence_seconds=silence,
         )
+        self.evidence.measure("seconds without a good answer", silence)
         if silence > self.thresholds["silence_seconds"]:
             fail(
                 expected=f"never more than {self.thresholds['silence_seconds']} seconds without a good answer",
@@ -157,6 +158,77 @@ def longest_silence(answers):
     return round(max(after - before for before, after in itertools.pairwise(good)), 1)
 
 
+# What would have been (@check(..., what_if=...)): one change to the learner's Deployment each.
+
+
+def deployment_of(cluster, params):
+    """The learner's Deployment whose pods the Service finds; the check fails when there is none."""
+    for one in cluster.objects("deployment"):
+        labels = one["spec"]["template"]["metadata"].get("labels") or {}
+        if labels.get("app") == params["app"]:
+            return one
+    return fail(expected=f"a Deployment of pods labelled app={params['app']}", observed="there is none")
+
+
+def change_container(cluster, operate, params, change):
+    """``change`` gives other settings for the container of the application; False when there are none to make."""
+    deployment = deployment_of(cluster, params)
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    container = next((one for one in containers if one.get("image") == IMAGE), containers[0])
+    settings = change(container)
+    if not settings:
+        return False
+    pod = {"containers": [{"name": container["name"], **settings}]}
+    operate.patch(deployment["metadata"]["name"], {"spec": {"template": {"spec": pod}}})
+    return True
+
+
+def one_more(cluster, operate, params):
+    """One replica more."""
+    deployment = deployment_of(cluster, params)
+    operate.patch(deployment["metadata"]["name"], {"spec": {"replicas": deployment["spec"].get("replicas", 1) + 1}})
+
+
+def asked_every_second(cluster, operate, params):
+    """The probes that there are ask every second, and believe the second answer that does not come."""
+
+    def change(container):
+        probes = {name: container.get(name) for name in ("readinessProbe", "livenessProbe")}
+        often = {"periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 2}
+        return {name: {**probe, **often} for name, probe in probes.items() if probe}
+
+    return change_container(cluster, operate, params, change)
+
+
+def asked_for_an_answer(cluster, operate, params):
+    """The kubelet starts again what does not answer three times in a row."""
+    asking = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 2, "timeoutSeconds": 1}
+    other = {"tcpSocket": None, "exec": None, "grpc": None, "failureThreshold": 3}
+    return change_container(cluster, operate, params, lambda _: {"livenessProbe": {**asking, **other}})
+
+
+def spread(cluster, operate, params):
+    """The replicas keep away from each other's nodes."""
+    mark = {"kindling.dev/spread": "yes"}
+    over_nodes = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": mark},
+    }
+    pod = {"affinity": None, "nodeSelector": None, "nodeName": None, "topologySpreadConstraints": [over_nodes]}
+    template = {"metadata": {"labels": mark}, "spec": pod}
+    operate.patch(deployment_of(cluster, params)["metadata"]["name"], {"spec": {"template": template}})
+
+
+ONE_MORE = {"with one replica more": one_more}
+ASKED = {
+    "with your probes asking every second": asked_every_second,
+    "with every replica started again that does not answer for some seconds": asked_for_an_answer,
+}
+SPREAD = {"with the replicas spread over the nodes": spread}
+
+
 @check(points=1, title="Enough replicas, on two nodes, answer")
 def test_replicas(cluster, clock, probe, serving, evidence, params, thresholds):
     app = App(cluster, clock, probe, serving, evidence, params, thresholds)
@@ -177,7 +249,7 @@ def test_replicas(cluster, clock, probe, serving, evidence, params, thresholds):
     poll(look, ANSWER_SECONDS, every=0.5)
 
 
-@check(points=2, title="A killed process comes back")
+@check(points=2, title="A killed process comes back", what_if=ONE_MORE)
 def test_killed_process(cluster, clock, probe, serving, faults, evidence, params, thresholds):
     app = App(cluster, clock, probe, serving, evidence, params, thresholds)
     pods, applications = app.healthy()
@@ -191,7 +263,7 @@ def test_killed_process(cluster, clock, probe, serving, faults, evidence, params
     app.survives("kill", lambda: faults.kill_container(victim, broken.container), replaced, len(pods))
 
 
-@check(points=2, title="A deleted pod is replaced")
+@check(points=2, title="A deleted pod is replaced", what_if=ONE_MORE)
 def test_deleted_pod(cluster, clock, probe, serving, faults, evidence, params, thresholds):
     app = App(cluster, clock, probe, serving, evidence, params, thresholds)
     before, _ = app.healthy(MENDED_SECONDS)
@@ -209,7 +281,7 @@ def test_deleted_pod(cluster, clock, probe, serving, faults, evidence, params, t
     app.survives("delete", lambda: faults.delete_pod(victim), replaced, len(before))
 
 
-@check(points=3, title="A replica that hangs gets no requests and is started again")
+@check(points=3, title="A replica that hangs gets no requests and is started again", what_if=ASKED)
 def test_hanging_replica(cluster, clock, probe, serving, faults, evidence, params, thresholds):
     app = App(cluster, clock, probe, serving, evidence, params, thresholds)
     pods, applications = app.healthy(MENDED_SECONDS)
@@ -223,7 +295,7 @@ def test_hanging_replica(cluster, clock, probe, serving, faults, evidence, param
     app.survives("hang", lambda: faults.hang(victim, container=broken.container), replaced, len(pods))
 
 
-@check(points=2, title="The loss of a node is survived")
+@check(points=2, title="The loss of a node is survived", what_if={**SPREAD, **ONE_MORE})
 def test_lost_node(cluster, clock, probe, serving, faults, evidence, params, thresholds):
     app = App(cluster, clock, probe, serving, evidence, params, thresholds)
     pods, _ = app.healthy(MENDED_SECONDS)

@@ -43,7 +43,9 @@ def told(verdict: Verdict, wanted: list[Replay], again: replays.Again) -> Verdic
 
 def test_only_what_failed_is_replayed_and_the_first_of_each_comes_first() -> None:
     planned = plan(a=["a1", "a2"], b=["b1"], c=["c1", "c2"], d=[])
-    verdict = verdict_of(result("a"), result("b", PASSED), result("c"), result("d"))
+    planned += plan(early=["e1"])
+    early = dataclasses.replace(result("early"), measures={})
+    verdict = verdict_of(result("a"), result("b", PASSED), result("c"), result("d"), early)
     found = chosen(planned, chains(planned), verdict)
     assert found == [Replay((name,), words) for name, words in [("a", "a1"), ("c", "c1"), ("a", "a2"), ("c", "c2")]]
 
@@ -67,7 +69,9 @@ def test_their_number_is_bounded() -> None:
 def test_nothing_but_messages_and_evidence_of_failed_checks_changes() -> None:
     before = verdict_of(result("a"), result("b", PASSED))
     after = told(before, [Replay(("a",), "with luck")], lambda replay, late: result("a", PASSED, 0))
-    assert after.checks[0].message == ("Expected: a\nObserved: b\nWhat if: with luck: 0 failed requests instead of 41")
+    assert after.checks[0].message == (
+        "Expected: a\nObserved: b\nWhat if: with luck: 0 failed requests instead of 41, and this check passes"
+    )
     assert after.checks[0].evidence[-1]["measures"] == {"failed requests": 0}
     same = [dataclasses.replace(one, message="", evidence=[]) for one in before.checks]
     assert [dataclasses.replace(one, message="", evidence=[]) for one in after.checks] == same
@@ -127,7 +131,7 @@ def test_an_attempt_tells_what_would_have_been(
     copies, events = Copying(scripted_web.kubeconfig), []
     request = request_for(CHECKS, what_ifs=what_ifs, attempt="one")
     verdict = parts.grade(request, copies, threading.Semaphore(1), zygote, on_event=events.append)
-    said = "\nWhat if: with one more: 0 missing replicas instead of 1" if what_ifs else ""
+    said = "\nWhat if: with one more: 0 missing replicas instead of 1, and this check passes" if what_ifs else ""
     assert [(one.outcome, one.message) for one in verdict.checks] == [(PASSED, ""), (FAILED, "only 3" + said)]
     assert (copies.made, copies.idle, copies.open) == (1 + what_ifs, int(what_ifs), 0)
     assert sum(event.kind == "finished" for event in events) == 2

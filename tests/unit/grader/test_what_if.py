@@ -42,16 +42,21 @@ def result(outcome: Outcome, **measures: float) -> CheckResult:
 
 
 FAILED, PASSED, UNGRADABLE = Outcome.FAILED, Outcome.PASSED, Outcome.UNGRADABLE
+PASSES = ", and this check passes"
+WAS = result(FAILED, failed_requests=41)
 
 
 @pytest.mark.parametrize(
     ("was", "would_be", "said"),
     [
-        (result(FAILED, failed_requests=41), result(PASSED, failed_requests=0), "0 failed requests instead of 41"),
-        (result(FAILED, failed_requests=41), result(FAILED, failed_requests=1), "1 failed request instead of 41"),
+        (WAS, result(PASSED, failed_requests=0), f"0 failed requests instead of 41{PASSES}"),
+        (WAS, result(FAILED, failed_requests=1), "1 failed request instead of 41"),
         (result(FAILED, x=1, lost_replicas=8), result(FAILED, x=1, lost_replicas=2), "2 lost replicas instead of 8"),
-        (result(FAILED, failed_requests=41), result(FAILED, failed_requests=41), "no difference"),
-        (result(FAILED), result(PASSED), "this check passes"),
+        (WAS, result(PASSED, failed_requests=44), f"44 failed requests instead of 41{PASSES}"),
+        (WAS, result(FAILED, failed_requests=60), "60 failed requests instead of 41"),
+        (WAS, result(FAILED, failed_requests=45), "hardly any difference"),
+        (WAS, result(FAILED, failed_requests=41), "no difference"),
+        (WAS, result(PASSED, failed_requests=41), "this check passes"),
     ],
 )  # fmt: skip
 def test_the_first_number_that_differs_is_said(was: CheckResult, would_be: CheckResult, said: str) -> None:
@@ -60,8 +65,11 @@ def test_the_first_number_that_differs_is_said(was: CheckResult, would_be: Check
     )
 
 
-def test_nothing_is_said_of_what_could_not_be_decided() -> None:
-    assert line("with luck", result(FAILED, failed_requests=41), result(UNGRADABLE, failed_requests=0)) == ""
+def test_nothing_is_said_of_what_could_not_be_decided_or_compared() -> None:
+    was = result(FAILED, failed_requests=41)
+    assert line("with luck", was, result(UNGRADABLE, failed_requests=0)) == ""
+    assert line("with luck", was, result(FAILED)) == ""
+    assert line("with luck", was, result(PASSED, lost_replicas=0)) == ""
 
 
 def test_a_message_is_the_same_without_its_lines() -> None:

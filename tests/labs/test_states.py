@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from labs import settings
 from labs.clusters.provider import Provider
 from labs.clusters.registry import Providers
-from labs.definition import Lab, State, Step
+from labs.definition import State, Step
 from labs.grading import ProcessGrader
 from labs.library import Library
 from labs.replay import Replay, choose
@@ -20,8 +19,6 @@ from tests.conftest import NEED_THREE_NODES, SharedClusters, shared_start, usabl
 SETTINGS = settings.load({"KINDLING_HOME": os.devnull, "PATH": os.environ["PATH"]})
 LIBRARY = Library(SETTINGS.catalogs)
 WEB = "kindling/web:1.0"
-LONG = 30
-"""Seconds from which on a deadline is worth halving."""
 STATES = [(lab.name, state.name) for lab in LIBRARY.all() for state in lab.states]
 
 
@@ -33,15 +30,6 @@ def test_every_lab_is_here_with_enough_states() -> None:
         assert sum(name.startswith("broken-") for name in names) >= 5, lab.name
     assert {lab.name for lab in LIBRARY.all()} == {"pods", "services", "scaling", "self-healing"}
     assert {lab.name for lab in LIBRARY.all() if lab.topology == "three-node"} == NEED_THREE_NODES
-
-
-def sooner(lab: Lab) -> Lab:
-    """The lab with the deadlines that a broken state waits out halved: what comes at all comes soon when simulated."""
-    thresholds = {
-        name: value / 2 if name.endswith("_seconds") and isinstance(value, int | float) and value >= LONG else value
-        for name, value in lab.file.thresholds.items()
-    }
-    return dataclasses.replace(lab, file=lab.file.model_copy(update={"thresholds": thresholds}))
 
 
 @pytest.fixture
@@ -56,8 +44,6 @@ def test_state(
 ) -> None:
     lab = LIBRARY.get(lab_name)
     (state,) = choose(lab, state_name)
-    if state_name.startswith("broken-"):
-        lab = sooner(lab)
     replay = Replay(provider, grader, SETTINGS.kubectl, tmp_path)
 
     result = replay.prove(lab, state, shared_start(clusters, provider, lab))

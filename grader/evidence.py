@@ -5,13 +5,15 @@ It keeps observations, not opinions: counts and logs of requests, what pods said
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from grader import limits
 from grader.clock import Clock
 from grader.text import bounded, plain
 
-SAME_ENTRIES = 4
+SAME_ENTRIES, RECENT_ENTRIES = 4, 12
+ABOUT = ("who", "method", "fault", "target", "deployment")
 
 
 class Evidence:
@@ -45,11 +47,13 @@ class Evidence:
 
         ``began``: when what it tells of began, if that was earlier (s since 1970 by the cluster's clock).
 
-        Of what is looked at again and again (the same heading and URL), the first looks and the last are kept.
+        Of what is looked at again and again (the same heading and URL, whatever its query), also in turn with other
+        things, the first looks and the last are kept.
         """
-        same = [one for one in self.entries[-SAME_ENTRIES:] if (one["what"], one.get("url")) == (what, data.get("url"))]
-        if len(same) == SAME_ENTRIES:
-            data["looks"] = self.entries.pop().get("looks", SAME_ENTRIES) + 1
+        same = [one for one in self.entries[-RECENT_ENTRIES:] if _about(one) == _about({"what": what, **data})]
+        if len(same) >= SAME_ENTRIES:
+            data["looks"] = same[-1].get("looks", SAME_ENTRIES) + 1
+            self.entries = [one for one in self.entries if one is not same[-1]]
         if len(self.entries) >= limits.EVIDENCE_ENTRIES:
             return
         now = self._clock.now()
@@ -61,3 +65,8 @@ class Evidence:
         kept = bounded(data, limit) if limit > 0 else {"…": "left out: too much evidence"}
         self._left -= len(str(kept))
         self.entries.append({"seconds": seconds, "what": plain(what, 200), **kept})
+
+
+def _about(entry: Mapping[str, Any]) -> tuple[object, ...]:
+    """What makes two entries the same thing, looked at twice."""
+    return (entry["what"], str(entry.get("url")).partition("?")[0], *(entry.get(name) for name in ABOUT))

@@ -17,13 +17,20 @@ CHARACTERS = 140
 FAULTS = {
     "kill-container": "killed the first process of {}",
     "delete-pod": "deleted pod {}",
+    "freeze-container": "froze container {}",
     "hang": "made pod {} accept connections and answer none",
     "stop-node": "stopped node {}",
     "pause-node": "froze node {}",
     "start-node": "started node {} again",
     "cut-node": "cut node {} off the network",
+    "fill-node": "filled the disk of node {}",
+    "slow-node": "slowed node {} down",
     "stop-component": "stopped {}",
     "start-component": "started {} again",
+    "stop-controller": "stopped the controller {}",
+    "slow-path": "delayed what goes from pod to pod ({})",
+    "lossy-path": "lost packets that go from pod to pod ({})",
+    "take-away": "took {} away",
 }
 ANSWERS = {
     "refused": "refused",
@@ -55,7 +62,7 @@ def text(value: object) -> str:
 
 def place(url: object) -> str:
     """Where a URL leads, as short as it is clear: ``web.default`` for the address of a Service."""
-    host, _, path = text(url).removeprefix("http://").partition("/")
+    host, _, path = text(url).partition("?")[0].removeprefix("http://").partition("/")
     name, _, port = host.partition(":")
     shown = name.removesuffix(".svc.cluster.local") + (f":{port}" if port not in ("", "80") else "")
     return f"{shown}/{path}" if path else shown
@@ -76,6 +83,7 @@ _ACT: Mapping[str, Callable[[Fields], str]] = {
     "fault": _fault,
     "scale": lambda one: f"scaled {text(one.get('deployment'))} to {_count(one.get('replicas'), 'replica')}",
     "set image": lambda one: f"rolled {text(one.get('deployment'))} out with the image {text(one.get('image'))}",
+    "patch": lambda one: f"changed the Deployment {text(one.get('deployment'))}",
     "rollout undo": lambda one: f"undid the rollout of {text(one.get('deployment'))}",
 }
 
@@ -90,6 +98,19 @@ def _request(entry: Fields) -> str:
 
 def _requests(entry: Fields) -> str:
     return f"{_sent(entry)} to {place(entry.get('url'))}: {_outcome(entry)}.{_looks(entry)}"
+
+
+def _received(entry: Fields) -> str:
+    by = [f"{text(name)} received {whole(count)}" for name, count in sorted(fields(entry.get("by")).items())]
+    elsewhere = whole(entry.get("elsewhere"))
+    said = [*by[:10], f"something else answered {elsewhere}"] if elsewhere else by[:10]
+    return f"Of {_sent(entry)} to {place(entry.get('url'))}, {', '.join(said) or 'no pod received any'}.{_looks(entry)}"
+
+
+def _collateral(entry: Fields) -> str:
+    touched = entry.get("touched")
+    names = [text(one) for one in touched[:5]] if isinstance(touched, list) else []
+    return f"What was healthy and was touched: {', '.join(names) or 'nothing'}."
 
 
 def _traffic(entry: Fields) -> str:
@@ -185,6 +206,8 @@ _TELL: Mapping[str, Callable[[Fields], str]] = {
     "requests": _requests,
     "traffic": _traffic,
     "load": _load,
+    "received": _received,
+    "collateral": _collateral,
     "series": _series,
     "matrix": _matrix,
     "call": _call,

@@ -17,7 +17,7 @@ POINTS = 100
 """Of traffic, at most."""
 SENTENCES, MARKS = 40, 20
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0)
-FLOWS, LOOKS = ("traffic", "load"), ("request", "requests")
+FLOWS, LOOKS = ("traffic", "load"), ("request", "requests", "received")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Timeline:
 
 def timeline(evidence: object) -> Timeline | None:
     """Of a check's evidence as it is stored; None when nothing of it can be told."""
-    entries = [one for one in rows(evidence) if story.number(one.get("seconds")) is not None]
+    entries = [one for one in rows(evidence) if story.number(one.get("seconds")) is not None and story.sentence(one)]
     steps = sorted(_steps(entries), key=lambda one: one.at)
     if not steps:
         return None
@@ -92,22 +92,27 @@ def timeline(evidence: object) -> Timeline | None:
 
 def _steps(entries: Iterable[Fields]) -> Iterable[Step]:
     for one in _looked(entries):
-        if said := story.sentence(one):
-            yield Step(_began(one), said, 1 if story.action(one) else 0)
+        yield Step(_began(one), story.sentence(one), 1 if story.action(one) else 0)
 
 
 def _looked(entries: Iterable[Fields]) -> list[Fields]:
-    """Of the same requests several times in a row the last, which knows how many there were."""
+    """Of the same requests several times, with nothing but other requests between, the last: it knows how many."""
     kept: list[Fields] = []
     for one in entries:
-        before = kept[-1] if kept else {}
-        again = one.get("what") in LOOKS and all(one.get(key) == before.get(key) for key in ("what", "url", "method"))
-        if again:
-            looks = (whole(before.get("looks")) or 1) + (whole(one.get("looks")) or 1)
-            kept[-1] = {**one, "looks": looks}
-        else:
-            kept.append(one)
+        looks = 0
+        for at in range(len(kept) - 1, -1, -1):
+            if one.get("what") not in LOOKS or kept[at].get("what") not in LOOKS:
+                break
+            if _same(one, kept[at]):
+                looks = whole(kept.pop(at).get("looks")) or 1
+                break
+        kept.append({**one, "looks": max(looks + 1, whole(one.get("looks")))} if looks else one)
     return kept
+
+
+def _same(one: Fields, other: Fields) -> bool:
+    same = all(one.get(key) == other.get(key) for key in ("what", "method"))
+    return same and story.place(one.get("url")) == story.place(other.get("url"))
 
 
 def _began(entry: Fields) -> float:

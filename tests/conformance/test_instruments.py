@@ -82,3 +82,55 @@ def test_every_instrument_measures_what_it_says(
     assert 'serviceaccounts "robot' not in missing[1]
     left = [one["metadata"]["name"] for one in learner.api.get("/api/v1/pods")["items"]]
     assert [name for name in left if name.startswith("source-")] == []
+
+
+MATRIX = """
+from grader import Source, Target, check, poll
+
+SOURCES = [
+    Source("a friend", labels={"friend": "yes"}),
+    Source("one without labels"),
+    Source("a friend's double elsewhere", labels={"friend": "yes"}, namespace_labels={"team": "other"}),
+    Source("one of a trusted team", namespace_labels={"team": "trusted"}),
+]
+
+@check(points=1, title="Just those whom the policies name come through, from pods that policies isolate themselves")
+def test_it(cluster, probe):
+    pod = cluster.ready_pods("app=web", 2, 30)[0]
+    targets = [Target.pod("web", pod, 8080), Target("by name", "web.default.svc.cluster.local", 80)]
+    with probe.sources(SOURCES) as pods:
+        poll(
+            lambda: pods.matrix(targets).must_be(
+                {("a friend", "web"), ("one of a trusted team", "web"), ("one of a trusted team", "by name")}
+            ) is None,
+            20,
+        )
+"""
+
+
+def policies() -> Iterator[dict[str, Any]]:
+    """Nobody is let in, and nobody out to DNS; friends, and everybody of a trusted team, may ask the application."""
+    friends = {"podSelector": {"matchLabels": {"friend": "yes"}}}
+    trusted = {"namespaceSelector": {"matchLabels": {"team": "trusted"}}}
+    web = {"matchLabels": {"app": "web"}}
+    yield {"metadata": {"name": "nothing"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}}
+    let_in = {"podSelector": web, "policyTypes": ["Ingress"], "ingress": [{"from": [friends, trusted]}]}
+    yield {"metadata": {"name": "web"}, "spec": let_in}
+    out = {"podSelector": friends["podSelector"], "policyTypes": ["Egress"], "egress": [{"to": [{"podSelector": web}]}]}
+    yield {"metadata": {"name": "friends"}, "spec": out}
+
+
+@pytest.mark.parametrize("where", ["in place", "on a fork"])
+def test_a_matrix_sees_what_policies_let_through(
+    provider: Provider, cluster: tuple[Handle, Learner], tmp_path: Path, where: str
+) -> None:
+    handle, learner = cluster
+    if provider.name != "simulated":
+        pytest.skip("not every real cluster enforces network policies")
+    learner.apply("/apis/networking.k8s.io/v1/namespaces/default/networkpolicies", *policies())
+    (tmp_path / "checks.py").write_text(MATRIX)
+    with kubeconfig(provider, handle, where) as config:
+        time: Any = "wall" if where == "in place" else "cluster"
+        verdict = grade(GradeRequest(str(tmp_path / "checks.py"), config, "default", {}, seconds=120, time=time))
+    (one,) = verdict.checks
+    assert (str(one.outcome), one.message, one.cause) == ("passed", "", "")

@@ -209,6 +209,25 @@ def test_evidence_of_repeated_looks_keeps_the_first_and_the_last() -> None:
     assert evidence.entries[-1]["looks"] == 50
 
 
+def test_looks_that_take_turns_and_have_a_nonce_each_leave_room_for_what_comes_after() -> None:
+    evidence = Evidence(SteppedClock())
+    for number in range(300):
+        evidence.add("requests", url=f"http://web/?{number}", answer=number)
+        evidence.add("received", url="http://web/", by=number)
+    evidence.add("traffic", url="http://web/")
+    assert len(evidence.entries) == 9
+    assert [one["answer"] for one in evidence.entries if one["what"] == "requests"] == [0, 1, 2, 299]
+    assert evidence.entries[-1]["what"] == "traffic"
+
+
+def test_what_was_done_to_different_things_is_kept() -> None:
+    evidence = Evidence(SteppedClock())
+    for number in range(9):
+        evidence.add("fault", fault="delete-pod", target=f"web-{number}")
+        evidence.add("call", url="/api/v1/pods", who=f"user-{number}", method="GET")
+    assert len(evidence.entries) == 18
+
+
 def test_a_snapshot_leaves_the_values_of_secrets_out(scripted: Any) -> None:
     scripted.add(
         f"{CORE}/secrets",

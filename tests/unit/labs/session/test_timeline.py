@@ -126,6 +126,8 @@ class TestSentences:
                 {"what": "call", "who": "anna", "method": "GET", "url": "/api", "status": 403, "reason": "Forbidden"},
                 "GET /api as anna was answered 403 Forbidden.",
             ),
+            ({"what": "collateral", "touched": ["Pod a/b"]}, "What was healthy and was touched: Pod a/b."),
+            ({"what": "collateral", "touched": []}, "What was healthy and was touched: nothing."),
             ({"what": "access review", "who": "anna", "url": "get pods", "allowed": False}, "anna may not get pods."),
             (
                 {"what": "matrix", "pairs": [{"source": "a", "reached": True}, {"source": "b", "reached": False}]},
@@ -161,9 +163,40 @@ class TestSentences:
         )
         assert seen is not None
         assert [one.text for one in seen.steps] == [
-            "GET web: status 200. (The last of 6 times.)",
+            "GET web: status 200. (The last of 5 times.)",
             "GET web/x: status 404.",
         ]
+
+    def test_also_in_turn_with_other_looks_and_whatever_their_nonce(self) -> None:
+        turns = [
+            entry
+            for at in range(5)
+            for entry in (
+                {"seconds": at, "what": "requests", "url": f"http://web/?{at}", "requests": 6, "counted": {"200": 6}},
+                {
+                    "seconds": at,
+                    "what": "received",
+                    "url": "http://web/",
+                    "requests": 6,
+                    "by": {"a": at},
+                    "elsewhere": 1,
+                },
+            )
+        ]
+        seen = timeline([*turns, FAULT, *turns[:2]])
+        assert seen is not None
+        assert sorted(one.text for one in seen.steps) == [
+            "6 requests to web: all answered.",
+            "6 requests to web: all answered. (The last of 5 times.)",
+            "Of 6 requests to web, a received 0, something else answered 1.",
+            "Of 6 requests to web, a received 4, something else answered 1. (The last of 5 times.)",
+            "The grader deleted pod web-a.",
+        ]
+
+    def test_an_authors_own_numbers_do_not_make_it_longer(self) -> None:
+        seen = timeline([FAULT, {"seconds": 9000, "what": "all is well"}])
+        assert seen is not None
+        assert seen.seconds == 2.0
 
     def test_an_authors_own_evidence_is_not_for_learners(self) -> None:
         assert timeline([{"seconds": 1.0, "what": "expected", "value": "secret"}]) is None

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from statistics import median, quantiles
+from typing import Any
 
 from bench import throughput
 from bench.simulated import Silent
@@ -23,6 +24,7 @@ from labs import forks, settings
 from labs.bootstrap import Kindling, bootstrap
 from labs.clusters.provider import ClusterError, Handle, Provider
 from labs.definition import Lab
+from labs.errors import KindlingError
 from labs.grading import ProcessGrader
 from labs.parameters import seed_of
 from labs.replay import carry_out
@@ -72,15 +74,15 @@ def one(kindling: Kindling, lab: Lab) -> None:
 
 def on_kind(kindling: Kindling, lab: Lab) -> str:
     """The same on a cluster of kind, where there is one."""
-    provider = kindling.providers.get("kind")
     values = lab.parameters_for(seed_of("solved", lab.name))
     spec = lab.spec(f"kindling-bench-{lab.name}", values, {"lab": lab.name})
     try:
+        provider = kindling.providers.get("kind")
         provider.capabilities()
-    except ClusterError as error:
+        handle = provider.create(spec, Silent())
+    except (ClusterError, KindlingError) as error:
         return f"is not measured: {error}"
     try:
-        handle = provider.create(spec, Silent())
         state = next(state for state in lab.states if state.name == "solved")
         carry_out(lab, state, values, provider.credentials(handle, "learner"), kindling.settings.kubectl)
         with closing(ProcessGrader()) as grader:
@@ -99,13 +101,13 @@ def graded(grader: ProcessGrader, provider: Provider, handle: Handle, request: G
     return verdict, watch.seconds
 
 
-def request_for(lab: Lab, values: dict[str, object], provider: str) -> GradeRequest:
+def request_for(lab: Lab, values: Mapping[str, Any], provider: str) -> GradeRequest:
     """As a session makes one."""
     return GradeRequest(
         checks=str(lab.checks_file),
         kubeconfig="",
         namespace=lab.namespace,
-        parameters=values,
+        parameters=dict(values),
         thresholds=lab.thresholds,
         seconds=lab.limit,
         provider=provider,
@@ -193,7 +195,12 @@ def be_neighbour() -> None:
     """The neighbour's process: a kubeconfig on standard input, figures on standard output at the end of it."""
     kubeconfig, over = json.loads(sys.stdin.readline()), threading.Event()
     print("ready", flush=True)
-    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+
+    def listen() -> None:
+        sys.stdin.read()
+        over.set()
+
+    threading.Thread(target=listen, daemon=True).start()
     print(json.dumps(asyncio.run(steady(kubeconfig, over))))
 
 

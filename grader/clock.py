@@ -115,8 +115,11 @@ class ClusterClock:
 
     def known(self) -> float:
         """The time, for the waiting itself: it does not count as asked for."""
-        acts = self._connection.activity.acts
-        if acts != self._asked_after:  # only in requests that do more than read can time have passed
+        activity = self._connection.activity
+        acts = activity.acts
+        if (
+            acts != self._asked_after or activity.uncounted
+        ):  # only in requests that do more than read can time have passed
             self._learn(self._connection.get(TIME), acts)
         return self._time
 
@@ -160,7 +163,7 @@ class _Look:
 
     def again(self, every: float, deadline: float) -> bool:
         """See :class:`Look`."""
-        only_read = self._done() == self._before and self._activity.reads > self._reads
+        only_read = self._done() == self._before and self._activity.reads > self._reads and not self._activity.uncounted
         left = deadline - self._clock.known()
         if left <= 0:
             return False

@@ -54,6 +54,7 @@ class Cluster:
         import kubernetes.config
         import yaml
 
+        self.connection.activity.uncounted = True
         given = yaml.safe_load(self.connection.kubeconfig)
         make: Any = kubernetes.config.new_client_from_config_dict
         return make(given)

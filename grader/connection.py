@@ -45,10 +45,12 @@ NOT_OBJECTS = ("/proxy", "/log", "/componentstatuses", "metrics.k8s.io/")
 @dataclass
 class Activity:
     """What this process has asked of clusters: ``reads`` of objects, which see the same until an object changes, and
-    ``acts``, everything else, counted when it begins and when it ends. Only in an act can time pass on a fork."""
+    ``acts``, everything else, counted when it begins and when it ends. Only in an act can time pass on a fork.
+    ``uncounted``: whether somebody has another client, so that there may be any number of acts."""
 
     reads: int = 0
     acts: int = 0
+    uncounted: bool = False
 
 
 class Connection:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from grader.clock import Clock, ClusterClock, WallClock, clock_of, current, used
+from grader.cluster import Cluster
 from grader.connection import Connection
 from grader.errors import CheckFailed, ClusterUnreachable
 from grader.evidence import Evidence
 from grader.protocol import GradeRequest, Outcome, decode, encode
+from grader.sampling import SampledClock
 from grader.waiting import hold, poll
 from tests.doubles.api_server import CORE, pod
 from tests.doubles.clock import SteppedClock, StillCluster
@@ -160,6 +162,21 @@ class TestOnAFork:
         assert fork.time.now() - fork.time.start == pytest.approx(60.0)
         assert fork.looks() <= 3
 
+    def test_whoever_follows_the_cluster_misses_no_step(self, fork: Fork) -> None:
+        class Follower:
+            due = 0.0
+
+            def take(self, now: float) -> None:
+                taken.append(round(now - fork.time.start, 3))
+                self.due = now + 1.0
+
+        taken: list[float] = []
+        clock = SampledClock(fork.clock)
+        clock.add(Follower())
+        with used(clock), pytest.raises(CheckFailed):
+            poll(lambda: "web" in fork.names(), 5.0, every=0.5)
+        assert taken == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
     def test_a_change_between_the_look_and_the_wait_is_not_missed(self, fork: Fork) -> None:
         def look() -> bool:
             found = fork.names()
@@ -169,6 +186,15 @@ class TestOnAFork:
 
         poll(look, 60, every=0.3)
         assert fork.time.now() - fork.time.start == pytest.approx(0.3)
+
+    def test_with_another_client_every_look_is_repeated(self, fork: Fork, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fork.connection.activity, "uncounted", False)
+        assert Cluster(fork.connection, "default").client
+        with pytest.raises(CheckFailed):
+            poll(lambda: "web" in fork.names(), 3.0, every=0.3)
+        assert fork.looks() == 11
+        fork.time.move(5.0)  # in a request that nobody has counted
+        assert fork.clock.now() == fork.time.now()
 
     @pytest.mark.parametrize("act", ["proxy", "log", "time", "write", "nothing"])
     def test_a_look_that_does_more_than_read_is_repeated_every_time(self, fork: Fork, act: str) -> None:

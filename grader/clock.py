@@ -116,11 +116,9 @@ class ClusterClock:
     def known(self) -> float:
         """The time, for the waiting itself: it does not count as asked for."""
         activity = self._connection.activity
-        acts = activity.acts
-        if (
-            acts != self._asked_after or activity.uncounted
-        ):  # only in requests that do more than read can time have passed
-            self._learn(self._connection.get(TIME), acts)
+        waits = activity.waits
+        if waits != self._asked_after or activity.uncounted:  # only in these can time have passed
+            self._learn(self._connection.get(TIME), waits)
         return self._time
 
     def sleep(self, seconds: float) -> None:
@@ -147,11 +145,11 @@ class ClusterClock:
             told = fields(json.loads(content))
         except (ValueError, RecursionError) as error:
             raise ClusterUnreachable(f"POST {SLEEP}: the answer is not JSON: {content[:200]!r}") from error
-        self._learn(told, self._connection.activity.acts)
+        self._learn(told, self._connection.activity.waits)
 
-    def _learn(self, told: Fields, acts: int) -> None:
+    def _learn(self, told: Fields, waits: int) -> None:
         revision = told.get("revision")
-        self._time, self._asked_after = _time_of(told), acts
+        self._time, self._asked_after = _time_of(told), waits
         self.revision = revision if isinstance(revision, int) else None
 
 

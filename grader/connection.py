@@ -45,11 +45,13 @@ NOT_OBJECTS = ("/proxy", "/log", "/componentstatuses", "metrics.k8s.io/")
 @dataclass
 class Activity:
     """What this process has asked of clusters: ``reads`` of objects, which see the same until an object changes, and
-    ``acts``, everything else, counted when it begins and when it ends. Only in an act can time pass on a fork.
-    ``uncounted``: whether somebody has another client, so that there may be any number of acts."""
+    ``acts``, everything else. ``waits``: those in which time may pass on a fork, counted when they begin and when they
+    end: writes, and what waits for something in the cluster. ``uncounted``: whether somebody has another client, so
+    that there may be any number of all of them."""
 
     reads: int = 0
     acts: int = 0
+    waits: int = 0
     uncounted: bool = False
 
 
@@ -148,11 +150,13 @@ class Connection:
         self, method: str, path: str, query: Mapping[str, object], body: object, content_type: str, seconds: float
     ) -> tuple[int, bytes]:
         """One request, counted in :attr:`activity`; an API server that cannot answer has nothing to do with objects."""
-        act, status = not _reads_objects(method, path, query), 0
+        act, waits, status = not _reads_objects(method, path, query), _may_wait(method, path, query), 0
         self.activity.acts += act
+        self.activity.waits += waits
         try:
             status, content = self._exchange(method, path, query, body, content_type, seconds)
         finally:
+            self.activity.waits += waits
             if act or not 0 < status < 500:
                 self.activity.acts += 1
             else:
@@ -187,6 +191,10 @@ class Connection:
 def _reads_objects(method: str, path: str, query: Mapping[str, object]) -> bool:
     plain_read = method == "GET" and path.startswith(READ_AGAIN) and not query.get("watch")
     return plain_read and not any(part in path for part in NOT_OBJECTS)
+
+
+def _may_wait(method: str, path: str, query: Mapping[str, object]) -> bool:
+    return method != "GET" or "/proxy" in path or bool(query.get("watch") or query.get("follow"))
 
 
 def _whole(answer: urllib3.BaseHTTPResponse, what: str, seconds: float) -> bytes:

@@ -117,13 +117,28 @@ class TestOnAFork:
     def test_the_time_is_asked_for_once_while_it_stands_still(self, fork: Fork) -> None:
         first = fork.clock.now()
         fork.names()
+        fork.connection.text(f"{CORE}/pods/web/log")
         assert (first, fork.clock.now()) == (fork.time.start, fork.time.start)
         assert fork.scripted.seen.count("GET /simkube/time") == 1
 
-    def test_it_is_asked_for_again_after_whatever_may_have_taken_time(self, fork: Fork) -> None:
+    @pytest.mark.parametrize(
+        ("method", "path", "query"),
+        [
+            ("GET", f"{CORE}/pods/probe:8080/proxy/healthz", {}),
+            ("GET", f"{CORE}/pods", {"watch": "true"}),
+            ("GET", f"{CORE}/pods/web/log", {"follow": "true"}),
+            ("POST", f"{CORE}/pods", {}),
+        ],
+    )
+    def test_it_is_asked_for_again_after_whatever_may_have_taken_time(
+        self, fork: Fork, method: str, path: str, query: dict[str, str]
+    ) -> None:
         fork.clock.now()
-        fork.time.move(2.0)  # as the pod proxy does
-        fork.connection.send("GET", f"{CORE}/pods/probe:8080/proxy/healthz")
+        fork.time.move(2.0)
+        if method == "GET":
+            fork.connection.text(path, **query)
+        else:
+            fork.connection.create(path, {"metadata": {"name": "web"}})
         assert fork.clock.now() == fork.time.start + 2.0
 
     def test_long_sleeps_are_many_requests(self, fork: Fork) -> None:

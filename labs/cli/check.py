@@ -160,9 +160,9 @@ class _Watcher:
         """What it comes to."""
         self(attempt)
         for one in attempt.checks:
-            for line in lines_of(one.message):  # they come after the check
-                if (one.name, line) not in self._lines:
-                    echo(clean(f"{one.title}: {line}"))
+            late = [line for line in lines_of(one.message) if (one.name, line) not in self._lines]
+            for line in [one.title, *(f"    {line}" for line in late)] if late else []:
+                echo(clean(line))
         word = outcome(attempt.outcome)
         score = f"{number(attempt.score)} of {counted(attempt.max_score, 'point')}"
         if attempt.outcome == "ungradable":

@@ -289,7 +289,7 @@ class TestCheck:
         early(replace(done, state="running", checks=[before]))
         assert "What if" not in capsys.readouterr().out
         early.summary(after)
-        assert f"{before.title}: {line}\n" in capsys.readouterr().out
+        assert f"{before.title}\n    {line}\n" in capsys.readouterr().out
         late.summary(after)
         assert capsys.readouterr().out.count(line) == 1
 

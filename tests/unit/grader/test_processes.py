@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from grader.processes import Zygote
 from grader.protocol import GradeRequest, Outcome, Verdict
 from grader.runner import grade
+from grader.worker import NICENESS
 
 ROOT = Path(__file__).resolve().parents[3]
 Run = Callable[..., Verdict]
@@ -146,3 +148,19 @@ def test_memory_is_bounded_in_the_process_and_not_in_the_zygote(run: Run, zygote
     limits = Path(f"/proc/{zygote.pid}/limits").read_text()
     assert next(line for line in limits.splitlines() if line.startswith("Max data size")).split()[3] == "unlimited"
     assert os.getpgid(zygote.pid) == zygote.pid
+
+
+@pytest.mark.parametrize(("clock", "gives_way"), [("wall", False), ("cluster", True)])
+def test_where_time_waits_for_the_grader_it_gives_way_to_others(
+    scripted: Any, run: Run, monkeypatch: pytest.MonkeyPatch, clock: str, gives_way: bool
+) -> None:
+    usual, handle = os.nice(0), scripted.handle
+
+    def timed(method: str, target: str, body: Any) -> tuple[int, Any]:
+        answer: tuple[int, Any] = (200, {"time": 1000.0}) if "/simkube/" in target else handle(method, target, body)
+        return answer
+
+    monkeypatch.setattr(scripted, "handle", timed)
+    body = "import os\n@check(points=1, title='One')\ndef test_one(): fail(expected='', observed=os.nice(0))"
+    verdict = run(body, {"time": clock})
+    assert verdict.checks[0].message.endswith(f"Observed: {min(19, usual + NICENESS) if gives_way else usual}")

@@ -42,6 +42,12 @@ class Probe:
         return self._pod.ip
 
     @property
+    def host_ip(self) -> str:
+        """Its node's address, from which its requests come on other nodes where a pod network hides pods behind it."""
+        self._pod.ready()
+        return self._pod.host_ip
+
+    @property
     def image(self) -> str:
         """The image it runs."""
         return self._pod.image

@@ -52,7 +52,7 @@ class ProbePod:
         self.connection, self.clock = connection, clock
         self.graded, self.attempt, self.image, self.seconds = graded, label(attempt), image, seconds
         self.namespace, self.name = "kindling-probe-" + uuid.uuid4().hex[:10], POD
-        self.node = self.ip = self.image_id = self._uid = ""
+        self.node = self.ip = self.host_ip = self.image_id = self._uid = ""
         self._namespace_uid = ""
         self._thread: threading.Thread | None = None
         self._trouble: GraderError | None = None
@@ -172,7 +172,7 @@ class ProbePod:
                 break
             if status.get("podIP") and status.get("phase") == "Running" and self._answers():
                 watch.begin(raw)
-                self.ip = str(status["podIP"])
+                self.ip, self.host_ip = str(status["podIP"]), str(status.get("hostIP") or "")
                 self.image_id = "".join(str(one.get("imageID") or "") for one in rows(status.get("containerStatuses")))
                 self._watch = watch
                 return

@@ -8,7 +8,8 @@ is looked at instead, and what each proves:
   it runs, whatever its spec says by now; of the image that the probe itself runs, the id must be the probe's.
 - A container's *log* is written by its kubelet. When it has the request, with a number that nobody could know before,
   from the probe's own address, then this container was at the other end of the probe's connection: nothing stood in
-  front of it (a proxy has an address of its own), and nobody answered in its place.
+  front of it (a proxy has an address of its own), and nobody answered in its place. On another node than the probe's
+  it may be the address of the probe's node: some pod networks hide pods behind their nodes.
 - ``/info`` of a container found so says its settings (message, start-up work), wherever it has them from.
 
 What it does not prove: that the container's command is the image's own. A program of the learner's inside the asked
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -111,7 +112,7 @@ class Serving:
                 observed=str(answer),
                 look=LOOK.format(pod.name),
             )
-        lines = {f"GET /info?{nonce} 200 to {self._probe.ip}"}
+        lines = self._lines(pod, f"/info?{nonce}", {200})
         found = _awaited(lambda: next((one for one in candidates if self._count(pod, one, lines, 1)), None))
         info = answer.json()
         if found is None or not isinstance(info.get("startup_seconds"), int | float):
@@ -133,12 +134,13 @@ class Serving:
         nonce = secrets.token_hex(8)
         answers = self._probe.requests(f"{url}?{nonce}", n)
         path = "/" + url.partition("://")[2].partition("/")[2]
-        lines = {f"GET {path}?{nonce} {status} to {self._probe.ip}" for status in {one.status for one in answers.ok}}
+        statuses = {one.status for one in answers.ok}
+        lines = {pod.name: self._lines(pod, f"{path}?{nonce}", statuses) for pod in pods}
         candidates = {pod.name: (pod, self._candidates(pod, image)) for pod in pods}
 
         def counted() -> Received:
             by = {
-                name: sum(self._count(pod, one, lines, n) for one in containers)
+                name: sum(self._count(pod, one, lines[name], n) for one in containers)
                 for name, (pod, containers) in candidates.items()
             }
             return Received(answers, by)
@@ -157,6 +159,11 @@ class Serving:
                 look=LOOK.format(pod.name),
             )
         return candidates
+
+    def _lines(self, pod: Pod, path: str, statuses: Set[int]) -> set[str]:
+        """What the application logs of a request of the probe's that was answered with one of these."""
+        sources = {self._probe.ip} if pod.node == self._probe.node else {self._probe.ip, self._probe.host_ip}
+        return {f"GET {path} {status} to {source}" for status in statuses for source in sources}
 
     def _count(self, pod: Pod, container: Container, lines: set[str], most: int) -> int:
         log = self._cluster.logs(pod, container.name, lines=3 * most + OTHER_LINES)

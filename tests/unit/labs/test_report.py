@@ -11,7 +11,9 @@ from grader.protocol import Outcome
 from labs import report as reports
 from labs.bootstrap import Kindling
 from labs.errors import NotFound
+from labs.records.models import Attempt, CheckRecord
 from labs.report import normalise, time_spent
+from labs.report.statistics import statistics_of
 from tests.doubles.providers import ManualClock, ScriptedGrader
 from tests.unit.labs.test_session import graded, ready
 
@@ -146,3 +148,15 @@ def test_long_gaps_are_not_time_spent(clock: ManualClock) -> None:
         moments.append(clock.at)
     assert time_spent(moments) == 16 * 60
     assert time_spent([]) == 0
+
+
+def test_what_would_have_been_makes_no_mistake_another_one() -> None:
+    attempt = Attempt(id="a", user_id=1, counted=True, parameters={})
+    message = "Expected: a\nObserved: b"
+    messages = [message, f"{message}\nWhat if: with luck: no difference", "Expected: c\nObserved: d"]
+    checks = [
+        CheckRecord(attempt_id="a", name="first", title="First", outcome="failed", max_points=1.0, message=one)
+        for one in messages
+    ]
+    (found,) = statistics_of([(check, attempt) for check in checks], ["first"])
+    assert (found.frequent, found.frequent_count) == ("Expected: a Observed: b", 2)

@@ -1,8 +1,9 @@
 """The pytest plugin: fixtures for checks, and what became of each of them.
 
 Fixtures: ``cluster`` (grader.cluster), ``namespace``, ``params``, ``thresholds``, ``clock`` (grader.clock), ``probe``
-(grader.probe), ``serving`` (grader.serving), ``faults`` (grader.faults), ``operate`` (grader.operate), ``evidence``
-(grader.evidence). ``poll``, ``hold`` and ``fail`` are imported from ``grader``.
+(grader.probe), ``serving`` (grader.serving), ``watch`` (grader.watch), ``identities`` (grader.identities), ``faults``
+(grader.faults), ``operate`` (grader.operate), ``predict`` (grader.predict), ``evidence`` (grader.evidence). ``poll``,
+``hold`` and ``fail`` are imported from ``grader``.
 
 While grading, ``grader.worker`` registers :class:`Grading`. While authoring, plain pytest does::
 
@@ -39,6 +40,7 @@ from grader.faults import Ask, Faults
 from grader.identities import Identities
 from grader.mark import Changing, unmarked
 from grader.operate import Operate
+from grader.predict import Predict
 from grader.probe import Probe
 from grader.probe_pod import ProbePod
 from grader.protocol import CheckResult, GradeRequest, Outcome
@@ -79,6 +81,7 @@ class Grading:
         self._watch = Watch(self._cluster, self._probe, self._clock, self._evidence)
         self._identities = Identities(self._connection, request.namespace, self._evidence)
         self._operate = Operate(self._cluster, self._evidence, changing)
+        self._predict = Predict(request.questions, self._evidence)
         self._began = 0.0
         self._undone: list[Faults] = []
         self._unsure = self._waited = False
@@ -139,6 +142,11 @@ class Grading:
     def serving(self) -> Serving:
         """Who answers."""
         return Serving(self._cluster, self._probe, self._evidence)
+
+    @pytest.fixture(scope="session")
+    def predict(self) -> Predict:
+        """What happened, of that which the learner was asked to predict."""
+        return self._predict
 
     @pytest.fixture
     def faults(self) -> Iterator[Faults]:
@@ -235,6 +243,7 @@ class Grading:
         """One check from beginning to end."""
         self._phases, self._began = [], time.monotonic()
         self._more -= 1
+        self._predict.begin()
         marked = _check(item)
         random.seed(f"{self.given.attempt} {marked.name}")  # so that a replay does the same
         self._tell("started", name=marked.name)
@@ -285,6 +294,7 @@ class Grading:
             evidence=self._evidence.entries,
             cause=how.cause,
             measures=self._evidence.measures,
+            happened={} if how.outcome is Outcome.UNGRADABLE else self._predict.found,
         )
         self._tell("finished", **dataclasses.asdict(result))
 

@@ -37,6 +37,7 @@ class GradeRequest:
     on a fork that is thrown away afterwards (nothing is put back at the end). ``what_ifs``: whether failed checks are
     graded again with what they name, where there are forks (:mod:`grader.replays`). ``what_if``: the change to make
     before the last check of ``only``, one of those that it names; on a fork, since nobody undoes it.
+    ``questions``: what the learner was asked to predict and checks measure, each with its options; None: not known.
     """
 
     checks: str
@@ -56,6 +57,7 @@ class GradeRequest:
     what_if: str = ""
     what_ifs: bool = False
     part: Literal["whole", "look", "checks"] = "whole"
+    questions: dict[str, list[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class CheckResult:
 
     ``evidence``: what it was decided from (JSON, for the instructor). ``cause``: the internal reason of an ungradable
     check (for the log and the instructor, never for the learner). ``measures``: its numbers by what they count.
+    ``happened``: what it measured of the learner's predictions, an option for each question.
     """
 
     name: str
@@ -76,6 +79,7 @@ class CheckResult:
     evidence: list[dict[str, Any]] = field(default_factory=list)
     cause: str = ""
     measures: dict[str, float] = field(default_factory=dict)
+    happened: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

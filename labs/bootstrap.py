@@ -16,6 +16,7 @@ from labs.records.database import Database
 from labs.removal import ClassRemovals, Export, Removals
 from labs.report import Reports
 from labs.session.grading import Grader
+from labs.session.predictions import Predictions
 from labs.session.service import SessionService, utc_now
 from labs.settings import Settings
 
@@ -29,6 +30,7 @@ class Kindling:
     labs: Library
     providers: Providers
     sessions: SessionService
+    predictions: Predictions
     accounts: Accounts
     sign_ins: SignIns
     allowances: Allowances
@@ -79,6 +81,7 @@ def bootstrap(
         labs=library,
         providers=chosen,
         sessions=sessions,
+        predictions=Predictions(records, library, now),
         accounts=accounts,
         allowances=allowances,
         guarded=GuardedSignIn(accounts, allowances),

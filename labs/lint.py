@@ -11,6 +11,7 @@ from pathlib import Path
 
 from labs import wall_time, yamlfile
 from labs.definition import Lab, State, load_lab
+from labs.definition.prediction import misfits, read_measured
 from labs.errors import Malformed
 from labs.parameters import UnknownParameter
 
@@ -36,7 +37,7 @@ def lint(folder: Path) -> list[Finding]:
         lab = load_lab(folder)
     except Malformed as error:
         return [_finding(error)]
-    findings = [*_texts(lab), *_checks(lab), *_states(lab)]
+    findings = [*_texts(lab), *_checks(lab), *_predictions(lab), *_states(lab)]
     return sorted(set(findings))
 
 
@@ -61,6 +62,10 @@ def _texts(lab: Lab) -> Iterator[Finding]:
                     lab.fill(hint, values)
                 except UnknownParameter as error:
                     yield Finding(str(lab.folder / "lab.yaml"), _line(lab, "hints", check), str(error))
+        try:
+            lab.questions(values)
+        except UnknownParameter as error:
+            yield Finding(str(lab.folder / "lab.yaml"), _line(lab, "predict"), str(error))
 
 
 def _checks(lab: Lab) -> Iterator[Finding]:
@@ -71,9 +76,11 @@ def _checks(lab: Lab) -> Iterator[Finding]:
     except Malformed as error:
         yield _finding(error)
         return
-    total = sum(check.points for check in checks)
+    questions = sum(question.points for question in lab.file.predict.values())
+    total = sum(check.points for check in checks) + questions
     if abs(total - lab.points) > 1e-9:
-        yield Finding(path, _line(lab, "points"), f"points is {lab.points:g}, but the checks add up to {total:g}")
+        what = "the checks and questions" if questions else "the checks"
+        yield Finding(path, _line(lab, "points"), f"points is {lab.points:g}, but {what} add up to {total:g}")
     for line, message in wall_time.found(yamlfile.read_text(lab.checks_file)):
         yield Finding(str(lab.checks_file), line, message)
     names = {check.name for check in checks}
@@ -84,6 +91,17 @@ def _checks(lab: Lab) -> Iterator[Finding]:
     for info in checks:
         if info.name not in lab.file.hints:
             yield Finding(path, _line(lab, "hints"), f"expected a hint for the check {info.name}")
+
+
+def _predictions(lab: Lab) -> Iterator[Finding]:
+    """Each question has an answer, or a check that says what happened."""
+    try:
+        found = list(misfits(lab.file.predict, read_measured(lab.checks_file)))
+    except Malformed:  # said with the checks
+        return
+    for question, line, message in found:
+        where = lab.folder / "lab.yaml" if question else lab.checks_file
+        yield Finding(str(where), line or _line(lab, "predict", question), message)
 
 
 def _states(lab: Lab) -> Iterator[Finding]:
@@ -117,6 +135,9 @@ def _state(lab: Lab, state: State, names: set[str]) -> Iterator[Finding]:
             if given.expected.get(name) in (None, wanted):
                 said = f"differs on {provider}: {name} is no check, or comes out as it does elsewhere"
                 yield Finding(path, 1, said)
+    for name, option in given.happened.items():
+        if option not in lab.measured.get(name, ()):
+            yield Finding(path, 1, f"no check measures a question {name} with an option {option}")
     failed = "failed" in given.expected.values()
     if failed != (state.kind == "broken"):
         yield Finding(path, 1, f"a {state.kind} state {'fails' if failed else 'passes'} every check")

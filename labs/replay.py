@@ -120,6 +120,7 @@ class Replay:
             attempt=f"replay-{secrets.token_hex(5)}",
             provider=self.provider.name,
             faults=sorted(lab.needs.faults),
+            questions=lab.measured,
         )
         stopping = self._stopping.is_set
         return grade(self.grader, self.provider, handle, request, cancelled=stopping, in_place=self.in_place)
@@ -179,6 +180,10 @@ def compare(
         wanted = lab.fill(part, values)
         if result is not None and result.outcome is Outcome.FAILED and wanted not in result.message:
             yield f"{name}: expected {wanted!r} in its message: {result.message}"
+    happened = {name: option for check in verdict.checks for name, option in check.happened.items()}
+    for name, option in state.file.happened.items():
+        if happened.get(name) != option:
+            yield f"{name}: expected {option} to happen, was {happened.get(name, 'not measured')}"
     for name in results.keys() - expected.keys():
         yield f"{name}: the state expects nothing of it"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,11 +15,12 @@ import click
 from grader.what_if import lines_of
 from labs.cli.context import kindling, learner_name, learner_option, session_of
 from labs.cli.output import clean, counted, echo, number, outcome, print_error, style
+from labs.cli.predict import print_prediction
 from labs.cli.suggestions import suggested
 from labs.errors import Unavailable
 
 if TYPE_CHECKING:
-    from labs.session import AttemptView, CheckView
+    from labs.session import AttemptView, CheckView, PredictionView
 
 EXIT = {"passed": 0, "failed": 1, "ungradable": 3}
 
@@ -59,16 +61,17 @@ def check(lab: str | None, as_json: bool, shape: str, learner: str | None) -> in
                 said = f"attempt {attempt.number} is handed in, and graded later: {error}"
                 print_error(said, f"kindling check {attempt.lab}")
                 return EXIT["ungradable"]
+            asked = services.predictions.of(name, attempt.lab)
     finally:
         grader.close()
     if watcher is not None:
-        watcher.summary(attempt)
+        watcher.summary(attempt, [one for one in asked if one.attempt == attempt.number])
     else:
-        echo(json.dumps(gradescope(attempt) if shape == "gradescope" else plain(attempt), indent=2))
+        echo(json.dumps(gradescope(attempt, asked) if shape == "gradescope" else plain(attempt, asked), indent=2))
     return EXIT.get(attempt.outcome or "", 3)
 
 
-def plain(attempt: AttemptView) -> dict[str, Any]:
+def plain(attempt: AttemptView, asked: Sequence[PredictionView] = ()) -> dict[str, Any]:
     """The attempt as ``--json`` prints it."""
     return {
         "lab": attempt.lab,
@@ -89,12 +92,25 @@ def plain(attempt: AttemptView) -> dict[str, Any]:
             }
             for one in attempt.checks
         ],
+        "predictions": [
+            {
+                "question": one.name,
+                "text": one.text,
+                "answer": one.answer.name if one.answer else None,
+                "happened": one.happened.name if one.happened else None,
+                "right": one.right,
+                "misconception": one.misconception,
+                "points": one.points if one.right else 0.0,
+                "max_points": one.points,
+            }
+            for one in asked
+        ],
     }
 
 
-def gradescope(attempt: AttemptView) -> dict[str, Any]:
+def gradescope(attempt: AttemptView, asked: Sequence[PredictionView] = ()) -> dict[str, Any]:
     """The attempt as Gradescope's ``results.json``; an ungradable one has no score:
-    nobody is to take it for zero."""
+    nobody is to take it for zero. Predictions are there where they are worth points."""
     results: dict[str, Any] = {
         "output": attempt.detail or f"{attempt.lab}: {attempt.outcome}",
         "output_format": "text",
@@ -111,6 +127,19 @@ def gradescope(attempt: AttemptView) -> dict[str, Any]:
                 "visibility": "visible",
             }
             for one in attempt.checks
+        ]
+        + [
+            {
+                "name": one.text,
+                "score": one.points if one.right else 0.0,
+                "max_score": one.points,
+                "status": "passed" if one.right else "failed",
+                "output": one.feedback,
+                "output_format": "text",
+                "visibility": "visible",
+            }
+            for one in asked
+            if one.points
         ],
     }
     if attempt.outcome != "ungradable":
@@ -156,13 +185,15 @@ class _Watcher:
             echo(place)
         self._waited = True
 
-    def summary(self, attempt: AttemptView) -> None:
-        """What it comes to."""
+    def summary(self, attempt: AttemptView, shown: Sequence[PredictionView]) -> None:
+        """What it comes to; ``shown``: the predictions of which this attempt has shown what happens."""
         self(attempt)
         for one in attempt.checks:
             late = [line for line in lines_of(one.message) if (one.name, line) not in self._lines]
             for line in [one.title, *(f"    {line}" for line in late)] if late else []:
                 echo(clean(line))
+        for settled in shown:
+            print_prediction(settled)
         word = outcome(attempt.outcome)
         score = f"{number(attempt.score)} of {counted(attempt.max_score, 'point')}"
         if attempt.outcome == "ungradable":

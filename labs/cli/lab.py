@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from labs.cli.context import kindling, learner_name, learner_option, session_of
-from labs.cli.output import clean, echo, number, print_error, span, style, table
+from labs.cli.output import clean, counted, echo, number, print_error, span, style, table
+from labs.cli.predict import ask
 from labs.cli.progress import watching
 from labs.cli.suggestions import suggested, whose
 from labs.errors import Unavailable
@@ -33,6 +34,10 @@ def start(lab: str, provider: str | None, learner: str | None) -> int:
         if not _reached(session, "ready"):
             return 1
         echo(style(f"{lab} is ready on {session.provider}", fg="green") + f", for {span(session.seconds_left)}.")
+        ask(services, name, lab)
+        unanswered = sum(one.open for one in services.predictions.of(name, lab))
+        if unanswered:
+            echo(suggested(f"  before you do:   kindling predict {lab}") + f" ({counted(unanswered, 'question')})")
         echo(suggested(f"  what to do:      kindling labs {lab}"))
         echo(suggested(f"  work in it:      kindling shell {lab}"))
         echo(suggested(f"  hand in:         kindling check {lab}"))

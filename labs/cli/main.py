@@ -23,6 +23,7 @@ from labs.errors import KindlingError
 COMMANDS = {
     "labs": ("labs.cli.catalog:labs", "List the labs, or show one with its instructions."),
     "start": ("labs.cli.lab:start", "Start a lab on a cluster of your own."),
+    "predict": ("labs.cli.predict:predict", "Say what will happen in a lab, before you touch anything."),
     "status": ("labs.cli.lab:status", "Show your labs and how they stand."),
     "shell": ("labs.cli.shell:shell", "Open your shell with kubectl set up for a lab."),
     "kubectl": ("labs.cli.shell:kubectl", "Run one kubectl command in a lab."),

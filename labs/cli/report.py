@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 @click.option("--class", "class_name", metavar="NAME", help="Only this class (name or id).")
 @click.option("--learner", metavar="NAME", help="One learner's attempts with every check's evidence.")
 @click.option("--lab", metavar="LAB", help="One lab's checks: pass rates and the most frequent failure.")
-def report(shape: str, class_name: str | None, learner: str | None, lab: str | None) -> None:
+@click.option("--predictions", is_flag=True, help="With csv: misconceptions of the class, or a lab's answers.")
+def report(shape: str, class_name: str | None, learner: str | None, lab: str | None, *, predictions: bool) -> None:
     """What an instructor sees: everybody and all labs, or a class, a learner, a lab."""
     from labs import report as reports
 
     if learner and lab:
         raise click.UsageError("give --learner or --lab, not both")
+    if predictions and (learner or shape != "csv"):
+        raise click.UsageError("--predictions goes with --format csv, for a class or with --lab; the others show them")
     with kindling() as services:
         viewer, class_id = _class(services, class_name)
         made: ClassReport | LearnerReport | LabReport
@@ -39,7 +42,7 @@ def report(shape: str, class_name: str | None, learner: str | None, lab: str | N
     if shape == "json":
         echo(json.dumps(dataclasses.asdict(made), indent=2, default=str))
     elif shape == "csv":
-        click.echo(reports.csv_of(made), nl=False)
+        click.echo(reports.predictions_csv(made) if predictions else reports.csv_of(made), nl=False)
     else:
         show(made)
 
@@ -74,6 +77,10 @@ def _print_class(made: ClassReport) -> None:
         total = f"{number(row.score)}/{number(row.max_score)}"
         rows.append((row.learner, *cells, total, attempts, span(row.seconds), last))
     echo(table(header, rows))
+    if made.misconceptions:
+        echo("\n" + style("Misconceptions", bold=True))
+        beliefs = [(f"{one.learners} of {one.asked}", one.name, ", ".join(one.labs)) for one in made.misconceptions]
+        echo(table(("learners", "misconception", "asked in"), beliefs))
 
 
 def _print_learner(made: LearnerReport) -> None:
@@ -91,6 +98,14 @@ def _print_learner(made: LearnerReport) -> None:
         for cell in made.cells
     ]
     echo(table(header, cells))
+    for lab, predicted in made.predictions.items():
+        for asked in predicted:
+            echo(f"\n{lab}, predicted: {clean(asked.text)}")
+            echo(f"    said: {clean(asked.answer.text) if asked.answer else 'nothing'}")
+            if asked.happened:
+                echo(f"    it was: {clean(asked.happened.text)}")
+            if asked.misconception:
+                echo(f"    misconception: {clean(asked.misconception)}")
     for attempt in made.attempts:
         at = attempt.wanted_at.astimezone().strftime("%Y-%m-%d %H:%M")
         score = f"{number(attempt.score)}/{number(attempt.max_score)}"
@@ -121,6 +136,11 @@ def _print_lab(made: LabReport) -> None:
         for one in made.checks
     ]
     echo(table(header, rows))
+    for question in made.questions:
+        echo("\n" + style(clean(question.text), bold=True))
+        echo(f"{question.answered} answered, {question.right} of {question.settled} right")
+        chosen = [(option.chosen, option.text, option.misconception or "-") for option in question.options]
+        echo(table(("chosen", "option", "misconception"), chosen))
 
 
 def _score(best: float | None, most: float) -> str:

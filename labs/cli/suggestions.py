@@ -13,7 +13,7 @@ from contextvars import ContextVar
 # Held by a test to the commands that have --learner.
 WITH_LEARNER = (
     "labs", "start", "status", "shell", "kubectl", "check", "hint", "reset", "stop", "extend", "clock", "trace",
-    "components",
+    "components", "predict",
 )  # fmt: skip
 _SUGGESTED = re.compile(rf"\bkindling (?:{'|'.join(WITH_LEARNER)})\b(?: [a-z0-9][a-z0-9-]*)?")
 _other: ContextVar[str] = ContextVar("other learner", default="")

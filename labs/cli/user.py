@@ -58,7 +58,7 @@ def delete(name: str, yes: bool) -> None:
     with kindling() as services:
         seen = services.removals.preview(name)
         shown = clean(seen.account.name)
-        echo(f"{shown} goes for good: name, email, password, sign-ins, answers to quizzes.")
+        echo(f"{shown} goes for good: name, email, password, sign-ins, answers to quizzes, predictions in labs.")
         if seen.running:
             echo(f"  stopped, with their clusters: {', '.join(seen.running)}")
         if seen.kept_in:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from labs import yamlfile
 from labs.clusters.provider import ClusterSpec, Fault, Needs, UnknownImages
 from labs.definition.checks import CheckInfo, read_checks
+from labs.definition.prediction import Name as QuestionName
+from labs.definition.prediction import Option, Question, QuestionFile
 from labs.definition.states import State, StateFile
 from labs.definition.validation import validated
 from labs.errors import Malformed
@@ -54,6 +56,7 @@ class LabFile(BaseModel):
     thresholds: dict[str, float | int | str | bool] = {}
     hints: dict[str, Annotated[list[Text], Field(min_length=1)]] = {}
     what_if_from: Annotated[int, Field(ge=1)] | None = None
+    predict: Annotated[dict[QuestionName, QuestionFile], Field(max_length=20)] = {}
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Lab:
 
     @property
     def points(self) -> float:
-        """The sum of its checks' points."""
+        """The sum of its checks' points, and of its questions'."""
         return self.file.points
 
     @property
@@ -155,6 +158,27 @@ class Lab:
     def hints(self, check: str, parameters: Mapping[str, Any]) -> list[str]:
         """A check's hints in order of strength, parameters filled in; [] when it has none."""
         return [self.fill(hint, parameters) for hint in self.file.hints.get(check, [])]
+
+    def questions(self, parameters: Mapping[str, Any]) -> list[Question]:
+        """What is to be predicted, in order, parameters filled in."""
+        return [
+            Question(
+                name=name,
+                text=self.fill(one.question, parameters),
+                options=tuple(
+                    Option(key, self.fill(it.text, parameters), it.misconception, self.fill(it.feedback, parameters))
+                    for key, it in one.options.items()
+                ),
+                answer=one.answer or "",
+                points=one.points,
+            )
+            for name, one in self.file.predict.items()
+        ]
+
+    @property
+    def measured(self) -> dict[str, list[str]]:
+        """The questions of which checks say what happened, each with its options."""
+        return {name: list(one.options) for name, one in self.file.predict.items() if one.answer is None}
 
     def setup(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The manifests of the starting state, in the order of their files' names, parameters filled in."""

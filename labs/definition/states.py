@@ -37,7 +37,7 @@ class Difference(BaseModel):
 
 
 class StateFile(BaseModel):
-    """``state.yaml``."""
+    """``state.yaml``. ``happened``: what its checks must measure of the questions in ``predict``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,6 +45,7 @@ class StateFile(BaseModel):
     steps: list[Step]
     expected: Annotated[dict[str, Expected], Field(min_length=1)]
     messages: dict[str, str] = {}
+    happened: dict[str, str] = {}
     differs: dict[str, Difference] = {}
 
     def expected_on(self, provider: str) -> dict[str, Expected]:

@@ -333,6 +333,25 @@ class QuizAnswer(Base):
     answered_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class Prediction(Base):
+    """What a learner predicted in a lab, and what then happened: each is written once and stays.
+
+    ``option`` is None where nobody answered in time; ``happened`` until a counted attempt (``attempt``, its number) has
+    shown it.
+    """
+
+    __tablename__ = "predictions"
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    lab: Mapped[str] = mapped_column(String(64), primary_key=True)
+    question: Mapped[str] = mapped_column(String(40), primary_key=True)
+    option: Mapped[str | None] = mapped_column(String(40))
+    answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    happened: Mapped[str | None] = mapped_column(String(40))
+    happened_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    attempt: Mapped[int | None] = mapped_column(Integer)
+    __table_args__ = (Index("predictions_of_lab", "lab", "user_id"),)
+
+
 class Activity(Base):
     """Something a learner did, for time spent and last activity. ``lab`` is "" for what belongs to no lab."""
 

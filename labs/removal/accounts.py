@@ -1,9 +1,9 @@
 """Removing an account: at once, in one transaction, for good.
 
-The person goes: name, email, password, ways in, quiz answers, where they are signed in, grants. What they handed in
-while they learnt in a class stays with that class under a pseudonym; without such a class it goes as well, as soon as
-the clusters are gone (:mod:`labs.removal.forget`). Running labs are stopped, by the reconciler. It refuses to remove
-the last admin, and to let anybody but admins and the person itself do it.
+The person goes: name, email, password, ways in, quiz answers, predictions, where they are signed in, grants. What
+they handed in while they learnt in a class stays with that class under a pseudonym; without such a class it goes as
+well, as soon as the clusters are gone (:mod:`labs.removal.forget`). Running labs are stopped, by the reconciler. It
+refuses to remove the last admin, and to let anybody but admins and the person itself do it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ from labs.accounts.rows import must_leave_an_admin, user_named
 from labs.accounts.views import Account, account_of
 from labs.errors import NotFound
 from labs.records.database import Database
-from labs.records.models import Activity, Attempt, LoginLink, Membership, QuizAnswer, SchoolClass, Session, User
+from labs.records.models import (
+    Activity,
+    Attempt,
+    LoginLink,
+    Membership,
+    Prediction,
+    QuizAnswer,
+    SchoolClass,
+    Session,
+    User,
+)
 from labs.removal.belongings import drop
 
 SHOWN = "Former learner"
@@ -37,6 +47,7 @@ class AccountRemoval:
     running: list[str]
     attempts: int
     quiz_answers: int
+    predictions: int
     kept_in: list[str]
     taught: list[str]
 
@@ -92,6 +103,7 @@ def _preview(tx: Transaction, user: User) -> AccountRemoval:
         running=list(tx.scalars(running)),
         attempts=attempts,
         quiz_answers=_count(tx, QuizAnswer.user_id, user),
+        predictions=_count(tx, Prediction.user_id, user),
         kept_in=_classes(tx, user, ("learner", "former")) if attempts else [],
         taught=_classes(tx, user, ("instructor",)),
     )

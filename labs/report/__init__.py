@@ -5,8 +5,25 @@ Only attempts that count enter scores and rates. Nobody sees a learner whom they
 
 from __future__ import annotations
 
-from labs.report.csv_export import class_csv, csv_of, lab_csv, learner_csv
-from labs.report.data import Cell, CheckStatistics, ClassReport, LabReport, LearnerReport, LearnerRow
+from labs.report.csv_export import (
+    class_csv,
+    csv_of,
+    lab_csv,
+    learner_csv,
+    misconceptions_csv,
+    predictions_csv,
+    questions_csv,
+)
+from labs.report.data import (
+    Cell,
+    CheckStatistics,
+    ClassReport,
+    LabReport,
+    LearnerReport,
+    LearnerRow,
+    Misconception,
+    QuestionStatistics,
+)
 from labs.report.service import Reports
 from labs.report.statistics import normalise, time_spent
 
@@ -17,11 +34,16 @@ __all__ = [
     "LabReport",
     "LearnerReport",
     "LearnerRow",
+    "Misconception",
+    "QuestionStatistics",
     "Reports",
     "class_csv",
     "csv_of",
     "lab_csv",
     "learner_csv",
+    "misconceptions_csv",
     "normalise",
+    "predictions_csv",
+    "questions_csv",
     "time_spent",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from labs import csvtext
-from labs.report.data import Cell, ClassReport, LabReport, LearnerReport, LearnerRow
+from labs.report.data import Cell, ClassReport, LabReport, LearnerReport, LearnerRow, Misconception
 
 
 def class_csv(report: ClassReport) -> str:
@@ -53,6 +53,32 @@ def lab_csv(report: LabReport) -> str:
     )
 
 
+def misconceptions_csv(found: Iterable[Misconception]) -> str:
+    """One line per misconception."""
+    header = ["misconception", "learners", "asked", "share", "labs"]
+    return csvtext.write(
+        header,
+        ([one.name, one.learners, one.asked, round(one.learners / one.asked, 3), ", ".join(one.labs)] for one in found),
+    )
+
+
+def questions_csv(report: LabReport) -> str:
+    """One line per option of each question."""
+    header = ["lab", "question", "text", "points", "answered", "settled", "right"]
+    header += ["option", "option text", "misconception", "chosen", "happened"]
+    return csvtext.write(
+        header,
+        (
+            [
+                *(one.lab, one.name, one.text, one.points, one.answered, one.settled, one.right),
+                *(option.name, option.text, option.misconception, option.chosen, option.happened),
+            ]
+            for one in report.questions
+            for option in one.options
+        ),
+    )
+
+
 def _who(row: LearnerRow) -> list[csvtext.Cell]:
     minutes = round(row.seconds / 60, 1)
     return [row.learner, row.display_name, row.email, row.score, row.max_score, minutes, _time(row.last_activity)]
@@ -81,3 +107,10 @@ def csv_of(report: ClassReport | LearnerReport | LabReport) -> str:
     if isinstance(report, ClassReport):
         return class_csv(report)
     return learner_csv(report) if isinstance(report, LearnerReport) else lab_csv(report)
+
+
+def predictions_csv(report: ClassReport | LearnerReport | LabReport) -> str:
+    """What a class's or a lab's predictions show; a learner's are in the page and in JSON only."""
+    if isinstance(report, LabReport):
+        return questions_csv(report)
+    return misconceptions_csv(report.misconceptions if isinstance(report, ClassReport) else ())

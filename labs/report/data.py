@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from labs.session.views import AttemptView
+from labs.session.views import AttemptView, PredictionView
 
 
 @dataclass(frozen=True)
@@ -42,24 +42,66 @@ class LearnerRow:
 
 
 @dataclass(frozen=True)
+class Misconception:
+    """Something that learners believed. ``learners``: who showed it, of ``asked``: who answered a question that can
+    show it. ``labs``: titles of the labs that asked."""
+
+    name: str
+    learners: int
+    asked: int
+    labs: list[str]
+
+
+@dataclass(frozen=True)
+class OptionStatistics:
+    """An option of a question. ``chosen``: by so many learners; ``happened``: it came true for so many of those who
+    answered."""
+
+    name: str
+    text: str
+    misconception: str
+    chosen: int
+    happened: int
+
+
+@dataclass(frozen=True)
+class QuestionStatistics:
+    """A question that is answered before anything is touched. ``settled``: answers of which is known what happened;
+    ``right``: of these."""
+
+    lab: str
+    name: str
+    text: str
+    points: float
+    answered: int
+    settled: int
+    right: int
+    options: list[OptionStatistics]
+
+
+@dataclass(frozen=True)
 class ClassReport:
-    """Learners x labs. ``labs``: (name, title, points) in the catalogs' order."""
+    """Learners x labs. ``labs``: (name, title, points) in the catalogs' order. ``misconceptions``: what their
+    predictions showed, the most frequent first."""
 
     class_id: str
     name: str
     labs: list[tuple[str, str, float]]
     rows: list[LearnerRow]
+    misconceptions: list[Misconception]
 
 
 @dataclass(frozen=True)
 class LearnerReport:
-    """One learner: a cell per lab, and every attempt (newest first) with each check's evidence and cause."""
+    """One learner: a cell per lab, every attempt (newest first) with each check's evidence and cause, and by lab what
+    they predicted."""
 
     learner: str
     display_name: str
     email: str
     cells: list[Cell]
     attempts: list[AttemptView]
+    predictions: dict[str, list[PredictionView]]
 
 
 @dataclass(frozen=True)
@@ -96,3 +138,4 @@ class LabReport:
     ungradable: int
     scores: list[float]
     checks: list[CheckStatistics]
+    questions: list[QuestionStatistics]

@@ -12,14 +12,19 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
 from labs.accounts import in_order, taught, teaches
+from labs.definition import Lab
 from labs.errors import NotFound
 from labs.library import Library
+from labs.parameters import seed_of
 from labs.records.database import Database
-from labs.records.models import Activity, Attempt, CheckRecord, HintTaken, Membership, Session, User
+from labs.records.models import Activity, Attempt, CheckRecord, HintTaken, Membership, Prediction, Session, User
 from labs.report.data import Cell, ClassReport, LabReport, LearnerReport, LearnerRow
+from labs.report.misconceptions import misconceptions_of, statistics_of_questions
 from labs.report.statistics import cell_of, statistics_of
+from labs.session.predictions import views_of
 from labs.session.presenters import attempt_view
-from labs.session.views import AttemptView
+from labs.session.queries import last
+from labs.session.views import AttemptView, PredictionView
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class Reports:
             users, name = self._learners(tx, viewer, class_id)
             labs = self._labs(tx, [user.id for user in users])
             rows = [self._row(user, cells) for user, cells in zip(users, self._cells(tx, users, labs), strict=True)]
-        return ClassReport(class_id or "", name, labs, rows)
+            predicted = tx.scalars(select(Prediction).where(Prediction.user_id.in_([user.id for user in users]))).all()
+        return ClassReport(class_id or "", name, labs, rows, misconceptions_of(self.labs.all(), predicted))
 
     def learner_report(self, viewer: str | None, learner: str) -> LearnerReport:
         """One learner, for who teaches them; learners may ask for themselves, and get neither evidence nor causes."""
@@ -50,7 +56,9 @@ class Reports:
             query = select(Attempt).where(Attempt.user_id == user.id)
             query = query.order_by(Attempt.wanted_at.desc(), Attempt.number.desc())
             attempts = [attempt_view(tx, row, self.now(), instructor=instructor) for row in tx.scalars(query)]
-            return LearnerReport(user.name, user.display_name or user.name, user.email or "", cells, attempts)
+            predictions = {lab.name: self._predictions(tx, user, lab) for lab in self.labs.all() if lab.file.predict}
+            shown = user.display_name or user.name
+            return LearnerReport(user.name, shown, user.email or "", cells, attempts, predictions)
 
     def lab_report(self, viewer: str | None, lab: str, class_id: str | None = None) -> LabReport:
         """One lab over a class."""
@@ -61,6 +69,8 @@ class Reports:
             attempts = tx.scalars(select(Attempt).where(*mine)).all()
             joined = select(CheckRecord, Attempt).join(Attempt, CheckRecord.attempt_id == Attempt.id).where(*mine)
             records = [(check, attempt) for check, attempt in tx.execute(joined.order_by(CheckRecord.position))]
+            asked = (Prediction.lab == lab, Prediction.user_id.in_([user.id for user in users]))
+            predicted = tx.scalars(select(Prediction).where(*asked)).all()
         best: dict[int, float] = {}
         for attempt in attempts:
             if attempt.counted:
@@ -76,6 +86,7 @@ class Reports:
             ungradable=len(attempts) - counted,
             scores=sorted(best.values()),
             checks=statistics_of(records, names),
+            questions=statistics_of_questions(found, predicted),
         )
 
     def attempt(self, viewer: str | None, attempt: str) -> AttemptView:
@@ -90,6 +101,13 @@ class Reports:
             return tx.scalar(select(Attempt.snapshot).where(Attempt.id == row.id))
 
     # Inside
+
+    def _predictions(self, tx: Transaction, user: User, lab: Lab) -> list[PredictionView]:
+        """What a learner answered, and what became of it; questions of which neither is known are left out."""
+        drawn: dict[str, Any] = dict(lab.parameters_for(seed_of(user.name, lab.name)))
+        session = last(tx, user, lab.name)
+        seen = views_of(tx, user.id, lab, drawn | (session.parameters if session is not None else {}))
+        return [one for one in seen if one.answer or one.happened]
 
     def _attempt(self, tx: Transaction, viewer: str | None, attempt: str) -> Attempt:
         row = tx.get(Attempt, attempt)

@@ -6,15 +6,18 @@ command, or the site's thread) drives it, one worker per session at a time acros
 
 from __future__ import annotations
 
+from labs.session.predictions import Predictions
 from labs.session.service import SessionService
 from labs.session.stamps import Stamp
 from labs.session.timeline import Timeline, timelines
-from labs.session.views import AttemptView, CheckView, HintView, SessionView, StepView
+from labs.session.views import AttemptView, CheckView, HintView, PredictionView, SessionView, StepView
 
 __all__ = [
     "AttemptView",
     "CheckView",
     "HintView",
+    "PredictionView",
+    "Predictions",
     "SessionService",
     "SessionView",
     "Stamp",

@@ -5,7 +5,7 @@ It writes what it is given and judges nothing. Text comes from graders, and so i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
 from grader.protocol import CheckResult, Event, Outcome, check_result
+from labs.definition import QuestionFile
 from labs.records.database import Database
 from labs.records.models import Attempt, CheckRecord
 from labs.session.ends import End
+from labs.session.predictions import settle
 
 EVENT_PATIENCE = 0.5
 """Seconds: while an event waits to be kept, the time of the attempt runs; the verdict brings all events again."""
+Questions = Callable[[str], Mapping[str, QuestionFile]]
+"""What a lab asks learners to predict, by the lab's name."""
 
 
 class Attempts:
@@ -88,8 +92,8 @@ class Attempts:
         with self._records.read() as tx:
             return tx.scalar(select(Attempt.snapshot).where(Attempt.id == attempt))
 
-    def finish(self, attempt: str, end: End) -> None:
-        """Keep its end; nothing when it has one."""
+    def finish(self, attempt: str, end: End, questions: Questions) -> None:
+        """Keep its end, and what became of the learner's predictions; nothing when it has one."""
         verdict = end.verdict
         with self._records.begin() as tx:
             row = tx.get_one(Attempt, attempt)
@@ -109,6 +113,10 @@ class Attempts:
             row.detail, row.cause = end.detail, _text(verdict.cause)
             if verdict.snapshot:
                 row.snapshot = verdict.snapshot
+            if row.counted:
+                happened = {name: option for result in verdict.checks for name, option in result.happened.items()}
+                points, most = settle(tx, row, questions(row.lab), happened, row.finished_at)
+                row.score, row.max_score = row.score + points, row.max_score + most
 
 
 def _check(tx: Transaction, attempt: str, name: str, position: int | None = None) -> CheckRecord:

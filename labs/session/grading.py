@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -34,6 +34,7 @@ from labs.clusters.provider import (
     Hosted,
 )
 from labs.clusters.registry import Providers
+from labs.definition import QuestionFile
 from labs.errors import KindlingError, Unavailable
 from labs.forks import HandIn, HandInGone, handed_in
 from labs.library import Library
@@ -358,6 +359,7 @@ class Grading:
             faults=sorted(lab.needs.faults),
             mark="" if row.forked else str(self._marks.file(row.id)),
             what_ifs=lab.what_if_from is not None and row.number >= lab.what_if_from,
+            questions=lab.measured,
         )
 
     @contextmanager
@@ -404,9 +406,16 @@ class Grading:
         return True
 
     def _finish(self, attempt: str, end: End) -> None:
-        self._attempts.finish(attempt, end)
+        self._attempts.finish(attempt, end, self._questions)
         if not self.at_work(attempt):
             self._marks.forget(attempt)
+
+    def _questions(self, lab: str) -> Mapping[str, QuestionFile]:
+        """What learners are asked to predict; nothing where the lab is gone or broken meanwhile."""
+        try:
+            return self._labs.get(lab).file.predict
+        except KindlingError:
+            return {}
 
     def _surely_finish(self, attempt: str, end: End) -> None:
         """Keep the end also when the database is away for a while; after that, the attempt is still ``running``."""

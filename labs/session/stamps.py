@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
-from labs.records.models import Attempt, CheckRecord, HintTaken, Session, SessionStep
+from labs.records.models import Attempt, CheckRecord, HintTaken, Prediction, Session, SessionStep
 
 AT_WORK = ("provisioning", "resetting", "stopping")
 AT_ONCE = 400
@@ -37,7 +37,7 @@ def stamps(tx: Transaction, subjects: Collection[Subject], places: Mapping[str, 
     accounts = sorted({account for account, _ in subjects})
     for start in range(0, len(accounts), AT_ONCE):
         some = accounts[start : start + AT_ONCE]
-        for subject, mark, at_work in (*_sessions(tx, some), *_attempts(tx, some, places)):
+        for subject, mark, at_work in (*_sessions(tx, some), *_attempts(tx, some, places), *_predicted(tx, some)):
             if subject in marks:
                 marks[subject].append(mark)
                 if at_work:
@@ -73,6 +73,14 @@ def _attempts(tx: Transaction, accounts: list[int], places: Mapping[str, int]) -
     checks = _grouped(tx, select(*_CHECK).where(CheckRecord.attempt_id.in_([row.id for row in rows])))
     for row in rows:
         yield (row.user_id, row.lab), (*row, places.get(row.id), *sorted(checks[row.id])), True
+
+
+def _predicted(tx: Transaction, accounts: list[int]) -> Iterator[tuple[Subject, Any, bool]]:
+    """How many questions are answered: an answer never changes."""
+    given = (Prediction.user_id.in_(accounts), Prediction.option.is_not(None))
+    mine = select(Prediction.user_id, Prediction.lab, func.count()).where(*given)
+    for account, lab, count in tx.execute(mine.group_by(Prediction.user_id, Prediction.lab).order_by(Prediction.lab)):
+        yield (account, lab), ("predicted", count), False
 
 
 _CHECK = (CheckRecord.attempt_id, CheckRecord.position, CheckRecord.state, CheckRecord.message)

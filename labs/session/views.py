@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from labs.definition import Option
+
 
 @dataclass(frozen=True)
 class StepView:
@@ -135,3 +137,43 @@ class HintView:
     text: str
     more: bool
     new: bool
+
+
+@dataclass(frozen=True)
+class PredictionView:
+    """A question that is answered before anything is touched. ``open``: it can still be answered.
+
+    ``answer``: the learner's option; ``happened``: what came true, shown by the attempt of this number; both None until
+    then. ``points``: what a right answer is worth.
+    """
+
+    name: str
+    text: str
+    options: tuple[Option, ...]
+    points: float
+    answer: Option | None
+    answered_at: datetime | None
+    happened: Option | None
+    attempt: int | None
+    open: bool
+
+    @property
+    def right(self) -> bool | None:
+        """Whether it came true; None while nobody knows, and for a question that was not answered."""
+        if self.answer is None or self.happened is None:
+            return None
+        return self.answer.name == self.happened.name
+
+    @property
+    def misconception(self) -> str:
+        """What the learner believes, by a wrong answer; "" otherwise."""
+        return self.answer.misconception if self.answer is not None and self.right is False else ""
+
+    @property
+    def feedback(self) -> str:
+        """What to say to it once it is known; to who did not answer, too."""
+        if self.happened is None:
+            return ""
+        if self.answer is not None and self.right is False:
+            return self.answer.feedback or self.happened.feedback
+        return self.happened.feedback

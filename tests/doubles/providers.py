@@ -311,7 +311,8 @@ class StubbornProvider(MemoryProvider):
 
 
 class ScriptedGrader:
-    """Gives each check the outcome it was told; ``during`` is called before each check's result."""
+    """Gives each check the outcome it was told; ``during`` is called before each check's result. ``happened``: what the
+    second check measures of the learner's predictions."""
 
     def __init__(self, outcomes: dict[str, Outcome] | None = None) -> None:
         self.outcomes = outcomes or {}
@@ -327,6 +328,7 @@ class ScriptedGrader:
         self.during: Callable[[str], None] = lambda _: None
         self.plan = (("first", 3.0), ("second", 7.0))
         self.evidence: list[dict[str, Any]] = []
+        self.happened: dict[str, str] = {}
 
     def grade(
         self,
@@ -348,8 +350,10 @@ class ScriptedGrader:
             outcome = self.outcomes.get(name, Outcome.PASSED)
             passed = outcome is Outcome.PASSED
             message = "" if passed else f"expected {name}, found nothing\x00"
+            shown = {} if outcome is Outcome.UNGRADABLE or name != "second" else dict(self.happened)
+            seen = [{"seen": name}, *self.evidence]
             result = CheckResult(
-                name, name.title(), outcome, points * passed, points, message, 0.5, [{"seen": name}, *self.evidence]
+                name, name.title(), outcome, points * passed, points, message, 0.5, seen, happened=shown
             )
             results.append(result)
             on_event(Event("finished", {**vars(result), "outcome": str(outcome)}))

@@ -26,10 +26,12 @@ def one(attempt: str) -> str:
     """One attempt; somebody else's is not found."""
     seen = kindling().sessions.attempt(attempt, current_account().name)
     lab = find_lab(kindling(), seen.lab)
+    asked = kindling().predictions.of(current_account().name, lab.name) if lab else []
     return render_template(
         "lab/attempt.html",
         attempt=seen,
         lab=lab,
         title=lab.title if lab else seen.lab,
         timelines=kindling().sessions.timelines(attempt, current_account().name),
+        predictions=[one for one in asked if one.attempt == seen.number],
     )

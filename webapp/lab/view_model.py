@@ -1,6 +1,6 @@
-"""What a lab page shows of a learner's work: the session, what can be done now, the last attempt, the hints taken.
+"""What a lab page shows of a learner's work: predictions, the session, what can be done now, the last attempt, hints.
 
-The page, its live updates and the forms all show the same three fragments made from here, so that a browser without
+The page, its live updates and the forms all show the same fragments made from here, so that a browser without
 script sees what one with script sees.
 """
 
@@ -15,7 +15,7 @@ from flask import render_template
 from labs.accounts import Account
 from labs.definition import Lab
 from labs.parameters import seed_of
-from labs.session import AttemptView, SessionView, Timeline
+from labs.session import AttemptView, PredictionView, SessionView, Timeline
 from webapp.formats import plural
 from webapp.lab.hints import CheckHints, taken
 from webapp.site import kindling, site
@@ -36,6 +36,12 @@ class LabViewModel:
     hints: list[CheckHints]
     timelines: dict[str, Timeline]
     """Of the last attempt, by the name of the check."""
+    predictions: list[PredictionView]
+
+    @property
+    def fragments(self) -> tuple[str, ...]:
+        """The names of the parts that change; a lab that asks for no predictions has no such part."""
+        return ("predict", *FRAGMENTS) if self.lab.file.predict else FRAGMENTS
 
     @property
     def grading(self) -> AttemptView | None:
@@ -62,7 +68,8 @@ def view_model(account: Account, lab: Lab) -> LabViewModel:
     best = current.best_score if current is not None else sessions.best(account.name, lab.name)
     hints = taken(lab, current) if current is not None else []
     lines = sessions.timelines(latest.id, account.name) if latest is not None else {}
-    return LabViewModel(account, lab, current, latest, best, hints, lines)
+    predictions = kindling().predictions.of(account.name, lab.name)
+    return LabViewModel(account, lab, current, latest, best, hints, lines, predictions)
 
 
 def fragments(seen: LabViewModel) -> dict[str, str]:
@@ -70,13 +77,14 @@ def fragments(seen: LabViewModel) -> dict[str, str]:
     idle = seen.session is None or not seen.session.live
     choices = site().provider_choices.of(seen.lab, seen.account.name) if idle else []
     given = {"view": seen, "lab": seen.lab, "choices": choices}
-    return {name: render_template(f"lab/_{name}.html", **given) for name in FRAGMENTS}
+    return {name: render_template(f"lab/_{name}.html", **given) for name in seen.fragments}
 
 
 def version(seen: LabViewModel) -> str:
     """Differs whenever the fragments do, but for the clocks in them, which run by themselves in the browser."""
     now = seen.session
     parts: list[Any] = [[(hint.name, len(hint.texts)) for hint in seen.hints]]
+    parts.append([(one.name, one.answer, one.happened, one.open) for one in seen.predictions])
     if now is not None:
         steps = [(step.name, step.state) for step in now.steps]
         parts.append((now.id, now.state, now.detail, now.fix, now.expires_at, now.best_score, steps))

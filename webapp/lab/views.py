@@ -13,7 +13,7 @@ from labs.session import SessionView
 from webapp.content.render import page as render_page
 from webapp.content.render import without_title
 from webapp.error_pages import wants_json
-from webapp.lab.view_model import FRAGMENTS, change, fragments, version, view_model
+from webapp.lab.view_model import change, fragments, version, view_model
 from webapp.lessons.outline import lab_state
 from webapp.login import login_required
 from webapp.site import current_account, current_account_or_none, kindling, site
@@ -43,7 +43,6 @@ def page(lab: str) -> str:
         view=seen,
         instructions=instructions,
         fragments=fragments(seen),
-        fragment_names=FRAGMENTS,
         version=version(seen),
         around=site().courses.around_lab(lab),
     )

@@ -36,6 +36,14 @@ def bar(check: CheckStatistics) -> Markup:
     return _svg("chart bar", 100, 8, text, shapes, flat=True)
 
 
+def share(part: int, whole: int) -> Markup:
+    """So many of so many learners, as a bar."""
+    width = 100 * part / whole if whole else 0.0
+    shapes = '<rect class="bar-none" width="100" height="8" rx="1"/>'
+    shapes += f'<rect class="bar-share" width="{width:.2f}" height="8" rx="1"/>' if part else ""
+    return _svg("chart bar", 100, 8, f"{part} of {whole} learner{'s' * (whole != 1)}", shapes, flat=True)
+
+
 def spread(scores: Sequence[float], whole: float, bins: int = 10) -> Markup:
     """How many learners reached which part of the points, as columns; the last column is all points."""
     counts = [0] * (bins + 1)

@@ -7,7 +7,7 @@ import json
 from flask import Blueprint, Response, render_template
 
 from labs.errors import Malformed, NotFound
-from labs.report import class_csv, lab_csv, learner_csv
+from labs.report import class_csv, lab_csv, learner_csv, misconceptions_csv, questions_csv
 from labs.session import timelines
 from webapp.site import current_account, kindling
 from webapp.teach import charts, overview
@@ -32,6 +32,7 @@ def of_class(class_id: str) -> str:
         summary=overview.summary(report),
         concerns=overview.concerns(report),
         waiting=waiting,
+        share=charts.share,
     )
 
 
@@ -43,6 +44,15 @@ def class_as_csv(class_id: str) -> Response:
     return _csv(
         class_csv(kindling().reports.class_report(current_account().name, report_id(found))), f"class-{class_id}"
     )
+
+
+@blueprint.get("/misconceptions.csv")
+@instructors_only
+def misconceptions_as_csv(class_id: str) -> Response:
+    """What the class's predictions showed."""
+    found = class_or_everybody(class_id)
+    report = kindling().reports.class_report(current_account().name, report_id(found))
+    return _csv(misconceptions_csv(report.misconceptions), f"misconceptions-{class_id}")
 
 
 @blueprint.get("/learners/<learner>/")
@@ -85,7 +95,13 @@ def of_lab(class_id: str, lab: str) -> str:
     except Malformed as error:
         raise NotFound(f"the lab {lab} cannot be loaded: {error}", "kindling lint") from error
     return render_template(
-        "teach/lab.html", found=found, class_id=class_id, report=report, bar=charts.bar, spread=charts.spread
+        "teach/lab.html",
+        found=found,
+        class_id=class_id,
+        report=report,
+        bar=charts.bar,
+        spread=charts.spread,
+        share=charts.share,
     )
 
 
@@ -95,6 +111,14 @@ def lab_as_csv(class_id: str, lab: str) -> Response:
     """One line per check."""
     found = class_or_everybody(class_id)
     return _csv(lab_csv(kindling().reports.lab_report(current_account().name, lab, report_id(found))), f"lab-{lab}")
+
+
+@blueprint.get("/labs/<lab>/predictions.csv")
+@instructors_only
+def predictions_as_csv(class_id: str, lab: str) -> Response:
+    """One line per option of each question."""
+    report = kindling().reports.lab_report(current_account().name, lab, report_id(class_or_everybody(class_id)))
+    return _csv(questions_csv(report), f"predictions-{lab}")
 
 
 @blueprint.get("/attempts/<attempt>/")

@@ -27,6 +27,7 @@ class App:
         self.name, self.replicas, self.thresholds = params["app"], params["replicas"], thresholds
         self.url = cluster.url(self.name)
         self.container = ""
+        self.answers = Answers([])  # of the last rollout
 
     def settled(self, replicas, seconds=SETTLE_SECONDS):
         """The Deployment has exactly that many replicas, all ready and up to date. Its pods."""
@@ -116,6 +117,7 @@ class App:
             poll(lambda: self.answered_by(pods, image), ANSWER_SECONDS, every=0.5)
             # The last old pods have just been told to end: see how their last requests fare.
             hold(traffic.answers, CALM_SECONDS, every=0.5)
+        self.answers = traffic.answers()
         return pods
 
 
@@ -192,12 +194,15 @@ def test_scale_down(cluster, probe, serving, operate, params, thresholds):
 
 
 @check(points=3, title="Rolling out version 2.0: no request fails", what_if=ROLLOUT)
-def test_rolling_update(cluster, probe, serving, operate, evidence, params, thresholds):
+def test_rolling_update(cluster, probe, serving, operate, evidence, predict, params, thresholds):
     app = App(cluster, probe, serving, operate, params, thresholds)
     app.as_asked()
     what = f"{app.name} is rolled out in version 2.0"
     pods = app.rolled(lambda: operate.set_image(app.name, TWO, app.container), TWO, what)
     evidence.add("rolled out", image=TWO, pods=[pod.name for pod in pods])
+    seen = [one.version for one in app.answers.ok]
+    mixed = "2.0" in seen and "1.0" in seen[seen.index("2.0") :]
+    predict.happened("who-answers", "both" if mixed else "switch")
 
 
 @check(points=1, title="Going back to version 1.0: no request fails", what_if=ROLLOUT)

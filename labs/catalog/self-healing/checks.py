@@ -5,6 +5,7 @@ fewest restarts is killed or hangs, the one with the most is deleted. What a sto
 back when it is there again (``faults``).
 """
 
+import datetime
 import itertools
 
 from grader import check, fail, poll
@@ -17,6 +18,7 @@ ANSWER_SECONDS = 5
 INTERVAL = 0.1
 TIMEOUT = 1.0
 CALM_SECONDS = 2.0  # without a failed request
+AT_ONCE_SECONDS = 5.0
 LOOK = "kubectl get pods --output wide; kubectl get endpoints {0}; kubectl get events --sort-by .lastTimestamp"
 
 
@@ -158,6 +160,11 @@ def longest_silence(answers):
     return round(max(after - before for before, after in itertools.pairwise(good)), 1)
 
 
+def created(pod):
+    """When a pod was made, in seconds since 1970."""
+    return datetime.datetime.fromisoformat(pod.raw["metadata"]["creationTimestamp"]).timestamp()
+
+
 # What would have been (@check(..., what_if=...)): one change to the learner's Deployment each.
 
 
@@ -296,7 +303,7 @@ def test_hanging_replica(cluster, clock, probe, serving, faults, evidence, param
 
 
 @check(points=2, title="The loss of a node is survived", what_if={**SPREAD, **ONE_MORE})
-def test_lost_node(cluster, clock, probe, serving, faults, evidence, params, thresholds):
+def test_lost_node(cluster, clock, probe, serving, faults, evidence, predict, params, thresholds):
     app = App(cluster, clock, probe, serving, evidence, params, thresholds)
     pods, _ = app.healthy(MENDED_SECONDS)
     workers = set(cluster.workers())
@@ -308,8 +315,12 @@ def test_lost_node(cluster, clock, probe, serving, faults, evidence, params, thr
             look="kubectl get pods --output wide",
         )
     node = max(counts, key=lambda name: (counts[name], name))
+    known = {pod.uid for pod in cluster.pods({"app": app.name}, terminating=True)}
+    made = {}
 
-    def replaced(_):
+    def replaced(broken):
+        new = (pod for pod in cluster.pods({"app": app.name}) if pod.uid not in known)
+        made.update((pod.uid, created(pod) - broken.t) for pod in new)
         elsewhere = [pod for pod in cluster.pods_behind(app.name) if pod.node != node]
         if len(elsewhere) < app.wanted:
             fail(
@@ -319,3 +330,5 @@ def test_lost_node(cluster, clock, probe, serving, faults, evidence, params, thr
             )
 
     app.survives("node", lambda: faults.stop_node(node), replaced, app.wanted)
+    if made:  # where there are more replicas than are asked for, none need be made in time
+        predict.happened("lost-node", "at-once" if min(made.values()) < AT_ONCE_SECONDS else "later")

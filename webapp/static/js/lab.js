@@ -36,7 +36,7 @@ function tick() {
   }
 }
 
-// Showing a change: only fragments that differ are replaced, and focus and open details stay where they were.
+// Showing a change: only fragments that differ are replaced; focus, open details and what was chosen stay as they were.
 
 function keyOf(element) {
   const form = element.closest("form");
@@ -49,12 +49,16 @@ function show(change) {
   version = change.version;
   for (const [name, html] of Object.entries(change.html)) {
     const place = page.querySelector(`[data-fragment="${name}"]`);
-    if (place.dataset.shown === html) continue;
+    if (!place || place.dataset.shown === html) continue; // a lab that was changed meanwhile may have more parts
     place.dataset.shown = html;
+    const chosen = [...place.querySelectorAll("input:checked")].map((one) => [one.name, one.value].join("|"));
     const focused = place.contains(document.activeElement) ? keyOf(document.activeElement) : null;
     const opened = [...place.querySelectorAll("details")].map((one) => one.open);
     place.innerHTML = html;
     place.querySelectorAll("details").forEach((one, index) => (one.open = opened[index] ?? one.open));
+    for (const one of place.querySelectorAll("input[type=radio]")) {
+      if (!one.disabled && chosen.includes([one.name, one.value].join("|"))) one.checked = true;
+    }
     addCopyButtons(place);
     makeScrollable(place);
     startClocks(place);

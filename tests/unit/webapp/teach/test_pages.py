@@ -46,6 +46,8 @@ def paths(made: ClassInfo, attempt: str) -> list[str]:
         base + "learners/ada/report.csv",
         base + "labs/first/",
         base + "labs/first/report.csv",
+        base + "labs/first/predictions.csv",
+        base + "misconceptions.csv",
         base + f"attempts/{attempt}/",
     ]
 

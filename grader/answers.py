@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from grader.errors import ProbeUnavailable
+from grader.shop import Page, page_of
 from grader.text import quoted
 
 MEANING = {
@@ -70,6 +71,12 @@ class Answer:
     def version(self) -> str:
         """The version that answered, as ``kindling/web`` says it; "" for any other answer."""
         return self._who.get("version", "")
+
+    @property
+    def page(self) -> Page | None:
+        """What a service of ``kindling/shop`` said, failed pages too; None for any other answer."""
+        found = WHO.match(self.body.rstrip("\n"))
+        return page_of(found["message"]) if found and not self.error else None
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; empty when it is none."""

@@ -7,6 +7,7 @@ are there. Images are rebuilt when their source changed, which a label on the im
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ OWN = "kindling/"
 """Images of this repository are built from ``labs/images/NAME``; the tag is the version they report."""
 
 _SOURCE_LABEL = "kindling.source"
+_UPON = re.compile(r"^FROM (kindling/[a-z-]+):\$\{VERSION\}$", re.MULTILINE)
+"""What a Dockerfile says that builds upon another image of this repository, in the same version."""
 
 
 def ensure(engine: docker.DockerClient, images: Sequence[str], sources: Path, base: str) -> None:
@@ -31,15 +34,18 @@ def ensure(engine: docker.DockerClient, images: Sequence[str], sources: Path, ba
             _pull(engine, image)
 
 
-def _build(engine: docker.DockerClient, image: str, sources: Path, base: str) -> None:
+def _build(engine: docker.DockerClient, image: str, sources: Path, base: str) -> str:
+    """Build an image, after the one that it builds upon, unless what is there has the same source; its fingerprint."""
     repository, _, version = image.removeprefix(OWN).partition(":")
     folder = sources / repository
     if not folder.is_dir():
         raise ProviderUnavailable(f"there is no source for the image {image} in {sources}")
-    source = _fingerprint(folder, base, version)
+    upon = _UPON.search((folder / "Dockerfile").read_text(encoding="utf-8"))
+    below = _build(engine, f"{upon[1]}:{version}", sources, base) if upon else base
+    source = _fingerprint(folder, below, version)
     try:
         if engine.images.get(image).labels.get(_SOURCE_LABEL) == source:
-            return
+            return source
     except docker.errors.ImageNotFound:
         pass
     try:
@@ -56,6 +62,7 @@ def _build(engine: docker.DockerClient, image: str, sources: Path, base: str) ->
         raise ProviderUnavailable(
             f"the image {image} could not be built from {base}: {why}", f"docker pull {base}"
         ) from error
+    return source
 
 
 def _pull(engine: docker.DockerClient, image: str) -> None:

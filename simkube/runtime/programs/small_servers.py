@@ -195,12 +195,13 @@ async def http_echo(process: Process) -> int:
 async def python(process: Process) -> int:
     """python3 of ``kindling/web``: runs the application it came for, and what every Python here does."""
     from simkube.runtime.programs.interpreter import interpreter
+    from simkube.runtime.programs.shop import Shop
     from simkube.runtime.programs.web_app import web_app
 
     words = [word for word in process.argv[1:] if word not in ("-u", "-B", "-O")]
     if words and process.resolve(words[0]) == "/app/main.py":
         process.argv = [process.argv[0], *words]
-        return await web_app(process)
+        return await web_app(process, {"shop": Shop} if process.container.files.exists("/app/shop.py") else {})
     if words in (["--version"], ["-V"]):
         await process.out("Python 3.13.0\n")
         return 0

@@ -7,7 +7,8 @@ State that a pod keeps while its host process is restarted (how many requests, w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from simkube.clock.clock import Future, TimedOut, within
@@ -23,21 +24,25 @@ from simkube.runtime.usage import EVER
 FINISH_SECONDS = 5.0
 MAX_WORK_MS = 1000
 MAX_WAIT_MS = 10_000
+Make = Callable[[Process, float], "Web | Probe"]
+"""What answers, made for a process and its start-up work in seconds."""
 
 
-async def web_app(process: Process) -> int:
-    """Serve as the application, or as its probe with the argument ``probe``; the exit code."""
+async def web_app(process: Process, more: Mapping[str, Make] = MappingProxyType({})) -> int:
+    """Serve as the application, as its probe with the argument ``probe``, or as one of ``more``, by its name; the exit
+    code."""
     env = process.env
     if env.get("CRASH"):
         await process.out(f"fatal: {env['CRASH']}\n")
         return 1
     arguments = process.argv[2:]
-    if arguments not in ([], ["probe"]):
-        await process.out(f"fatal: unknown arguments {arguments!r}; use none or: probe\n")
+    modes: dict[str, Make] = {"probe": lambda process, _: Probe(process), **more}
+    if arguments and not (len(arguments) == 1 and arguments[0] in modes):
+        await process.out(f"fatal: unknown arguments {arguments!r}; use none or: {', '.join(modes)}\n")
         return 2
     try:
         port, drain, startup = _settings(env)
-        server = Server(process, Probe(process) if arguments else Web(process, startup))
+        server = Server(process, modes[arguments[0]](process, startup) if arguments else Web(process, startup))
         await server.run(port, drain)
     except (ValueError, FileError) as error:
         await process.out(f"fatal: {error}\n")

@@ -1,6 +1,7 @@
 # Everything a newcomer needs: `make run` and `make test`. Both set themselves up.
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 1
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -22,7 +23,7 @@ check: $(VENV)/.installed-dev ## style, types and layers
 	$(BIN)/lint-imports
 
 prove: $(VENV)/.installed-dev ## try on a real cluster what has changed in the labs since its proof, and keep the new one
-	$(BIN)/kindling prove $(LAB)
+	$(BIN)/kindling prove $(LAB) --jobs $(JOBS)
 
 bench: $(VENV)/.installed-dev ## speed and memory, as ratios in one run
 	$(BIN)/python -m bench

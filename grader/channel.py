@@ -6,6 +6,7 @@ gone (end of file), the process is told to end as it would be by SIGTERM: nobody
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import queue
@@ -68,10 +69,11 @@ class Channel:
         raise FaultUnavailable(f"{call.fault} {call.target}: the session does not answer")
 
     def _listen(self) -> None:
-        for line in self._incoming:
-            message = decode(line)
-            if isinstance(message, FaultReply):
-                self._replies.put(message)
+        with contextlib.suppress(ConnectionError):  # it may have died before it had read everything
+            for line in self._incoming:
+                message = decode(line)
+                if isinstance(message, FaultReply):
+                    self._replies.put(message)
         self.closed = True
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -82,5 +84,5 @@ class Channel:
             try:
                 self._outgoing.write(encode(message))
                 self._outgoing.flush()
-            except BrokenPipeError:
+            except ConnectionError:
                 self.closed = True

@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +17,9 @@ from typing import Any
 
 import pytest
 
+from grader.channel import Channel
 from grader.processes import Zygote
-from grader.protocol import GradeRequest, Outcome, Verdict
+from grader.protocol import GradeRequest, Outcome, Verdict, encode
 from grader.runner import grade
 from grader.worker import NICENESS
 
@@ -129,6 +133,26 @@ def test_a_zygote_and_its_processes_end_with_who_started_them(
     )
     assert ran.returncode == -9
     assert [gone(int(pid)) for pid in ran.stdout.split()] == [True, True]
+
+
+def test_one_ends_whose_session_died_before_it_had_read_everything(
+    request_for: Callable[..., GradeRequest],
+) -> None:
+    """The kernel says that otherwise than the end of a conversation."""
+    theirs, ours = socket.socketpair()
+    with theirs, ours, ours.makefile("r") as incoming, ours.makefile("w") as outgoing:
+        channel, told = Channel(incoming, outgoing), threading.Event()
+        usual = signal.signal(signal.SIGTERM, lambda *_: told.set())
+        try:
+            theirs.sendall(encode(request_for("")).encode())
+            assert channel.request() is not None
+            channel.event("started", name="one")
+            theirs.close()
+            assert told.wait(20)
+        finally:
+            signal.signal(signal.SIGTERM, usual)
+        assert channel.closed
+        channel.event("finished", name="one")  # to nobody
 
 
 def test_what_keeps_a_zygote_from_coming_up_is_said(

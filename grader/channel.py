@@ -53,7 +53,7 @@ class Channel:
         self._write(call)
         reply = self._reply(call)
         if reply.kind == "unknown-target":
-            raise LookupError(target)
+            raise LookupError(reply.error)
         if reply.error:
             raise FaultUnavailable(f"{fault} {target}: {reply.error}")
 

@@ -2,7 +2,8 @@
 
 Helpers answer the questions checks ask again and again (which pods, are they ready and if not why, who is behind this
 Service, what does the log say) in the learner's namespace. For everything else there is the official client:
-``cluster.core``, ``cluster.apps`` and ``cluster.client``. It changes nothing; what breaks things is ``faults``.
+``cluster.core``, ``cluster.apps`` and ``cluster.client``. It changes nothing, but for ``restore``; what breaks things
+is ``faults``.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import functools
 import math
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from grader import explain, limits
 from grader.checks import fail
 from grader.connection import Connection
-from grader.errors import Missing, Refused
+from grader.errors import FaultUnavailable, Missing, Refused
 from grader.objects import Endpoint, Endpoints, Pod, endpoints, seconds_of
 from grader.shapes import fields, rows, whole
 from grader.shapes import objects as objects_of
@@ -24,6 +25,8 @@ from grader.text import plain
 from grader.waiting import poll
 
 Selector = str | Mapping[str, str]
+Ask = Callable[[str, str], None]
+"""Have the session inject a fault (name, target). ``FaultUnavailable``; ``LookupError`` for an unknown target."""
 HOMES = {
     "deployment": "/apis/apps/v1",
     "replicaset": "/apis/apps/v1",
@@ -41,9 +44,11 @@ HOMES = {
 class Cluster:
     """One learner's namespace in one cluster. ``core``, ``apps``, ``client``: the official Python client."""
 
-    def __init__(self, connection: Connection, namespace: str) -> None:
+    def __init__(self, connection: Connection, namespace: str, ask: Ask | None = None) -> None:
+        """``ask``: whom to ask for what needs the machine below the cluster."""
         self.connection = connection
         self.namespace = namespace
+        self._ask = ask
 
     # -- the official client -----------------------------------------------------------------------------------------
 
@@ -72,6 +77,25 @@ class Cluster:
         import kubernetes.client
 
         return kubernetes.client.AppsV1Api(self.client)
+
+    # -- etcd --------------------------------------------------------------------------------------------------------
+
+    def backup(self, name: str = "backup") -> None:
+        """Back up etcd: every object of the cluster, and nothing of what is on nodes and in volumes. On kind the API
+        server is away for some seconds meanwhile."""
+        self._asked("backup-etcd", name)
+
+    def restore(self, name: str = "backup") -> None:
+        """Go back to a backup: what was made since is gone, its pods too; what was deleted is back. Is not undone."""
+        self._asked("restore-etcd", name)
+
+    def _asked(self, what: str, name: str) -> None:
+        if self._ask is None:
+            raise FaultUnavailable(f"{what}: nobody to ask")
+        try:
+            self._ask(what, name)
+        except LookupError as error:
+            raise FaultUnavailable(f"{what} {name}: {error}") from error
 
     # -- objects -----------------------------------------------------------------------------------------------------
 

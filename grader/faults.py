@@ -1,17 +1,17 @@
 """The ``faults`` fixture: breaks things on purpose, and undoes all of it when the check ends, however it ends.
 
-Pods are deleted and made to hang through the cluster itself. What needs the machine below it (a process, a node, a
-component of the control plane) is asked of the session, which has the provider; the grader cannot touch it.
+Pods are deleted and made to hang, dependencies taken away, through the cluster itself. What needs the machine below it
+(a process, a node, a component, a path) is asked of the session, which has the provider; the grader cannot touch it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from grader.clock import Clock
-from grader.cluster import Cluster, node_ready
+from grader.cluster import Ask, Cluster, node_ready
+from grader.dependency import WORKLOADS, Dependency
 from grader.errors import ClusterUnreachable, FaultUnavailable, Missing, Refused, Ungradable
 from grader.evidence import Evidence
 from grader.mark import Changing, unmarked
@@ -19,8 +19,6 @@ from grader.objects import Pod
 from grader.placement import Placement
 from grader.probe import Probe
 
-Ask = Callable[[str, str], None]
-"""Have the session inject a fault (name, target). ``FaultUnavailable``; ``LookupError`` for an unknown target."""
 NODE_SECONDS = 90.0
 EVERY = 0.2
 
@@ -39,7 +37,7 @@ class Broken:
 
 
 class Faults:
-    """Breaks things in the learner's namespace and the cluster's workers."""
+    """Breaks things in the learner's cluster."""
 
     def __init__(
         self,
@@ -58,6 +56,7 @@ class Faults:
         self._deleted: list[Pod] = []
         self._worn: list[Pod] = []
         self._placement: Placement | None = None
+        self._away: list[Dependency] = []
 
     def kill_container(self, pod: Pod, container: str = "") -> Broken:
         """SIGKILL to the first process of a container (of the first one by default), from outside: the kubelet finds
@@ -122,6 +121,18 @@ class Faults:
         """Freeze a worker node with everything on it."""
         return self._take("pause-node", node)
 
+    def cut_node(self, node: str) -> Broken:
+        """Cut a worker node off from the others: what is on it runs on, and is neither heard nor reached."""
+        return self._take("cut-node", node)
+
+    def fill_node(self, node: str) -> Broken:
+        """Have something outside all pods take nearly all memory of a worker node."""
+        return self._take("fill-node", node)
+
+    def slow_node(self, node: str) -> Broken:
+        """Let what is on a worker node run for a tenth of the time: answers come up to half a second late."""
+        return self._take("slow-node", node)
+
     def start_node(self, node: str) -> None:
         """Give a node back and wait until it is ready; also done when the check ends."""
         self._inject("start-node", node)
@@ -130,25 +141,80 @@ class Faults:
             self._nodes.remove(node)
 
     def stop_component(self, component: str) -> Broken:
-        """Stop a component of the control plane (``kube-scheduler``, ``kube-controller-manager``)."""
+        """Stop ``kube-apiserver``, ``etcd``, ``kube-scheduler``, ``kube-controller-manager``, ``coredns``,
+        ``kubelet/NODE`` or ``kube-proxy/NODE``. Without the first two nothing can be asked of the cluster."""
+        if component.startswith("kubelet/"):
+            self._nodes.append(component.removeprefix("kubelet/"))
         self._inject("stop-component", component)
         return self._note("stop-component", component)
 
     def start_component(self, component: str) -> None:
-        """Start it again; also done when the check ends."""
+        """Start it again, and wait until the API server answers; also done when the check ends."""
         self._inject("start-component", component)
+        self._await_api()
 
-    def take_over(self, how: str, before: Pod, container: str) -> None:
-        """Undo also what somebody else did to a pod that was so."""
-        if how == "delete":
-            self._deleted.append(before)
+    def stop_controller(self, controller: str) -> Broken:
+        """Stop one controller of kube-controller-manager, by its name there: ``deployment-controller``."""
+        self._inject("stop-controller", controller)
+        return self._note("stop-controller", controller)
+
+    def start_controller(self, controller: str) -> None:
+        """Start it again; also done when the check ends."""
+        self._inject("start-controller", controller)
+
+    def slow_path(self, client: Pod, server: Pod, seconds: float) -> Broken:
+        """Have what one pod answers another come so much later, 0 to 60 s; other pods notice nothing."""
+        return self._impair("slow-path", client, server, f"{round(seconds * 1000)}ms")
+
+    def lossy_path(self, client: Pod, server: Pod, percent: int) -> Broken:
+        """Lose so many of the packets that one pod answers another with; TCP sends them again, later."""
+        return self._impair("lossy-path", client, server, f"{percent}%")
+
+    def mend_path(self, client: Pod, server: Pod) -> None:
+        """Undo both; also done when the check ends."""
+        self._inject("mend-path", _path(client, server))
+
+    def take_away(self, kind: str, name: str, namespace: str = "") -> Broken:
+        """Make a dependency unavailable: a ``service``, which then leads nowhere, or a ``deployment``, ``statefulset``
+        or ``replicaset``, whose pods are killed and not replaced. In the lab's namespace unless another is given."""
+        where = namespace or self._cluster.namespace
+        if kind not in (*WORKLOADS, "service"):
+            raise Ungradable(f"a {kind} cannot be taken away; give a service, {', '.join(WORKLOADS)}")
+        found = Cluster(self._cluster.connection, where).get(kind, name)
+        self._changing("take-away", found, "")
+        away = Dependency(self._cluster.connection, self._clock, found)
+        self._away.append(away)
+        away.take_away()
+        return self._note("take-away", f"{kind} {where}/{name}")
+
+    def give_back(self, kind: str, name: str, namespace: str = "") -> None:
+        """Give it back, as it was; also done when the check ends."""
+        wanted = (kind, name, namespace or self._cluster.namespace)
+        for away in [one for one in self._away if (one.kind, one.name, one.namespace) == wanted]:
+            away.give_back()
+            self._away.remove(away)
+
+    def take_over(self, how: str, before: dict[str, Any], container: str) -> None:
+        """Undo also what somebody else did to an object that was so."""
+        if how == "take-away":
+            self._away.append(Dependency(self._cluster.connection, self._clock, before))
+        elif how == "delete":
+            self._deleted.append(Pod(before))
         else:
-            self._hung.append((before, container))
+            self._hung.append((Pod(before), container))
 
     def undo(self) -> None:
         """Undo everything. Tries all of it, then raises the first trouble; what was not undone is when called again."""
         troubles: list[Exception] = []
-        for step in (self._undo_asked, self._undo_hung, self._undo_worn, self._undo_deleted, self._undo_placement):
+        steps = (
+            self._undo_asked,
+            self._undo_hung,
+            self._undo_worn,
+            self._undo_deleted,
+            self._undo_away,
+            self._undo_placement,
+        )
+        for step in steps:
             try:
                 step()
             except (Ungradable, LookupError) as error:
@@ -167,13 +233,18 @@ class Faults:
         self._inject(fault, node)
         return self._note(fault, node)
 
+    def _impair(self, fault: str, client: Pod, server: Pod, how: str) -> Broken:
+        target = f"{_path(client, server)} {how}"
+        self._inject(fault, target)
+        return self._note(fault, target)
+
     def _inject(self, fault: str, target: str) -> None:
         if fault != "kill-container":
             self._asked = True
         try:
             self._ask(fault, target)
         except LookupError as error:
-            raise FaultUnavailable(f"{fault}: there is no {target}") from error
+            raise FaultUnavailable(f"{fault} {target}: {error}") from error
 
     def _note(self, fault: str, target: str, pod: Pod | None = None, container: str = "", restarts: int = 0) -> Broken:
         broken = Broken(fault, target, self._clock.now(), pod.uid if pod else "", container, restarts)
@@ -225,6 +296,11 @@ class Faults:
             self._make_gone(self._deleted[-1])
             self._deleted.pop()
 
+    def _undo_away(self) -> None:
+        while self._away:
+            self._away[-1].give_back()
+            self._away.pop()
+
     def _make_gone(self, pod: Pod, node: str = "") -> None:
         """Make a pod again when it is gone, on ``node`` if one is given; wait for one that is going."""
         deadline = self._clock.now() + 40
@@ -244,6 +320,18 @@ class Faults:
             if error.status != 409:
                 raise  # else it is there, made by a request whose answer was lost
 
+    def _await_api(self) -> None:
+        deadline = self._clock.now() + NODE_SECONDS
+        while True:
+            try:
+                self._cluster.nodes()
+            except ClusterUnreachable:
+                if self._clock.now() > deadline:
+                    raise
+                self._clock.sleep(EVERY)
+            else:
+                return
+
     def _await_node(self, node: str) -> None:
         deadline = self._clock.now() + NODE_SECONDS
         while True:
@@ -260,6 +348,10 @@ class Faults:
 
 
 GONE = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
+
+
+def _path(client: Pod, server: Pod) -> str:
+    return f"{client.namespace}/{client.name} {server.namespace}/{server.name}"
 
 
 def again(pod: Pod, node: str = "") -> dict[str, Any]:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Changing = Callable[[str, Mapping[str, Any], str], None]
-"""Called before a change: what is done (``operate``, ``delete``, ``hang``), the object as it was, of a pod which
-container or ""."""
+"""Called before a change: what is done (``operate``, ``delete``, ``hang``, ``take-away``), the object as it was, of a
+pod which container or ""."""
 
 
 class Mark:

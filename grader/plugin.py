@@ -2,8 +2,8 @@
 
 Fixtures: ``cluster`` (grader.cluster), ``namespace``, ``params``, ``thresholds``, ``clock`` (grader.clock), ``probe``
 (grader.probe), ``serving`` (grader.serving), ``watch`` (grader.watch), ``identities`` (grader.identities), ``faults``
-(grader.faults), ``operate`` (grader.operate), ``predict`` (grader.predict), ``evidence`` (grader.evidence). ``poll``,
-``hold`` and ``fail`` are imported from ``grader``.
+(grader.faults), ``operate`` (grader.operate), ``collateral`` (grader.collateral), ``predict`` (grader.predict),
+``evidence`` (grader.evidence). ``poll``, ``hold`` and ``fail`` are imported from ``grader``.
 
 While grading, ``grader.worker`` registers :class:`Grading`. While authoring, plain pytest does::
 
@@ -32,11 +32,12 @@ import yaml
 
 from grader import changes, checks, verdict
 from grader.clock import Clock, clock_of, used
-from grader.cluster import Cluster
+from grader.cluster import Ask, Cluster
+from grader.collateral import Collateral
 from grader.connection import Connection
 from grader.errors import ClusterUnreachable, FaultUnavailable, Ungradable
 from grader.evidence import Evidence
-from grader.faults import Ask, Faults
+from grader.faults import Faults
 from grader.identities import Identities
 from grader.mark import Changing, unmarked
 from grader.operate import Operate
@@ -69,7 +70,7 @@ class Grading:
         self._connection = Connection(request.kubeconfig, request.patience)
         plain_clock = clock_of(self._connection, request.time)
         self._clock = SampledClock(plain_clock)
-        self._cluster = Cluster(self._connection, request.namespace)
+        self._cluster = Cluster(self._connection, request.namespace, ask)
         seconds = request.seconds if request.time == "wall" else FORK_SECONDS
         self._pod = ProbePod(
             self._connection, request.namespace, request.attempt, request.probe_image, seconds, plain_clock
@@ -174,6 +175,11 @@ class Grading:
         if self.given.what_if and [_check(request.node).name] == self.given.only[-1:]:
             operate = request.getfixturevalue("operate")
             changes.make(_check(request.node), self.given.what_if, request.getfixturevalue, operate)
+
+    @pytest.fixture
+    def collateral(self) -> Collateral:
+        """What was healthy before and was touched."""
+        return Collateral(self._connection, self.given.start, self._evidence, self.looked)
 
     # -- the attempt -------------------------------------------------------------------------------------------------
 

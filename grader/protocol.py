@@ -38,6 +38,7 @@ class GradeRequest:
     graded again with what they name, where there are forks (:mod:`grader.replays`). ``what_if``: the change to make
     before the last check of ``only``, one of those that it names; on a fork, since nobody undoes it.
     ``questions``: what the learner was asked to predict and checks measure, each with its options; None: not known.
+    ``start``: what there was in the cluster when the lab began (:mod:`grader.inventory`); empty when not known.
     """
 
     checks: str
@@ -58,6 +59,7 @@ class GradeRequest:
     what_ifs: bool = False
     part: Literal["whole", "look", "checks"] = "whole"
     questions: dict[str, list[str]] | None = None
+    start: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, 130)
 """How a process ends that somebody else stopped; 130 when it had the time to put everything right."""
 END_SECONDS = 5.0
 """How long a process that is done may take to end."""
+UNDOING = ("heal", "start-node", "start-component", "start-controller", "mend-path", "thaw-container")
+"""What every lab may ask for."""
 
 
 def grade(
@@ -85,7 +87,6 @@ def put_back(kubeconfig: str, namespace: str, mark: bytes, faults: FaultInjector
     from grader.evidence import Evidence
     from grader.faults import Faults
     from grader.mark import marked
-    from grader.objects import Pod
     from grader.operate import Operate
 
     connection = Connection(kubeconfig)
@@ -97,7 +98,7 @@ def put_back(kubeconfig: str, namespace: str, mark: bytes, faults: FaultInjector
             if how == "operate":
                 operate.take_over(before)
             else:
-                broken.take_over(how, Pod(before), container)
+                broken.take_over(how, before, container)
         broken.undo()
         operate.restore()
     finally:
@@ -112,6 +113,18 @@ def missing(kubeconfig: str, before: object) -> str:
     connection = Connection(kubeconfig, patience=0.0)  # whoever waits for it asks again
     try:
         return readiness.missing(connection, before)
+    finally:
+        connection.close()
+
+
+def inventory(kubeconfig: str) -> dict[str, Any]:
+    """What there is in a cluster (:mod:`grader.inventory`); ``GraderError`` when it cannot be looked at."""
+    from grader import inventory
+    from grader.connection import Connection
+
+    connection = Connection(kubeconfig)
+    try:
+        return inventory.take(connection)
     finally:
         connection.close()
 
@@ -231,9 +244,9 @@ class _Attempt:
     def _inject(self, call: FaultCall) -> FaultReply:
         if self._faults is None:
             return FaultReply(call.id, "this provider injects no faults")
-        if call.fault != "heal" and call.fault not in self._request.faults:
+        if call.fault not in (*UNDOING, *self._request.faults):
             return FaultReply(call.id, "the lab does not list this fault in its needs")
-        if call.fault not in ("kill-container", "heal"):
+        if call.fault not in ("kill-container", *UNDOING):
             self._unhealed = True
         try:
             self._faults(call.fault, call.target)

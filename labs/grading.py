@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from grader import runner
 from grader.processes import Zygote
@@ -73,6 +74,10 @@ class ProcessGrader:
     def missing(self, kubeconfig: str, before: object) -> str:
         """See :class:`labs.session.grading.Grader`."""
         return runner.missing(kubeconfig, before)
+
+    def inventory(self, kubeconfig: str) -> dict[str, Any]:
+        """See :class:`labs.session.grading.Grader`."""
+        return runner.inventory(kubeconfig)
 
     def close(self) -> None:
         """End what grading processes are forked from."""

@@ -28,6 +28,7 @@ from labs.errors import KindlingError, NotFound
 from labs.forks import grade
 from labs.locks import Locks
 from labs.parameters import seed_of
+from labs.session.beginning import beginning
 from labs.session.grading import Grader
 
 STEP_SECONDS = 180.0
@@ -101,15 +102,23 @@ class Replay:
         expected: dict[str, str] = {**state.file.expected_on(self.provider.name)}
         try:
             handle = start(values)
+            began_with = self._beginning(lab, handle)
             carry_out(lab, state, values, self.provider.credentials(handle, "learner"), self.kubectl)
-            verdict = self._grade(lab, handle, values)
+            verdict = self._grade(lab, handle, values, began_with)
         except (ClusterError, KindlingError) as error:
             return Replayed(lab.name, state.name, expected, {}, [], time.monotonic() - began, str(error))
         outcomes = {check.name: str(check.outcome) for check in verdict.checks}
         differences = list(compare(lab, state, verdict, values, expected))
         return Replayed(lab.name, state.name, expected, outcomes, differences, time.monotonic() - began)
 
-    def _grade(self, lab: Lab, handle: dict[str, Any], values: dict[str, Any]) -> Verdict:
+    def _beginning(self, lab: Lab, handle: dict[str, Any]) -> dict[str, Any]:
+        """What there is when the lab begins, where it asks for that."""
+        if not lab.file.collateral:
+            return {}
+        kubeconfig = self.provider.credentials(handle, "grader")
+        return beginning(lambda: self.grader.inventory(kubeconfig), time.sleep) or {}
+
+    def _grade(self, lab: Lab, handle: dict[str, Any], values: dict[str, Any], began_with: dict[str, Any]) -> Verdict:
         request = GradeRequest(
             checks=str(lab.checks_file),
             kubeconfig="",
@@ -121,6 +130,7 @@ class Replay:
             provider=self.provider.name,
             faults=sorted(lab.needs.faults),
             questions=lab.measured,
+            start=began_with,
         )
         stopping = self._stopping.is_set
         return grade(self.grader, self.provider, handle, request, cancelled=stopping, in_place=self.in_place)

@@ -32,7 +32,7 @@ _CRASHES = Path(tempfile.mkdtemp(prefix="crashes-")) / "crashes"
 os.environ[CRASHES] = str(_CRASHES)
 THIS_RUN = secrets.token_hex(3)
 """Two runs on one machine do not take each other's clusters."""
-NEED_THREE_NODES = {"self-healing"}
+NEED_THREE_NODES = ("[self-healing", "-self-healing", "/test_faults.py")
 IMAGES = ("kindling/web:1.0", "kindling/web:2.0", "busybox:1.35")
 
 
@@ -45,7 +45,7 @@ class ByCluster(LoadScopeScheduling):
             return "browser"
         if "kind" not in re.split(r"[-\]]", parameters) or "simulated" in parameters:
             return nodeid
-        return "three-node" if any(lab in parameters for lab in NEED_THREE_NODES) else "single"
+        return "three-node" if any(each in nodeid for each in NEED_THREE_NODES) else "single"
 
 
 @pytest.hookimpl(optionalhook=True)

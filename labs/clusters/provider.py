@@ -66,27 +66,57 @@ class CreateCancelled(ClusterError):
 
 
 class Fault(StrEnum):
-    """What can be broken on purpose. ``target`` of :meth:`Faults.inject` is given beside each."""
+    """What can be broken on purpose. ``target`` of :meth:`Faults.inject` is given beside each.
+
+    Of a path, the answers of the server to the client are impaired; it is named ``NAMESPACE/POD NAMESPACE/POD``, the
+    client first.
+    """
 
     STOP_NODE = "stop-node"  # node name
     PAUSE_NODE = "pause-node"  # node name
-    START_NODE = "start-node"  # node name; undoes both of the above
-    STOP_COMPONENT = "stop-component"  # kube-scheduler, kube-controller-manager, kube-apiserver, etcd
+    CUT_NODE = "cut-node"  # node name: it runs on, without a network to the others
+    FILL_NODE = "fill-node"  # node name: something outside all pods takes nearly all its memory
+    SLOW_NODE = "slow-node"  # node name: its pods run for a tenth of the time, 50 ms in each half second
+    START_NODE = "start-node"  # node name; undoes all of the above
+    STOP_COMPONENT = "stop-component"  # kube-apiserver, etcd, kube-scheduler, coredns, kubelet/NODE, ...
     START_COMPONENT = "start-component"  # the same
+    STOP_CONTROLLER = "stop-controller"  # as kube-controller-manager --controllers has it: deployment-controller
+    START_CONTROLLER = "start-controller"  # the same
+    SLOW_PATH = "slow-path"  # path and milliseconds: default/a default/b 200ms
+    LOSSY_PATH = "lossy-path"  # path and percent: default/a default/b 20%
+    MEND_PATH = "mend-path"  # path; undoes both
+    BACKUP_ETCD = "backup-etcd"  # a name of the backup: lower-case letters, digits and dashes; at most 3 are kept
+    RESTORE_ETCD = "restore-etcd"  # the name; whoever watches the API server is cut off
     KILL_CONTAINER = "kill-container"  # namespace/pod/container: SIGKILL to its first process, from outside
     FREEZE_CONTAINER = "freeze-container"  # namespace/pod/container: SIGSTOP to all of its processes, from outside
     THAW_CONTAINER = "thaw-container"  # the same; undoes it
 
 
+class Feature(StrEnum):
+    """What clusters do or do not, whatever their version says: tried out (:mod:`labs.clusters.canaries`)."""
+
+    INGRESS_POLICIES = "ingress-policies"  # a NetworkPolicy for incoming traffic stops that, and nothing else
+    EGRESS_POLICIES = "egress-policies"  # a NetworkPolicy for outgoing traffic stops that, and nothing else
+    ADMISSION_POLICIES = "admission-policies"  # a ValidatingAdmissionPolicy is carried out
+    AUDIT = "audit"  # a log tells who asked the API server for what
+
+
 @dataclass(frozen=True)
 class Capabilities:
-    """What a provider can give. ``max_nodes`` counts the control plane; ``kubernetes`` is (major, minor)."""
+    """What a provider can give. ``max_nodes`` counts the control plane; ``kubernetes`` is (major, minor).
+
+    ``features``: those that work, and those of which nothing is known yet: whoever creates a cluster that needs one of
+    these has it tried out then. ``why_not``: why a fault or feature is not among what it can give, where that is no
+    matter of course.
+    """
 
     provider: str
     kubernetes: tuple[int, int]
     max_nodes: int
     faults: frozenset[Fault]
     metrics: bool = False
+    features: frozenset[Feature] = frozenset(Feature)
+    why_not: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +127,7 @@ class Needs:
     faults: frozenset[Fault] = frozenset()
     metrics: bool = False
     kubernetes: tuple[int, int] = (1, 20)
+    features: frozenset[Feature] = frozenset()
 
     def missing(self, has: Capabilities) -> list[str]:
         """What ``has`` does not offer, as phrases for a sentence (``3 nodes (it has at most 1)``); [] when it fits."""
@@ -105,12 +136,17 @@ class Needs:
             phrases.append(f"{self.nodes} nodes (it has at most {has.max_nodes})")
         lacking = sorted(self.faults - has.faults)
         if lacking:
-            phrases.append("the faults " + ", ".join(lacking))
+            phrases.append("the faults " + ", ".join(_with_reason(fault, has) for fault in lacking))
         if self.metrics and not has.metrics:
             phrases.append("metrics")
+        phrases += [_with_reason(feature, has) for feature in sorted(self.features - has.features)]
         if self.kubernetes > has.kubernetes:
             phrases.append("Kubernetes {}.{} (it has {}.{})".format(*self.kubernetes, *has.kubernetes))
         return phrases
+
+
+def _with_reason(what: str, has: Capabilities) -> str:
+    return f"{what} ({has.why_not[what]})" if what in has.why_not else what
 
 
 @dataclass(frozen=True)
@@ -123,7 +159,8 @@ class ClusterSpec:
     ``labels``: what to record on everything that is made (session, learner, lab). ``unknown_images``: what becomes of a
     pod whose image only a real registry has, where a cluster has images of its own: ``strict`` refuses it as a
     registry does, ``stand-ins`` runs something that does nothing in its place. Where images are real ones it is of no
-    account.
+    account. ``metrics``: whether ``metrics.k8s.io`` must answer. ``features``: what must work; where it is found that
+    one does not, :class:`CapabilityMissing`.
     """
 
     name: str
@@ -132,6 +169,8 @@ class ClusterSpec:
     setup: Sequence[Mapping[str, Any]] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     unknown_images: UnknownImages = "strict"
+    metrics: bool = False
+    features: frozenset[Feature] = frozenset()
 
 
 class Progress(Protocol):
@@ -169,7 +208,7 @@ class Faults(Protocol):
         """Raises :class:`ClusterError`; ``ValueError`` for a target that does not exist."""
 
     def heal(self) -> None:
-        """Undo every stop and pause that is in force, whoever injected it."""
+        """Undo every fault that is in force, whoever injected it, and wait until the API server answers."""
 
 
 class Controls(Protocol):

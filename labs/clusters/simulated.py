@@ -11,11 +11,13 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from labs.clusters.canaries import Known, measure
 from labs.clusters.dynamic_client import DynamicClient
 from labs.clusters.provider import (
     CannotChange,
@@ -44,6 +46,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KUBERNETES = (1, 36)
+SIMULATOR = f"simulated {version('kindling')}"
+"""What all these clusters do alike."""
+TRIED = "-try"
+"""What the name of a cluster ends with in which is tried out what such clusters can do."""
 HOST, CLUSTER, NODES, STARTING_STATE = (
     "Starting the simulation host",
     "Creating the cluster",
@@ -69,10 +75,14 @@ class SimulatedProvider:
         self._host_home = home / "simkube"
         self._folder = home / "simulated"
         self._topologies = topologies
+        self._known = Known(self._folder / "canaries.json")
 
     def capabilities(self) -> Capabilities:
-        """Always the same: it needs nothing that this machine may lack."""
-        return Capabilities(self.name, KUBERNETES, max_nodes=3, faults=frozenset(Fault), metrics=True)
+        """Always the same, as it needs nothing that this machine may lack, and what was found when it was tried out."""
+        features, why_not = self._known.features(SIMULATOR)
+        return Capabilities(
+            self.name, KUBERNETES, 3, frozenset(Fault), metrics=True, features=features, why_not=why_not
+        )
 
     def create(self, spec: ClusterSpec, progress: Progress) -> Handle:
         """Bring a cluster to the lab's starting state. What was left half-done is made anew."""
@@ -84,6 +94,7 @@ class SimulatedProvider:
         with _translated(), _step(progress, HOST):
             host = self.host()
         with _translated(), _step(progress, CLUSTER):
+            self._prove(host, spec)
             host.delete(spec.name)
             labels, owner = dict(spec.labels), spec.labels.get("learner", "")
             host.create(spec.name, topology, labels, users=USERS, images=spec.unknown_images, owner=owner)
@@ -97,6 +108,25 @@ class SimulatedProvider:
         marker.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         marker.touch()
         return handle
+
+    def _prove(self, host: HostClient, spec: ClusterSpec) -> None:
+        """Have what a spec needs tried out, in a cluster of its own: the lab's shall have no traces of it."""
+        if spec.features:
+            self._known.prove(SIMULATOR, spec.features, lambda: self._try_out(host, spec.name + TRIED))
+
+    def _try_out(self, host: HostClient, name: str) -> dict[str, str]:
+        topology = yaml.safe_load(topology_file(self._topologies, "single").read_text(encoding="utf-8"))
+
+        def audited(wanted: str) -> bool:
+            return any(one.get("objectRef", {}).get("name") == wanted for one in host.audit(name)["events"])
+
+        try:
+            host.create(name, topology, users=USERS)
+            with DynamicClient(self.credentials({"name": name}, "grader")) as objects:
+                wait_for_nodes(objects, name, NODES_SECONDS)
+                return measure(objects, audited)
+        finally:
+            host.delete(name)
 
     def status(self, handle: Handle) -> ClusterStatus:
         """Ask the host; starting it (after a reboot, say) brings every cluster back."""
@@ -199,6 +229,7 @@ class SimulatedProvider:
         if self._host_home.exists():
             with _translated():
                 self.host().delete(handle["name"])
+                self.host().delete(handle["name"] + TRIED)  # of a creation that was killed
         shutil.rmtree(self._finished(handle["name"]).parent, ignore_errors=True)
 
     def shutdown(self) -> None:

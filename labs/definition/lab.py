@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from labs import yamlfile
-from labs.clusters.provider import ClusterSpec, Fault, Needs, UnknownImages
+from labs.clusters.provider import ClusterSpec, Fault, Feature, Needs, UnknownImages
 from labs.definition.checks import CheckInfo, read_checks
 from labs.definition.prediction import Name as QuestionName
 from labs.definition.prediction import Option, Question, QuestionFile
@@ -33,6 +33,7 @@ class NeedsFile(BaseModel):
     nodes: Annotated[int, Field(ge=1, le=3)] = 1
     faults: list[Fault] = []
     metrics: bool = False
+    features: list[Feature] = []
     kubernetes: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,2}$")] = "1.20"
     images: UnknownImages = "strict"
 
@@ -54,6 +55,7 @@ class LabFile(BaseModel):
     limit: Annotated[float, Field(ge=5, le=3600)] = 300.0
     parameters: dict[ParameterName, Parameter] = {}
     thresholds: dict[str, float | int | str | bool] = {}
+    collateral: bool = False
     hints: dict[str, Annotated[list[Text], Field(min_length=1)]] = {}
     what_if_from: Annotated[int, Field(ge=1)] | None = None
     predict: Annotated[dict[QuestionName, QuestionFile], Field(max_length=20)] = {}
@@ -118,7 +120,8 @@ class Lab:
         """What it needs of a cluster."""
         needs = self.file.needs
         major, minor = needs.kubernetes.split(".")
-        return Needs(needs.nodes, frozenset(needs.faults), needs.metrics, (int(major), int(minor)))
+        version, features = (int(major), int(minor)), frozenset(needs.features)
+        return Needs(needs.nodes, frozenset(needs.faults), needs.metrics, version, features)
 
     @property
     def topology(self) -> str:
@@ -203,8 +206,9 @@ class Lab:
 
     def spec(self, cluster: str, parameters: Mapping[str, Any], labels: Mapping[str, str]) -> ClusterSpec:
         """The cluster that a session of this lab wants."""
-        setup, unknown = self.setup(parameters), self.file.needs.images
-        return ClusterSpec(cluster, self.topology, tuple(self.file.images), setup, dict(labels), unknown)
+        setup, needs, images = self.setup(parameters), self.needs, tuple(self.file.images)
+        unknown = self.file.needs.images
+        return ClusterSpec(cluster, self.topology, images, setup, dict(labels), unknown, needs.metrics, needs.features)
 
 
 def _state_file(path: Path) -> StateFile:

@@ -29,7 +29,7 @@ from labs.records import full_disk
 from labs.records.failures import locked, unavailable
 from labs.system_errors import as_sentence
 
-HEAD = "0009"
+HEAD = "0010"
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 10.0
 """Seconds that a write waits for others."""

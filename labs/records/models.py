@@ -198,7 +198,8 @@ class Session(Base):
     """One learner's lab. ``desired`` is what was asked for, ``state`` what was last observed or done.
 
     ``cluster`` is the name chosen before anything is made. ``reset_wanted`` counts resets asked for, ``reset_done``
-    those carried out. At most one session of a learner and lab has no ``ended_at``.
+    those carried out. At most one session of a learner and lab has no ``ended_at``. ``beginning``: what there was in
+    its cluster when the lab began (:mod:`grader.inventory`), in labs that ask for it; loaded only when asked for.
     """
 
     __tablename__ = "sessions"
@@ -221,6 +222,7 @@ class Session(Base):
     ready_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    beginning: Mapped[dict[str, Any] | None] = mapped_column(PackedJSON, deferred=True)
     user: Mapped[User] = relationship()
     steps: Mapped[list[SessionStep]] = relationship(order_by="SessionStep.position", cascade="all, delete-orphan")
     __table_args__ = (

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session as Transaction
 from grader.protocol import CheckResult, Event, Outcome, check_result
 from labs.definition import QuestionFile
 from labs.records.database import Database
-from labs.records.models import Attempt, CheckRecord
+from labs.records.models import Attempt, CheckRecord, Session
 from labs.session.ends import End
 from labs.session.predictions import settle
 
@@ -91,6 +91,11 @@ class Attempts:
         """The snapshot that was kept first, None when none was."""
         with self._records.read() as tx:
             return tx.scalar(select(Attempt.snapshot).where(Attempt.id == attempt))
+
+    def beginning(self, session: str) -> dict[str, Any]:
+        """What there was in a session's cluster when its lab began; empty when that is not known."""
+        with self._records.read() as tx:
+            return tx.scalar(select(Session.beginning).where(Session.id == session)) or {}
 
     def finish(self, attempt: str, end: End, questions: Questions) -> None:
         """Keep its end, and what became of the learner's predictions; nothing when it has one."""

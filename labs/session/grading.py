@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from grader.protocol import Event, GradeRequest, Outcome, Verdict
 from labs.clusters.provider import (
@@ -42,6 +42,7 @@ from labs.locks import Locks
 from labs.records.database import Database
 from labs.records.models import Attempt
 from labs.session.attempts import Attempts
+from labs.session.beginning import beginning
 from labs.session.ends import (
     AGAIN,
     AGAIN_AS_IT_IS,
@@ -102,6 +103,9 @@ class Grader(Protocol):
     def put_back(self, kubeconfig: str, namespace: str, mark: bytes, faults: Faults) -> None:
         """Put back what a process that was killed had changed, as its mark says; raises when that cannot be done."""
 
+    def inventory(self, kubeconfig: str) -> dict[str, Any]:
+        """What there is in a cluster (:mod:`grader.inventory`); raises when it cannot be looked at."""
+
     def missing(self, kubeconfig: str, before: object) -> str:
         """What was ready in the snapshot ``before`` (None: there is none) and is not ready again; "" when all is."""
 
@@ -141,6 +145,11 @@ class Grading:
             else:
                 self._surely_finish(attempt, end)
             notify()
+
+    def beginning(self, provider: str, handle: Handle) -> dict[str, Any] | None:
+        """What there is in a cluster whose lab begins now; None when that is not known."""
+        kubeconfig = self._providers.get(provider).credentials(handle, "grader")
+        return beginning(lambda: self._grader.inventory(kubeconfig), self._pause)
 
     def at_work(self, attempt: str) -> bool:
         """Whether a grading process of this attempt is still there, whoever started it."""
@@ -360,6 +369,7 @@ class Grading:
             mark="" if row.forked else str(self._marks.file(row.id)),
             what_ifs=lab.what_if_from is not None and row.number >= lab.what_if_from,
             questions=lab.measured,
+            start=self._attempts.beginning(row.session.id) if lab.file.collateral else {},
         )
 
     @contextmanager

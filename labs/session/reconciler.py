@@ -16,7 +16,14 @@ from typing import Any
 from sqlalchemy import select
 
 from labs.access import AccessRules
-from labs.clusters.provider import ClusterError, ClusterSpec, ClusterState, CreateCancelled, ProviderUnavailable
+from labs.clusters.provider import (
+    CapabilityMissing,
+    ClusterError,
+    ClusterSpec,
+    ClusterState,
+    CreateCancelled,
+    ProviderUnavailable,
+)
 from labs.clusters.registry import Providers
 from labs.errors import KindlingError, Unavailable
 from labs.library import Library
@@ -193,12 +200,13 @@ class Reconciler:
             log.exception("session %s of %s", row.id, row.lab)
             self._set(row.id, state="failed", detail=f"Unexpected trouble: {error}", fix=f"kindling start {row.lab}")
         else:
-            self._ready(row, handle)
+            collateral = self.labs.get(row.lab).file.collateral
+            self._ready(row, handle, self.grading.beginning(row.provider, handle) if collateral else None)
         notify()
 
     def _with_offer(self, row: Session, error: Exception) -> str:
         """What went wrong, and where else the lab could run when its provider lacks something on this machine."""
-        if not isinstance(error, ProviderUnavailable):
+        if not isinstance(error, ProviderUnavailable | CapabilityMissing):
             return str(error)
         needs = self.labs.get(row.lab).needs
         with self.records.read() as tx:
@@ -207,11 +215,11 @@ class Reconciler:
             )
         return str(error).rstrip(".") + instead
 
-    def _ready(self, row: Session, handle: dict[str, Any]) -> None:
+    def _ready(self, row: Session, handle: dict[str, Any], beginning: dict[str, Any] | None) -> None:
         now = self.now()
         with self.records.begin() as tx:
             found = tx.get_one(Session, row.id)
-            found.handle = handle
+            found.handle, found.beginning = handle, beginning
             if found.desired == "ready":  # else it stays as whoever stopped it meanwhile left it
                 found.state, found.detail, found.fix = "ready", "", ""
             found.ready_at = found.ready_at or now

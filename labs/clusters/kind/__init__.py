@@ -2,9 +2,11 @@
 
 ==============  ================================================================================
 ``provider``    keeps the contract of :mod:`labs.clusters.provider`
-``nodes``       the node containers, through the Docker SDK: what is there, what is broken on purpose
+``nodes``       the node containers, through the Docker SDK: what is there, what runs, commands in them
+``faults``      what is broken on purpose in them, by ``scripts``; ``controllers`` has these by name
 ``images``      the images a lab needs: built, pulled, loaded into every node
-``identity``    kubeconfigs for the learner and for the grader, each with a client certificate of its own
+``credentials`` kubeconfigs for the learner and for the grader, each with a client certificate of its own
+``metrics``     ``metrics.k8s.io``, for labs that need it
 ``baseline``    the starting state of a cluster, and the way back to it
 ==============  ================================================================================
 """

@@ -39,6 +39,11 @@ class Kind:
             )
         return path
 
+    def version(self) -> str:
+        """``kind v0.27.0 go1.24 linux/amd64``: which node image it takes by itself follows from it."""
+        done = subprocess.run([self.find(), "version"], capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - arguments are ours
+        return done.stdout.strip()[:200] or "kind"
+
     def create(self, name: str, topology: Path, kubeconfig: Path) -> Generator[str]:
         """Create a cluster, yielding each phase as kind names it (``Preparing nodes``) when it begins.
 

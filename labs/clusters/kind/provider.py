@@ -21,10 +21,13 @@ from pathlib import Path
 import docker.errors
 from requests.exceptions import RequestException
 
-from labs.clusters.dynamic_client import APIError, DynamicClient
-from labs.clusters.kind import baseline, credentials, images
+from labs.clusters import canaries
+from labs.clusters.canaries import Known, measure
+from labs.clusters.dynamic_client import APIError, DynamicClient, Obj
+from labs.clusters.kind import baseline, credentials, images, metrics
 from labs.clusters.kind.command import Kind
-from labs.clusters.kind.nodes import Nodes, clusters, connect, place_of
+from labs.clusters.kind.faults import FAULTS, WHY_NOT, NodeFaults
+from labs.clusters.kind.nodes import Nodes, clusters, connect
 from labs.clusters.provider import (
     Capabilities,
     ClusterError,
@@ -83,14 +86,23 @@ class KindProvider:
         self._image_base = image_base
         self._node_image = node_image
         self._kind = Kind(binary, node_image)
+        self._known = Known(self._home / "canaries.json")
 
     def capabilities(self) -> Capabilities:
         """What kind can give on this machine now."""
         self._kind.find()
-        connect().close()
+        features, why_not = self._known.features(self._image_id())
         version = re.search(r":v?(\d+)\.(\d+)", self._node_image)
         kubernetes = (int(version[1]), int(version[2])) if version else OLDEST_DEFAULT
-        return Capabilities(self.name, kubernetes, max_nodes=3, faults=frozenset(Fault))
+        return Capabilities(
+            self.name,
+            kubernetes,
+            max_nodes=3,
+            faults=FAULTS,
+            metrics=True,
+            features=features,
+            why_not={**WHY_NOT, **why_not},
+        )
 
     def create(self, spec: ClusterSpec, progress: Progress) -> Handle:
         """Bring a cluster to the lab's starting state; about as long as kind itself takes."""
@@ -199,7 +211,7 @@ class KindProvider:
         engine = connect()
         try:
             progress.step(IMAGES, done=False)
-            images.ensure(engine, spec.images, self._image_sources, self._image_base)
+            images.ensure(engine, _images(spec), self._image_sources, self._image_base)
             progress.step(IMAGES, done=True)
             with ThreadPoolExecutor(1) as loader:
                 self._bring_up(spec, topology, progress, loader)
@@ -219,7 +231,7 @@ class KindProvider:
             for phase in phases:
                 if phase == "Writing configuration":
                     progress.step(NODES, done=True)
-                    loading = loader.submit(self._kind.load, spec.name, spec.images)
+                    loading = loader.submit(self._kind.load, spec.name, _images(spec))
                 progress.step(NODES if loading is None else CONTROL_PLANE, done=False)
         progress.step(CONTROL_PLANE, done=True)
         progress.step(LOAD, done=False)
@@ -237,6 +249,7 @@ class KindProvider:
         (folder / "admin.kubeconfig").unlink()
         with DynamicClient(self.credentials({"name": spec.name}, "grader")) as objects:
             wait_for_nodes(objects, spec.name, 120)
+            self._prove(objects, spec)
             kept = json.dumps(baseline.take(objects)).encode()
             _write_private(folder / "baseline.json.gz", gzip.compress(kept))
             add_setup(objects, spec, self.SETTLE_SECONDS)
@@ -248,10 +261,37 @@ class KindProvider:
         with DynamicClient(self.credentials(handle, "grader")) as objects:
             left = baseline.restore(objects, kept, self.RESET_SECONDS)
             if not left:
-                self._kind.load(spec.name, spec.images)
+                self._have(spec)
                 wait_for_nodes(objects, spec.name, self.RESET_SECONDS)
+                self._prove(objects, spec)
                 add_setup(objects, spec, self.SETTLE_SECONDS)
             return left
+
+    def _prove(self, objects: DynamicClient, spec: ClusterSpec) -> None:
+        """Have what a spec asks of its cluster; :class:`CapabilityMissing`."""
+        if spec.metrics:
+            metrics.install(objects)
+        if spec.features:
+            self._known.prove(self._image_id(), spec.features, lambda: measure(objects, None))
+
+    def _image_id(self) -> str:
+        """What tells clusters apart that may do different things: the node image, as far as it is here."""
+        engine = connect()
+        try:
+            return str(engine.images.get(self._node_image).id) if self._node_image else self._kind.version()
+        except docker.errors.ImageNotFound:
+            return self._node_image
+        finally:
+            engine.close()
+
+    def _have(self, spec: ClusterSpec) -> None:
+        """Have the images of a spec, another lab's perhaps, in the nodes."""
+        engine = connect()
+        try:
+            images.ensure(engine, _images(spec), self._image_sources, self._image_base)
+        finally:
+            engine.close()
+        self._kind.load(spec.name, _images(spec))
 
     def _revive(self, handle: Handle) -> bool:
         """Start a finished cluster whose nodes were stopped (the machine was rebooted); whether it came back."""
@@ -276,6 +316,11 @@ class KindProvider:
         return self._folder(name) / "finished"
 
 
+def _images(spec: ClusterSpec) -> list[str]:
+    more = [metrics.IMAGE] * spec.metrics + [canaries.IMAGE] * bool(spec.features)
+    return list(dict.fromkeys([*spec.images, *more]))
+
+
 class _KindFaults:
     """Faults in one cluster, through Docker."""
 
@@ -286,24 +331,27 @@ class _KindFaults:
     def inject(self, fault: Fault, target: str) -> None:
         """Break ``target``."""
         with _translated():
-            Nodes(connect(), self._handle["name"]).inject(fault, target, self._container_id)
-
-    def heal(self) -> None:
-        """Undo every stop and pause, and wait until the API server answers again."""
-        with _translated():
-            if Nodes(connect(), self._handle["name"]).heal():
+            self._nodes().inject(fault, target)
+            if fault in (Fault.START_COMPONENT, Fault.BACKUP_ETCD, Fault.RESTORE_ETCD):
                 self._wait_for_api()
 
-    def _container_id(self, target: str) -> tuple[str, str]:
-        namespace, pod, container = target.split("/")
+    def heal(self) -> None:
+        """Undo everything, and wait until the API server answers again."""
+        with _translated():
+            self._nodes().heal(self._wait_for_api)
+
+    def _nodes(self) -> NodeFaults:
+        return NodeFaults(Nodes(connect(), self._handle["name"]), self._pod)
+
+    def _pod(self, target: str) -> Obj:
+        namespace, _, pod = target.partition("/")
         with DynamicClient(self._provider.credentials(self._handle, "grader")) as objects:
             try:
-                found = objects.request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}")
+                return objects.request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}")
             except APIError as error:
                 if error.status == 404:
                     raise ValueError(f"there is no pod {namespace}/{pod}") from error
                 raise
-        return place_of(found, container)
 
     def _wait_for_api(self) -> None:
         deadline = time.monotonic() + 60

@@ -24,6 +24,7 @@ from labs.cli.main import COMMANDS, cli, run
 from labs.cli.output import clean, span, table
 from labs.cli.suggestions import WITH_LEARNER
 from labs.clusters import registry
+from labs.clusters.provider import Fault
 from labs.errors import Refused, Unavailable
 from labs.locks import Locks
 from labs.settings import load
@@ -715,7 +716,7 @@ def test_a_full_disk_is_a_sentence(kindling: Command, monkeypatch: pytest.Monkey
 
 def test_doctor_says_what_is_missing(kindling: Command) -> None:
     assert kindling("doctor") == 0
-    assert "✓ simulated: provider: Kubernetes 1.36, up to 3 nodes, 6 faults" in kindling.out
+    assert f"✓ simulated: provider: Kubernetes 1.36, up to 3 nodes, {len(Fault)} faults" in kindling.out
     assert "✗ kind: provider: Docker does not answer\n    sudo systemctl start docker" in kindling.out
     assert "Labs can start on: simulated." in kindling.out
 

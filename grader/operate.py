@@ -33,16 +33,16 @@ class Operate:
         self._scalers: dict[str, dict[str, Any]] = {}
 
     def scale(self, deployment: str, replicas: int) -> None:
-        """``kubectl scale``, or where a HorizontalPodAutoscaler holds the count, its limits; returns at once."""
+        """``kubectl scale``; where a HorizontalPodAutoscaler holds the count, its limits as well, so that it agrees.
+        Returns at once."""
         self._remember(deployment)
         scaler = self._scaler(deployment)
-        if scaler is None:
-            self._patch(deployment, {"spec": {"replicas": replicas}})
-        else:
+        if scaler is not None:
             if scaler["metadata"]["name"] not in self._scalers:
                 self._changing("operate", scaler, "")
                 self._scalers[scaler["metadata"]["name"]] = scaler
             self._limit(scaler, replicas, replicas)
+        self._patch(deployment, {"spec": {"replicas": replicas}})
         self._evidence.add("scale", deployment=deployment, replicas=replicas)
 
     def set_image(self, deployment: str, image: str, container: str = "") -> None:

@@ -108,7 +108,7 @@ class App:
             self.replicas(left)
             answers = traffic.answers()
             late = answers.since(answers[-1].t - CALM_SECONDS) if len(answers) else answers
-            if late.failed or len(late) < 5:
+            if late.failed or len(late) < 5 or late[0].t < broken.t:
                 fail(
                     expected=f"no more failed requests within {seconds} seconds",
                     observed=f"{late} in the last {CALM_SECONDS:g} seconds",
@@ -142,14 +142,15 @@ class App:
 
     def restarted_or_replaced(self, pod, application, what):
         """The broken replica's process is a new one, or another pod has taken its place. Meant for ``poll``."""
-        now = self.cluster.find("pod", pod.name)
-        if now is None or now["metadata"]["uid"] != pod.uid or now["metadata"].get("deletionTimestamp"):
+        found = self.cluster.find("pod", pod.name)
+        now = pod if found is None else self.cluster.pod(pod.name)
+        if found is None or now.uid != pod.uid or now.terminating or now.over:
             return
-        after = self.cluster.pod(pod.name).container(application.container)
+        after = now.container(application.container)
         if after is not None and after.id == pod.container(application.container).id:
             fail(
                 expected=f"{what} to be started again or replaced",
-                observed=f"{self.cluster.explain(self.cluster.pod(pod.name))}, still with the same process",
+                observed=f"{self.cluster.explain(now)}, still with the same process",
                 look=f"kubectl describe pod {pod.name}",
             )
 

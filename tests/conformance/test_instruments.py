@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
+from grader import Source
+from grader.clock import WallClock
+from grader.connection import Connection
+from grader.evidence import Evidence
+from grader.probe_pod import ProbePod, sweep
 from grader.protocol import GradeRequest, Verdict
 from grader.runner import grade
+from grader.source_pods import source_pods
 from labs.clusters.provider import Forkable, Handle, Provider
-from tests.conformance.test_simulated_attacks import CORE, Learner
+from tests.conformance.test_simulated_attacks import CORE, Learner, until
 from tests.conftest import SharedClusters, shared_spec
 
 CHECKS = Path(__file__).with_name("instruments.py")
@@ -134,3 +140,28 @@ def test_a_matrix_sees_what_policies_let_through(
         verdict = grade(GradeRequest(str(tmp_path / "checks.py"), config, "default", {}, seconds=120, time=time))
     (one,) = verdict.checks
     assert (str(one.outcome), one.message, one.cause) == ("passed", "", "")
+
+
+def test_what_a_killed_grading_leaves_goes_with_its_namespace(
+    provider: Provider, cluster: tuple[Handle, Learner]
+) -> None:
+    """Its sources, too, whatever namespace they are in: who grades next removes the one and the cluster the others."""
+    handle, _ = cluster
+    clock = WallClock()
+    connection = Connection(provider.credentials(handle, "grader"))
+    killed = ProbePod(connection, "default", "killed", "kindling/web:1.0", 300, clock)
+    sources = [Source("here", labels={"app": "web"}), Source("elsewhere", namespace_labels={"team": "other"})]
+    open_ones = source_pods(killed, sources, Evidence(clock))
+    open_ones.__enter__()
+
+    def left() -> list[str]:
+        pods = [one["metadata"] for one in connection.get("/api/v1/pods")["items"]]
+        return [one["name"] for one in pods if one["name"].startswith(("source-", "probe"))]
+
+    assert len(left()) == 3
+    sweep(connection, "default")
+    until(lambda: not left(), 60)
+    spaces = [one["metadata"] for one in connection.get("/api/v1/namespaces")["items"]]
+    assert [one["name"] for one in spaces if "kindling" in one["name"] and "deletionTimestamp" not in one] == []
+    open_ones.__exit__(None, None, None)  # what is gone is removed as well
+    connection.close()

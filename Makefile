@@ -5,10 +5,10 @@ JOBS ?= 1
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check prove bench soak demo clean
+.PHONY: help run test check prove bench certify soak demo clean
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## start the site on http://127.0.0.1:8000 and print a link that signs you in
 	$(BIN)/kindling up
@@ -27,6 +27,10 @@ prove: $(VENV)/.installed-dev ## try on a real cluster what has changed in the l
 
 bench: $(VENV)/.installed-dev ## speed and memory, as ratios in one run
 	$(BIN)/python -m bench
+
+certify: $(VENV)/.installed-dev ## how often the graders are wrong: hundreds of changes of every lab, then docs/graders.md
+	$(BIN)/kindling certify --write
+	$(BIN)/python -m labs.certify > docs/graders.md
 
 soak: $(VENV)/.installed-dev ## a class of a hundred with hostile members, kill -9 and 2,000 labs: twenty minutes
 	$(BIN)/python -m soak $(PARTS)

@@ -114,11 +114,18 @@ def handed_in(provider: Provider, handle: Handle, seconds: float) -> Iterator[Ha
         log.warning("the cluster %s is graded in place: %s", handle.get("name"), error)
         yield None
         return
+    with kept(provider, fork):
+        yield HandIn(provider, fork, seconds)
+
+
+@contextmanager
+def kept(provider: Provider, fork: Handle) -> Iterator[None]:
+    """A fork is there, unless its host ends, until this is left; then it is deleted."""
     done = threading.Event()
     asking = threading.Thread(target=_ask, args=(provider, fork, done), name="hand-in", daemon=True)
     asking.start()
     try:
-        yield HandIn(provider, fork, seconds)
+        yield
     finally:
         done.set()
         _delete(provider, fork)

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labs import wall_time, yamlfile
+from labs.certify.expressions import BadExpression, Expression
+from labs.certify.facts import World
+from labs.certify.oracle import HOLDS
 from labs.definition import Lab, State, load_lab
 from labs.definition.prediction import misfits, read_measured
 from labs.errors import Malformed
@@ -37,7 +40,7 @@ def lint(folder: Path) -> list[Finding]:
         lab = load_lab(folder)
     except Malformed as error:
         return [_finding(error)]
-    findings = [*_texts(lab), *_checks(lab), *_predictions(lab), *_states(lab)]
+    findings = [*_texts(lab), *_checks(lab), *_predictions(lab), *_states(lab), *_requirements(lab)]
     return sorted(set(findings))
 
 
@@ -102,6 +105,42 @@ def _predictions(lab: Lab) -> Iterator[Finding]:
     for question, line, message in found:
         where = lab.folder / "lab.yaml" if question else lab.checks_file
         yield Finding(str(where), line or _line(lab, "predict", question), message)
+
+
+def _requirements(lab: Lab) -> Iterator[Finding]:
+    """Requirements and rulings are of checks that are there, and say something. A lab without any is not certified."""
+    path = str(lab.folder / "lab.yaml")
+    try:
+        names, rulings, _ = [check.name for check in lab.checks], lab.rulings, lab.certificate
+    except Malformed as error:
+        yield _finding(error)
+        return
+    known = ", ".join(sorted(names))
+    for check, texts in lab.file.requirements.items():
+        line = _line(lab, "requirements", check)
+        if check not in names:
+            yield Finding(path, line, f"requirements of {check}, which is no check; there are: {known}")
+        for text in texts:
+            yield from (Finding(path, line, said) for said in _nonsense(lab, text))
+    for check in names if lab.file.requirements else []:
+        if check not in lab.file.requirements:
+            yield Finding(path, _line(lab, "requirements"), f"expected requirements of the check {check}")
+    for check in sorted({check for ruling in rulings for check in ruling.checks} - set(names)):
+        found = f"a ruling on {check}, which is no check; there are: {known}"
+        yield Finding(str(lab.folder / "rulings.yaml"), 1, found)
+
+
+def _nonsense(lab: Lab, text: str) -> Iterator[str]:
+    """What is wrong with a requirement, for several learners."""
+    there = {*World([], lab.namespace).names, HOLDS}
+    for seed in SEEDS:
+        try:
+            used = Expression(lab.fill(text, lab.parameters_for(seed))).names
+        except (BadExpression, UnknownParameter) as error:
+            yield str(error)
+            return
+        for name in sorted(used - there):
+            yield f"there is no {name} in {text!r}; there are: {', '.join(sorted(there))}"
 
 
 def _states(lab: Lab) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ class Replay:
 
     def _work(self, work: Work, done: list[Replayed], on_done: Callable[[Replayed], None]) -> None:
         while not self._stopping.is_set() and (topology := work.join()):
-            cluster = _Cluster(self.provider, topology, self.notes)
+            cluster = NotedCluster(self.provider, topology, self.notes)
             with cluster.kept():
                 while not self._stopping.is_set() and (job := work.next(topology)):
                     result = self.prove(*job, cluster.starter(job[0]))
@@ -249,7 +249,7 @@ class Work:
             return None
 
 
-class _Cluster:
+class NotedCluster:
     """One worker's cluster: made for its first state, reset for the next, removed at the end."""
 
     def __init__(self, provider: Provider, topology: str, notes: Path) -> None:
@@ -269,6 +269,11 @@ class _Cluster:
                 self._provider.delete({"name": self.name})
                 note.unlink(missing_ok=True)
                 locks.forget(self.name)
+
+    def empty(self, lab: Lab) -> dict[str, Any]:
+        """What a lab needs, without the lab's own objects; its handle."""
+        spec = lab.spec(self.name, lab.parameters_for(""), {"replay": lab.name})
+        return self._provider.create(replace(spec, setup=()), _Unwatched())
 
     def starter(self, lab: Lab) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """Brings it to the starting state of a lab with the parameters it is called with, and returns its handle."""

@@ -44,6 +44,7 @@ COMMANDS = {
     "lint": ("labs.cli.authoring:lint", "Check labs for mistakes without a cluster."),
     "replay": ("labs.cli.authoring:replay", "Try a lab: every state against its expected outcomes."),
     "prove": ("labs.cli.proving:prove", "Try what has changed in labs on a real cluster, and keep the proof."),
+    "certify": ("labs.cli.certify:certify", "Measure how often a lab's checks are wrong, by hundreds of changes."),
 }
 
 

@@ -12,9 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from labs import yamlfile
 from labs.clusters.provider import ClusterSpec, Fault, Feature, Needs, UnknownImages
+from labs.definition.certificate import FILE as CERTIFICATE
+from labs.definition.certificate import Certificate, read_certificate
 from labs.definition.checks import CheckInfo, read_checks
 from labs.definition.prediction import Name as QuestionName
 from labs.definition.prediction import Option, Question, QuestionFile
+from labs.definition.rulings import Ruling, read_rulings
 from labs.definition.states import State, StateFile
 from labs.definition.validation import validated
 from labs.errors import Malformed
@@ -59,6 +62,7 @@ class LabFile(BaseModel):
     hints: dict[str, Annotated[list[Text], Field(min_length=1)]] = {}
     what_if_from: Annotated[int, Field(ge=1)] | None = None
     predict: Annotated[dict[QuestionName, QuestionFile], Field(max_length=20)] = {}
+    requirements: dict[str, Annotated[list[Text], Field(min_length=1)]] = {}
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,26 @@ class Lab:
         folders = [path.parent for path in (self.folder / "states").glob("*/state.yaml")]
         states = [State(folder.name, folder, _state_file(folder / "state.yaml")) for folder in folders]
         return sorted(states, key=lambda state: (order.get(state.kind, 3), state.name))
+
+    @property
+    def right_states(self) -> list[State]:
+        """Those that every check must pass."""
+        return [state for state in self.states if state.kind in ("solved", "alternative")]
+
+    @cached_property
+    def rulings(self) -> list[Ruling]:
+        """What its author says of changes that the requirements leave undecided; :class:`Malformed`."""
+        return read_rulings(self.folder)
+
+    @property
+    def certificate_file(self) -> Path:
+        """Its ``certificate.json``."""
+        return self.folder / CERTIFICATE
+
+    @cached_property
+    def certificate(self) -> Certificate | None:
+        """How often its checks were wrong when that was last tried, or None; :class:`Malformed`."""
+        return read_certificate(self.folder)
 
     def parameters_for(self, seed: str) -> dict[str, Value]:
         """The parameters' values for a seed (see :func:`labs.parameters.seed_of`)."""

@@ -27,7 +27,18 @@ from labs.proofs import reach
 
 _HERE = Path(__file__).resolve().parents[1]
 _OWN_IMAGES = "kindling/"
-NOT_GRADED = {"title", "goal", "level", "minutes", "order", "points", "hints", "what_if_from", "parameters"}
+NOT_GRADED = {
+    "title",
+    "goal",
+    "level",
+    "minutes",
+    "order",
+    "points",
+    "hints",
+    "what_if_from",
+    "parameters",
+    "requirements",
+}
 """Fields of ``lab.yaml`` on which no verdict depends (of parameters, what was drawn counts)."""
 NOT_DECIDING = {"title", "points", "what_if", "after"}
 """What ``@check`` says that decides nothing where checks are made in place, one after the other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from pathlib import Path
 
@@ -10,9 +11,14 @@ import pytest
 
 import grader
 from grader.plugin import Grading
+from labs.certify.expressions import FUNCTIONS
+from labs.certify.facts import Container, Endpoint, Pod, Probe, Service, Workload, World
+from labs.certify.oracle import HOLDS
+from labs.certify.page import page
 from labs.cli.main import COMMANDS
 from labs.clusters.registry import MAKERS
 from labs.library import Library
+from labs.proofs import Digests
 from labs.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +26,7 @@ OPERATING, AUTHORING, ARCHITECTURE, README = (
     (ROOT / name).read_text(encoding="utf-8")
     for name in ("docs/operating.md", "docs/authoring.md", "docs/architecture.md", "README.md")
 )
+SETTINGS = load({"KINDLING_HOME": os.devnull})
 RAISED = {"CheckFailed", "GraderError"}  # by helpers; authors call fail
 VARIABLE = re.compile(r"[\"\x27](KIND(?:LING)?_[A-Z_]*[A-Z])[\"\x27]")
 
@@ -51,6 +58,22 @@ def test_every_lab_tells_the_learner_what_to_do(lab: object) -> None:
     assert len((lab.folder / "instructions.md").read_text(encoding="utf-8")) > 500  # type: ignore[attr-defined]
     course = (ROOT / "content" / "kubernetes-architecture" / "course.yaml").read_text(encoding="utf-8")
     assert lab.name in course  # type: ignore[attr-defined]
+
+
+def test_what_requirements_may_call_is_in_authoring() -> None:
+    section = AUTHORING.partition("### Requirements")[2].partition("### Rulings")[0]
+    there = {*World([], "default").names, *FUNCTIONS, HOLDS}
+    for kind in (Pod, Container, Probe, Service, Endpoint, Workload):
+        there |= {name for name in vars(kind) if not name.startswith("_")} | {*kind.__dataclass_fields__}
+    missing = {name for name in there - {"raw", "world", "grace", "kind"} if not re.search(rf"\b{name}\b", section)}
+    assert missing == set()
+
+
+def test_the_page_of_graders_is_of_the_certificates() -> None:
+    stored = (ROOT / "docs" / "graders.md").read_text(encoding="utf-8")
+    assert stored == page(
+        Library((ROOT / "labs" / "catalog",)).all(), Digests("simulated", SETTINGS.topologies, SETTINGS.images)
+    ), "run: make certify"
 
 
 @pytest.mark.parametrize("provider", sorted(MAKERS))

@@ -14,6 +14,8 @@ from flask import render_template
 
 from labs.accounts import Account
 from labs.definition import Lab
+from labs.definition.certificate import Certificate
+from labs.errors import Malformed
 from labs.parameters import seed_of
 from labs.session import AttemptView, PredictionView, SessionView, Timeline
 from webapp.formats import plural
@@ -70,6 +72,15 @@ def view_model(account: Account, lab: Lab) -> LabViewModel:
     lines = sessions.timelines(latest.id, account.name) if latest is not None else {}
     predictions = kindling().predictions.of(account.name, lab.name)
     return LabViewModel(account, lab, current, latest, best, hints, lines, predictions)
+
+
+def certificate(lab: Lab) -> tuple[Certificate | None, str]:
+    """How often its checks are wrong, if that is known, and how it stands by that: published, outdated or draft."""
+    try:
+        made = lab.certificate
+    except Malformed:  # lint says so to its author; learners can work all the same
+        made = None
+    return made, made.standing(lab.version) if made is not None else "draft"
 
 
 def fragments(seen: LabViewModel) -> dict[str, str]:

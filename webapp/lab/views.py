@@ -13,7 +13,7 @@ from labs.session import SessionView
 from webapp.content.render import page as render_page
 from webapp.content.render import without_title
 from webapp.error_pages import wants_json
-from webapp.lab.view_model import change, fragments, version, view_model
+from webapp.lab.view_model import certificate, change, fragments, version, view_model
 from webapp.lessons.outline import lab_state
 from webapp.login import login_required
 from webapp.site import current_account, current_account_or_none, kindling, site
@@ -25,7 +25,8 @@ blueprint = Blueprint("lab", __name__)
 def index() -> str:
     """Every lab."""
     services, account = kindling(), current_account_or_none()
-    rows = [(lab, *lab_state(services, account, lab)) for lab in services.labs.all()]
+    labs = services.labs.all()
+    rows = [(lab, *lab_state(services, account, lab), certificate(lab)[1] == "draft") for lab in labs]
     return render_template("lab/index.html", rows=rows, problems=services.labs.problems())
 
 
@@ -45,6 +46,7 @@ def page(lab: str) -> str:
         fragments=fragments(seen),
         version=version(seen),
         around=site().courses.around_lab(lab),
+        certificate=certificate(found),
     )
 
 

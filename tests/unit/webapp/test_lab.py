@@ -10,6 +10,7 @@ import pytest
 
 from grader.protocol import Outcome
 from labs.bootstrap import Kindling
+from labs.definition.certificate import Certificate, Tally
 from labs.errors import NotFound
 from labs.locks import Locks
 from labs.records.models import Attempt
@@ -53,6 +54,34 @@ def test_instructions_have_the_learners_parameters_and_no_second_title(enter: En
     values = services.labs.get("first").parameters_for(_seed("ada"))
     assert f"Make {values['replicas']} of {values['app']}. It costs $5, see $(date)." in page
     assert page.count("<h1") == 1
+
+
+def test_the_page_says_how_often_the_checks_are_wrong(enter: Enter, services: Kindling, catalog: Path) -> None:
+    learner, lab = enter(), catalog / "first"
+    assert "nobody has tried yet how often its checks are wrong" in text_of(learner.get("/labs/first/"))
+    assert "draft" in text_of(learner.get("/labs/"))
+    tallies = {"first": Tally(right=120, wrong=90), "second": Tally(right=100, wrong=110)}
+    made = Certificate(
+        lab="first",
+        version=services.labs.get("first").version,
+        inputs={},
+        states=3,
+        decided=210,
+        near_misses=115,
+        neutral=95,
+        refused=4,
+        seconds=60,
+        checks=tallies,
+    )
+    (lab / "certificate.json").write_text(made.model_dump_json())
+    said = text_of(learner.get("/labs/first/"))
+    assert "How often its checks are wrong: never, in 210 tries" in said
+    assert "The second thing 0 of 100 0 of 110" in said
+    assert "draft" not in said + text_of(learner.get("/labs/"))
+    (lab / "certificate.json").write_text(made.model_copy(update={"version": "old"}).model_dump_json())
+    assert "Something has changed since" in text_of(learner.get("/labs/first/"))
+    (lab / "certificate.json").write_text("{")
+    assert "nobody has tried yet" in text_of(learner.get("/labs/first/"))
 
 
 def test_start_is_offered_where_it_is_possible_and_explained_where_not(make: Make, tmp_path: Path) -> None:

@@ -1,0 +1,141 @@
+"""Where changes are tried: forks of an empty cluster, in virtual time, graded on forks of their own.
+
+Clusters that it makes are noted in a folder while they exist, so that what a killed run left is removed by the next
+(:func:`labs.replay.sweep`).
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+from grader.protocol import GradeRequest
+from labs.certify.changes import Objects
+from labs.certify.objects import Obj, everything, made
+from labs.certify.run import Graded, Refused
+from labs.clusters.dynamic_client import APIError, DynamicClient, Key, Resource, key_of
+from labs.clusters.provider import ClusterError, Forkable, Handle, Provider
+from labs.clusters.registry import Providers
+from labs.definition import Lab, State
+from labs.errors import NotPossible
+from labs.forks import HandIn, kept
+from labs.grading import ProcessGrader
+from labs.replay import NotedCluster, carry_out, sweep
+from labs.session.grading import Grader
+from labs.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PROVIDER = "simulated"
+SETTLE_SECONDS = 30.0
+"""Cluster time in which what was made comes to rest, or shows that it does not."""
+SETTLE_STEPS = 6
+"""Requests in which that time is let pass: each is answered soon, also on a busy machine."""
+FORK_SECONDS = 300.0
+"""Wall time that one change may take."""
+
+
+class ForkBench:
+    """See :class:`labs.certify.run.Bench`. Use it in a ``with`` statement of :meth:`open`."""
+
+    def __init__(
+        self, lab: Lab, provider: Provider, cluster: Callable[[], NotedCluster], kubectl: str, grader: Grader
+    ) -> None:
+        """``cluster``: one for this lab, of its own name, that is not made yet. :class:`NotPossible`."""
+        if not isinstance(provider, Forkable):
+            raise NotPossible(f"clusters of {provider.name} cannot be forked")
+        self._lab, self._provider, self._cluster = lab, provider, cluster
+        self._kubectl, self._grader, self._fork = kubectl, grader, provider.fork
+        self._base: Handle = {}
+        self._resources: dict[tuple[str, str], Resource] = {}
+        self._before: list[Key] = []
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """With its empty cluster, which is removed afterwards."""
+        cluster = self._cluster()
+        with cluster.kept():
+            self._base = cluster.empty(self._lab)
+            with self._client(self._base) as client:
+                self._resources = {(one.api_version, one.kind): one for one in client.resources()}
+                self._before = [key_of(one) for one in self._everything(client)]
+            yield
+
+    def made_by(self, state: State, values: Mapping[str, Any]) -> Objects:
+        """See :class:`labs.certify.run.Bench`; the state is carried out with the real kubectl."""
+        cluster = self._cluster()
+        with cluster.kept():
+            handle = cluster.starter(self._lab)(values)
+            carry_out(self._lab, state, values, self._provider.credentials(handle, "learner"), self._kubectl)
+            with self._client(handle) as client:
+                return made(self._everything(client), self._before)
+
+    def grade(self, manifests: Objects, values: Mapping[str, Any]) -> Graded:
+        """See :class:`labs.certify.run.Bench`."""
+        try:
+            return self._graded(manifests, values)
+        except ClusterError as error:  # nothing was learnt of the change: its host was started again, say
+            log.warning("a change is tried again: %s", error)
+            return self._graded(manifests, values)
+
+    def _graded(self, manifests: Objects, values: Mapping[str, Any]) -> Graded:
+        fork = self._fork(self._base, FORK_SECONDS)
+        with kept(self._provider, fork):
+            with self._client(fork) as client:
+                for one in manifests:
+                    self._make(client, one)
+                for _ in range(SETTLE_STEPS):
+                    client.request("POST", "/simkube/sleep", {"seconds": SETTLE_SECONDS / SETTLE_STEPS})
+                objects = self._everything(client)
+            hand_in = HandIn(self._provider, fork, FORK_SECONDS)
+            verdict = hand_in.grade(self._grader, self._request(values), lambda _: None, lambda: False)
+        return Graded(objects, {one.name: (str(one.outcome), one.message or one.cause) for one in verdict.checks})
+
+    def _request(self, values: Mapping[str, Any]) -> GradeRequest:
+        lab = self._lab
+        return GradeRequest(
+            checks=str(lab.checks_file),
+            kubeconfig="",
+            namespace=lab.namespace,
+            parameters=dict(values),
+            thresholds=lab.thresholds,
+            seconds=FORK_SECONDS,
+            attempt=f"certify-{secrets.token_hex(5)}",
+            provider=self._provider.name,
+            faults=sorted(lab.needs.faults),
+        )
+
+    def _client(self, handle: Handle) -> DynamicClient:
+        return DynamicClient(self._provider.credentials(handle, "grader"))
+
+    def _everything(self, client: DynamicClient) -> list[Obj]:
+        return everything(client, self._resources.values(), self._lab.namespace)
+
+    def _make(self, client: DynamicClient, one: Obj) -> None:
+        resource = self._resources.get((one.get("apiVersion", ""), one.get("kind", "")))
+        if resource is None:
+            raise Refused(f"there is no kind {one.get('apiVersion')}/{one.get('kind')}")
+        where = self._lab.namespace if resource.namespaced else ""
+        body = {**one, "metadata": {**one["metadata"], **({"namespace": where} if where else {})}}
+        try:
+            client.request("POST", resource.path(where), body)
+        except APIError as error:
+            if 400 <= error.status < 500 or error.status == 501:
+                raise Refused(str(error)) from error
+            raise ClusterError(f"{one['kind']} {one['metadata']['name']}: {error}") from error
+
+
+@contextmanager
+def bench_for(lab: Lab, settings: Settings) -> Iterator[ForkBench]:
+    """A bench on the simulated provider of an installation."""
+    providers = Providers(settings)
+    providers.fit(PROVIDER, lab.needs, lab.name)
+    provider, notes = providers.get(PROVIDER), settings.home / "replays"
+    sweep(notes, providers.get)
+    with closing(ProcessGrader()) as grader:
+        bench = ForkBench(lab, provider, lambda: NotedCluster(provider, lab.topology, notes), settings.kubectl, grader)
+        with bench.opened():
+            yield bench

@@ -206,7 +206,8 @@ class TestCheck:
         grader.outcomes = {"first": Outcome.FAILED}
         assert kindling("check", "first", "--json") == 1
         found = json.loads(kindling.out)
-        assert list(found) == ["lab", "attempt", "provider", "outcome", "score", "max_score", "seconds", "checks"]
+        told = ["lab", "attempt", "provider", "outcome", "score", "max_score", "seconds", "checks", "predictions"]
+        assert list(found) == told
         assert (found["lab"], found["provider"], found["outcome"]) == ("first", "simulated", "failed")
         assert (found["score"], found["max_score"]) == (7, 10)
         assert list(found["checks"][0]) == ["name", "title", "outcome", "points", "max_points", "message"]
@@ -289,9 +290,9 @@ class TestCheck:
         early, late = _Watcher(), _Watcher()
         early(replace(done, state="running", checks=[before]))
         assert "What if" not in capsys.readouterr().out
-        early.summary(after)
+        early.summary(after, [])
         assert f"{before.title}\n    {line}\n" in capsys.readouterr().out
-        late.summary(after)
+        late.summary(after, [])
         assert capsys.readouterr().out.count(line) == 1
 
     def test_no_process_is_started_early_when_none_could_grade(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+from typing import Any
+
 import pytest
 
-from labs.clusters.kind import nodes
-from labs.clusters.kind.nodes import _PUT_ASIDE, ROLE_LABEL, Nodes, place_of
+from labs.clusters.kind import scripts
+from labs.clusters.kind.faults import NodeFaults
+from labs.clusters.kind.nodes import ROLE_LABEL, Nodes, place_of
 from labs.clusters.provider import ClusterError, Fault
 
 
@@ -25,65 +29,67 @@ def test_a_container_is_found_where_it_runs_and_a_sidecar_too() -> None:
             place_of(pod, name)
 
 
-class SlowKubelet:
-    """A control-plane node whose kubelet follows its manifests some looks later; each look is a moment of its clock."""
+class Node:
+    """A control-plane node that notes which scripts run in it, and answers as told."""
 
     name, status, labels = "node", "running", {ROLE_LABEL: "control-plane"}
 
-    def __init__(self, behind: int) -> None:
-        self.behind, self.now = behind, 0.0
-        self.aside = False
-        self._changes = [(-behind, False)]
+    def __init__(self, *answers: tuple[int, bytes]) -> None:
+        self.ran: list[tuple[str, ...]] = []
+        self._answers = list(answers)
 
     def exec_run(self, command: list[str]) -> tuple[int, bytes]:
-        script = command[-1]
-        if command[0] == "pgrep":
-            _, aside = [change for change in self._changes if change[0] + self.behind <= self.now][-1]
-            return int(aside), b""
-        if " mv " in script:
-            self.aside = script.endswith(f"{_PUT_ASIDE}/kube-scheduler.yaml")
-            self._changes.append((self.now, self.aside))
-        return 0, b"kube-scheduler.yaml" if self.aside else b""
+        assert command[:2] == ["sh", "-c"]
+        self.ran.append((command[2], *command[4:]))
+        return self._answers.pop(0) if self._answers else (0, b"")
 
-    def monotonic(self) -> float:
-        return self.now
+    def reload(self) -> None:
+        """It is as it is."""
 
-    def sleep(self, seconds: float) -> None:
-        self.now += 1
-
-    def list(self, **_: object) -> list[SlowKubelet]:
+    def list(self, **_: object) -> list[Node]:
         return [self]
 
     @property
-    def containers(self) -> SlowKubelet:
+    def containers(self) -> Node:
         return self
 
 
-def slow(monkeypatch: pytest.MonkeyPatch, behind: int) -> tuple[SlowKubelet, Nodes]:
-    node = SlowKubelet(behind)
-    monkeypatch.setattr(nodes, "time", node)
-    return node, Nodes(node, "cluster")  # type: ignore[arg-type]  # all that is used of an engine
+def faults(node: Node) -> NodeFaults:
+    engine: Any = node  # all that is used of one
+    return NodeFaults(Nodes(engine, "cluster"), lambda _: {})
 
 
-def runs(node: SlowKubelet) -> bool:
-    return node.exec_run(["pgrep"])[0] == 0
+def test_a_component_is_stopped_and_healing_waits_for_what_was_away() -> None:
+    node, waited = Node((0, b""), (0, b"kube-scheduler.yaml")), list[str]()
+    faults(node).inject(Fault.STOP_COMPONENT, "kube-scheduler")
+    faults(node).heal(lambda: waited.append("for the API server"))
+    assert node.ran == [
+        (scripts.STOP_STATIC_POD, "kube-scheduler"),
+        (scripts.HEAL,),
+        (scripts.START_COREDNS,),
+    ]
+    assert waited == ["for the API server"]
 
 
-def test_a_component_that_was_healed_runs_and_one_that_is_stopped_after_it_does_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    node, found = slow(monkeypatch, behind=5)
-    for _ in range(2):
-        found.inject(Fault.STOP_COMPONENT, "kube-scheduler", lambda _: ("", ""))
-        assert not runs(node)
-        assert found.heal()
-        assert runs(node)
-    node.now += 100
-    assert runs(node)
-    assert not found.heal()
+def test_nobody_waits_when_nothing_was_away() -> None:
+    waited: list[str] = []
+    faults(Node()).heal(lambda: waited.append("for the API server"))
+    assert waited == []
 
 
-def test_a_kubelet_that_does_not_follow_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, found = slow(monkeypatch, behind=1000)
-    with pytest.raises(ClusterError, match="kube-scheduler did not stop within 120 s of its manifest being taken away"):
-        found.inject(Fault.STOP_COMPONENT, "kube-scheduler", lambda _: ("", ""))
+def test_a_kubelet_that_does_not_follow_is_said() -> None:
+    said = b"kube-scheduler did not stop within two minutes of its manifest being taken away"
+    with pytest.raises(ClusterError, match=said.decode()):
+        faults(Node((1, said))).inject(Fault.STOP_COMPONENT, "kube-scheduler")
+
+
+@pytest.mark.parametrize("name", ["STOP_STATIC_POD", "START_STATIC_POD", "HEAL"])
+def test_stopping_starting_and_healing_wait_until_it_is_so(name: str) -> None:
+    """A manifest that is taken away at once again would find no process to wait for, which starts all the same."""
+    assert ("\nawait_stop " if name == "STOP_STATIC_POD" else "await_start ") in getattr(scripts, name)
+
+
+@pytest.mark.parametrize("name", [name for name in vars(scripts) if name.isupper() and not name.startswith("_")])
+def test_scripts_are_shell(name: str) -> None:
+    checked = subprocess.run(["sh", "-n"], input=getattr(scripts, name), text=True, capture_output=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")

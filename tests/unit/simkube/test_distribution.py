@@ -16,7 +16,9 @@ BROUGHT_BY = {"yaml": "PyYAML", "re2": "google-re2", "kubernetes_validate": "kub
 BROUGHT_BY |= {"yarl": "aiohttp", "multidict": "aiohttp"}  # which are its own types
 BESIDE_PYTEST = {"pytest"}
 OTHERS = re.compile(r"\b(labs?|learners?|graders?|grad(?:es|ed|ing)|kindling)\b", re.IGNORECASE)
-IMAGES = re.compile(r"(docker\.io/|registry\.)?kindling(/(web|hungry|stand-in)|\.example/private/web|-probe|-web)")
+IMAGES = re.compile(
+    r"(docker\.io/|registry\.)?kindling(/(web|shop|hungry|stand-in)|\.example/private/web|-probe|-web|-shop)"
+)
 SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".yaml", ".json", ".md"))
 
 

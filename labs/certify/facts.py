@@ -21,6 +21,8 @@ Obj = Mapping[str, Any]
 WEB = re.compile(r"^(docker\.io/)?kindling/web:\S+$")
 """The image whose table of variables is in docs/authoring.md."""
 WEB_PORT, GRACE = 8080, 30.0
+SOON, LATE = 20.0, 70.0
+"""Seconds that a probe may take to succeed for it to be a matter of a check's patience whether that is soon enough."""
 _UNREACHABLE = "node.kubernetes.io/unreachable"
 _REFERENCE = re.compile(r"\$\((\w+)\)")
 _SLEEP = re.compile(r"^\s*(?:exec\s+)?(?:/bin/)?sleep\s+(\d+(?:\.\d+)?)\s*$")
@@ -214,8 +216,10 @@ class Pod:
 
     @property
     def steady(self) -> bool | Unknown:
-        """Whether it is ready and has never been restarted; unknown when it is ready after restarts, or before more."""
-        return UNKNOWN if self.ready and self.restarts else self.ready
+        """Whether it is ready and has never been restarted; unknown when it is ready after restarts, or may be soon."""
+        slow = any(SOON < gate.passes < LATE for gate in self.gates)
+        undecided = bool(self.restarts) if self.ready else slow and not self.restarts
+        return UNKNOWN if undecided else self.ready
 
     @property
     def controller_kind(self) -> str:

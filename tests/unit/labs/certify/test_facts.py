@@ -192,6 +192,8 @@ def test_steady_pinned_and_evicted() -> None:
     restarted["status"]["containerStatuses"] = [{"restartCount": 2}]
     assert World([restarted], "default").pods[0].steady is UNKNOWN
     assert World([pod("a", ready=False)], "default").pods[0].steady is False
+    slow = container(readinessProbe={"httpGet": {"port": 8080}, "periodSeconds": 20, "successThreshold": 2})
+    assert World([pod("a", slow, ready=False)], "default").pods[0].steady is UNKNOWN
     assert one().steady is True
     assert one(nodeSelector={"disk": "ssd"}).pinned
     assert not one(topologySpreadConstraints=[{"whenUnsatisfiable": "ScheduleAnyway"}]).pinned

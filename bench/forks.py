@@ -9,12 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
 
 from bench import throughput
 from bench.simulated import Silent
@@ -25,7 +24,7 @@ from labs.bootstrap import Kindling, bootstrap
 from labs.clusters.provider import ClusterError, Handle, Provider
 from labs.definition import Lab
 from labs.errors import KindlingError
-from labs.grading import ProcessGrader
+from labs.grading import ProcessGrader, request_for
 from labs.parameters import seed_of
 from labs.replay import carry_out
 
@@ -99,20 +98,6 @@ def graded(grader: ProcessGrader, provider: Provider, handle: Handle, request: G
     with measured() as watch:
         verdict = forks.grade(grader, provider, handle, request, in_place=True)
     return verdict, watch.seconds
-
-
-def request_for(lab: Lab, values: Mapping[str, Any], provider: str) -> GradeRequest:
-    """As a session makes one."""
-    return GradeRequest(
-        checks=str(lab.checks_file),
-        kubeconfig="",
-        namespace=lab.namespace,
-        parameters=dict(values),
-        thresholds=lab.thresholds,
-        seconds=lab.limit,
-        provider=provider,
-        faults=sorted(lab.needs.faults),
-    )
 
 
 def solved(kindling: Kindling, learner: str, lab: Lab) -> str:

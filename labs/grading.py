@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader import runner
 from grader.processes import Zygote
 from grader.protocol import Event, GradeRequest, Verdict
 from labs.clusters.provider import Fault, Faults
+
+if TYPE_CHECKING:
+    from labs.definition import Lab
 
 
 class ProcessGrader:
@@ -82,6 +85,22 @@ class ProcessGrader:
     def close(self) -> None:
         """End what grading processes are forked from."""
         self._zygote.close()
+
+
+def request_for(lab: Lab, values: Mapping[str, Any], provider: str, **given: Any) -> GradeRequest:
+    """What is asked for a learner with these ``values`` of the lab's parameters, on that provider; ``given``: other
+    fields of the request, which come before the lab's own. Its kubeconfig is "" where that is not given."""
+    fields: dict[str, Any] = {
+        "checks": str(lab.checks_file),
+        "kubeconfig": "",
+        "namespace": lab.namespace,
+        "parameters": dict(values),
+        "thresholds": lab.thresholds,
+        "seconds": lab.limit,
+        "provider": provider,
+        "faults": sorted(lab.needs.faults),
+    }
+    return GradeRequest(**{**fields, **given})
 
 
 def processors() -> int:

@@ -21,11 +21,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grader.protocol import GradeRequest, Outcome, Verdict
+from grader.protocol import Outcome, Verdict
 from labs.clusters.provider import ClusterError, Handle, Provider
 from labs.definition import Lab, State
 from labs.errors import KindlingError, NotFound
 from labs.forks import grade
+from labs.grading import request_for
 from labs.locks import Locks
 from labs.parameters import seed_of
 from labs.session.beginning import beginning
@@ -119,19 +120,9 @@ class Replay:
         return beginning(lambda: self.grader.inventory(kubeconfig), time.sleep) or {}
 
     def _grade(self, lab: Lab, handle: dict[str, Any], values: dict[str, Any], began_with: dict[str, Any]) -> Verdict:
-        request = GradeRequest(
-            checks=str(lab.checks_file),
-            kubeconfig="",
-            namespace=lab.namespace,
-            parameters=values,
-            thresholds=lab.thresholds,
-            seconds=lab.limit,
-            attempt=f"replay-{secrets.token_hex(5)}",
-            provider=self.provider.name,
-            faults=sorted(lab.needs.faults),
-            questions=lab.measured,
-            start=began_with,
-        )
+        attempt = f"replay-{secrets.token_hex(5)}"
+        questions, name = lab.measured, self.provider.name
+        request = request_for(lab, values, name, attempt=attempt, questions=questions, start=began_with)
         stopping = self._stopping.is_set
         return grade(self.grader, self.provider, handle, request, cancelled=stopping, in_place=self.in_place)
 

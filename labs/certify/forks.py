@@ -22,7 +22,7 @@ from labs.clusters.registry import Providers
 from labs.definition import Lab, State
 from labs.errors import NotPossible
 from labs.forks import HandIn, kept
-from labs.grading import ProcessGrader
+from labs.grading import ProcessGrader, request_for
 from labs.replay import NotedCluster, carry_out, sweep
 from labs.session.grading import Grader
 from labs.settings import Settings
@@ -95,18 +95,8 @@ class ForkBench:
         return Graded(objects, {one.name: (str(one.outcome), one.message or one.cause) for one in verdict.checks})
 
     def _request(self, values: Mapping[str, Any]) -> GradeRequest:
-        lab = self._lab
-        return GradeRequest(
-            checks=str(lab.checks_file),
-            kubeconfig="",
-            namespace=lab.namespace,
-            parameters=dict(values),
-            thresholds=lab.thresholds,
-            seconds=FORK_SECONDS,
-            attempt=f"certify-{secrets.token_hex(5)}",
-            provider=self._provider.name,
-            faults=sorted(lab.needs.faults),
-        )
+        attempt = f"certify-{secrets.token_hex(5)}"
+        return request_for(self._lab, values, self._provider.name, seconds=FORK_SECONDS, attempt=attempt)
 
     def _client(self, handle: Handle) -> DynamicClient:
         return DynamicClient(self._provider.credentials(handle, "grader"))

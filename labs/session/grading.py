@@ -37,6 +37,7 @@ from labs.clusters.registry import Providers
 from labs.definition import QuestionFile
 from labs.errors import KindlingError, Unavailable
 from labs.forks import HandIn, HandInGone, handed_in
+from labs.grading import request_for
 from labs.library import Library
 from labs.locks import Locks
 from labs.records.database import Database
@@ -356,16 +357,13 @@ class Grading:
 
     def _request(self, row: Attempt, kubeconfig: str, limit: float) -> GradeRequest:
         lab = self._labs.get(row.lab)
-        return GradeRequest(
-            checks=str(lab.checks_file),
+        return request_for(
+            lab,
+            row.parameters,
+            row.provider,
             kubeconfig=kubeconfig,
-            namespace=lab.namespace,
-            parameters=dict(row.parameters),
-            thresholds=lab.thresholds,
             seconds=min(lab.limit, limit),
             attempt=row.id,
-            provider=row.provider,
-            faults=sorted(lab.needs.faults),
             mark="" if row.forked else str(self._marks.file(row.id)),
             what_ifs=lab.what_if_from is not None and row.number >= lab.what_if_from,
             questions=lab.measured,

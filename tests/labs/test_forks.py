@@ -22,7 +22,7 @@ from grader.protocol import GradeRequest, Verdict
 from labs import forks, settings
 from labs.bootstrap import Kindling, bootstrap
 from labs.clusters.provider import Fault, Handle
-from labs.grading import ProcessGrader
+from labs.grading import ProcessGrader, request_for
 from labs.library import Library
 from labs.records.models import Session
 from labs.replay import carry_out, choose
@@ -66,19 +66,9 @@ def handle_of(kindling: Kindling, session: str) -> Handle:
         return dict(tx.get_one(Session, session).handle)
 
 
-def request_for(kindling: Kindling, session: str) -> GradeRequest:
+def request_of(kindling: Kindling, session: str) -> GradeRequest:
     view = kindling.sessions.view(session, "ada")
-    lab = kindling.labs.get(view.lab)
-    return GradeRequest(
-        checks=str(lab.checks_file),
-        kubeconfig="",
-        namespace=lab.namespace,
-        parameters=view.parameters,
-        thresholds=lab.thresholds,
-        seconds=lab.limit,
-        provider="simulated",
-        faults=sorted(lab.needs.faults),
-    )
+    return request_for(kindling.labs.get(view.lab), view.parameters, "simulated")
 
 
 def outcomes(verdict: Verdict) -> dict[str, str]:
@@ -99,7 +89,7 @@ def test_verdicts_on_forks_are_those_of_one_cluster(
     kindling: Kindling, grader: ProcessGrader, lab: str, state: str
 ) -> None:
     session = brought_into(kindling, lab, state)
-    handle, request = handle_of(kindling, session), request_for(kindling, session)
+    handle, request = handle_of(kindling, session), request_of(kindling, session)
     side_by_side = forks.grade(grader, kindling.providers.get("simulated"), handle, request)
     assert outcomes(side_by_side) == outcomes(one_after_the_other(kindling, grader, handle, request))
     assert side_by_side.checks

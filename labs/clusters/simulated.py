@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -201,16 +201,8 @@ class SimulatedProvider:
 
     def fork(self, handle: Handle, seconds: float) -> Handle:
         """See :class:`labs.clusters.provider.Forkable`."""
-        with _translated():
-            host, name = self.where(handle)
-            try:
-                copy = host.fork(name, seconds)
-            except HostError as error:
-                if error.__cause__ is not None:  # it did not answer at all
-                    raise
-                if host.status(name) is None:
-                    raise _gone(handle) from error
-                raise CannotFork(str(error)) from error
+        with _translated(), self.asking(handle, CannotFork) as (host, name):
+            copy = host.fork(name, seconds)
         return {"name": handle["name"], FORK: copy}
 
     def runs(self) -> bool:
@@ -254,6 +246,19 @@ class SimulatedProvider:
 
         return launcher.ForkClient(copy), copy["id"]
 
+    @contextmanager
+    def asking(self, handle: Handle, refused: Callable[[str], Exception]) -> Iterator[tuple[HostClient, str]]:
+        """As :meth:`where`, for something that may be refused: with ``refused``, made of the reason."""
+        host, name = self.where(handle)
+        try:
+            yield host, name
+        except HostError as error:
+            if error.__cause__ is not None:  # it did not answer at all
+                raise
+            if host.status(name) is None:
+                raise _gone(handle) from error
+            raise refused(str(error)) from error
+
     def _finished(self, name: str) -> Path:
         return folder_of(self._folder, name) / "finished"
 
@@ -266,16 +271,8 @@ class _SimulatedFaults:
 
     def inject(self, fault: Fault, target: str) -> None:
         """Break ``target``; ``ValueError`` when there is none."""
-        with _translated():
-            host, name = self._provider.where(self._handle)
-            try:
-                host.fault(name, fault.value, target)
-            except HostError as error:
-                if error.__cause__ is not None:  # it did not answer at all
-                    raise
-                if host.status(name) is None:
-                    raise _gone(self._handle) from error
-                raise ValueError(str(error)) from error
+        with _translated(), self._provider.asking(self._handle, ValueError) as (host, name):
+            host.fault(name, fault.value, target)
 
     def heal(self) -> None:
         """Undo every stop and pause."""
@@ -309,16 +306,8 @@ class _SimulatedControls:
             host.pin(name, seconds, "this lab is being checked")
 
     def _ask(self, what: str, change: Mapping[str, Any] | None, query: str = "") -> dict[str, Any]:
-        with _translated():
-            host, name = self._provider.where(self._handle)
-            try:
-                return host.control(name, what, None if change is None else dict(change), query)
-            except HostError as error:
-                if error.__cause__ is not None:  # it did not answer at all
-                    raise
-                if host.status(name) is None:
-                    raise _gone(self._handle) from error
-                raise CannotChange(str(error)) from error
+        with _translated(), self._provider.asking(self._handle, CannotChange) as (host, name):
+            return host.control(name, what, None if change is None else dict(change), query)
 
 
 def _gone(handle: Handle) -> ClusterGone:

@@ -148,12 +148,11 @@ async def _still(tenant: Tenant) -> None:
         await asyncio.sleep(STILL_EVERY)
 
 
-_left: list[object] = []
-"""What was the parent's: objects that would act on its files or loop when they are collected."""
-
-
 class _Forked:
-    """The one cluster of a child, and what serves it. Nothing of the parent's loop is run or touched there again."""
+    """The one cluster of a child, and what serves it. Nothing of the parent's loop is run or touched there again.
+
+    What else was the parent's stays as it was, held by the parent's own frames below: nothing of it is collected.
+    """
 
     def __init__(
         self,
@@ -181,7 +180,6 @@ class _Forked:
         _let_go_of_files(keep={0, 1, 2, self._listener.fileno(), *_logged_to()})
         with contextlib.suppress(OSError):
             os.nice(NICENESS)
-        _left.append(self._tenant.frontend)
         gc.freeze()  # whatever the parent had is not looked at again, and so not copied in memory
         gc.set_threshold(*_LIKE_A_SERVERS)
         asyncio.run(self._serve())

@@ -23,7 +23,7 @@ FAULTS = {
     "pause-node": "froze node {}",
     "start-node": "started node {} again",
     "cut-node": "cut node {} off the network",
-    "fill-node": "filled the disk of node {}",
+    "fill-node": "filled the memory of node {}",
     "slow-node": "slowed node {} down",
     "stop-component": "stopped {}",
     "start-component": "started {} again",

@@ -42,6 +42,7 @@ from grader.verdict import judge
 from tests.doubles import hostile_server as hostile
 from tests.doubles.api_server import CORE, pod
 from tests.doubles.clock import SteppedClock
+from tests.doubles.damage import broken
 from tests.doubles.hostile_server import Bytes, HostileServer
 
 Serve = Callable[[Bytes], Connection]
@@ -166,17 +167,6 @@ class TestListings:
 
 
 ODD = st.sampled_from([None, [], {}, [None], [[]], "", "x\x1b[31m\u202e", 0, -1, True, 1e308, {"name": None}])
-
-
-def broken(value: Any, chance: random.Random, part: Any) -> Any:
-    """``value`` with something in it replaced by ``part``."""
-    if not isinstance(value, dict | list) or not value or chance.random() < 0.15:
-        return part
-    if isinstance(value, list):
-        at = chance.randrange(len(value))
-        return [broken(one, chance, part) if number == at else one for number, one in enumerate(value)]
-    key = chance.choice(sorted(value))
-    return {**value, key: broken(value[key], chance, part)}
 
 
 WAITING = {"waiting": {"reason": "CrashLoopBackOff", "message": "m"}}

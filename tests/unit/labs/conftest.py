@@ -12,6 +12,7 @@ from labs.accounts import passwords
 from labs.bootstrap import Kindling, bootstrap
 from labs.clusters.provider import Provider
 from labs.clusters.registry import Providers
+from labs.session import AttemptView
 from labs.session.grading import Grader
 from labs.settings import Settings, load
 from tests.doubles.providers import ManualClock, MemoryProvider, ScriptedGrader
@@ -116,6 +117,19 @@ def make(settings: Settings, clock: ManualClock, grader: ScriptedGrader, tmp_pat
     yield build
     for services in made:
         services.close()
+
+
+def sleepless(services: Kindling) -> Kindling:
+    """The same, in which nobody sleeps."""
+    services.sessions.pause = lambda _: None
+    services.sessions.__post_init__()
+    return services
+
+
+def checked(services: Kindling) -> AttemptView:
+    """The lab ``first``, started and handed in by ada, graded to its end."""
+    session = services.sessions.wait(services.sessions.start("ada", "first").id)
+    return services.sessions.follow(services.sessions.check(session.id, "ada").id, "ada")
 
 
 @pytest.fixture

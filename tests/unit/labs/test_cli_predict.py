@@ -11,19 +11,15 @@ import pytest
 
 from labs.cli import predict as module
 from tests.doubles.providers import ScriptedGrader
-from tests.unit.labs.conftest import write_lab
 from tests.unit.labs.test_cli import Command, kindling, replace_grader
-from tests.unit.labs.test_predictions import ASKING, MEASURING
+from tests.unit.labs.test_predictions import asking_and_quiet
 
 __all__ = ["kindling"]
 
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    """The lab ``first`` asks two questions; ``quiet`` none."""
-    write_lab(tmp_path / "catalog", "first", ASKING, MEASURING)
-    write_lab(tmp_path / "catalog", "quiet")
-    return tmp_path / "catalog"
+    return asking_and_quiet(tmp_path / "catalog")
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 from grader.protocol import Outcome
 from labs.bootstrap import Kindling
 from labs.records.models import Attempt
-from labs.session import AttemptView
 from labs.session.ends import AGAIN_AS_IT_IS, COMING_BACK
 from labs.session.grading import FORKED_LOOKS
 from tests.doubles.providers import ForkingProvider, KilledGrader, ManualClock, ScriptedGrader
+from tests.unit.labs.conftest import checked, sleepless
 
 UNDECIDED = {"first": Outcome.UNGRADABLE}
 
@@ -30,15 +30,19 @@ def grader() -> KilledGrader:
 
 @pytest.fixture
 def services(services: Kindling) -> Kindling:
-    """Nobody sleeps."""
-    services.sessions.pause = lambda _: None
-    services.sessions.__post_init__()
-    return services
+    return sleepless(services)
 
 
-def checked(services: Kindling) -> AttemptView:
-    session = services.sessions.wait(services.sessions.start("ada", "first").id)
-    return services.sessions.follow(services.sessions.check(session.id, "ada").id, "ada")
+def restarts_once(provider: ForkingProvider, grader: ScriptedGrader) -> None:
+    """While the first check of the first try is graded, what clusters live in is started again."""
+
+    def during(name: str) -> None:
+        grader.outcomes = {}
+        if len(grader.requests) == 1 and name == "first":
+            provider.restart()
+            grader.outcomes = dict(UNDECIDED)
+
+    grader.during = during
 
 
 def done_to(provider: ForkingProvider) -> list[str]:
@@ -145,14 +149,7 @@ class TestInterrupted:
         self, services: Kindling, provider: ForkingProvider, grader: ScriptedGrader
     ) -> None:
         told: list[str] = []
-
-        def restarts(name: str) -> None:
-            grader.outcomes = {}
-            if len(grader.requests) == 1 and name == "first":
-                provider.restart()
-                grader.outcomes = dict(UNDECIDED)
-
-        grader.during = restarts
+        restarts_once(provider, grader)
         grader.lacking = ['Pod "default/notebook" is not ready'] * 3
         session = services.sessions.wait(services.sessions.start("ada", "first").id)
         attempt = services.sessions.check(session.id, "ada").id
@@ -164,13 +161,7 @@ class TestInterrupted:
     def test_what_the_learner_took_away_meanwhile_is_not_waited_for_for_ever(
         self, services: Kindling, provider: ForkingProvider, grader: ScriptedGrader
     ) -> None:
-        def restarts(name: str) -> None:
-            grader.outcomes = {}
-            if len(grader.requests) == 1 and name == "first":
-                provider.restart()
-                grader.outcomes = dict(UNDECIDED)
-
-        grader.during = restarts
+        restarts_once(provider, grader)
         grader.lacking = ['Deployment "default/web" is not ready'] * 10_000
         done = checked(services)
         assert (done.outcome, done.counted, len(grader.requests)) == ("passed", True, 2)

@@ -23,7 +23,7 @@ from tests.doubles.providers import (
     RestartedProvider,
     ScriptedGrader,
 )
-from tests.unit.labs.conftest import Make
+from tests.unit.labs.conftest import Make, checked, sleepless
 
 FAILS = {"first": Outcome.FAILED}
 UNDECIDED = {"first": Outcome.UNGRADABLE}
@@ -36,15 +36,7 @@ def provider(tmp_path: Any) -> RestartedProvider:
 
 @pytest.fixture
 def services(services: Kindling) -> Kindling:
-    """Nobody sleeps."""
-    services.sessions.pause = lambda _: None
-    services.sessions.__post_init__()
-    return services
-
-
-def checked(services: Kindling) -> AttemptView:
-    session = services.sessions.wait(services.sessions.start("ada", "first").id)
-    return services.sessions.follow(services.sessions.check(session.id, "ada").id, "ada")
+    return sleepless(services)
 
 
 def left_running(services: Kindling, clock: ManualClock) -> AttemptView:

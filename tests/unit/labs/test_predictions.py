@@ -44,6 +44,13 @@ MEASURING = CHECKS.replace(
 )
 
 
+def asking_and_quiet(catalog: Path) -> Path:
+    """Write two labs there: ``first`` asks two questions, ``quiet`` none."""
+    write_lab(catalog, "first", ASKING, MEASURING)
+    write_lab(catalog, "quiet")
+    return catalog
+
+
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
     """A catalog whose lab ``first`` asks two questions: one is measured, one has its answer in ``lab.yaml``."""

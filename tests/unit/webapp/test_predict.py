@@ -10,17 +10,13 @@ import pytest
 
 from labs.bootstrap import Kindling
 from tests.doubles.providers import ScriptedGrader
-from tests.unit.labs.conftest import write_lab
-from tests.unit.labs.test_predictions import ASKING, MEASURING
+from tests.unit.labs.test_predictions import asking_and_quiet
 from tests.unit.webapp.conftest import Enter, text_of
 
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    """The lab ``first`` asks two questions; ``quiet`` none."""
-    write_lab(tmp_path / "catalog", "first", ASKING, MEASURING)
-    write_lab(tmp_path / "catalog", "quiet")
-    return tmp_path / "catalog"
+    return asking_and_quiet(tmp_path / "catalog")
 
 
 @pytest.fixture

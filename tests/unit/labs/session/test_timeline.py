@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from labs.session import timelines
 from labs.session.story import place, sentence
 from labs.session.timeline import MARKS, POINTS, SENTENCES, timeline
+from tests.doubles.damage import broken
 
 
 def traffic(seconds: float, windows: list[list[float | None]], **more: Any) -> dict[str, Any]:
@@ -212,16 +213,6 @@ class TestSentences:
 
 
 ODD = st.sampled_from([None, [], {}, [None], "", "x\x1b[31m\u202e<b>", 0, -1, True, 1e308, float("inf"), "1e9", [[]]])
-
-
-def broken(value: Any, chance: random.Random, part: Any) -> Any:
-    if not isinstance(value, dict | list) or not value or chance.random() < 0.15:
-        return part
-    if isinstance(value, list):
-        at = chance.randrange(len(value))
-        return [broken(one, chance, part) if number == at else one for number, one in enumerate(value)]
-    key = chance.choice(sorted(value))
-    return {**value, key: broken(value[key], chance, part)}
 
 
 @given(st.randoms(use_true_random=False), ODD)

@@ -45,7 +45,7 @@ def test_it(cluster, probe):
     with probe.traffic(url, interval=0.05) as traffic:
         poll(lambda: len(traffic.answers()) > 30, 10, expected="requests to flow")
     if traffic.answers().failed:
-        fail(expected="every request to be answered", observed=str(traffic.answers()))
+        fail(expected="every request to be answered", observed=str(traffic.answers()), look="kubectl get events")
 """
 LIMIT = 60.0
 CORE, APPS = "/api/v1/namespaces", "/apis/apps/v1/namespaces"
@@ -85,9 +85,9 @@ class Learner:
         )
         until(lambda: len(self.addresses("web")) == 2)
 
-    def addresses(self, service: str) -> list[Any]:
+    def addresses(self, service: str, namespace: str = "default") -> list[Any]:
         """Who gets its requests: nobody yet when its endpoints have still to be made."""
-        endpoints = self.api.get(f"{CORE}/default/endpoints")["items"]
+        endpoints = self.api.get(f"{CORE}/{namespace}/endpoints")["items"]
         subsets = [
             subset for one in endpoints if one["metadata"]["name"] == service for subset in one.get("subsets") or []
         ]

@@ -13,7 +13,7 @@ import pytest
 from grader.processes import GRADE, Worker, Zygote
 from labs import settings
 from labs.bootstrap import Kindling, bootstrap
-from labs.clusters.provider import Fault, Handle
+from labs.clusters.provider import CannotFork, Fault, Handle
 from labs.replay import carry_out
 from labs.session import AttemptView
 from labs.session.ends import MENDING
@@ -47,8 +47,8 @@ def test_it_is_graded_again_by_itself_once(kindling: Kindling, tmp_path: Path, k
     session, killed = solved(kindling), []
 
     def on_change(view: AttemptView) -> None:
-        """Kill it when the first check of a grading is done."""
-        if len(killed) < kills and [one.state for one in view.checks][:2] == ["done", "running"]:
+        """Kill it when a check of a grading is done and another is not."""
+        if len(killed) < kills and {"done", "running"} <= {one.state for one in view.checks}:
             host = launcher.running(tmp_path / "simkube")
             assert host is not None
             killed.append(host.health()["pid"])
@@ -63,24 +63,31 @@ def test_it_is_graded_again_by_itself_once(kindling: Kindling, tmp_path: Path, k
         assert "interrupted twice by something that is not yours" in done.detail
 
 
+def refuse_to_fork(handle: Handle, seconds: float) -> Handle:
+    raise CannotFork(f"{handle['name']} is not copied for {seconds:g} s here")
+
+
 def test_what_the_interrupted_grading_killed_is_waited_for(kindling: Kindling, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second grading would find the writer in its back-off, and its page unchanged."""
+    """The second grading would find the writer in its back-off, and its page unchanged; in place, that is."""
     session, workers, killed = solved(kindling, "pods"), [], []
-    fork, faults = Zygote.fork, kindling.providers.get("simulated").faults
+    provider, fork = kindling.providers.get("simulated"), Zygote.fork
+    faults = provider.faults
 
     def recorded(zygote: Zygote, what: bytes = GRADE) -> Worker:
-        workers.append(fork(zygote, what))
-        return workers[-1]
+        forked = fork(zygote, what)
+        if what == GRADE:
+            workers.append(forked)
+        return forked
 
     class KillsItsGrader:
-        """The grading process ends as soon as its fault is injected in the second attempt, once."""
+        """The grading process ends as soon as it has had a container killed in the second attempt, once."""
 
         def __init__(self, handle: Handle) -> None:
             self._faults = faults(handle)
 
         def inject(self, fault: Fault, target: str) -> None:
             self._faults.inject(fault, target)
-            if len(workers) == 2 and not killed:
+            if fault is Fault.KILL_CONTAINER and len(workers) == 2 and not killed:
                 killed.append(target)
                 os.kill(workers[-1].pid, signal.SIGKILL)
 
@@ -88,7 +95,8 @@ def test_what_the_interrupted_grading_killed_is_waited_for(kindling: Kindling, m
             self._faults.heal()
 
     monkeypatch.setattr(Zygote, "fork", recorded)
-    monkeypatch.setattr(kindling.providers.get("simulated"), "faults", KillsItsGrader)
+    monkeypatch.setattr(provider, "faults", KillsItsGrader)
+    monkeypatch.setattr(provider, "fork", refuse_to_fork)
     told: list[str] = []
     for _ in range(2):
         attempt = kindling.sessions.check(session, "ada").id

@@ -53,26 +53,51 @@ class Inputs:
     provider: str
 
 
+@dataclass(frozen=True)
+class _OfLab:
+    """What is the same for all states of a lab: of what their clusters are made, and digests of checks and grader."""
+
+    around: dict[str, Any]
+    checks: str
+    grader: str
+
+
 class Digests:
-    """Digests of labs on one provider. ``topologies``, ``images``: where these lie."""
+    """Digests of labs on one provider. ``topologies``, ``images``: where these lie. Each version of a lab, and each
+    image, is read once."""
 
     def __init__(self, provider: str, topologies: Path, images: Path) -> None:
         self._provider, self._topologies, self._images = provider, topologies, images
+        self._labs: dict[tuple[Path, str], _OfLab] = {}
+        self._sources: dict[str, Mapping[str, str]] = {}
 
     def of(self, lab: Lab, state: State) -> Inputs:
         """What the verdict on a state comes from; ``Malformed`` for a lab that cannot be read."""
-        modules = {path.stem: _checks(path) for path in lab.folder.glob("*.py")}
-        checks, tests = reach.Program(modules), {f"test_{info.name.replace('-', '_')}" for info in lab.checks}
+        key = lab.folder, lab.version
+        found = self._labs.get(key)
+        if found is None:
+            found = self._labs[key] = self._of_lab(lab)
         return Inputs(
-            _digest([self._around(lab), _done(lab, state, self._provider), checks.digest(tests)]),
-            _grader().digest({"ProcessGrader", "grade", *checks.spoken(tests)}),
+            _digest([found.around, _done(lab, state, self._provider), found.checks]),
+            found.grader,
             _provider_code(registry.MAKERS[self._provider].__name__),
         )
+
+    def _of_lab(self, lab: Lab) -> _OfLab:
+        modules = {path.stem: _checks(path) for path in lab.folder.glob("*.py")}
+        checks, tests = reach.Program(modules), {f"test_{info.name.replace('-', '_')}" for info in lab.checks}
+        grader = _grader().digest({"ProcessGrader", "grade", *checks.spoken(tests)})
+        return _OfLab(self._around(lab), checks.digest(tests), grader)
+
+    def _source(self, image: str) -> Mapping[str, str]:
+        if image not in self._sources:
+            self._sources[image] = _folder(self._images / image)
+        return self._sources[image]
 
     def _around(self, lab: Lab) -> dict[str, Any]:
         """Of what the cluster is made, beside the lab's own objects."""
         own = [image.removeprefix(_OWN_IMAGES) for image in lab.file.images if image.startswith(_OWN_IMAGES)]
-        sources = {name: _folder(self._images / name) for name in {image.partition(":")[0] for image in own}}
+        sources = {name: self._source(name) for name in {image.partition(":")[0] for image in own}}
         topology = yamlfile.read(topology_file(self._topologies, lab.topology)).value
         return {"topology": topology, "sources": sources, "lab": lab.file.model_dump(mode="json", exclude=NOT_GRADED)}
 

@@ -84,19 +84,27 @@ class Operate:
         self._evidence.add("rollout undo", deployment=deployment, revision=current)
 
     def rolled_out(self, deployment: str) -> list[Pod]:
-        """Its pods, when a rollout or scaling has come to its end; the check fails, saying what it waits for,
-        otherwise. Meant for ``poll``."""
+        """Its pods, when a rollout has come to its end; the check fails, saying what it waits for, otherwise. Meant for
+        ``poll``."""
+        return self._complete(deployment, "available")
+
+    def scaled(self, deployment: str) -> list[Pod]:
+        """As :meth:`rolled_out`, when it has been scaled: all replicas are ready, whether or not for long enough
+        (``minReadySeconds``) to count as available."""
+        return self._complete(deployment, "ready")
+
+    def _complete(self, deployment: str, how: str) -> list[Pod]:
         found = self._cluster.get("deployment", deployment)
         wanted = int(found["spec"].get("replicas", 1))
         status = found.get("status") or {}
         seen = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
-        counts = [int(status.get(name) or 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
+        counts = [int(status.get(name) or 0) for name in ("replicas", "updatedReplicas", f"{how}Replicas")]
         pods = self._cluster.pods_of("deployment", deployment)
         if not seen or counts != [wanted] * 3:
             troubled = next((self._cluster.explain(pod) for pod in pods if not pod.ready), "")
             fail(
-                expected=f"the Deployment {deployment} to have {wanted} replicas, all up to date and available",
-                observed=f"{counts[1]} up to date, {counts[2]} available" + (f"; {troubled}" if troubled else ""),
+                expected=f"the Deployment {deployment} to have {wanted} replicas, all up to date and {how}",
+                observed=f"{counts[1]} up to date, {counts[2]} {how}" + (f"; {troubled}" if troubled else ""),
                 look=f"kubectl rollout status deployment/{deployment}; kubectl describe deployment {deployment}",
             )
         return pods

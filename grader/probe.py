@@ -73,9 +73,9 @@ class Probe:
         """One POST."""
         return self._request(url, "POST", 1, timeout, None, body)[0]
 
-    def requests(self, url: str, n: int, *, timeout: float = 2.0) -> Answers:
-        """``n`` GETs (at most 1000), eight at a time, each on a connection of its own."""
-        return self._request(url, "GET", n, timeout, None, "")
+    def requests(self, url: str, n: int, *, timeout: float = 2.0, kept: bool = True) -> Answers:
+        """``n`` GETs (at most 1000), eight at a time, each on a connection of its own. ``kept``: as evidence."""
+        return (self._request if kept else self._ask)(url, "GET", n, timeout, None, "")
 
     @contextlib.contextmanager
     def traffic(self, url: str, *, interval: float = 0.05, timeout: float = 2.0) -> Iterator[Traffic]:

@@ -1,4 +1,5 @@
-"""The ``watch`` fixture: replicas, readiness, restarts, nodes and latency over time, while a check does other things.
+"""The ``watch`` fixture: replicas, readiness, restarts, nodes and latency over time, while a check does other things;
+and who is being taken away (:mod:`grader.leaving`).
 
 It looks whenever the check waits (:mod:`grader.sampling`). A state that came and went between two looks is not seen:
 what must not happen even for an instant is for traffic to show. A look that the cluster does not answer is a gap, not
@@ -16,8 +17,10 @@ from typing import Any
 from grader.cluster import Cluster, Selector, node_ready, selector_text
 from grader.errors import GraderError
 from grader.evidence import Evidence
+from grader.leaving import Leaving
+from grader.limits import LOAD_ROWS_REQUESTS
 from grader.objects import Pod
-from grader.probe import Probe
+from grader.probe import FAILED, Probe
 from grader.sampling import SampledClock
 
 SAMPLES = 5000
@@ -119,6 +122,29 @@ class Watch:
             follower.series.end = now
             told = follower.series.record()
             self._evidence.add("series", began=began, selector=selector_text(selector), every=every, **told)
+
+    @contextlib.contextmanager
+    def leaving(
+        self, pods: Sequence[Pod], *, seconds: float, port: int = 8080, every: float = 0.5
+    ) -> Iterator[Leaving]:
+        """Follow pods that may be taken away; who is, is asked at its own address, on ``port``, as by clients that have
+        not heard of it for ``seconds``. The block ends when that is over for the last of them."""
+        found = Leaving(self._cluster, self._probe, self._clock, pods, seconds, port, every)
+        if not pods:
+            yield found
+            return
+        began = self._clock.now()
+        self._clock.add(found)
+        try:
+            yield found
+            found.finish()
+        finally:
+            self._clock.remove(found)
+            answers = found.answers
+            told = {"pods": found.gone, "after": seconds, **answers.record(LOAD_ROWS_REQUESTS)}
+            self._evidence.add("leaving", began=began, **told)
+            failed = self._evidence.measures.get(FAILED, 0) + len(answers.failed)
+            self._evidence.measure(FAILED, failed)
 
 
 class _Follower:

@@ -179,6 +179,15 @@ def _series(entry: Fields) -> str:
     return f"While it watched the pods {text(entry.get('selector'))}, {between} of them were ready."
 
 
+def _leaving(entry: Fields) -> str:
+    pods = entry.get("pods")
+    names = [text(one) for one in pods[:5]] if isinstance(pods, list) else []
+    if not names:
+        return ""
+    asked = f"were asked at their own addresses for {_count(entry.get('after'), 'second')}"
+    return f"Pods that were being taken away ({', '.join(names)}) {asked}: {_sent(entry)}, {_outcome(entry)}."
+
+
 def _matrix(entry: Fields) -> str:
     pairs = rows(entry.get("pairs"))
     through = sum(one.get("reached") is True for one in pairs)
@@ -209,6 +218,7 @@ _TELL: Mapping[str, Callable[[Fields], str]] = {
     "received": _received,
     "collateral": _collateral,
     "series": _series,
+    "leaving": _leaving,
     "matrix": _matrix,
     "call": _call,
     "access review": _review,

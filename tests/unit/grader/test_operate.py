@@ -81,6 +81,18 @@ def test_a_rollout_under_way_has_not_come_to_its_end(
         operate.rolled_out("web")
 
 
+def test_scaling_has_come_to_its_end_before_everybody_counts_as_available(
+    operate: Operate, deployment: dict[str, Any]
+) -> None:
+    deployment["status"].update({"readyReplicas": 3, "availableReplicas": 1})
+    assert operate.scaled("web") == []
+    with pytest.raises(CheckFailed, match="3 up to date, 1 available"):
+        operate.rolled_out("web")
+    deployment["status"]["readyReplicas"] = 2
+    with pytest.raises(CheckFailed, match="3 up to date, 2 ready"):
+        operate.scaled("web")
+
+
 def test_a_deployment_that_is_gone_is_not_put_back(scripted: Any, operate: Operate, deployment: dict[str, Any]) -> None:
     operate.scale("web", 1)
     del scripted.objects[f"{APPS}/deployments/web"]

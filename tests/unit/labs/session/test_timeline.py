@@ -127,6 +127,12 @@ class TestSentences:
                 {"what": "call", "who": "anna", "method": "GET", "url": "/api", "status": 403, "reason": "Forbidden"},
                 "GET /api as anna was answered 403 Forbidden.",
             ),
+            (
+                {"what": "leaving", "pods": ["web-a"], "after": 3, "requests": 8, "counted": {"200": 4, "refused": 4}},
+                "Pods that were being taken away (web-a) were asked at their own addresses for 3 seconds: 8 requests, "
+                "4 failed (4 refused).",
+            ),
+            ({"what": "leaving", "pods": [], "after": 3, "requests": 0, "counted": {}}, ""),
             ({"what": "collateral", "touched": ["Pod a/b"]}, "What was healthy and was touched: Pod a/b."),
             ({"what": "collateral", "touched": []}, "What was healthy and was touched: nothing."),
             ({"what": "access review", "who": "anna", "url": "get pods", "allowed": False}, "anna may not get pods."),

@@ -24,6 +24,7 @@ WEB_PORT, GRACE = 8080, 30.0
 SOON, LATE = 20.0, 70.0
 """Seconds that a probe may take to succeed for it to be a matter of a check's patience whether that is soon enough."""
 _UNREACHABLE = "node.kubernetes.io/unreachable"
+_BY_SHELL = (["sh", "-c"], ["/bin/sh", "-c"])
 _REFERENCE = re.compile(r"\$\((\w+)\)")
 _SLEEP = re.compile(r"^\s*(?:exec\s+)?(?:/bin/)?sleep\s+(\d+(?:\.\d+)?)\s*$")
 _ENDLESS = re.compile(r"\bwhile\s+(?:true|:)\s*;?\s*do\b.*?\bsleep\s+(\d+(?:\.\d+)?)", re.DOTALL)
@@ -49,6 +50,11 @@ class Probe:
     def passes(self) -> float:
         """Seconds within which it has succeeded often enough once every answer is good."""
         return self.delay + self.period * self.successes
+
+    @property
+    def at_best(self) -> float:
+        """Seconds that it takes at least: the first try is at once, or anywhere within a period."""
+        return self.delay + self.period * (self.successes - 1)
 
     @property
     def notices(self) -> float:
@@ -490,7 +496,19 @@ def _hook_seconds(hook: Obj | None) -> float | Unknown:
         return 0.0
     if "sleep" in hook:
         return float(hook["sleep"].get("seconds", 0))
-    command = (hook.get("exec") or {}).get("command") or []
-    text = command[2] if command[:2] in (["sh", "-c"], ["/bin/sh", "-c"]) and len(command) == 3 else " ".join(command)
+    if "exec" not in hook:
+        return UNKNOWN
+    command = (hook["exec"] or {}).get("command") or []
+    if _fails_at_once(command):
+        return 0.0
+    text = command[2] if command[:2] in _BY_SHELL and len(command) == 3 else " ".join(command)
     found = _SLEEP.match(text)
     return float(found[1]) if found else UNKNOWN
+
+
+def _fails_at_once(command: list[str]) -> bool:
+    """Whether it is a part of a command only: nothing to run, or nothing for it to do."""
+    program, *words = command or [""]
+    if program in ("sh", "/bin/sh"):
+        return words in ([], ["-c"]) or (not words[0].startswith("-") and " " in words[0])
+    return not program or program.startswith("-") or program.isdigit() or (not words and program == "sleep")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
 from grader.protocol import GradeRequest
 from labs.certify.changes import Objects
+from labs.certify.facts import World
 from labs.certify.objects import Obj, everything, made
 from labs.certify.run import Graded, Refused
 from labs.clusters.dynamic_client import APIError, DynamicClient, Key, Resource, key_of
@@ -32,8 +33,10 @@ log = logging.getLogger(__name__)
 PROVIDER = "simulated"
 SETTLE_SECONDS = 30.0
 """Cluster time in which what was made comes to rest, or shows that it does not."""
-SETTLE_STEPS = 6
-"""Requests in which that time is let pass: each is answered soon, also on a busy machine."""
+PATIENT_SECONDS = 120.0
+"""For how long pods whose probes take their time may go on getting ready, beyond that."""
+STEP_SECONDS = 5.0
+"""Of cluster time that one request lets pass: it is answered soon, also on a busy machine."""
 FORK_SECONDS = 300.0
 """Wall time that one change may take."""
 
@@ -87,12 +90,19 @@ class ForkBench:
             with self._client(fork) as client:
                 for one in manifests:
                     self._make(client, one)
-                for _ in range(SETTLE_STEPS):
-                    client.request("POST", "/simkube/sleep", {"seconds": SETTLE_SECONDS / SETTLE_STEPS})
-                objects = self._everything(client)
+                objects = self._settled(client)
             hand_in = HandIn(self._provider, fork, FORK_SECONDS)
             verdict = hand_in.grade(self._grader, self._request(values), lambda _: None, lambda: False)
         return Graded(objects, {one.name: (str(one.outcome), one.message or one.cause) for one in verdict.checks})
+
+    def _settled(self, client: DynamicClient) -> list[Obj]:
+        """What there is when it has come to rest."""
+        let_pass(client, SETTLE_SECONDS)
+        objects = self._everything(client)
+        if left := still_to_come(objects, self._lab.namespace):
+            let_pass(client, left)
+            objects = self._everything(client)
+        return objects
 
     def _request(self, values: Mapping[str, Any]) -> GradeRequest:
         attempt = f"certify-{secrets.token_hex(5)}"
@@ -116,6 +126,22 @@ class ForkBench:
             if 400 <= error.status < 500 or error.status == 501:
                 raise Refused(str(error)) from error
             raise ClusterError(f"{one['kind']} {one['metadata']['name']}: {error}") from error
+
+
+def let_pass(client: DynamicClient, seconds: float) -> None:
+    """Have so much time pass in a cluster."""
+    while seconds > 0:
+        client.request("POST", "/simkube/sleep", {"seconds": min(seconds, STEP_SECONDS)})
+        seconds -= STEP_SECONDS
+
+
+def still_to_come(objects: Iterable[Obj], namespace: str) -> float:
+    """Seconds for which it is worth waiting until pods are ready that are not, and were never restarted: as long as
+    their probes take to succeed; 0.0 when nothing will come of it."""
+    waiting = [pod for pod in World(objects, namespace).pods if not pod.ready and not pod.restarts]
+    slowest = [sum(gate.passes for gate in pod.gates) for pod in waiting]
+    worth = [one for one in slowest if SETTLE_SECONDS / 2 < one <= PATIENT_SECONDS]
+    return max(worth, default=0.0)
 
 
 @contextmanager

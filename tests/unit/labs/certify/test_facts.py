@@ -98,6 +98,11 @@ def test_variables_from_everywhere() -> None:
         (container(lifecycle={"preStop": {"sleep": {"seconds": 4}}}), 4),
         (container(lifecycle={"preStop": {"exec": {"command": ["sh", "-c", "sleep 60"]}}}), 30),
         (container(lifecycle={"preStop": {"exec": {"command": ["sh", "-c", "drain"]}}}), UNKNOWN),
+        (container(lifecycle={"preStop": {"exec": {"command": ["sh", "/drain"]}}}), UNKNOWN),
+        *(
+            (container(lifecycle={"preStop": {"exec": {"command": command}}}, env=env(DRAIN_SECONDS="1")), 1)
+            for command in (["sleep"], ["6"], ["sh", "-c"], ["sh", "sleep 5"], ["-c", "sleep 5"], ["sh"])
+        ),
         (container(lifecycle={"preStop": {"httpGet": {"port": 8080}}}), UNKNOWN),
         (container(image="nginx"), UNKNOWN),
     ],

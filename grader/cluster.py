@@ -194,6 +194,18 @@ class Cluster:
 
         return poll(ready, seconds)
 
+    def must_run(self, pod: Pod, container: str) -> None:
+        """A container of the same pod runs, now; the check fails saying what became of it otherwise."""
+        raw = self.find("pod", pod.name)
+        now = Pod(raw) if raw and raw["metadata"]["uid"] == pod.uid else None
+        found = now.container(container) if now else None
+        if now is None or found is None or not found.running:
+            fail(
+                expected=f"container {container} of pod {pod.name} to be running",
+                observed=self.explain(now) if now else "the pod is gone",
+                look=f"kubectl describe pod {pod.name}; kubectl logs {pod.name} --container {container} --previous",
+            )
+
     def explain(self, pod: Pod) -> str:
         """One sentence on the state of a pod, with its last log line or event where that says more."""
         return explain.explain(pod, self._last_line, self.last_warning)

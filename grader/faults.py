@@ -6,6 +6,7 @@ Pods are deleted and made to hang, dependencies taken away, through the cluster 
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,13 @@ from grader.placement import Placement
 from grader.probe import Probe
 
 NODE_SECONDS = 90.0
+REPORT_SECONDS = 3.0
+"""Until the API server says what became of a container."""
 EVERY = 0.2
+
+
+class _NotFound(FaultUnavailable):
+    """There is no such target."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +71,18 @@ class Faults:
         found = pod.container(container) if container else pod.containers[0]
         if found is None:
             raise Ungradable(f"pod {pod.name} has no container {container}")
-        self._inject("kill-container", f"{pod.namespace}/{pod.name}/{found.name}")
+        self._in_container("kill-container", pod, found.name)
         return self._note("kill-container", f"{pod.name}/{found.name}", pod, found.id, found.restarts)
 
     def freeze_container(self, pod: Pod, container: str) -> Broken:
         """Stop every process of a container where it is, from outside; the kubelet notices nothing but its probes."""
-        self._inject("freeze-container", f"{pod.namespace}/{pod.name}/{container}")
+        self._in_container("freeze-container", pod, container)
         return self._note("freeze-container", f"{pod.name}/{container}", pod)
 
     def thaw_container(self, pod: Pod, container: str) -> None:
-        """Let them go on; also done when the check ends."""
-        self._inject("thaw-container", f"{pod.namespace}/{pod.name}/{container}")
+        """Let them go on; also done when the check ends. One that has ended meanwhile needs nothing."""
+        with contextlib.suppress(_NotFound):
+            self._inject("thaw-container", f"{pod.namespace}/{pod.name}/{container}")
 
     def fresh(self, pod: Pod) -> None:
         """When the check ends, make a pod on its own again as it was asked for: its containers' back-off, which killing
@@ -238,13 +246,28 @@ class Faults:
         self._inject(fault, target)
         return self._note(fault, target)
 
+    def _in_container(self, fault: str, pod: Pod, container: str) -> None:
+        """A container that does not run can neither be killed nor frozen. When the API server says as much, that is
+        the learner's, and the check fails; the kubelet may report it a moment later."""
+        deadline = self._clock.now() + REPORT_SECONDS
+        while True:
+            try:
+                self._inject(fault, f"{pod.namespace}/{pod.name}/{container}")
+            except _NotFound:
+                self._cluster.must_run(pod, container)
+                if self._clock.now() > deadline:
+                    raise
+                self._clock.sleep(EVERY)
+            else:
+                return
+
     def _inject(self, fault: str, target: str) -> None:
         if fault != "kill-container":
             self._asked = True
         try:
             self._ask(fault, target)
         except LookupError as error:
-            raise FaultUnavailable(f"{fault} {target}: {error}") from error
+            raise _NotFound(f"{fault} {target}: {error}") from error
 
     def _note(self, fault: str, target: str, pod: Pod | None = None, container: str = "", restarts: int = 0) -> Broken:
         broken = Broken(fault, target, self._clock.now(), pod.uid if pod else "", container, restarts)

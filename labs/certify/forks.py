@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
-from grader.protocol import GradeRequest
+from grader.protocol import CheckResult, GradeRequest, Outcome, Verdict
 from labs.certify.changes import Objects
 from labs.certify.facts import World
 from labs.certify.objects import Obj, everything, made
@@ -92,8 +92,10 @@ class ForkBench:
                     self._make(client, one)
                 objects = self._settled(client)
             hand_in = HandIn(self._provider, fork, FORK_SECONDS)
-            verdict = hand_in.grade(self._grader, self._request(values), lambda _: None, lambda: False)
-        return Graded(objects, {one.name: (str(one.outcome), one.message or one.cause) for one in verdict.checks})
+            verdict = uninterrupted(
+                hand_in, lambda: hand_in.grade(self._grader, self._request(values), lambda _: None, lambda: False)
+            )
+        return Graded(objects, {one.name: (str(one.outcome), said(one)) for one in verdict.checks})
 
     def _settled(self, client: DynamicClient) -> list[Obj]:
         """What there is when it has come to rest."""
@@ -142,6 +144,20 @@ def still_to_come(objects: Iterable[Obj], namespace: str) -> float:
     slowest = [sum(gate.passes for gate in pod.gates) for pod in waiting]
     worth = [one for one in slowest if SETTLE_SECONDS / 2 < one <= PATIENT_SECONDS]
     return max(worth, default=0.0)
+
+
+def uninterrupted(hand_in: HandIn, grade: Callable[[], Verdict]) -> Verdict:
+    """What was interrupted on this machine is graded once more, as a learner's attempt is: nothing was learnt."""
+    verdict = grade()
+    if verdict.killed and hand_in.there():
+        log.warning("grading was interrupted and begins again: %s", verdict.cause)
+        verdict = grade()
+    return verdict
+
+
+def said(result: CheckResult) -> str:
+    """What a check said; of one that could not be decided why, which is its instructor's to know."""
+    return f"{result.message} {result.cause}".strip() if result.outcome is Outcome.UNGRADABLE else result.message
 
 
 @contextmanager

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labs.certify.run import Planned, Trial
     from labs.definition.certificate import Case, Certificate
 
-SHOWN, EVERY = 200, 25
+SHOWN, EVERY = 600, 25
 
 
 @click.command()

@@ -12,12 +12,15 @@ from typing import Any
 
 CORE, APPS = "/api/v1/namespaces/default", "/apis/apps/v1/namespaces/default"
 
+CORE_KINDS = ("nodes", "pods", "namespaces", "events", "services", "secrets", "endpoints", "configmaps")
+
 
 class ScriptedCluster:
     """Objects by path. ``answer_url``: what the probe hears when it asks for a URL."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Any]] = {}
+        self.groups, self.kinds = ["/api/", "/apis/apps/"], [*CORE_KINDS, "deployments", "replicasets"]
         self.seen: list[str] = []
         self.gone = False
         self.probe_image_missing = False
@@ -84,7 +87,7 @@ class ScriptedCluster:
         self.seen.append(f"{method} {path}")
         if self.gone:
             return 503, "no healthy upstream"
-        if not path.startswith(("/api/", "/apis/apps/")):
+        if not path.startswith(tuple(self.groups)):
             return 404, "404 page not found"
         if "/proxy" in path:
             return 200, self.said(target, self._probe(method, path.partition("/proxy")[2], body))
@@ -115,18 +118,7 @@ class ScriptedCluster:
         return 201, raw
 
     def _list(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
-        if path.rsplit("/", 1)[1] not in (
-            "nodes",
-            "pods",
-            "namespaces",
-            "events",
-            "services",
-            "secrets",
-            "endpoints",
-            "deployments",
-            "replicasets",
-            "configmaps",
-        ):
+        if path.rsplit("/", 1)[1] not in self.kinds:
             return _missing(path)
         wanted = [pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair]
         home = CORE + "/pods" if path == "/api/v1/pods" else path

@@ -102,6 +102,24 @@ def test_a_second_check_of_an_unchanged_state_gives_the_same_score(kindling: Kin
     assert [(one.outcome, one.score) for one in done] == [("passed", done[0].max_score)] * 3
 
 
+@pytest.mark.parametrize("lab", [lab.name for lab in LIBRARY.all()])
+def test_a_second_check_of_an_unchanged_state_gives_the_same_score_in_place(
+    kindling: Kindling, grader: ProcessGrader, lab: str
+) -> None:
+    """One cluster, which is put right between checks and between attempts; a fork, so that its time need not pass."""
+    session = brought_into(kindling, lab, "solved")
+    provider, request = kindling.providers.get("simulated"), request_of(kindling, session)
+    with forks.handed_in(provider, handle_of(kindling, session), request.seconds) as hand_in:
+        assert hand_in is not None
+        with hand_in.copy() as (kubeconfig, faults):
+            whole = replace(request, kubeconfig=kubeconfig, time="cluster")
+            done = [
+                grader.grade(replace(whole, attempt=f"attempt-{each}"), lambda _: None, faults, lambda: False)
+                for each in range(3)
+            ]
+    assert [(one.outcome, one.score) for one in done] == [("passed", done[0].max_score)] * 3, done[-1].checks
+
+
 class Learner:
     """Works in a cluster while it is graded: asks for its pods again and again, and how long that took."""
 

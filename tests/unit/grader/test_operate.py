@@ -9,7 +9,7 @@ from grader.cluster import Cluster
 from grader.connection import Connection
 from grader.errors import CheckFailed
 from grader.evidence import Evidence
-from grader.operate import HASH, REVISION, Operate
+from grader.operate import HASH, REVISION, SCALER, Operate
 from tests.doubles.api_server import APPS
 from tests.doubles.clock import SteppedClock
 
@@ -56,6 +56,78 @@ def test_what_was_scaled_and_rolled_is_put_back(operate: Operate, deployment: di
     operate.restore()
     assert deployment["spec"] == before
     operate.restore()
+
+
+SCALERS = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"
+
+
+@pytest.fixture
+def scaler(scripted: Any) -> dict[str, Any]:
+    """An autoscaler that holds the Deployment's count, beside one of something else."""
+    scripted.groups.append("/apis/autoscaling/")
+    scripted.kinds.append("horizontalpodautoscalers")
+    for name, kind in (("a-set", "StatefulSet"), ("web", "Deployment")):
+        target = {"apiVersion": "apps/v1", "kind": kind, "name": "web"}
+        scripted.add(SCALERS, name, spec={"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 9})
+    held: dict[str, Any] = scripted.objects[f"{SCALERS}/web"]
+    return held
+
+
+def limits(scaler: dict[str, Any]) -> tuple[int, int]:
+    return scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]
+
+
+def test_an_autoscaler_agrees_with_what_is_tried(
+    scripted: Any, operate: Operate, deployment: dict[str, Any], scaler: dict[str, Any]
+) -> None:
+    operate.scale("web", 5)
+    assert (limits(scaler), deployment["spec"]["replicas"]) == ((5, 5), 5)
+    operate.scale("web", 1)
+    assert (limits(scaler), deployment["spec"]["replicas"]) == ((1, 1), 1)
+    assert limits(scripted.objects[f"{SCALERS}/a-set"]) == (2, 9)
+    changed = [one for one in scripted.seen if one.startswith("PATCH")]
+    assert changed[0] == f"PATCH {SCALERS}/web"  # before the count, which it would set back
+    operate.restore()
+    assert (limits(scaler), deployment["spec"]["replicas"]) == ((2, 9), 3)
+
+
+def test_an_autoscaler_without_a_lower_limit_gets_the_usual_one_back(
+    operate: Operate, deployment: dict[str, Any], scaler: dict[str, Any]
+) -> None:
+    del scaler["spec"]["minReplicas"]
+    operate.scale("web", 5)
+    operate.restore()
+    assert limits(scaler) == (1, 9)
+
+
+def test_an_autoscaler_that_is_gone_is_not_put_back(
+    scripted: Any, operate: Operate, deployment: dict[str, Any], scaler: dict[str, Any]
+) -> None:
+    operate.scale("web", 5)
+    del scripted.objects[f"{SCALERS}/web"]
+    operate.restore()
+    assert f"{SCALERS}/web" not in scripted.objects
+    assert deployment["spec"]["replicas"] == 3
+
+
+def test_what_was_changed_of_an_autoscaler_is_marked_and_can_be_taken_over(
+    scripted: Any, deployment: dict[str, Any], scaler: dict[str, Any]
+) -> None:
+    marked: list[dict[str, Any]] = []
+    cluster, nowhere = Cluster(Connection(scripted.kubeconfig), "default"), Evidence(SteppedClock())
+    first = Operate(cluster, nowhere, lambda how, before, _: marked.append(copy.deepcopy({**before, "how": how})))
+    first.scale("web", 5)
+    assert [(one["how"], one.get("kind")) for one in marked] == [("operate", None), ("operate", SCALER)]
+    other = Operate(cluster, nowhere)
+    for one in marked:
+        other.take_over(one)
+    other.restore()
+    assert (limits(scaler), deployment["spec"]["replicas"]) == ((2, 9), 3)
+
+
+def test_a_cluster_without_autoscalers_is_scaled_all_the_same(operate: Operate, deployment: dict[str, Any]) -> None:
+    operate.scale("web", 5)
+    assert deployment["spec"]["replicas"] == 5
 
 
 def test_undo_goes_back_one_revision(operate: Operate, deployment: dict[str, Any]) -> None:

@@ -1,10 +1,15 @@
-"""Graded by requests through the Services' DNS names from inside the cluster, and by who is seen to receive them."""
+"""Graded by requests through the Services' DNS names from inside the cluster, and by who is seen to receive them.
+
+Whether a request meets a pod that has just been told to end is luck: it depends on how soon the proxies hear of it. So
+that pod is asked at its own address, too, as by a client that has not heard of it yet (``watch.leaving``).
+"""
 
 from grader import check, fail, poll
 
 IMAGE = "kindling/web:1.0"
 BACKEND_REPLICAS, BACKEND_PORT = 2, 8080
 SETTLE_SECONDS = 8  # for a Service that was made or changed a moment ago
+EVERY = 0.25  # seconds between looks at pods that may be told to end
 LOOK = "kubectl describe service {0}; kubectl get endpoints {0}; kubectl get pods --show-labels"
 LOOK_AT_PORTS = (
     "compare Port and TargetPort of kubectl describe service {0}, PORTS of kubectl get endpointslices "
@@ -145,11 +150,22 @@ def test_only_ready(cluster, probe, serving, params):
 
 
 @check(points=3, title="The name keeps answering while a pod is replaced")
-def test_while_replaced(cluster, clock, probe, serving, faults, evidence, params, thresholds):
-    way = to_app(cluster, probe, serving, params)
-    answered_by_all(way, "a pod is replaced")
-    with probe.traffic(way.url, interval=0.04) as traffic:
+def test_while_replaced(cluster, clock, probe, watch, serving, faults, evidence, params, thresholds):
+    way, late = to_app(cluster, probe, serving, params), thresholds["late_seconds"]
+    pods = answered_by_all(way, "a pod is replaced")
+    with (
+        probe.traffic(way.url, interval=0.04) as traffic,
+        watch.leaving(pods, seconds=late, port=way.port, every=EVERY) as leaving,
+    ):
         new = replace_one(way, faults, evidence, clock, thresholds["recovery_seconds"])
+    if leaving.answers.failed:
+        fail(
+            expected=f"{leaving.gone[0]} to go on answering for {late} seconds after it was told to end: "
+            "not everybody has heard of it by then",
+            observed=f"asked at its own address, {leaving.answers}",
+            look=f"kubectl describe deployment {way.deployment} (DRAIN_SECONDS); "
+            "kubectl explain pod.spec.terminationGracePeriodSeconds",
+        )
     answers = traffic.answers()
     if len(answers.failed) > thresholds["failed_requests"]:
         fail(

@@ -21,8 +21,13 @@ Obj = Mapping[str, Any]
 WEB = re.compile(r"^(docker\.io/)?kindling/web:\S+$")
 """The image whose table of variables is in docs/authoring.md."""
 WEB_PORT, GRACE = 8080, 30.0
+WEB_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/work", "/wait"})
+"""What it answers with 200 where it serves no files of its own."""
+NOT_IN_WEB = frozenset({"wget", "curl", "nc", "busybox", "httpd", "ping", "nslookup"})
+"""Programs that one expects in an image and that this one, Debian with Python alone, does not have."""
 SOON, LATE = 20.0, 70.0
 """Seconds that a probe may take to succeed for it to be a matter of a check's patience whether that is soon enough."""
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _UNREACHABLE = "node.kubernetes.io/unreachable"
 _BY_SHELL = (["sh", "-c"], ["/bin/sh", "-c"])
 _REFERENCE = re.compile(r"\$\((\w+)\)")
@@ -35,7 +40,8 @@ _IDLE = re.compile(r"^(?:sh -c )?(?:while (?:true|:); do )?(?:sleep (?:\d+|infin
 
 @dataclass(frozen=True)
 class Probe:
-    """A probe of a container. ``how``: http, tcp, exec or grpc; ``port``: a number or None; the rest as in the API."""
+    """A probe of a container. ``how``: http, tcp, exec or grpc; ``port``: a number or None; ``program``: the first word
+    of its command, or None; ``secure``: by TLS; ``host``: another than its pod; the rest as in the API."""
 
     how: str
     path: str
@@ -45,6 +51,9 @@ class Probe:
     timeout: float
     failures: int
     successes: int
+    program: str | None = None
+    secure: bool = False
+    host: str = ""
 
     @property
     def passes(self) -> float:
@@ -58,8 +67,14 @@ class Probe:
 
     @property
     def notices(self) -> float:
-        """Seconds until it has failed often enough when every answer fails to come."""
-        return (self.period * self.failures) + self.timeout
+        """Seconds at most until it has failed often enough when every answer fails to come."""
+        return self.period + self.notices_at_best
+
+    @property
+    def notices_at_best(self) -> float:
+        """Seconds that it takes at least: the first try is at once, or anywhere within a period. The next is not made
+        before the one before it has been given up."""
+        return (self.failures - 1) * max(self.period, self.timeout) + self.timeout
 
 
 @dataclass(frozen=True)
@@ -169,7 +184,22 @@ class Container:
             float(spec.get("timeoutSeconds", 1)),
             int(spec.get("failureThreshold", 3)),
             int(spec.get("successThreshold", 1)),
+            next(iter(asked.get("command") or []), None),
+            asked.get("scheme") == "HTTPS",
+            str(asked.get("host") or ""),
         )
+
+    def lacks(self, program: str | None) -> bool:
+        """Whether it is known not to have a program: a probe that runs it has no result, neither good nor bad."""
+        return bool(WEB.match(self.image)) and (program or "").rpartition("/")[2] in NOT_IN_WEB
+
+    def answers(self, probe: Probe) -> bool | Unknown:
+        """Whether it, which listens on the probe's port, answers it as the probe wants."""
+        if not self.is_web or probe.how == "exec":
+            return UNKNOWN
+        if probe.how != "http" or probe.secure:
+            return probe.how == "tcp"
+        return probe.path.partition("?")[0] in WEB_PATHS or (UNKNOWN if self.root else False)
 
     def port(self, named: Any) -> int | None:
         """A port by its number or name."""
@@ -223,9 +253,20 @@ class Pod:
     @property
     def steady(self) -> bool | Unknown:
         """Whether it is ready and has never been restarted; unknown when it is ready after restarts, or may be soon."""
-        slow = any(SOON < gate.passes < LATE for gate in self.gates)
+        slow = any(gate.passes > SOON and gate.at_best < LATE for gate in self.gates)
         undecided = bool(self.restarts) if self.ready else slow and not self.restarts
         return UNKNOWN if undecided else self.ready
+
+    @property
+    def doomed(self) -> bool:
+        """Whether a liveness probe of it is known to fail whenever it is tried: it is started again and again."""
+        return any(one.liveness is not None and self._fails(one.liveness) for one in self.containers)
+
+    def _fails(self, probe: Probe) -> bool:
+        if probe.how == "exec" or probe.port is None or probe.host:
+            return False  # nobody knows, or it has no result
+        server = self.server(probe.port)
+        return server is None or (not isinstance(server, Unknown) and server.answers(probe) is False)
 
     @property
     def controller_kind(self) -> str:
@@ -321,6 +362,16 @@ class Service:
                         found[address, target["port"]] = Endpoint(self.world.pod_at(address), target["port"])
         return list(found.values())
 
+    def fullest(self, port: int) -> list[list[Endpoint]]:
+        """Its ready endpoints on the worker node that has the most of them; more than one such list where some have
+        as many."""
+        by_node: dict[str, list[Endpoint]] = {}
+        for one in self.endpoints(port):
+            if one.pod is not None and one.pod.node in self.world.workers:
+                by_node.setdefault(one.pod.node, []).append(one)
+        most = max(map(len, by_node.values()), default=0)
+        return [found for found in by_node.values() if len(found) == most]
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -399,6 +450,12 @@ class World:
         raw = self._by_kind.get("Pod", {}).values()
         alive = [one for one in raw if not one["metadata"].get("deletionTimestamp") and not _over(one)]
         return [self._pod(one) for one in alive]
+
+    @cached_property
+    def workers(self) -> set[str]:
+        """The names of the nodes outside the control plane."""
+        nodes = self._by_kind.get("Node", {}).items()
+        return {name for name, raw in nodes if _CONTROL_PLANE not in (raw["metadata"].get("labels") or {})}
 
     def pod_at(self, address: str) -> Pod | None:
         """The pod of an address."""

@@ -126,6 +126,61 @@ def test_a_probe_in_seconds_and_by_the_name_of_its_port() -> None:
 
 
 @pytest.mark.parametrize(
+    ("period", "timeout", "failures", "best", "worst"),
+    [(3, 1, 3, 7, 10), (1, 20, 3, 60, 61), (60, 1, 1, 1, 61)],
+)
+def test_how_soon_a_probe_notices(period: int, timeout: int, failures: int, best: float, worst: float) -> None:
+    probe = {"httpGet": {"port": 1}, "periodSeconds": period, "timeoutSeconds": timeout, "failureThreshold": failures}
+    found = of(container(livenessProbe=probe)).liveness
+    assert found is not None
+    assert (found.notices_at_best, found.notices) == (best, worst)
+
+
+@pytest.mark.parametrize(
+    ("probe", "doomed"),
+    [
+        ({"httpGet": {"path": "/healthz", "port": 8080}}, False),
+        ({"httpGet": {"path": "/work?ms=5", "port": 8080}}, False),
+        ({"httpGet": {"path": "/nothing", "port": 8080}}, True),
+        ({"httpGet": {"path": "/healthz", "port": 8080, "scheme": "HTTPS"}}, True),
+        ({"httpGet": {"path": "/healthz", "port": 8081}}, True),
+        ({"httpGet": {"path": "/healthz", "port": 8081, "host": "example.com"}}, False),
+        ({"httpGet": {"path": "/healthz", "port": "nameless"}}, False),
+        ({"tcpSocket": {"port": 8080}}, False),
+        ({"tcpSocket": {"port": 8081}}, True),
+        ({"grpc": {"port": 8080}}, True),
+        ({"exec": {"command": ["false"]}}, False),
+    ],
+)
+def test_pods_that_are_started_again_and_again(probe: dict[str, Any], doomed: bool) -> None:
+    assert World([pod("a", container(livenessProbe=probe))], "default").pods[0].doomed is doomed
+    beside = container(
+        "side", "busybox:1.35", command=["sh", "-c", "while true; do sleep 1; done"], livenessProbe=probe
+    )
+    assert World([pod("a", container(), beside)], "default").pods[0].doomed is doomed
+    assert not World([pod("a", container(readinessProbe=probe))], "default").pods[0].doomed
+
+
+def test_what_nobody_can_tell_of_a_probe_dooms_nobody() -> None:
+    asked = {"httpGet": {"path": "/nothing", "port": 8080}}
+    files = container(env=env(WEB_ROOT="/pages"), livenessProbe=asked)
+    assert not World([pod("a", files)], "default").pods[0].doomed
+    other = container(image="nginx", livenessProbe=asked)
+    assert not World([pod("a", other)], "default").pods[0].doomed
+
+
+def test_programs_that_an_image_lacks() -> None:
+    probe = {"exec": {"command": ["/usr/bin/wget", "-q", "http://127.0.0.1:8080/"]}}
+    found = of(container(livenessProbe=probe))
+    assert found.liveness is not None
+    assert found.liveness.program == "/usr/bin/wget"
+    assert found.lacks(found.liveness.program)
+    assert not found.lacks("python3")
+    assert not found.lacks(None)
+    assert not of(container(image="busybox:1.35")).lacks("wget")
+
+
+@pytest.mark.parametrize(
     ("script", "rhythm"),
     [
         ("while true; do date > /f; sleep 1; done", 1),
@@ -158,6 +213,35 @@ def test_what_a_service_leads_to() -> None:
     assert [(one.pod.name if one.pod else None, one.port) for one in found.endpoints(80)] == [("a", 8080), (None, 8080)]
     assert [getattr(one.server, "name", None) for one in found.endpoints(80)] == ["web", None]
     assert found.endpoints(8080) == []
+
+
+def test_the_workers_with_most_endpoints() -> None:
+    def node(name: str, **labels: str) -> dict[str, Any]:
+        return {"kind": "Node", "metadata": {"name": name, "labels": labels}}
+
+    def endpoint(number: int) -> dict[str, Any]:
+        return {"addresses": [f"10.0.0.{number}"], "conditions": {"ready": True}}
+
+    places = ["one", "one", "two", "three", "plane", "plane", "plane"]
+    there = [pod(f"p{at}", ip=f"10.0.0.{at}", spec={"nodeName": name}) for at, name in enumerate(places)]
+    nodes = [node("one"), node("two"), node("three"), node("plane", **{"node-role.kubernetes.io/control-plane": ""})]
+    ports = [{"port": 80, "protocol": "TCP"}]
+    service = {"kind": "Service", "metadata": {"name": "web"}, "spec": {"ports": ports}}
+    piece = {
+        "kind": "EndpointSlice",
+        "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+        "ports": [{"port": 8080, "protocol": "TCP"}],
+        "endpoints": [endpoint(at) for at in range(len(places))],
+    }
+
+    def fullest(*pods: dict[str, Any]) -> list[list[str]]:
+        found = World([*pods, *nodes, service, piece], "default").service("web")
+        assert found is not None
+        return [[one.pod.name for one in group if one.pod] for group in found.fullest(80)]
+
+    assert fullest(*there) == [["p0", "p1"]]
+    assert fullest(*there[1:]) == [["p1"], ["p2"], ["p3"]]
+    assert fullest(*there[4:]) == []
 
 
 def test_pods_of_a_workload_whoever_is_between() -> None:
@@ -198,6 +282,7 @@ def test_steady_pinned_and_evicted() -> None:
     assert World([restarted], "default").pods[0].steady is UNKNOWN
     assert World([pod("a", ready=False)], "default").pods[0].steady is False
     slow = container(readinessProbe={"httpGet": {"port": 8080}, "periodSeconds": 20, "successThreshold": 2})
+    assert (of(slow).readiness.at_best, of(slow).readiness.passes) == (20, 40)  # type: ignore[union-attr]
     assert World([pod("a", slow, ready=False)], "default").pods[0].steady is UNKNOWN
     assert one().steady is True
     assert one(nodeSelector={"disk": "ssd"}).pinned

@@ -1,15 +1,20 @@
 """Graded by breaking things while traffic flows: time until all is well, failed requests, who replaced whom.
 
-Which replica is broken is chosen so that checking again does not run into the kubelet's back-off: the one with the
-fewest restarts is killed or hangs, the one with the most is deleted. What a stopped node left on the others is brought
-back when it is there again (``faults``).
+Where replicas differ (in what runs in them, or in who brings them back), one of each kind is broken, one after the
+other. Which one is chosen so that checking again does not run into the kubelet's back-off: the one with the fewest
+restarts is killed or hangs, the one with the most is deleted. What a stopped node left on the others is brought back
+when it is there again (``faults``).
+
+Before anything is broken every replica must have been ready for longer than its own liveness probe needs to give it up:
+one that is started again and again is ready in between.
 """
 
-import datetime
 import itertools
+import json
 
 from grader import check, fail, poll
 from grader.cluster import node_ready
+from grader.objects import seconds_of
 
 IMAGE = "kindling/web:1.0"
 SETTLE_SECONDS = 20  # for what was applied a moment ago
@@ -19,6 +24,8 @@ INTERVAL = 0.1
 TIMEOUT = 1.0
 CALM_SECONDS = 2.0  # without a failed request
 AT_ONCE_SECONDS = 5.0
+STEADY_SECONDS, MARGIN_SECONDS = 5.0, 2.0  # as long at least a replica must have been ready; more than its probe needs
+MOST_KINDS = 4  # of replicas that are broken one after the other
 LOOK = "kubectl get pods --output wide; kubectl get endpoints {0}; kubectl get events --sort-by .lastTimestamp"
 
 
@@ -52,8 +59,39 @@ class App:
             self.replicas()  # there are not even enough pods: waiting for them to get ready is no use
         nodes_ready = lambda: all(node_ready(node) for node in self.cluster.nodes())  # noqa: E731
         poll(nodes_ready, MENDED_SECONDS, expected="all nodes to be ready")
-        pods = poll(self.replicas, seconds)
+        pods = self.steady(seconds)
         return pods, {pod.uid: poll(lambda pod=pod: self.greets(pod), ANSWER_SECONDS) for pod in pods}
+
+    def steady(self, seconds):
+        """The replicas, once each has been ready for longer than its own liveness probe needs to give it up."""
+        longest = self.thresholds["hang_recovery_seconds"]  # a slower probe is too slow anyway
+        deadline = self.clock.now() + seconds + longest
+        while True:
+            pods = poll(self.replicas, seconds)
+            now = self.clock.now()
+            left = {pod.name: min(patience(pod), longest) - (now - ready_since(pod)) for pod in pods}
+            last = max(pods, key=lambda pod: left[pod.name])
+            if left[last.name] <= 0:
+                return pods
+            if now + left[last.name] > deadline:
+                fail(
+                    expected=f"every replica to stay ready, for {min(patience(last), longest):g} seconds at least",
+                    observed=f"pod {last.name} was started again {last.restarts} times, and has been ready for "
+                    f"{max(now - ready_since(last), 0):.0f} s; {self.cluster.last_warning(last)}",
+                    look=f"kubectl describe pod {last.name}",
+                )
+            self.clock.sleep(left[last.name])
+
+    def each_kind(self, seconds):
+        """For each kind of replica, when all is well: all replicas, their applications by uid, those of the kind."""
+        pods, applications = self.healthy(seconds)
+        kinds = sorted({kind_of(pod) for pod in pods})[:MOST_KINDS]
+        for kind in kinds:
+            if kind != kinds[0]:
+                pods, applications = self.healthy(MENDED_SECONDS)
+            alike = [pod for pod in pods if kind_of(pod) == kind]
+            if alike:
+                yield pods, applications, alike
 
     def greets(self, pod):
         """The application of a pod, which must have the message. Meant for ``poll``."""
@@ -140,6 +178,21 @@ class App:
         if most is not None and len(answers.failed) > most:
             fail(expected=f"at most {most} failed requests", observed=str(answers), look=self.look)
 
+    def started_again(self, name, faults, act, what, seconds):
+        """Of each kind of replica break one, by ``act`` on its pod and container: it is started again or replaced."""
+        for pods, applications, alike in self.each_kind(seconds):
+            self.one_started_again(name, faults, act, what, len(pods), min(alike, key=restarts), applications)
+
+    def one_started_again(self, name, faults, act, what, left, victim, applications):
+        application = applications[victim.uid]
+        faults.fresh(victim)
+        self.survives(
+            name,
+            lambda: act(victim, container=application.container),
+            lambda _: self.restarted_or_replaced(victim, application, what.format(victim.name)),
+            left,
+        )
+
     def restarted_or_replaced(self, pod, application, what):
         """The broken replica's process is a new one, or another pod has taken its place. Meant for ``poll``."""
         found = self.cluster.find("pod", pod.name)
@@ -161,9 +214,40 @@ def longest_silence(answers):
     return round(max(after - before for before, after in itertools.pairwise(good)), 1)
 
 
+def restarts(pod):
+    """How often its containers were started again."""
+    return pod.restarts
+
+
+def patience(pod):
+    """Seconds after which a pod's liveness probes would have given it up, had they failed from the start."""
+    probes = [probe for one in pod.containers if (probe := one.spec.get("livenessProbe"))]
+    return max([STEADY_SECONDS, *(gives_up_after(probe) + MARGIN_SECONDS for probe in probes)])
+
+
+def gives_up_after(probe):
+    """Seconds that a probe needs at most to fail as often as it must."""
+    each = max(probe.get("periodSeconds", 10), probe.get("timeoutSeconds", 1))
+    return probe.get("initialDelaySeconds", 0) + each * probe.get("failureThreshold", 3)
+
+
+def ready_since(pod):
+    """When a pod became ready, or the last of its containers was started after that; in seconds since 1970."""
+    became = seconds_of(str(pod.condition("Ready").get("lastTransitionTime") or ""))
+    return max([became, *(one.started for one in pod.containers)])
+
+
+def kind_of(pod):
+    """What replicas of one kind have in common: who brings them back, and what runs in them, but for its volumes."""
+    containers = [*pod.spec.get("containers", []), *pod.spec.get("initContainers", [])]
+    running = [{name: value for name, value in one.items() if name != "volumeMounts"} for one in containers]
+    others = [pod.spec.get("restartPolicy"), pod.spec.get("terminationGracePeriodSeconds")]
+    return json.dumps([pod.controller[0], *others, running], sort_keys=True)
+
+
 def created(pod):
     """When a pod was made, in seconds since 1970."""
-    return datetime.datetime.fromisoformat(pod.raw["metadata"]["creationTimestamp"]).timestamp()
+    return seconds_of(pod.raw["metadata"]["creationTimestamp"])
 
 
 # What would have been (@check(..., what_if=...)): one change to the learner's Deployment each.
@@ -260,47 +344,32 @@ def test_replicas(cluster, clock, probe, serving, evidence, params, thresholds):
 @check(points=2, title="A killed process comes back", what_if=ONE_MORE)
 def test_killed_process(cluster, clock, probe, serving, faults, evidence, params, thresholds):
     app = App(cluster, clock, probe, serving, evidence, params, thresholds)
-    pods, applications = app.healthy()
-    victim = min(pods, key=lambda pod: pod.restarts)
-    broken = applications[victim.uid]
-
-    def replaced(_):
-        app.restarted_or_replaced(victim, broken, f"the killed process of pod {victim.name}")
-
-    faults.fresh(victim)
-    app.survives("kill", lambda: faults.kill_container(victim, broken.container), replaced, len(pods))
+    app.started_again("kill", faults, faults.kill_container, "the killed process of pod {}", SETTLE_SECONDS)
 
 
 @check(points=2, title="A deleted pod is replaced", what_if=ONE_MORE)
 def test_deleted_pod(cluster, clock, probe, serving, faults, evidence, params, thresholds):
     app = App(cluster, clock, probe, serving, evidence, params, thresholds)
-    before, _ = app.healthy(MENDED_SECONDS)
-    victim = max(before, key=lambda pod: pod.restarts)
-    known = {pod.uid for pod in before}
 
-    def replaced(_):
+    def replaced(victim, known):
         if all(pod.uid in known for pod in cluster.pods_behind(app.name)):
             fail(
                 expected=f"a new pod behind the Service in the place of {victim.name}",
-                observed=cluster.explain_all(cluster.pods({"app": app.name}), len(before)),
+                observed=cluster.explain_all(cluster.pods({"app": app.name}), len(known)),
                 look=app.look,
             )
 
-    app.survives("delete", lambda: faults.delete_pod(victim), replaced, len(before))
+    def delete(victim, known):
+        app.survives("delete", lambda: faults.delete_pod(victim), lambda _: replaced(victim, known), len(known))
+
+    for pods, _, alike in app.each_kind(MENDED_SECONDS):
+        delete(max(alike, key=restarts), {pod.uid for pod in pods})
 
 
 @check(points=3, title="A replica that hangs gets no requests and is started again", what_if=ASKED)
 def test_hanging_replica(cluster, clock, probe, serving, faults, evidence, params, thresholds):
     app = App(cluster, clock, probe, serving, evidence, params, thresholds)
-    pods, applications = app.healthy(MENDED_SECONDS)
-    victim = min(pods, key=lambda pod: pod.restarts)
-    broken = applications[victim.uid]
-
-    def replaced(_):
-        app.restarted_or_replaced(victim, broken, f"the hanging replica {victim.name}")
-
-    faults.fresh(victim)
-    app.survives("hang", lambda: faults.hang(victim, container=broken.container), replaced, len(pods))
+    app.started_again("hang", faults, faults.hang, "the hanging replica {}", MENDED_SECONDS)
 
 
 @check(points=2, title="The loss of a node is survived", what_if={**SPREAD, **ONE_MORE})

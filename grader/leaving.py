@@ -5,8 +5,9 @@ kube-proxy on every node. Whether a request of theirs is still sent to the pod i
 should not. So the pod is asked itself, as by a client that has not heard yet. It looks whenever the check waits
 (:mod:`grader.sampling`).
 
-It does not judge. A pod was told to end at some time after it was last seen untouched; what is answered later than
-``seconds`` after that look does not count, so that who goes on serving for so long has answered everything.
+It does not judge. A pod was told to end at some time after it was last seen untouched; what is sent later than
+``seconds`` after that look does not count, so that who goes on serving for so long has answered everything. When a
+request fails proves nothing: an address where nobody is any more says nothing at all.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Leaving:
 
     def _ask(self, pod: Pod) -> None:
         answers = self._probe.requests(f"http://{pod.ip}:{self._port}/", AT_ONCE, timeout=TIMEOUT, kept=False)
-        if self._clock.now() <= self._until[pod.uid]:
-            self._asked += answers
-            if answers.failed:
-                self._until[pod.uid] = 0.0  # it does not come back
+        counted = [one for one in answers if one.t <= self._until[pod.uid]]
+        self._asked += counted
+        if answers.failed:
+            self._until[pod.uid] = 0.0  # it does not come back

@@ -21,12 +21,14 @@ POD, OTHER = (
 
 
 class Double:
-    """A cluster with two pods, and its probe. ``dead``: the addresses that answer no more."""
+    """A cluster with two pods, and its probe. ``dead``: the addresses that answer no more, each after ``refuses``
+    seconds."""
 
     def __init__(self, clock: SteppedClock) -> None:
         self.here = [POD, OTHER]
         self.dead: set[str] = set()
         self.unreachable = False
+        self.refuses = 0.1
         self.asked: list[tuple[float, str]] = []
         self._clock = clock
 
@@ -39,10 +41,10 @@ class Double:
         assert not kept
         ip = url.removeprefix("http://").removesuffix(":8080/")
         self.asked.append((self._clock.now() - self._clock.start, ip))
-        error = "refused" if ip in self.dead else ""
+        sent, error = self._clock.now(), "refused" if ip in self.dead else ""
         if error:
-            self._clock.move(timeout / 10)
-        one = Answer(url, self._clock.now(), 1.0, 0 if error else 200, error, "")
+            self._clock.move(min(self.refuses, timeout))
+        one = Answer(url, sent, 1.0, 0 if error else 200, error, "")
         return Answers([one] * n)
 
     def take(self, pod: Pod, *, dead: bool) -> None:
@@ -101,10 +103,18 @@ def test_who_serves_on_has_answered_everything(
     assert evidence.measures == {"failed requests": 0}
 
 
+@pytest.mark.parametrize("refuses", [0.1, 60.0])
 @pytest.mark.parametrize("serves", [0.0, 1.0, 2.0])
 def test_who_does_not_is_found_out_however_soon_it_is_gone(
-    clock: SteppedClock, double: Double, sampled: SampledClock, watch: Watch, evidence: Evidence, serves: float
+    clock: SteppedClock,
+    double: Double,
+    sampled: SampledClock,
+    watch: Watch,
+    evidence: Evidence,
+    serves: float,
+    refuses: float,
 ) -> None:
+    double.refuses = refuses
     clock.at(1.4, later(clock, double, serves, OTHER.ip))
     with watch.leaving([POD, OTHER], seconds=3) as leaving:
         sampled.sleep(10)

@@ -21,6 +21,9 @@ Obj = Mapping[str, Any]
 WEB = re.compile(r"^(docker\.io/)?kindling/web:\S+$")
 """The image whose table of variables is in docs/authoring.md."""
 WEB_PORT, GRACE = 8080, 30.0
+LEAST_GRACE, LEAST_AFTER_HOOK = 1.0, 2.0
+"""What the kubelet gives whoever is to end, whatever is asked for (kubernetes: pkg/kubelet/pod_workers.go,
+calculateEffectiveGracePeriod; kuberuntime_manager.go, minimumGracePeriodInSeconds)."""
 WEB_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/work", "/wait"})
 """What it answers with 200 where it serves no files of its own."""
 NOT_IN_WEB = frozenset({"wget", "curl", "nc", "busybox", "httpd", "ping", "nslookup"})
@@ -147,7 +150,9 @@ class Container:
         waits, itself = _hook_seconds(hook), self._drains_itself()
         if isinstance(waits, Unknown) or isinstance(itself, Unknown):
             return UNKNOWN
-        return min(waits + itself, self.grace)
+        grace = max(self.grace, LEAST_GRACE)
+        waits = min(waits, grace)
+        return waits + min(itself, max(grace - waits, LEAST_AFTER_HOOK))
 
     def _drains_itself(self) -> float | Unknown:
         if not self.is_web:

@@ -111,6 +111,27 @@ def test_how_long_one_drains(spec: dict[str, Any], seconds: object) -> None:
     assert of(spec).drain == seconds
 
 
+@pytest.mark.parametrize(
+    ("grace", "hook", "drains", "seconds"),
+    [
+        (4, 0, 9, 4),
+        (1, 0, 9, 2),
+        (0, 0, 9, 2),
+        (1, 0, 0, 0),
+        (10, 9, 9, 11),
+        (10, 60, 9, 12),
+        (10, 60, 0, 10),
+        (0, 60, 1, 2),
+    ],
+)
+def test_the_kubelet_gives_two_seconds_after_a_hook_whatever_is_asked_for(
+    grace: int, hook: int, drains: int, seconds: float
+) -> None:
+    web = container(env=env(DRAIN_SECONDS=str(drains)), lifecycle={"preStop": {"sleep": {"seconds": hook}}})
+    (found,) = World([pod("a", web, spec={"terminationGracePeriodSeconds": grace})], "default").pods
+    assert found.containers[0].drain == seconds
+
+
 def test_a_probe_in_seconds_and_by_the_name_of_its_port() -> None:
     probe = {
         "httpGet": {"path": "/readyz", "port": "http"},

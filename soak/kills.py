@@ -59,6 +59,7 @@ class Learner(threading.Thread):
             "NO_COLOR": "1",
         }
         self.command: subprocess.Popen[str] | None = None
+        self._judged: set[str] = set()
 
     def run(self) -> None:
         try:
@@ -125,8 +126,9 @@ class Learner(threading.Thread):
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             self._kindling("check", LAB)
-            attempt = self._verdict()
+            attempt = self._verdict(session)
             if attempt is not None:
+                self._judged.add(attempt.id)
                 self._record.verdicts.append(str(attempt.outcome))
                 if attempt.outcome == "failed":
                     self._record.lost.append(f"{self.learner} solved {LAB}, and has failed: {attempt}")
@@ -135,11 +137,12 @@ class Learner(threading.Thread):
             self._record.again += 1
         self._record.lost.append(f"{self.learner} never got {wanted} for session {session}")
 
-    def _verdict(self) -> AttemptView | None:
-        """The last attempt once it has ended."""
+    def _verdict(self, session: str) -> AttemptView | None:
+        """The last attempt once it has ended; None when the command was killed before it had handed in."""
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
-            found = self._stage.kindling.sessions.attempts(self.learner, LAB, 1)
+            last = self._stage.kindling.sessions.attempts(self.learner, LAB, 1)
+            found = [one for one in last if one.session == session and one.id not in self._judged]
             if not found or found[0].state == "done":
                 return found[0] if found else None
             time.sleep(0.2)

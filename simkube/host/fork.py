@@ -26,6 +26,7 @@ import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -55,7 +56,7 @@ IDLE_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 STILL_SECONDS, STILL_EVERY = 2.0, 0.005
 """How long a moment is waited for at which no pod waits for the API server, and how often it is looked for."""
-NICENESS = 5
+NICENESS = 10
 """Copies leave the processor to the clusters that people work in."""
 _LIKE_A_SERVERS = (20_000, 20, 100)
 
@@ -178,8 +179,7 @@ class _Forked:
         asyncio._set_running_loop(None)  # what runs in this thread is the parent's
         Metered.running = None
         _let_go_of_files(keep={0, 1, 2, self._listener.fileno(), *_logged_to()})
-        with contextlib.suppress(OSError):
-            os.nice(NICENESS)
+        _give_way()
         gc.freeze()  # whatever the parent had is not looked at again, and so not copied in memory
         gc.set_threshold(*_LIKE_A_SERVERS)
         asyncio.run(self._serve())
@@ -219,6 +219,14 @@ class _Forked:
         if self._active or len(self._forks):
             self._asked = time.monotonic()
         return time.monotonic() - self._asked > IDLE_SECONDS
+
+
+def _give_way() -> None:
+    """Be nice, also where the kernel shares processors among sessions and niceness counts within each only."""
+    with contextlib.suppress(OSError):
+        os.setsid()
+        os.nice(NICENESS)
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def _logged_to() -> Iterable[int]:

@@ -101,6 +101,10 @@ class Places:
         self.taken[place] = None
         return place
 
+    def busy(self) -> bool:
+        """Whether anything is asked on any of them."""
+        return any(place.busy for place in self.taken)
+
     def free_one(self) -> bool:
         """Cut an idle connection, of nobody known if there is one; False when all are in use."""
         unproven = [place for place in self.taken if not place.whose]

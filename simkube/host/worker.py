@@ -38,6 +38,8 @@ from simkube.host.wire import Answering, Wire
 
 log = logging.getLogger(__name__)
 
+CONNECTION, RENEW = b"c", b"r"
+"""What control sends: a connection comes with it; end, if you are unused."""
 BEAT_SECONDS = 0.25
 """How often it tells how it is."""
 GIVE_MEMORY_SECONDS = 20.0
@@ -168,7 +170,7 @@ class Worker:
     # control
 
     def _accept(self) -> None:
-        """Take connections that were handed over."""
+        """Take connections that were handed over; end when it is said, or when nobody is there to say anything."""
         try:
             data, files, _, _ = socket.recv_fds(self._channel, 1, _ACCEPTED_AT_ONCE)
         except BlockingIOError:
@@ -179,8 +181,14 @@ class Worker:
             task = asyncio.ensure_future(self._open(socket.socket(fileno=file)))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
-        if not data:
+        if data == RENEW and (self._opening or not self._unused()):
+            self._tell({"stays": True})
+        elif data != CONNECTION:
             self._stopping.set()
+
+    def _unused(self) -> bool:
+        """Whether it has no cluster, and is asked for nothing."""
+        return not self._tenants.ids() and not len(self._forks) and not self._places.busy()
 
     async def _open(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()

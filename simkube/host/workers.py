@@ -1,7 +1,8 @@
 """Control's view of its workers: started, watched, ended when they hang, started again; and the way to each.
 
 A worker that ends for whatever reason is started again at once, and ever later when that happens again and again. Who
-asks for its clusters meanwhile waits a little for it.
+asks for its clusters meanwhile waits a little for it. One that has no cluster any more and holds much more memory than
+when it began, in pieces that Python cannot give back, is replaced by a fresh one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from simkube.host.front import Unavailable
 from simkube.host.home import SLOW_END
 from simkube.host.memory import activity
 from simkube.host.watchdog import Pulse
-from simkube.host.worker import BEAT_SECONDS, END_SECONDS, Order
+from simkube.host.worker import BEAT_SECONDS, CONNECTION, END_SECONDS, RENEW, Order
 from simkube.host.zygote import Zygote
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,10 @@ WAIT_SECONDS = 5.0
 """How long who asks waits for a worker that is being started again."""
 LARGE_SECONDS = 60.0
 """How long a worker lives at least before it is ended for having more memory than it may."""
+WORN_BYTES = 30 << 20
+"""How much more than when it was fresh a worker without clusters may hold; most is what it has learnt of schemas."""
+UNUSED_SECONDS = 5.0
+"""How long it has been without clusters before it is replaced."""
 STEADY_SECONDS = 30.0
 """A worker that lived for so long may be started again at once."""
 FIRST_REST, LONGEST_REST = 0.5, 30.0
@@ -49,6 +54,11 @@ class Link:
         self.pid: int | None = None
         self.restarts = 0
         self.memory: int | None = None
+        self.fresh: int | None = None
+        """Bytes that it had when all its clusters were back."""
+        self.used = 0.0
+        """When it had a cluster last."""
+        self.renewing = False
         self.resumed = False
         self.serves = asyncio.Event()
         self.channel: socket.socket | None = None
@@ -71,7 +81,7 @@ class Link:
         except OSError:
             raise Unavailable from None
         try:
-            socket.send_fds(self.channel, [b"c"], [theirs.fileno()])
+            socket.send_fds(self.channel, [CONNECTION], [theirs.fileno()])
             transport, _ = await asyncio.get_running_loop().create_unix_connection(made, sock=ours)
         except OSError:
             ours.close()
@@ -88,6 +98,34 @@ class Link:
         if (self.memory or 0) <= self.order.memory or now - self.began < LARGE_SECONDS:
             return ""
         return f"holds {(self.memory or 0) >> 20} MiB of the {self.order.memory >> 20} MiB that it may"
+
+    def worn(self, now: float) -> bool:
+        """Whether a fresh one in its place would hold much less, and nobody would miss it."""
+        if self.memory is None or self.fresh is None or self.renewing or now - self.used < UNUSED_SECONDS:
+            return False
+        return self.memory - self.fresh > WORN_BYTES
+
+    def renew(self) -> None:
+        """Have it end if it is unused, and whoever asks meanwhile wait."""
+        if self.channel is not None:
+            with contextlib.suppress(OSError):
+                self.channel.send(RENEW)
+                self.renewing = True
+                self.serves.clear()
+
+    def stays(self, now: float) -> None:
+        """It is in use after all."""
+        self.renewing, self.used = False, now
+        self.serves.set()
+
+    def beats(self, beat: dict[str, Any], now: float) -> None:
+        """It has told how it is."""
+        self.memory, self.resumed = beat["memory"], beat["resumed"]
+        if self.resumed and self.fresh is None:
+            self.fresh = self.memory
+        if beat["clusters"] or not self.resumed:
+            self.used = now
+        self.pulse.beat(now, beat["clusters"], resumed=self.resumed)
 
     def state(self) -> str:
         """In a word."""
@@ -158,13 +196,13 @@ class Workers:
                 self._hear(link, json.loads(line))
 
     def _hear(self, link: Link, told: dict[str, Any]) -> None:
+        if "stays" in told:
+            link.stays(time.monotonic())
         if "clusters" in told:
             self._found(link.number, told["clusters"])
             link.serves.set()
         if "beat" in told:
-            beat = told["beat"]
-            link.memory, link.resumed = beat["memory"], beat["resumed"]
-            link.pulse.beat(time.monotonic(), beat["clusters"], resumed=link.resumed)
+            link.beats(told["beat"], time.monotonic())
             if all(each.resumed for each in self.links):
                 self.resumed.set()
 
@@ -181,11 +219,15 @@ class Workers:
     def _ended(self, link: Link, status: int) -> None:
         if link.channel is not None:
             link.channel.close()
-        link.channel = link.pid = None
+        link.channel = link.pid = link.fresh = None
         link.resumed = False
         link.serves.clear()
+        renewed, link.renewing = link.renewing and status in (0, SLOW_END), False
         if self._stopping:
             self._slow |= status == SLOW_END
+            return
+        if renewed:
+            self._start(link)
             return
         how = f"signal {-status}" if status < 0 else f"exit code {status}"
         self._crashes.handle("host", f"running worker {link.number}", WorkerEnded(f"it ended with {how}"))
@@ -212,6 +254,8 @@ class Workers:
                 if why:
                     log.error("worker %d (pid %d) %s; it is ended and started again", link.number, link.pid, why)
                     self._zygote.kill(link.pid)
+                elif not late and link.worn(now):
+                    link.renew()
 
     async def stop(self) -> bool:
         """End all of them in good order; whether it took long for any."""

@@ -64,23 +64,27 @@ class App:
 
     def steady(self, seconds):
         """The replicas, once each has been ready for longer than its own liveness probe needs to give it up."""
-        longest = self.thresholds["hang_recovery_seconds"]  # a slower probe is too slow anyway
-        deadline = self.clock.now() + seconds + longest
+        deadline = self.clock.now() + seconds
         while True:
-            pods = poll(self.replicas, seconds)
+            pods = poll(self.replicas, max(deadline - self.clock.now(), ANSWER_SECONDS))
             now = self.clock.now()
-            left = {pod.name: min(patience(pod), longest) - (now - ready_since(pod)) for pod in pods}
+            left = {pod.name: self.patience(pod) - (now - ready_since(pod)) for pod in pods}
             last = max(pods, key=lambda pod: left[pod.name])
             if left[last.name] <= 0:
                 return pods
-            if now + left[last.name] > deadline:
+            if now + left[last.name] > deadline + self.patience(last):
+                warning = self.cluster.last_warning(last)
                 fail(
-                    expected=f"every replica to stay ready, for {min(patience(last), longest):g} seconds at least",
-                    observed=f"pod {last.name} was started again {last.restarts} times, and has been ready for "
-                    f"{max(now - ready_since(last), 0):.0f} s; {self.cluster.last_warning(last)}",
+                    expected=f"every replica to stay ready, for {self.patience(last):g} seconds at least",
+                    observed=f"pod {last.name} has been started again {last.restarts} times, and ready for "
+                    f"{max(now - ready_since(last), 0):.0f} s" + (f"; {warning}" if warning else ""),
                     look=f"kubectl describe pod {last.name}",
                 )
             self.clock.sleep(left[last.name])
+
+    def patience(self, pod):
+        """Seconds for which a replica is to have been ready: a probe that is slower than this is too slow anyway."""
+        return min(patience(pod), self.thresholds["hang_recovery_seconds"])
 
     def each_kind(self, seconds):
         """For each kind of replica, when all is well: all replicas, their applications by uid, those of the kind."""

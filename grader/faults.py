@@ -10,10 +10,11 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
+from grader.bare_pods import BarePods, delete
 from grader.clock import Clock
 from grader.cluster import Ask, Cluster, node_ready
 from grader.dependency import WORKLOADS, Dependency
-from grader.errors import ClusterUnreachable, FaultUnavailable, Missing, Refused, Ungradable
+from grader.errors import ClusterUnreachable, FaultUnavailable, Ungradable
 from grader.evidence import Evidence
 from grader.mark import Changing, unmarked
 from grader.objects import Pod
@@ -57,6 +58,7 @@ class Faults:
     ) -> None:
         self._cluster, self._probe, self._ask, self._evidence = cluster, probe, ask, evidence
         self._clock, self._changing = clock, changing
+        self._bare_pods = BarePods(cluster, clock)
         self._nodes: list[str] = []
         self._asked = False
         self._hung: list[tuple[Pod, str]] = []
@@ -94,16 +96,9 @@ class Faults:
     def delete_pod(self, pod: Pod) -> Broken:
         """Delete a pod with its own grace period, as ``kubectl delete pod`` does. A pod on its own is made again at
         the end."""
-        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
         if not pod.controller[0]:
             self._changing("delete", pod.raw, "")
-        try:
-            self._cluster.connection.delete(path, preconditions={"uid": pod.uid})
-        except Missing:
-            pass  # gone already, by the learner's hand or a controller's
-        except Refused as error:
-            if error.status != 409:
-                raise
+        delete(self._cluster.connection, pod)
         if not pod.controller[0]:
             self._deleted.append(pod)
         return self._note("delete-pod", pod.name, pod)
@@ -233,7 +228,7 @@ class Faults:
     def _take(self, fault: str, node: str) -> Broken:
         if node not in self._cluster.workers() or (self._probe and node == self._probe.node):
             raise Ungradable(f"{fault} of {node}: only a worker node that the probe is not on may be stopped")
-        self._placement = self._placement or Placement(self._cluster, lambda one: self._make_gone(one, one.node))
+        self._placement = self._placement or Placement(self._cluster, self._bare_pods)
         for pod in self._cluster.pods():
             if pod.node == node and not pod.controller[0]:
                 self._changing("delete", pod.raw, "")  # it may be evicted, and nobody would make it again
@@ -297,14 +292,7 @@ class Faults:
         """Pods on their own whose containers were killed give way to new ones."""
         while self._worn:
             pod = self._worn[-1]
-            path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
-            try:
-                self._cluster.connection.delete(path, preconditions={"uid": pod.uid}, gracePeriodSeconds=1)
-            except Missing:
-                pass  # gone, by somebody else's hand
-            except Refused as error:
-                if error.status != 409:
-                    raise
+            delete(self._cluster.connection, pod, grace=1)
             self._deleted.append(pod)
             self._worn.pop()
 
@@ -315,33 +303,13 @@ class Faults:
 
     def _undo_deleted(self) -> None:
         """A pod on its own that is still gone is made again, as it was asked for."""
-        while self._deleted:
-            self._make_gone(self._deleted[-1])
-            self._deleted.pop()
+        self._bare_pods.make_again(self._deleted)
+        self._deleted.clear()
 
     def _undo_away(self) -> None:
         while self._away:
             self._away[-1].give_back()
             self._away.pop()
-
-    def _make_gone(self, pod: Pod, node: str = "") -> None:
-        """Make a pod again when it is gone, on ``node`` if one is given; wait for one that is going."""
-        deadline = self._clock.now() + 40
-        while (raw := self._cluster.find("pod", pod.name)) and (
-            raw["metadata"]["uid"] == pod.uid and raw["metadata"].get("deletionTimestamp")
-        ):
-            if self._clock.now() > deadline:
-                raise ClusterUnreachable(f"pod {pod.name} is still being deleted")
-            self._clock.sleep(EVERY)
-        if raw is None:
-            self._make_again(pod, node)
-
-    def _make_again(self, pod: Pod, node: str) -> None:
-        try:
-            self._cluster.connection.create(f"/api/v1/namespaces/{pod.namespace}/pods", again(pod, node))
-        except Refused as error:
-            if error.status != 409:
-                raise  # else it is there, made by a request whose answer was lost
 
     def _await_api(self) -> None:
         deadline = self._clock.now() + NODE_SECONDS
@@ -375,31 +343,6 @@ GONE = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
 
 def _path(client: Pod, server: Pod) -> str:
     return f"{client.namespace}/{client.name} {server.namespace}/{server.name}"
-
-
-def again(pod: Pod, node: str = "") -> dict[str, Any]:
-    """The manifest to make a deleted pod again, on ``node`` if one is given: what was asked for, without what the
-    cluster added to it."""
-    metadata = {
-        key: pod.raw["metadata"][key] for key in ("name", "labels", "annotations") if key in pod.raw["metadata"]
-    }
-    spec = {key: value for key, value in pod.spec.items() if key not in ("nodeName", "priority", "preemptionPolicy")}
-    spec.update({"nodeName": node} if node else {})
-    mounts = {one["name"] for one in spec.get("volumes") or [] if _automatic(one)}
-    spec["volumes"] = [one for one in spec.get("volumes") or [] if one["name"] not in mounts]
-    for group in ("containers", "initContainers"):
-        if group in spec:
-            spec[group] = [
-                {**one, "volumeMounts": [m for m in one.get("volumeMounts") or [] if m["name"] not in mounts]}
-                for one in spec[group]
-            ]
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
-def _automatic(volume: dict[str, Any]) -> bool:
-    """Whether it is the service account's token, which admission adds to every pod."""
-    name = str(volume["name"])
-    return name.startswith("kube-api-access-") or ("secret" in volume and name.startswith("default-token-"))
 
 
 def _listens(spec: Any, port: int) -> bool:

@@ -23,6 +23,13 @@ LISTED = 500
 EVENTS_LISTED = 100
 LOG_BYTES = 256 << 10
 
+# -- pods that end ---------------------------------------------------------------------------------------------------
+
+GRACE_SECONDS = 60.0
+"""Of a pod's own grace, where the grader waits for its end; a longer one is cut short."""
+ENDED_SECONDS = 30.0
+"""Beyond its grace, for its kubelet, which may have been away, to say that it has ended."""
+
 # -- the grading process ---------------------------------------------------------------------------------------------
 
 MEMORY_BYTES = 1 << 30

@@ -112,6 +112,12 @@ class Pod:
         return bool(self.metadata.get("deletionTimestamp"))
 
     @property
+    def grace(self) -> int:
+        """The seconds that its kubelet gives it to end: those it was deleted with, or else those of its spec."""
+        asked = self.spec.get("terminationGracePeriodSeconds")
+        return whole(self.metadata.get("deletionGracePeriodSeconds", asked))
+
+    @property
     def over(self) -> bool:
         """Whether it has ended for good."""
         return self.phase in ("Succeeded", "Failed")

@@ -12,10 +12,11 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
-from collections.abc import Callable
 
+from grader import limits
+from grader.bare_pods import BarePods, delete
 from grader.cluster import Cluster
-from grader.errors import CheckFailed, Missing, Refused
+from grader.errors import CheckFailed, Refused
 from grader.objects import Pod
 from grader.waiting import poll
 
@@ -28,28 +29,26 @@ STAYING = ("DaemonSet", "Node")
 class Placement:
     """The pods of the cluster's namespace as they are when this is made."""
 
-    def __init__(self, cluster: Cluster, again: Callable[[Pod], None]) -> None:
-        """``again``: makes a pod that is gone again where it was, once its name is free."""
-        self._cluster, self._again = cluster, again
+    def __init__(self, cluster: Cluster, bare_pods: BarePods) -> None:
+        self._cluster, self._bare_pods = cluster, bare_pods
         self._before = cluster.pods()
 
     def restore(self) -> None:
         """Have as many of each controller's pods on each node as there were, as far as the scheduler agrees."""
         there = {pod.uid for pod in self._cluster.pods()}
-        for pod in self._before:
-            if not pod.controller[0] and pod.uid not in there:
-                self._again(pod)
+        lost = [pod for pod in self._before if not pod.controller[0] and pod.uid not in there]
+        self._bare_pods.make_again(lost, in_place=True)
         for _ in range(ROUNDS):
             surplus = self._surplus()
             if not surplus:
                 return
             for pod in surplus:
-                with contextlib.suppress(Missing, Refused):
-                    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
-                    self._cluster.connection.delete(path, preconditions={"uid": pod.uid})
+                with contextlib.suppress(Refused):
+                    delete(self._cluster.connection, pod, grace=_grace(pod))
             gone = {pod.uid for pod in surplus}
+            seconds = SETTLE_SECONDS + max(map(_grace, surplus))
             with contextlib.suppress(CheckFailed):
-                poll(functools.partial(self._settled, gone), SETTLE_SECONDS, every=0.3)
+                poll(functools.partial(self._settled, gone), seconds, every=0.3)
 
     def _surplus(self) -> list[Pod]:
         """Pods that are more on their node than there were, where others are fewer; of no controller more than that."""
@@ -65,6 +64,11 @@ class Placement:
         pods = self._cluster.pods(terminating=True)
         mine = [pod for pod in pods if pod.controller[0] not in ("", *STAYING) and not pod.over]
         return all(pod.uid not in gone and pod.ready for pod in mine)
+
+
+def _grace(pod: Pod) -> int:
+    """Its own, cut short where it is longer than an attempt has time for."""
+    return min(pod.grace, int(limits.GRACE_SECONDS))
 
 
 def _counted(pods: list[Pod]) -> dict[str, dict[str, list[Pod]]]:

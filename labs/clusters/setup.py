@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from labs.clusters.dynamic_client import APIError, DynamicClient
@@ -11,6 +12,8 @@ from labs.clusters.provider import ClusterError, ClusterSpec
 
 LOOK_EVERY = 0.05
 """Seconds between two questions to an API server."""
+COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
+KUBE_DNS = "/api/v1/namespaces/kube-system/endpoints/kube-dns"
 
 
 def folder_of(home: Path, name: str) -> Path:
@@ -22,11 +25,12 @@ def folder_of(home: Path, name: str) -> Path:
 
 def wait_for_nodes(objects: DynamicClient, name: str, seconds: float) -> None:
     """Until every node is Ready and pods can be created; an API server that does not answer yet is waited for."""
-    deadline = time.monotonic() + seconds
-    while waiting := _not_ready(objects):
-        if time.monotonic() > deadline:
-            raise ClusterError(f"the cluster {name} is still waiting for {waiting} after {seconds:.0f} s")
-        time.sleep(LOOK_EVERY)
+    _wait(lambda: _not_ready(objects), name, seconds)
+
+
+def wait_for_dns(objects: DynamicClient, name: str, seconds: float) -> None:
+    """Until CoreDNS answers for names: a pod of it is available and behind the Service that every pod asks."""
+    _wait(lambda: _no_dns(objects), name, seconds)
 
 
 def add_setup(objects: DynamicClient, spec: ClusterSpec, seconds: float) -> None:
@@ -36,6 +40,15 @@ def add_setup(objects: DynamicClient, spec: ClusterSpec, seconds: float) -> None
     while waiting := [key for key in made if not objects.observed(key)]:
         if time.monotonic() > deadline:
             raise ClusterError(f"no controller took up {waiting[0][2]} within {seconds:.0f} s")
+        time.sleep(LOOK_EVERY)
+
+
+def _wait(waiting_for: Callable[[], str], name: str, seconds: float) -> None:
+    """Until nothing is waited for any more; :class:`ClusterError` says what was, after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while waiting := waiting_for():
+        if time.monotonic() > deadline:
+            raise ClusterError(f"the cluster {name} is still waiting for {waiting} after {seconds:.0f} s")
         time.sleep(LOOK_EVERY)
 
 
@@ -53,3 +66,16 @@ def _not_ready(objects: DynamicClient) -> str:
     if not nodes:
         return "its nodes"
     return "" if accounts else "its default service account"
+
+
+def _no_dns(objects: DynamicClient) -> str:
+    """What its DNS still lacks, as a phrase, or ""."""
+    try:
+        server = objects.request("GET", COREDNS)
+        subsets = objects.request("GET", KUBE_DNS).get("subsets") or []
+    except APIError as error:
+        return f"its DNS ({error})"
+    status, wanted = server.get("status", {}), server["spec"].get("replicas", 1)
+    if status.get("observedGeneration", 0) < server["metadata"]["generation"] or not status.get("availableReplicas"):
+        return f"its DNS (0 of {wanted} pods of CoreDNS are available)"
+    return "" if any(one.get("addresses") for one in subsets) else "its DNS (the Service kube-dns has no endpoints)"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from labs.clusters.provider import Provider
-from tests.conformance.test_simulated_attacks import DELETED, TABLE, Learner, graded, until
+from tests.conformance.test_simulated_attacks import DELETED, TABLE, Learner, graded
 from tests.conftest import SharedClusters, shared_spec
 
 CHEAP = ("nothing", "deleted", "deleted in a loop", "another in its place", "another image")
@@ -22,7 +22,6 @@ def learner(provider: Provider, clusters: SharedClusters) -> Iterator[Learner]:
     """In the shared cluster, with the right solution."""
     handle, _ = clusters.at_start(provider, shared_spec())
     made = Learner(provider.credentials(handle, "learner"))
-    until(lambda: made.addresses("kube-dns", "kube-system"), seconds=120)  # a cluster just made may have no DNS yet
     made.works()
     yield made
     made.api.close()

@@ -38,6 +38,7 @@ SETUP = [
     }
 ]
 PODS = "/api/v1/namespaces/default/pods"
+KUBE_DNS = "/api/v1/namespaces/kube-system/endpoints/kube-dns"
 MAPS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -98,6 +99,15 @@ def test_a_created_cluster_is_ready_and_told_its_steps(
     assert provider.status(handle).state is ClusterState.READY
     assert watched.planned
     assert {name for name, done in watched.said if done} == set(watched.planned)
+
+
+def test_names_are_known_as_soon_as_it_is_ready(
+    provider: Provider, shared: tuple[Handle, ClusterSpec, Watched], learner: DynamicClient
+) -> None:
+    handle, spec, _ = shared
+    learner.request("DELETE", "/apis/apps/v1/namespaces/kube-system/deployments/coredns")
+    assert provider.reset(handle, spec, Watched()) == handle
+    assert any(one.get("addresses") for one in learner.request("GET", KUBE_DNS).get("subsets") or [])
 
 
 def test_creating_again_returns_the_same_cluster(

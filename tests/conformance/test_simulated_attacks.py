@@ -85,9 +85,9 @@ class Learner:
         )
         until(lambda: len(self.addresses("web")) == 2)
 
-    def addresses(self, service: str, namespace: str = "default") -> list[Any]:
+    def addresses(self, service: str) -> list[Any]:
         """Who gets its requests: nobody yet when its endpoints have still to be made."""
-        endpoints = self.api.get(f"{CORE}/{namespace}/endpoints")["items"]
+        endpoints = self.api.get(f"{CORE}/default/endpoints")["items"]
         subsets = [
             subset for one in endpoints if one["metadata"]["name"] == service for subset in one.get("subsets") or []
         ]

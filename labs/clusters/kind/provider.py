@@ -15,7 +15,7 @@ import re
 import shutil
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import docker.errors
@@ -43,7 +43,7 @@ from labs.clusters.provider import (
     Who,
     topology_file,
 )
-from labs.clusters.setup import add_setup, folder_of, wait_for_nodes
+from labs.clusters.setup import add_setup, folder_of, wait_for_dns, wait_for_nodes
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,8 @@ class KindProvider:
     """How long a reset may take to prove itself before the cluster is created anew."""
     SETTLE_SECONDS = 30.0
     """How long the controllers may take to see the lab's own objects (a leader election takes 15)."""
+    DNS_SECONDS = 120.0
+    """How long CoreDNS may take until it answers: its pods start last."""
 
     def __init__(
         self,
@@ -252,7 +254,7 @@ class KindProvider:
             self._prove(objects, spec)
             kept = json.dumps(baseline.take(objects)).encode()
             _write_private(folder / "baseline.json.gz", gzip.compress(kept))
-            add_setup(objects, spec, self.SETTLE_SECONDS)
+            self._begin(objects, spec)
 
     def _restore(self, handle: Handle, spec: ClusterSpec) -> list[str]:
         """Undo everything, then add the lab's own objects; what could not be undone, in words."""
@@ -264,8 +266,13 @@ class KindProvider:
                 self._have(spec)
                 wait_for_nodes(objects, spec.name, self.RESET_SECONDS)
                 self._prove(objects, spec)
-                add_setup(objects, spec, self.SETTLE_SECONDS)
+                self._begin(objects, spec)
             return left
+
+    def _begin(self, objects: DynamicClient, spec: ClusterSpec) -> None:
+        """Add the lab's own objects; ready is a cluster in which names are known."""
+        add_setup(objects, spec, self.SETTLE_SECONDS)
+        wait_for_dns(objects, spec.name, self.DNS_SECONDS)
 
     def _prove(self, objects: DynamicClient, spec: ClusterSpec) -> None:
         """Have what a spec asks of its cluster; :class:`CapabilityMissing`."""
@@ -302,6 +309,8 @@ class KindProvider:
             self.faults(handle).heal()
             with DynamicClient(self.credentials(handle, "grader")) as objects:
                 wait_for_nodes(objects, name, 60)
+                with suppress(ClusterError):  # the learner may have stopped it: their cluster is as they left it
+                    wait_for_dns(objects, name, self.RESET_SECONDS)
         except ClusterError:
             return False
         return True

@@ -6,21 +6,19 @@ certificate is its own authority, which the APIService names; it is made anew fo
 
 from __future__ import annotations
 
-import base64
 import itertools
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from labs.clusters.dynamic_client import APIError, DynamicClient, Obj
+from labs.clusters.kind.certificates import Issued, b64, issue
 from labs.clusters.provider import ClusterError
 
 IMAGE = "kindling/metrics:1.0"
@@ -29,7 +27,6 @@ SERVICE = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.metrics.k8s.io"
 SERVER = "/apis/apps/v1/namespaces/kube-system/deployments/metrics-server"
 NODES = "/apis/metrics.k8s.io/v1beta1/nodes"
 HOST = "metrics-server.kube-system.svc"
-VALID = timedelta(days=365)
 UP_SECONDS, LOOK_SECONDS, EVERY = 120.0, 20.0, 0.25
 
 
@@ -69,8 +66,8 @@ def _wait(condition: Callable[[], bool], deadline: float) -> bool:
 
 def manifests(now: datetime) -> list[Obj]:
     """What is made in the cluster, in order, with a new certificate."""
-    certificate, key = _certificate(now)
-    facts = {"image": IMAGE, "certificate": _b64(certificate), "key": _b64(key)}
+    issued = _certificate(now)
+    facts = {"image": IMAGE, "certificate": b64(issued.certificate), "key": b64(issued.key)}
     return [_filled(one, facts) for one in yaml.safe_load_all(MANIFESTS.read_text(encoding="utf-8"))]
 
 
@@ -93,27 +90,12 @@ def _filled(value: Any, facts: dict[str, str]) -> Any:
     return value
 
 
-def _certificate(now: datetime) -> tuple[bytes, bytes]:
-    """A certificate for the Service, signed by itself, and its key (PEM)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + VALID)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
+def _certificate(now: datetime) -> Issued:
+    """For the Service, signed by itself."""
+    return issue(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)]),
+        x509.SubjectAlternativeName([x509.DNSName(HOST)]),
+        x509.BasicConstraints(ca=True, path_length=0),
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+        now=now,
     )
-    private = serialization.PrivateFormat.PKCS8
-    pem = key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption())
-    return certificate.public_bytes(serialization.Encoding.PEM), pem
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()

@@ -49,7 +49,6 @@ KINDS = {
 """Those whose API a cluster does not have are none."""
 PROBES = "kindling-probe-"
 WORKLOADS = {"Deployment": "replicas", "StatefulSet": "replicas", "ReplicaSet": "replicas"}
-ADDED = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink", "ownerReferences")
 OWN_ANNOTATIONS = ("deployment.kubernetes.io/", "kubectl.kubernetes.io/", "deprecated.daemonset.template.generation")
 BY_CLUSTER = {
     "Node": ("podCIDR", "podCIDRs", "providerID"),

@@ -41,9 +41,6 @@ UP_SECONDS = 90.0
 """Until the probe pod answers."""
 SLACK_SECONDS = 30.0
 """Beyond what the probe itself needs, for its answer to come back through a busy API server."""
-REQUESTS = 1000
-"""At once; the probe keeps the first 200 characters of each body, and of a flow its last 20,000 requests."""
-
 LOAD_ROWS_REQUESTS = 300
 """Of a load that are kept one by one as evidence, failures first; of all others there are counts over time."""
 

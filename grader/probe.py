@@ -63,19 +63,19 @@ class Probe:
     ) -> Answer:
         """One GET. ``timeout`` in seconds, for the whole of it; ``characters`` of its body are kept (at most 65536):
         of a longer one the beginning and the end."""
-        return self._request(url, "GET", 1, timeout, headers, "", characters)[0]
+        return self._kept(_asked(url, timeout, headers=headers, characters=characters))[0]
 
     def peek(self, url: str, *, timeout: float = 2.0) -> Answer:
         """As :meth:`get`, for who looks often: it is not kept as evidence."""
-        return self._ask(url, "GET", 1, timeout, None, "")[0]
+        return self._ask(_asked(url, timeout))[0]
 
     def post(self, url: str, *, body: str = "", timeout: float = 2.0) -> Answer:
         """One POST."""
-        return self._request(url, "POST", 1, timeout, None, body)[0]
+        return self._kept(_asked(url, timeout, method="POST", body=body))[0]
 
     def requests(self, url: str, n: int, *, timeout: float = 2.0, kept: bool = True) -> Answers:
         """``n`` GETs (at most 1000), eight at a time, each on a connection of its own. ``kept``: as evidence."""
-        return (self._request if kept else self._ask)(url, "GET", n, timeout, None, "")
+        return (self._kept if kept else self._ask)(_asked(url, timeout, count=n))
 
     @contextlib.contextmanager
     def traffic(self, url: str, *, interval: float = 0.05, timeout: float = 2.0) -> Iterator[Traffic]:
@@ -130,45 +130,41 @@ class Probe:
     def _begin(self, wanted: Mapping[str, Any]) -> str:
         return str(fields(self._pod.call("POST", "/traffic", wanted)).get("id"))
 
-    def _request(
-        self,
-        url: str,
-        method: str,
-        n: int,
-        timeout: float,
-        headers: Mapping[str, str] | None,
-        body: str,
-        characters: int = 200,
-    ) -> Answers:
-        got = self._ask(url, method, n, timeout, headers, body, characters)
-        if n == 1:
+    def _kept(self, asked: Mapping[str, Any]) -> Answers:
+        """As :meth:`_ask`, kept as evidence."""
+        got, method, url = self._ask(asked), asked["method"], asked["url"]
+        if asked["count"] == 1:
             self._evidence.add("request", method=method, url=url, answer=str(got[0]), ms=got[0].ms)
         else:
             self._evidence.add("requests", began=_start(got), method=method, url=url, **got.record())
         return got
 
-    def _ask(
-        self,
-        url: str,
-        method: str,
-        n: int,
-        timeout: float,
-        headers: Mapping[str, str] | None,
-        body: str,
-        characters: int = 200,
-    ) -> Answers:
-        wanted = {
-            "url": url,
-            "method": method,
-            "count": n,
-            "timeout_ms": timeout * 1000,
-            "headers": dict(headers or {}),
-            "body": body,
-            "characters": characters,
-        }
-        seconds = limits.SLACK_SECONDS + timeout * (n / 8 + 1)
-        records = self._pod.call("POST", "/request", wanted, seconds, repeatable=method == "GET")
-        return self._pod.understood(url, rows(records))
+    def _ask(self, asked: Mapping[str, Any]) -> Answers:
+        seconds = limits.SLACK_SECONDS + asked["timeout_ms"] / 1000 * (asked["count"] / 8 + 1)
+        records = self._pod.call("POST", "/request", asked, seconds, repeatable=asked["method"] == "GET")
+        return self._pod.understood(asked["url"], rows(records))
+
+
+def _asked(
+    url: str,
+    timeout: float,
+    *,
+    method: str = "GET",
+    count: int = 1,
+    headers: Mapping[str, str] | None = None,
+    body: str = "",
+    characters: int = 200,
+) -> dict[str, Any]:
+    """Requests, all alike, as the probe is asked for them."""
+    return {
+        "url": url,
+        "method": method,
+        "count": count,
+        "timeout_ms": timeout * 1000,
+        "headers": dict(headers or {}),
+        "body": body,
+        "characters": characters,
+    }
 
 
 def _start(answers: Answers) -> float | None:

@@ -30,48 +30,23 @@ _SLOT = struct.Struct("<16sdQ")
 class Counters:
     """To be made before the processes are. About 2 MiB, of which the system gives what is used."""
 
-    def __init__(
-        self, slots: int = SLOTS, now: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
-    ) -> None:
-        """``now``: a clock that is the same in all processes and that nobody sets: an hour back must lock nobody out.
-
-        ``wall``: the time of day, in which ends are told.
-        """
-        self._slots, self._now, self._wall = slots, now, wall
+    def __init__(self, slots: int = SLOTS, now: Callable[[], float] = time.monotonic) -> None:
+        """``now``: a clock that is the same in all processes and that nobody sets: an hour back locks nobody out."""
+        self._slots, self._now = slots, now
         self._memory = mmap.mmap(-1, slots * _SLOT.size)
         self._file, name = tempfile.mkstemp()
         os.unlink(name)
         weakref.finalize(self, os.close, self._file)
         self._mutex = threading.Lock()
 
-    def add(self, name: str, seconds: float, amount: int) -> int:
-        """Count, from 0 in ``seconds`` from the first time on; the count."""
+    def add(self, name: str, seconds: float) -> int:
+        """Count once more, from 0 in ``seconds`` from the first time on; the count."""
         with self._locked():
             at, ends, count = self._find(name)
             if ends <= self._now():
                 ends, count = self._now() + seconds, 0
-            self._put(at, name, ends, count + amount)
-            return count + amount
-
-    def count(self, name: str) -> int:
-        """The count, 0 when it has ended."""
-        with self._locked():
-            return self._find(name)[2]
-
-    def ends(self, name: str) -> float:
-        """When it ends (seconds of the wall clock): now when it has."""
-        with self._locked():
-            return self._wall() + max(self._find(name)[1] - self._now(), 0.0)
-
-    def forget(self, name: str) -> None:
-        """Begin anew with it."""
-        with self._locked():
-            self._put(self._find(name)[0], name, 0.0, 0)
-
-    def forget_all(self) -> None:
-        """Begin anew."""
-        with self._locked():
-            self._memory[:] = bytes(len(self._memory))
+            _SLOT.pack_into(self._memory, at, _key(name), ends, count + 1)
+            return count + 1
 
     def _find(self, name: str) -> tuple[int, float, int]:
         """Its slot, its end and its count; of one that does not run a slot that it may have, 0 and 0."""
@@ -86,9 +61,6 @@ class Counters:
             if ends < soonest:
                 free, soonest = at, ends
         return free, 0.0, 0
-
-    def _put(self, at: int, name: str, ends: float, count: int) -> None:
-        _SLOT.pack_into(self._memory, at, _key(name), ends, count)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -38,7 +38,7 @@ def protect(app: Flask, counters: Counters) -> None:
     """Count every request of ``app``; what is beyond its limit is 429."""
 
     def over(what: str, most: int) -> bool:
-        return counters.add(what, MINUTE, 1) > most
+        return counters.add(what, MINUTE) > most
 
     @app.before_request
     def count() -> None:

@@ -38,13 +38,13 @@ def test_what_other_processes_count_is_counted() -> None:
 for _ in range(4):
     if not os.fork():
         for _ in range(100):
-            counters.add("ada", 60, 1)
+            counters.add("ada", 60)
         os._exit(0)
 assert [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(4)] == [0] * 4
-print(counters.count("ada"))
+print(counters.add("ada", 60))
 """
     )
-    assert said == "400"
+    assert said == "401"
 
 
 def test_one_that_is_killed_while_it_counts_holds_up_nobody() -> None:
@@ -53,45 +53,27 @@ def test_one_that_is_killed_while_it_counts_holds_up_nobody() -> None:
 if not os.fork():
     with counters._locked():
         os.kill(os.getpid(), signal.SIGKILL)
-print(os.waitstatus_to_exitcode(os.wait()[1]), counters.add("ada", 60, 1))
+print(os.waitstatus_to_exitcode(os.wait()[1]), counters.add("ada", 60))
 """
     )
     assert said == "-9 1"
 
 
 def test_a_counter_ends_and_begins_anew(time: Time) -> None:
-    counters = Counters(now=time, wall=time)
-    assert [counters.add("ada", 60, 1) for _ in range(3)] == [1, 2, 3]
-    assert counters.ends("ada") == 1060
-    assert counters.count("bob") == 0
+    counters = Counters(now=time)
+    assert [counters.add("ada", 60) for _ in range(3)] == [1, 2, 3]
+    assert counters.add("bob", 60) == 1
     time.now = 1059.9
-    assert counters.add("ada", 60, 1) == 4
+    assert counters.add("ada", 60) == 4
     time.now = 1060
-    assert (counters.count("ada"), counters.ends("ada")) == (0, 1060)
-    assert counters.add("ada", 60, 1) == 1
-    counters.forget("ada")
-    assert counters.count("ada") == 0
-    counters.add("ada", 60, 5)
-    counters.forget_all()
-    assert counters.count("ada") == 0
+    assert [counters.add("ada", 60) for _ in range(2)] == [1, 2]
 
 
 def test_when_it_is_full_the_one_that_ends_first_makes_room(time: Time) -> None:
-    counters = Counters(slots=NEAR, now=time, wall=time)
+    counters = Counters(slots=NEAR, now=time)
     for number in range(NEAR):
-        counters.add(f"long-{number}", 1000 + number, 1)
-    counters.add("new", 2000, 1)
-    assert counters.count("new") == 1
-    assert counters.count("long-0") == 0
-    assert all(counters.count(f"long-{number}") == 1 for number in range(1, NEAR))
-
-
-def test_setting_the_wall_clock_locks_nobody_out_and_lets_nobody_in(time: Time) -> None:
-    wall = Time()
-    counters = Counters(now=time, wall=wall)
-    counters.add("ada", 60, 5)
-    for jump in (3600.0, -7200.0):
-        wall.now += jump
-        assert (counters.count("ada"), counters.ends("ada")) == (5, wall.now + 60)
-    time.now += 60
-    assert counters.count("ada") == 0
+        counters.add(f"long-{number}", 1000 + number)
+    counters.add("new", 2000)
+    assert counters.add("new", 2000) == 2
+    assert all(counters.add(f"long-{number}", 1000 + number) == 2 for number in range(1, NEAR))
+    assert counters.add("long-0", 3000) == 1

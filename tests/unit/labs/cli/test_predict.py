@@ -11,10 +11,8 @@ import pytest
 
 from labs.cli import predict as module
 from tests.doubles.providers import ScriptedGrader
-from tests.unit.labs.test_cli import Command, kindling, replace_grader
+from tests.unit.labs.cli.conftest import Command, replace_grader
 from tests.unit.labs.test_predictions import asking_and_quiet
-
-__all__ = ["kindling"]
 
 
 @pytest.fixture

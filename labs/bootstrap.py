@@ -15,7 +15,7 @@ from labs.mail import Mailer
 from labs.records.database import Database
 from labs.removal import ClassRemovals, Export, Removals
 from labs.report import Reports
-from labs.session.grading import Grader
+from labs.session.grader import Grader
 from labs.session.predictions import Predictions
 from labs.session.service import SessionService, utc_now
 from labs.settings import Settings

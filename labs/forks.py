@@ -26,7 +26,7 @@ from labs.clusters.provider import (
 )
 
 if TYPE_CHECKING:
-    from labs.session.grading import Grader
+    from labs.session.grader import Grader
 
 log = logging.getLogger(__name__)
 

@@ -40,7 +40,7 @@ class ProcessGrader:
         faults: Faults,
         cancelled: Callable[[], bool],
     ) -> Verdict:
-        """See :class:`labs.session.grading.Grader`."""
+        """See :class:`labs.session.grader.Grader`."""
         return runner.grade(
             request,
             on_event=on_event,
@@ -56,7 +56,7 @@ class ProcessGrader:
         copy: Callable[[bool], AbstractContextManager[tuple[str, Faults]]],
         cancelled: Callable[[], bool],
     ) -> Verdict:
-        """See :class:`labs.session.grading.Grader`."""
+        """See :class:`labs.session.grader.Grader`."""
         from grader import parts
 
         @contextmanager
@@ -67,19 +67,19 @@ class ProcessGrader:
         return parts.grade(request, copies, self._places, self._zygote, on_event=on_event, cancelled=cancelled)
 
     def clean(self, kubeconfig: str, namespace: str) -> None:
-        """See :class:`labs.session.grading.Grader`."""
+        """See :class:`labs.session.grader.Grader`."""
         runner.clean(kubeconfig, namespace)
 
     def put_back(self, kubeconfig: str, namespace: str, mark: bytes, faults: Faults) -> None:
-        """See :class:`labs.session.grading.Grader`."""
+        """See :class:`labs.session.grader.Grader`."""
         runner.put_back(kubeconfig, namespace, mark, lambda name, on: _carry_out(faults, name, on))
 
     def missing(self, kubeconfig: str, before: object) -> str:
-        """See :class:`labs.session.grading.Grader`."""
+        """See :class:`labs.session.grader.Grader`."""
         return runner.missing(kubeconfig, before)
 
     def inventory(self, kubeconfig: str) -> dict[str, Any]:
-        """See :class:`labs.session.grading.Grader`."""
+        """See :class:`labs.session.grader.Grader`."""
         return runner.inventory(kubeconfig)
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ from labs.grading import request_for
 from labs.locks import Locks
 from labs.parameters import seed_of
 from labs.session.beginning import beginning
-from labs.session.grading import Grader
+from labs.session.grader import Grader
 
 STEP_SECONDS = 180.0
 Job = tuple[Lab, State]

@@ -25,7 +25,7 @@ from labs.errors import NotPossible
 from labs.forks import HandIn, kept
 from labs.grading import ProcessGrader, request_for
 from labs.replay import NotedCluster, carry_out, sweep
-from labs.session.grading import Grader
+from labs.session.grader import Grader
 from labs.settings import Settings
 
 log = logging.getLogger(__name__)

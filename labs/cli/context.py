@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labs.accounts import ClassInfo
     from labs.bootstrap import Kindling
     from labs.session import SessionView
-    from labs.session.grading import Grader
+    from labs.session.grader import Grader
 
 learner_option: Callable[[Any], Any] = click.option(
     "--learner", metavar="NAME", help="Whose lab it is (default: you).", default=None

@@ -16,19 +16,17 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from grader.protocol import Event, GradeRequest, Outcome, Verdict
 from labs.clusters.provider import (
     ClusterError,
     ClusterGone,
-    ClusterState,
     Controllable,
-    Faults,
     Forkable,
     Handle,
     Hosted,
@@ -47,9 +45,7 @@ from labs.session.beginning import beginning
 from labs.session.ends import (
     AGAIN,
     AGAIN_AS_IT_IS,
-    COMING_BACK,
     GONE,
-    MENDING,
     NOT_MENDED,
     STOPPED,
     TWICE,
@@ -59,59 +55,13 @@ from labs.session.ends import (
     ended_early,
     undecided,
 )
+from labs.session.grader import Grader
+from labs.session.mending import FORKED_LOOKS, HEALTH_LOOKS, MARGIN, READY_LOOKS, Mending
 
 log = logging.getLogger(__name__)
 
-MARGIN = 60.0
-"""Seconds a clock stays pinned beyond the longest an attempt may take."""
-HEALTH_LOOKS, HEALTH_POLL = 180, 0.5
-"""Looks at a cluster that has to come back before it is graded again, and the seconds between two of them."""
-READY_LOOKS, READY_POLL = 200, 1.0
-"""Looks at what was ready before, and the seconds between two of them. The kubelet starts a killed container again
-after 10 s, doubled each time; labs refuse to kill one that would wait for more than 90 s, and after it waits 160 s."""
-FORKED_LOOKS = 30
-"""The same where nothing was broken: what is not ready by then, with a host that has come back, the learner took."""
 KEEP_TRIES, KEEP_PAUSE = 60, 1.0
 """Tries to keep a verdict while the database is away, and the seconds between two of them."""
-
-
-class Grader(Protocol):
-    """What turns a request into a verdict, in a process of its own (:mod:`grader.runner`)."""
-
-    def grade(
-        self,
-        request: GradeRequest,
-        on_event: Callable[[Event], None],
-        faults: Faults,
-        cancelled: Callable[[], bool],
-    ) -> Verdict:
-        """Always a verdict, within the request's limit; ``cancelled`` is asked now and then."""
-
-    def grade_parts(
-        self,
-        request: GradeRequest,
-        on_event: Callable[[Event], None],
-        copy: Callable[[bool], AbstractContextManager[tuple[str, Faults]]],
-        cancelled: Callable[[], bool],
-    ) -> Verdict:
-        """The same, on forks: ``request`` has the kubeconfig of what was handed in, ``copy`` makes a copy of it (the
-        grader's kubeconfig and its faults) that is gone when it is left; it is told whether the verdict depends on that
-        copy. Raises what ``copy`` raises."""
-
-    def clean(self, kubeconfig: str, namespace: str) -> None:
-        """Remove what an attempt that was killed left in the cluster (probe pods)."""
-
-    def put_back(self, kubeconfig: str, namespace: str, mark: bytes, faults: Faults) -> None:
-        """Put back what a process that was killed had changed, as its mark says; raises when that cannot be done."""
-
-    def inventory(self, kubeconfig: str) -> dict[str, Any]:
-        """What there is in a cluster (:mod:`grader.inventory`); raises when it cannot be looked at."""
-
-    def missing(self, kubeconfig: str, before: object) -> str:
-        """What was ready in the snapshot ``before`` (None: there is none) and is not ready again; "" when all is."""
-
-    def close(self) -> None:
-        """Nothing more is graded: end what was kept warm for it."""
 
 
 class Grading:
@@ -130,6 +80,7 @@ class Grading:
         """``marks``: where each grading process leaves its mark (:mod:`grader.mark`), by the attempt's id."""
         self._attempts, self._labs, self._providers = Attempts(records, now), labs, providers
         self._grader, self._marks, self._pause = grader, marks, pause
+        self._mending = Mending(self._attempts, labs, providers, grader, marks, pause)
 
     def run(self, attempt: str, notify: Callable[[], None], cancelled: Callable[[], bool], limit: float) -> None:
         """Grade a wanted attempt to its end, or to its first interruption: it is left ``running`` then, for
@@ -169,13 +120,13 @@ class Grading:
         row = self._attempts.row(attempt)
         if row.regraded or self.at_work(attempt):
             return False
-        well = self._well(row, HEALTH_LOOKS if patient else 1)
+        well = self._mending.well(row, HEALTH_LOOKS if patient else 1)
         if well is None and not patient:
             return None
-        if not well or not self._heal(row):
+        if not well or not self._mending.heal(row):
             return False
         most = FORKED_LOOKS if row.forked else READY_LOOKS
-        lacking = self._recovered(row, notify, unwanted, most if patient else 1)
+        lacking = self._mending.recovered(row, notify, unwanted, most if patient else 1)
         if lacking and (unwanted() or not patient):
             return None
         if lacking and not row.forked:
@@ -187,51 +138,10 @@ class Grading:
         self._attempts.want_again(attempt, AGAIN_AS_IT_IS if row.forked else AGAIN)
         return True
 
-    def _recovered(self, row: Attempt, notify: Callable[[], None], unwanted: Callable[[], bool], looks: int) -> str:
-        """Wait, at everybody's speed, until what was ready when grading began is ready again; what is not, or ""."""
-        before = self._attempts.snapshot(row.id)
-        lacking = self._missing(row, before)
-        if not lacking or looks == 1:
-            return lacking
-        log.info("attempt %s waits: %s", row.id, lacking)
-        if self._attempts.say(row.id, COMING_BACK if row.forked else MENDING):
-            notify()
-        with self._at_usual_speed(row, looks * READY_POLL):
-            for _ in range(looks - 1):
-                if unwanted():
-                    break
-                self._pause(READY_POLL)
-                lacking = self._missing(row, before)
-                if not lacking:
-                    break
-        return lacking
-
-    def _missing(self, row: Attempt, before: object) -> str:
-        try:
-            kubeconfig = self._providers.get(row.provider).credentials(row.session.handle, "grader")
-            return self._grader.missing(kubeconfig, before)
-        except Exception as error:  # noqa: BLE001 -- whatever keeps one from looking, it is not known to be ready
-            log.info("attempt %s waits for its cluster: %s", row.id, error)
-            return "the cluster does not answer"
-
-    def _well(self, row: Attempt, looks: int) -> bool | None:
-        """Whether the cluster can be graded: None when it may yet come back, False when it is gone."""
-        for look in range(looks):
-            if look:
-                self._pause(HEALTH_POLL)
-            try:
-                state = self._providers.get(row.provider).status(row.session.handle).state
-            except (ClusterError, KindlingError) as error:
-                log.info("attempt %s waits for its cluster: %s", row.id, error)
-                continue
-            if state is not ClusterState.PARTIAL:
-                return state is ClusterState.READY
-        return None
-
     def close(self, attempt: str, cause: str) -> None:
         """End an attempt whose grading process is gone, undoing what it broke and left behind."""
         row = self._attempts.row(attempt)
-        self._heal(row)
+        self._mending.heal(row)
         detail = TWICE if row.regraded else STOPPED
         self._finish(attempt, End(undecided(row.max_score, row.cause or cause), detail))
 
@@ -250,7 +160,7 @@ class Grading:
             log.exception("grading attempt %s of %s", row.id, row.lab)
             verdict, stopped = undecided(row.max_score, f"{type(error).__name__}: {error}"), []
         except BaseException:
-            self._heal(row)
+            self._mending.heal(row)
             raise
         return self._end(row, verdict, stopped, before, cancelled)
 
@@ -266,7 +176,7 @@ class Grading:
             self._attempts.in_place(row.id)
             row.forked = False
         request = self._request(row, provider.credentials(handle, "grader"), limit)
-        with self._at_usual_speed(row, request.seconds):
+        with self._mending.at_usual_speed(row, request.seconds):
             stopped = self._stopped(row, handle)
             return self._grader.grade(request, self._recorder(row, notify), provider.faults(handle), cancelled), stopped
 
@@ -298,18 +208,18 @@ class Grading:
         if verdict.outcome is Outcome.PASSED:
             return End(verdict)
         if verdict.outcome is Outcome.UNGRADABLE and cancelled():
-            self._heal(row)
+            self._mending.heal(row)
             return End(verdict, STOPPED)
         interrupted = self._interrupted(row, verdict, before)
         if interrupted:
             log.error("attempt %s of %s was interrupted: %s", row.id, row.lab, interrupted)
-            self._heal(row)
+            self._mending.heal(row)
             return End(ended_early(verdict, interrupted), TWICE, interrupted)
         if verdict.outcome is Outcome.UNGRADABLE and stopped and verdict.checks:
-            self._tidy(row)  # what the learner has stopped is left to them
+            self._mending.tidy(row)  # what the learner has stopped is left to them
             return End(blamed(verdict, stopped))
         if verdict.outcome is Outcome.UNGRADABLE:
-            self._heal(row)
+            self._mending.heal(row)
             log.error("attempt %s of %s is ungradable: %s", row.id, row.lab, verdict.cause)
             return End(verdict, UNGRADABLE)
         return End(verdict)
@@ -369,49 +279,6 @@ class Grading:
             questions=lab.measured,
             start=self._attempts.beginning(row.session.id) if lab.file.collateral else {},
         )
-
-    @contextmanager
-    def _at_usual_speed(self, row: Attempt, seconds: float) -> Iterator[None]:
-        """A cluster whose clock can be moved is graded at the speed of everybody's, whatever the learner wished."""
-        provider = self._providers.get(row.provider)
-        if row.forked or not isinstance(provider, Controllable):
-            yield
-            return
-        controls = provider.controls(row.session.handle)
-        controls.graded(seconds + MARGIN)
-        yield
-        self._as_wished(row)
-
-    def _as_wished(self, row: Attempt) -> None:
-        """The clock is the learner's again; should that fail, it will be after the time of the attempt."""
-        provider = self._providers.get(row.provider)
-        if isinstance(provider, Controllable):
-            try:
-                provider.controls(row.session.handle).graded(0)
-            except ClusterError as error:
-                log.warning("giving back the clock after attempt %s: %s", row.id, error)
-
-    def _heal(self, row: Attempt) -> bool:
-        """Undo faults and remove probes. What cannot be reached has nothing to undo, and is only logged (False)."""
-        return self._tidy(row, heal=True)
-
-    def _tidy(self, row: Attempt, *, heal: bool = False) -> bool:
-        if row.forked:
-            return True
-        try:
-            provider, handle = self._providers.get(row.provider), row.session.handle
-            if heal:
-                provider.faults(handle).heal()
-            kubeconfig, namespace = provider.credentials(handle, "grader"), self._labs.get(row.lab).namespace
-            self._grader.clean(kubeconfig, namespace)
-            if not self.at_work(row.id) and (mark := self._marks.content(row.id)):
-                self._grader.put_back(kubeconfig, namespace, mark, provider.faults(handle))
-                self._marks.forget(row.id)
-            self._as_wished(row)
-        except Exception as error:  # noqa: BLE001 -- cleaning up never keeps an attempt from getting its end
-            log.warning("cleaning up after attempt %s: %s", row.id, error)
-            return False
-        return True
 
     def _finish(self, attempt: str, end: End) -> None:
         self._attempts.finish(attempt, end, self._questions)

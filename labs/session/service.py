@@ -33,7 +33,8 @@ from labs.session.background import POLL, Background
 from labs.session.change_notifier import ChangeNotifier
 from labs.session.cluster_watch import ClusterWatch
 from labs.session.creation import give_up, new_attempt, new_session
-from labs.session.grading import Grader, Grading
+from labs.session.grader import Grader
+from labs.session.grading import Grading
 from labs.session.jumps import ClockJumps, boot_id
 from labs.session.kubeconfig import in_namespace
 from labs.session.presenters import attempt_view, session_view

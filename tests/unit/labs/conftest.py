@@ -13,7 +13,7 @@ from labs.bootstrap import Kindling, bootstrap
 from labs.clusters.provider import Provider
 from labs.clusters.registry import Providers
 from labs.session import AttemptView
-from labs.session.grading import Grader
+from labs.session.grader import Grader
 from labs.settings import Settings, load
 from tests.doubles.providers import ManualClock, MemoryProvider, ScriptedGrader
 

@@ -10,7 +10,7 @@ from grader.protocol import Outcome
 from labs.bootstrap import Kindling
 from labs.records.models import Attempt
 from labs.session.ends import AGAIN_AS_IT_IS, COMING_BACK
-from labs.session.grading import FORKED_LOOKS
+from labs.session.mending import FORKED_LOOKS
 from tests.doubles.providers import ForkingProvider, KilledGrader, ManualClock, ScriptedGrader
 from tests.unit.labs.conftest import checked, sleepless
 

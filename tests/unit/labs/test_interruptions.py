@@ -15,7 +15,7 @@ from labs.records.failures import locked
 from labs.records.models import Attempt
 from labs.session import AttemptView
 from labs.session.ends import AGAIN, MENDING, STOPPED
-from labs.session.grading import MARGIN, READY_LOOKS, READY_POLL
+from labs.session.mending import MARGIN, READY_LOOKS, READY_POLL
 from tests.doubles.providers import (
     ControlledProvider,
     CrashingGrader,

@@ -57,14 +57,22 @@ def of(test: object) -> Check | None:
     return found if isinstance(found, Check) else None
 
 
-def fail(*, expected: object, observed: object, look: str = "", final: bool = False) -> NoReturn:
+def fail(*, expected: object, observed: object | Callable[[], object], look: str = "", final: bool = False) -> NoReturn:
     """Fail the check: what was asked for, what there is instead, and the command or place that shows it.
 
-    Learner's words inside go through ``quoted`` first. Never say the solution. ``final``: it is no use to ask again, so
-    that ``poll`` does not.
+    Learner's words inside go through ``quoted`` first. Never say the solution. ``observed``: a function, where it takes
+    requests to find out, is called when somebody reads it. ``final``: it is no use to ask again, so that ``poll`` does
+    not.
     """
+    kind = CheckFailedForGood if final else CheckFailed
+    if callable(observed):
+        raise kind(lambda: _message(expected, observed(), look))
+    raise kind(_message(expected, observed, look))
+
+
+def _message(expected: object, observed: object, look: str) -> str:
     most = limits.PART_CHARACTERS
     lines = [f"Expected: {one_line(expected, most)}", f"Observed: {one_line(observed, most)}"]
     if look:
         lines.append(f"Look: {look}")
-    raise (CheckFailedForGood if final else CheckFailed)(plain("\n".join(lines)))
+    return plain("\n".join(lines))

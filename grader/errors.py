@@ -31,7 +31,13 @@ class GraderError(Exception):
 
 
 class CheckFailed(GraderError, AssertionError):
-    """The learner's state is not what was asked for. The text is for the learner."""
+    """The learner's state is not what was asked for. The text is for the learner; a function that gives it is asked
+    when the text is wanted, and once: most looks of a ``poll`` fail without anybody reading why."""
+
+    def __str__(self) -> str:
+        if self.args and callable(self.args[0]):
+            self.args = (self.args[0](), *self.args[1:])
+        return super().__str__()
 
 
 class CheckFailedForGood(CheckFailed):

@@ -99,15 +99,18 @@ class Operate:
         status = found.get("status") or {}
         seen = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
         counts = [int(status.get(name) or 0) for name in ("replicas", "updatedReplicas", f"{how}Replicas")]
-        pods = self._cluster.pods_of("deployment", deployment)
         if not seen or counts != [wanted] * 3:
-            troubled = next((self._cluster.explain(pod) for pod in pods if not pod.ready), "")
             fail(
                 expected=f"the Deployment {deployment} to have {wanted} replicas, all up to date and {how}",
-                observed=f"{counts[1]} up to date, {counts[2]} {how}" + (f"; {troubled}" if troubled else ""),
+                observed=lambda: f"{counts[1]} up to date, {counts[2]} {how}{self._troubled(deployment)}",
                 look=f"kubectl rollout status deployment/{deployment}; kubectl describe deployment {deployment}",
             )
-        return pods
+        return self._cluster.pods_of("deployment", deployment)
+
+    def _troubled(self, deployment: str) -> str:
+        """What is the matter with a pod that is not ready."""
+        pods = self._cluster.pods_of("deployment", deployment)
+        return next((f"; {self._cluster.explain(pod)}" for pod in pods if not pod.ready), "")
 
     def take_over(self, before: dict[str, Any]) -> None:
         """Put back also what somebody else changed, of a Deployment (or what holds its count) that was so."""

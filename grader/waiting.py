@@ -41,6 +41,7 @@ def poll(until: Callable[[], T], seconds: float, *, expected: str = "", look: st
             trouble = error
         if not look_now.again(every, deadline):
             if trouble is not None:
+                str(trouble)  # what it says of the cluster is of now
                 raise trouble
             fail(expected=expected or "this to happen", observed=f"it did not within {seconds:g} s", look=look)
 

@@ -1,11 +1,13 @@
 """What the grader says about pods, answers and text: one sentence, plain, bounded."""
 
+import itertools
 from typing import Any
 
 import pytest
 
 from grader import limits
 from grader.answers import answers
+from grader.checks import fail
 from grader.clock import used
 from grader.cluster import Cluster
 from grader.connection import Connection
@@ -260,6 +262,25 @@ def test_poll_gives_the_last_failure_and_hold_the_first() -> None:
         hold(lambda: True, 0.2, every=0.02)
         assert clock.now() - began == pytest.approx(0.2)
         assert poll(lambda: "found", 0) == "found"
+
+
+def test_what_takes_requests_to_find_out_is_asked_for_once_and_only_when_it_is_read() -> None:
+    asked: list[int] = []
+    looks = itertools.count()
+
+    def found(look: int) -> str:
+        asked.append(look)
+        return f"look {look}"
+
+    def never() -> bool:
+        look = next(looks)
+        fail(expected="more", observed=lambda: found(look), look="kubectl get pods")
+
+    with used(SteppedClock()), pytest.raises(CheckFailed) as failed:
+        poll(never, 0.2, every=0.02)
+    assert asked == [10]
+    assert str(failed.value) == str(failed.value) == "Expected: more\nObserved: look 10\nLook: kubectl get pods"
+    assert asked == [10]
 
 
 @pytest.mark.parametrize("text", ["", "a: b", "[", "current-context: c\ncontexts: []\n"])

@@ -14,9 +14,10 @@ from typing import Any
 
 from grader.protocol import CheckResult, GradeRequest, Outcome, Verdict
 from labs.certify.changes import Objects
-from labs.certify.facts import World
+from labs.certify.facts import Pod, World
 from labs.certify.objects import Obj, everything, made
 from labs.certify.run import Graded, Refused
+from labs.certify.unknown import Unknown
 from labs.clusters.dynamic_client import APIError, DynamicClient, Key, Resource, key_of
 from labs.clusters.provider import ClusterError, Forkable, Handle, Provider
 from labs.clusters.registry import Providers
@@ -139,11 +140,17 @@ def let_pass(client: DynamicClient, seconds: float) -> None:
 
 def still_to_come(objects: Iterable[Obj], namespace: str) -> float:
     """Seconds for which it is worth waiting until pods are ready that are not, and were never restarted: as long as
-    their probes take to succeed; 0.0 when nothing will come of it."""
+    their start-up work takes, and their probes to succeed; 0.0 when nothing will come of it."""
     waiting = [pod for pod in World(objects, namespace).pods if not pod.ready and not pod.restarts]
-    slowest = [sum(gate.passes for gate in pod.gates) for pod in waiting]
+    slowest = [_starts(pod) + sum(gate.passes for gate in pod.gates) for pod in waiting]
     worth = [one for one in slowest if SETTLE_SECONDS / 2 < one <= PATIENT_SECONDS]
     return max(worth, default=0.0)
+
+
+def _starts(pod: Pod) -> float:
+    """Seconds that its start-up work takes, where that is known."""
+    known = [one.startup_seconds for one in pod.containers]
+    return max((one for one in known if not isinstance(one, Unknown)), default=0.0)
 
 
 def uninterrupted(hand_in: HandIn, grade: Callable[[], Verdict]) -> Verdict:

@@ -40,7 +40,7 @@ class App:
             if len(pods) != replicas or not all(pod.ready for pod in pods):
                 fail(
                     expected=f"{replicas} ready replicas of {self.name}",
-                    observed=self.cluster.explain_all(pods, replicas),
+                    observed=lambda: self.cluster.explain_all(pods, replicas),
                     look=f"kubectl describe deployment {self.name}; kubectl get pods",
                 )
             return pods
@@ -117,14 +117,12 @@ class App:
         if len(answers.failed) > most:
             fail(expected=f"at most {most} {what}", observed=f"{answers}; for example {answers.failed[0]}", look=look)
 
-    def surplus_gone(self, pods):
-        """Wait until the pods that were taken away have ended: their last requests count, too."""
-        kept = {pod.name for pod in pods}
+    def surplus_gone(self, before, kept):
+        """Wait until those of the pods ``before`` that were taken away have ended: their last requests count, too."""
+        surplus = {pod.uid for pod in before} - {pod.uid for pod in kept}
         seconds = self.thresholds["scale_seconds"]
         poll(
-            lambda: (
-                not [one for one in self.cluster.pods_of("deployment", self.name, ending=True) if one.name not in kept]
-            ),
+            lambda: not any(pod.uid in surplus for pod in self.cluster.pods(terminating=True)),
             seconds,
             expected=f"the surplus pods of {self.name} to be gone within {seconds} seconds",
             look="kubectl get pods (terminationGracePeriodSeconds)",
@@ -223,7 +221,7 @@ def test_scale_down(cluster, clock, probe, watch, serving, operate, params, thre
     with app.under_load(f"{app.name} is scaled from {app.replicas} to {fewer} replicas", before):
         operate.scale(app.name, fewer)
         pods = app.settled(fewer, thresholds["scale_seconds"])
-        app.surplus_gone(pods)
+        app.surplus_gone(before, pods)
     operate.scale(app.name, app.replicas)
     app.settled(app.replicas, thresholds["scale_seconds"])  # which may take longer than a check waits to begin
 

@@ -9,8 +9,17 @@ import pytest
 from labs.certify.forks import still_to_come
 
 
-def pod(period: int, *, ready: bool = False, restarts: int = 0, startup: int = 0) -> dict[str, Any]:
-    container: dict[str, Any] = {"name": "web", "image": "kindling/web:1.0"}
+def pod(
+    period: int,
+    *,
+    ready: bool = False,
+    restarts: int = 0,
+    startup: int = 0,
+    work: int = 0,
+    image: str = "kindling/web:1.0",
+) -> dict[str, Any]:
+    env = [{"name": "STARTUP_SECONDS", "value": str(work)}]
+    container: dict[str, Any] = {"name": "web", "image": image, "env": env}
     container["readinessProbe"] = {"httpGet": {"port": 8080}, "periodSeconds": period}
     if startup:
         container["startupProbe"] = {"httpGet": {"port": 8080}, "periodSeconds": startup}
@@ -29,6 +38,9 @@ def pod(period: int, *, ready: bool = False, restarts: int = 0, startup: int = 0
         ([pod(40)], 40),
         ([pod(40), pod(60), pod(80, ready=True), pod(1)], 60),
         ([pod(40, startup=30)], 70),
+        ([pod(1, work=60)], 61),
+        ([pod(1, work=1000)], 0),
+        ([pod(40, image="nginx")], 40),
         ([pod(40, restarts=1)], 0),
         ([pod(600)], 0),
     ],

@@ -224,6 +224,11 @@ def _of(function: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
     return of
 
 
+def _of_numbers(function: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
+    """As :func:`_of`, and None when one of them is not there."""
+    return _of(lambda items: None if any(one is None for one in items) else function(items))
+
+
 def number(text: Any) -> float | None:
     """The number that a text is; None of anything else."""
     try:
@@ -251,9 +256,9 @@ FUNCTIONS: dict[str, Any] = {
     "any": lambda items: some(items or []),
     "len": _of(len),
     "set": _of(frozenset),
-    "min": _of(lambda items: min(items, default=None)),
-    "max": _of(lambda items: max(items, default=None)),
-    "sum": _of(sum),
+    "min": _of_numbers(lambda items: min(items, default=None)),
+    "max": _of_numbers(lambda items: max(items, default=None)),
+    "sum": _of_numbers(sum),
     "number": number,
     "at_least": at_least,
     "at_most": at_most,

@@ -32,6 +32,7 @@ NAMES: dict[str, Any] = {
         ("all(i * j > 2 for i in items for j in items if i > 1)", False),
         ("set(i for i in items) == set([3, 2, 1])", True),
         ("len(items) == 3 and sum(items) == 6 and max(items) - min(items) == 2", True),
+        ("max([1, None]) == None and min([None]) == None and sum([1, None]) == None and max([]) == None", True),
         ('number("3.5") > 3 and not number("x")', True),
         ("at_least(2, 2, 1) and not at_least(0.5, 2, 1)", True),
         ("at_most(2, 2, 4) and not at_most(5, 2, 4)", True),

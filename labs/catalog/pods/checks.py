@@ -5,7 +5,7 @@ from grader import check, fail, hold, poll, quoted
 IMAGE, WRITER_IMAGE = "kindling/web:1.0", "busybox:1.35"
 UP_SECONDS = 20  # for what was applied a moment ago
 ANSWER_SECONDS = 3  # for what is ready to answer
-STEADY_SECONDS = 3  # a greeting that is right must stay so
+STEADY_SECONDS = 10  # a greeting that is right must stay so
 PAGE_CHARACTERS = 65536
 
 
@@ -18,10 +18,12 @@ def greeting(cluster, probe, serving, name, message):
     def greets():
         pod = cluster.pod(name)
         answer = probe.get(f"http://{pod.ip}:8080/")
-        if answer.body.rstrip("\n") != expected or not answer.ok or application.message != message or not pod.ready:
+        greeted = answer.ok and answer.body.rstrip("\n") == expected
+        if not greeted or application.message != message or not pod.ready:
+            where = f", from elsewhere: MESSAGE is {quoted(application.message)}" if greeted else ""
             fail(
                 expected=f'"{expected}" on port 8080 of pod {name}, from its environment variable MESSAGE',
-                observed=str(answer) if pod.ready else cluster.explain(pod),
+                observed=f"{answer}{where}" if pod.ready else cluster.explain(pod),
                 look=f"kubectl logs {name}; kubectl describe pod {name} (image, environment)",
             )
         return True

@@ -79,7 +79,7 @@ class App:
             fail(
                 expected=f"answers from all {len(pods)} replicas of {image}, and from nobody else",
                 observed=str(received),
-                look="kubectl get pods --show-labels; kubectl get endpoints",
+                look=f"kubectl get pods --show-labels; kubectl describe service {self.name}",
             )
         return pods
 

@@ -26,7 +26,7 @@ CALM_SECONDS = 2.0  # without a failed request
 AT_ONCE_SECONDS = 5.0
 STEADY_SECONDS, MARGIN_SECONDS = 5.0, 2.0  # as long at least a replica must have been ready; more than its probe needs
 MOST_KINDS = 4  # of replicas that are broken one after the other
-LOOK = "kubectl get pods --output wide; kubectl get endpoints {0}; kubectl get events --sort-by .lastTimestamp"
+LOOK = "kubectl get pods --output wide; kubectl describe service {0}; kubectl get events --sort-by .lastTimestamp"
 
 
 class App:

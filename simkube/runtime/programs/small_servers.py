@@ -24,6 +24,8 @@ async def pause(process: Process) -> int:
     return 0
 
 
+APPLICATION, SIMULATED = "/app/main.py", b"# A web application; simulated.\n"
+"""What the images of the labs start, and what they have there (``simkube/behaviours``)."""
 LIVELY = 10.0
 """Seconds for which ``agnhost liveness`` is healthy."""
 
@@ -192,14 +194,22 @@ async def http_echo(process: Process) -> int:
     return 0
 
 
+def _untouched(process: Process) -> bool:
+    files = process.container.files
+    return files.exists(APPLICATION) and files.read(APPLICATION) == SIMULATED
+
+
 async def python(process: Process) -> int:
-    """python3 of ``kindling/web``: runs the application it came for, and what every Python here does."""
+    """python3 of ``kindling/web``: runs the application it came for, and what every Python here does.
+
+    Where something else is in the application's place, that is what runs.
+    """
     from simkube.runtime.programs.interpreter import interpreter
     from simkube.runtime.programs.shop import Shop
     from simkube.runtime.programs.web_app import web_app
 
     words = [word for word in process.argv[1:] if word not in ("-u", "-B", "-O")]
-    if words and process.resolve(words[0]) == "/app/main.py":
+    if words and process.resolve(words[0]) == APPLICATION and _untouched(process):
         process.argv = [process.argv[0], *words]
         return await web_app(process, {"shop": Shop} if process.container.files.exists("/app/shop.py") else {})
     if words in (["--version"], ["-V"]):

@@ -55,6 +55,14 @@ def test_python_runs_what_it_came_for_and_a_folder() -> None:
     assert bench.exec(["sh", "-c", "true"], bench.started("kindling/web:1.0", command=shell)).code == 0
 
 
+@pytest.mark.parametrize(("program", "code"), [(b"import sys; sys.exit(7)", 7), (b"import mine", 1)])
+def test_what_was_put_in_the_place_of_the_application_runs_instead_of_it(program: bytes, code: int) -> None:
+    bench = Bench()
+    container = bench.idle("kindling/web:1.0")
+    container.files.write("/app/main.py", program)
+    assert bench.exec(["python3", "/app/main.py"], container, seconds=10).code == code
+
+
 @pytest.mark.parametrize(
     ("program", "what"),
     [

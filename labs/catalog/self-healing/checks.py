@@ -24,7 +24,8 @@ INTERVAL = 0.1
 TIMEOUT = 1.0
 CALM_SECONDS = 2.0  # without a failed request
 AT_ONCE_SECONDS = 5.0
-STEADY_SECONDS, MARGIN_SECONDS = 5.0, 2.0  # as long at least a replica must have been ready; more than its probe needs
+STEADY_SECONDS, LONGEST_SECONDS = 5.0, 32.0  # as long a replica must have been ready at least, and need be at most
+MARGIN_SECONDS = 2.0  # more than its probe needs
 MOST_KINDS = 4  # of replicas that are broken one after the other
 LOOK = "kubectl get pods --output wide; kubectl describe service {0}; kubectl get events --sort-by .lastTimestamp"
 
@@ -68,23 +69,19 @@ class App:
         while True:
             pods = poll(self.replicas, max(deadline - self.clock.now(), ANSWER_SECONDS))
             now = self.clock.now()
-            left = {pod.name: self.patience(pod) - (now - ready_since(pod)) for pod in pods}
+            left = {pod.name: patience(pod) - (now - ready_since(pod)) for pod in pods}
             last = max(pods, key=lambda pod: left[pod.name])
             if left[last.name] <= 0:
                 return pods
-            if now + left[last.name] > deadline + self.patience(last):
+            if now + left[last.name] > deadline + patience(last):
                 warning = self.cluster.last_warning(last)
                 fail(
-                    expected=f"every replica to stay ready, for {self.patience(last):g} seconds at least",
+                    expected=f"every replica to stay ready, for {patience(last):g} seconds at least",
                     observed=f"pod {last.name} has been started again {last.restarts} times, and ready for "
                     f"{max(now - ready_since(last), 0):.0f} s" + (f"; {warning}" if warning else ""),
                     look=f"kubectl describe pod {last.name}",
                 )
             self.clock.sleep(left[last.name])
-
-    def patience(self, pod):
-        """Seconds for which a replica is to have been ready: a probe that is slower than this is too slow anyway."""
-        return min(patience(pod), self.thresholds["hang_recovery_seconds"])
 
     def each_kind(self, seconds):
         """For each kind of replica, when all is well: all replicas, their applications by uid, those of the kind."""
@@ -224,9 +221,11 @@ def restarts(pod):
 
 
 def patience(pod):
-    """Seconds after which a pod's liveness probes would have given it up, had they failed from the start."""
+    """Seconds after which a pod's liveness probes would have given it up, had they failed from the start; at most as
+    long as one takes that says nothing of its times."""
     probes = [probe for one in pod.containers if (probe := one.spec.get("livenessProbe"))]
-    return max([STEADY_SECONDS, *(gives_up_after(probe) + MARGIN_SECONDS for probe in probes)])
+    needed = max([STEADY_SECONDS, *(gives_up_after(probe) + MARGIN_SECONDS for probe in probes)])
+    return min(needed, LONGEST_SECONDS)
 
 
 def gives_up_after(probe):

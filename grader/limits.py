@@ -27,8 +27,8 @@ LOG_BYTES = 256 << 10
 
 GRACE_SECONDS = 60.0
 """Of a pod's own grace, where the grader waits for its end; a longer one is cut short."""
-ENDED_SECONDS = 30.0
-"""Beyond its grace, for its kubelet, which may have been away, to say that it has ended."""
+ENDED_SECONDS = 90.0
+"""Beyond its grace, for its kubelet, which may be busy or have been away, to say that it has ended."""
 
 # -- the grading process ---------------------------------------------------------------------------------------------
 

@@ -49,7 +49,9 @@ class Stopped(KeyboardInterrupt):
 
 
 def warm() -> None:
-    """Have pytest load what it loads at its first use, so that each of many processes need not."""
+    """Load what is loaded at its first use, so that each of many processes need not, and none is stopped within it: an
+    import that an exception of a signal's handler ends may keep all others waiting for good."""
+    "localhost".encode("idna")  # as every connection's host
     _pytest(Path(limits.__file__), "--collect-only")
 
 
@@ -71,14 +73,14 @@ def _run(sweeps: bool) -> int:
         if sweeps:
             sweep(Connection(request.kubeconfig), request.namespace)
             return 0
-        _grade(request, channel)
+        _grade(request, channel, stopped)
         return 130 if stopped else 0
     except Ungradable as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2
 
 
-def _grade(request: GradeRequest, channel: Channel) -> None:
+def _grade(request: GradeRequest, channel: Channel, stopped: Sequence[int]) -> None:
     if request.time == "cluster":
         _give_way()
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
@@ -88,7 +90,8 @@ def _grade(request: GradeRequest, channel: Channel) -> None:
     grading = Grading(request, channel.event, channel.ask, mark.changing)
     try:
         code = _pytest(Path(request.checks), plugins=[grading])
-        grading.looked()
+        if not stopped:  # else nobody needs to know any more
+            grading.looked()
     finally:
         grading.close()
         mark.put_back()

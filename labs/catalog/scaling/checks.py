@@ -96,19 +96,18 @@ class App:
         ):
             self.clock.sleep(UNDER_WAY_SECONDS)
             yield quick
-        answers = Answers(sorted([*quick.answers(), *waiting.answers()], key=lambda one: one.t))
-        self.judged(
-            answers,
-            f"failed requests while {what}",
-            f"kubectl describe deployment {self.name} (probes, strategy); "
-            f"kubectl get endpoints {self.name} --watch while you do the same",
-        )
         self.judged(
             leaving.answers,
             f"failed requests to replicas that were told to end less than {late} s ago, while {what}",
             f"kubectl get pods --watch while you do the same; kubectl describe deployment {self.name} "
             "(environment); kubectl explain pod.spec.containers.lifecycle; "
             "kubectl explain pod.spec.terminationGracePeriodSeconds",
+        )
+        self.judged(
+            Answers(sorted([*quick.answers(), *waiting.answers()], key=lambda one: one.t)),
+            f"failed requests while {what}",
+            f"kubectl describe deployment {self.name} (probes, strategy); "
+            f"kubectl get endpoints {self.name} --watch while you do the same",
         )
 
     def judged(self, answers, what, look):

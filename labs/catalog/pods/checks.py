@@ -32,25 +32,26 @@ def greeting(cluster, probe, serving, name, message):
     hold(greets, STEADY_SECONDS, every=0.5)
 
 
-def page(probe, pod, word):
+def page(cluster, probe, pod, word):
     """What the page says now: the answer, which must contain the word."""
     answer = probe.get(f"http://{pod.ip}:8080/", characters=PAGE_CHARACTERS)
     if not answer.ok or word not in answer.body:
+        now = cluster.pod(pod.name)
         fail(
             expected=f'a page on port 8080 of pod {pod.name} that contains "{word}"',
-            observed=str(answer),
+            observed=str(answer) if now.ready else cluster.explain(now),
             look=f"kubectl logs {pod.name} --container server; kubectl exec {pod.name} --container writer -- ls -lR /",
         )
     return answer
 
 
-def page_changes(probe, pod, word, seconds):
+def page_changes(cluster, probe, pod, word, seconds):
     """The page changes within ``seconds``, twice: once may be the last line of a writer that has just stopped."""
     for _ in range(2):
-        before = poll(lambda: page(probe, pod, word), seconds)
+        before = poll(lambda: page(cluster, probe, pod, word), seconds)
 
         def another(before=before):
-            return page(probe, pod, word).digest != before.digest
+            return page(cluster, probe, pod, word).digest != before.digest
 
         poll(
             another,
@@ -87,7 +88,7 @@ def only_the_writer_writes(cluster, probe, faults, pod, word, seconds):
 
     def looked():
         """The page is there: once and again, between two writes it may be empty."""
-        seen.append(page(probe, pod, word).digest)
+        seen.append(page(cluster, probe, pod, word).digest)
         return True
 
     poll(looked, ANSWER_SECONDS)
@@ -124,10 +125,10 @@ def only_the_server_serves(probe, faults, pod):
 def pair(cluster, probe, serving, faults, params, thresholds):
     """The pod in which one container serves what the other writes, found to be so."""
     pod, word, fresh = two_containers(cluster, serving, params["pair"]), params["word"], thresholds["fresh_seconds"]
-    page_changes(probe, pod, word, fresh)
+    page_changes(cluster, probe, pod, word, fresh)
     only_the_writer_writes(cluster, probe, faults, pod, word, fresh)
     only_the_server_serves(probe, faults, pod)
-    page_changes(probe, pod, word, fresh)
+    page_changes(cluster, probe, pod, word, fresh)
     return pod
 
 
@@ -173,7 +174,7 @@ def test_after_a_kill(cluster, clock, probe, serving, faults, evidence, params, 
         killed = faults.kill_container(pod, "writer")
         poll(back, thresholds["restart_seconds"] + back_off(writer))
         evidence.add("the container runs again", seconds=round(clock.now() - killed.t, 1))
-        page_changes(probe, pod, params["word"], thresholds["fresh_seconds"])
+        page_changes(cluster, probe, pod, params["word"], thresholds["fresh_seconds"])
     if traffic.answers().failed:
         fail(
             expected="the page to stay available while the writer is away",

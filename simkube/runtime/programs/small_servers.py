@@ -25,7 +25,7 @@ async def pause(process: Process) -> int:
 
 
 APPLICATION, SIMULATED = "/app/main.py", b"# A web application; simulated.\n"
-"""What the images of the labs start, and what they have there (``simkube/behaviours``)."""
+"""What ``kindling/web`` and its like start, and what they have there (``simkube/behaviours``)."""
 LIVELY = 10.0
 """Seconds for which ``agnhost liveness`` is healthy."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from labs.syntax import parse
+
 INSTEAD = "expected the cluster's time: the fixture clock (clock.now(), clock.sleep(seconds)), poll(...) or hold(...)"
 MODULES = {"time", "sched", "timeit"}
 """Modules of which a check needs nothing."""
@@ -25,7 +27,7 @@ CALLS = {
 def found(source: str) -> list[tuple[int, str]]:
     """Line (from 1) and message for every use; [] for source that is no Python, which others complain of."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return []
     names = _names(tree)

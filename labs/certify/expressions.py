@@ -18,6 +18,7 @@ from typing import Any
 
 from labs.certify.unknown import UNKNOWN, Truth, Unknown, every, negation, some, truth
 from labs.errors import KindlingError
+from labs.syntax import parse
 
 LIMIT = 2000
 """Characters that an expression may have."""
@@ -72,7 +73,7 @@ class Expression:
         if len(text) > LIMIT:
             raise BadExpression(f"a requirement has at most {LIMIT} characters: {text[:60]}...")
         try:
-            self._tree = ast.parse(text.strip(), mode="eval").body
+            self._tree = parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise BadExpression(f"{text!r} is no expression: {error}") from error
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labs.errors import Malformed
+from labs.syntax import parse
 from labs.yamlfile import read_text
 
 
@@ -31,7 +32,7 @@ class CheckInfo:
 def read_checks(path: Path) -> list[CheckInfo]:
     """Every check in order; :class:`Malformed` for a syntax error, a missing declaration or a repeated name."""
     try:
-        tree = ast.parse(read_text(path), str(path))
+        tree = parse(read_text(path), str(path))
     except (SyntaxError, ValueError, RecursionError) as error:
         raise Malformed(path, getattr(error, "lineno", 1) or 1, f"expected Python: {error}") from error
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]

@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from labs.errors import Malformed
+from labs.syntax import parse
 from labs.yamlfile import read_text
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -97,7 +98,7 @@ class Measured:
 def read_measured(path: Path) -> list[Measured]:
     """Every such call, read without running anything; :class:`Malformed` for what is no Python."""
     try:
-        tree = ast.parse(read_text(path), str(path))
+        tree = parse(read_text(path), str(path))
     except (SyntaxError, ValueError, RecursionError) as error:
         raise Malformed(path, getattr(error, "lineno", 1) or 1, f"expected Python: {error}") from error
     return [_measured(node) for node in ast.walk(tree) if isinstance(node, ast.Call) and _measures(node.func)]

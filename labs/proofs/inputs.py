@@ -24,6 +24,7 @@ from labs.clusters.provider import Faults, Provider, topology_file
 from labs.definition import Lab, State
 from labs.parameters import seed_of
 from labs.proofs import reach
+from labs.syntax import parse
 
 _HERE = Path(__file__).resolve().parents[1]
 _OWN_IMAGES = "kindling/"
@@ -124,7 +125,7 @@ def _done(lab: Lab, state: State, provider: str) -> dict[str, Any]:
 
 def _checks(path: Path) -> ast.Module:
     """A lab's module without what its checks say of themselves."""
-    tree = ast.parse(yamlfile.read_text(path), str(path))
+    tree = parse(yamlfile.read_text(path), str(path))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check":
             node.keywords = [keyword for keyword in node.keywords if keyword.arg not in NOT_DECIDING]
@@ -145,7 +146,7 @@ def _provider_code(maker: str) -> str:
 
 
 def _program(paths: Iterable[Path]) -> reach.Program:
-    return reach.Program({str(path.with_suffix("")).replace("/", "."): ast.parse(path.read_bytes()) for path in paths})
+    return reach.Program({str(path.with_suffix("")).replace("/", "."): parse(path.read_bytes()) for path in paths})
 
 
 def _folder(folder: Path) -> Mapping[str, str]:
@@ -155,7 +156,7 @@ def _folder(folder: Path) -> Mapping[str, str]:
 
 def _file(path: Path) -> str:
     if path.suffix == ".py":
-        return reach.text(ast.parse(path.read_bytes(), str(path)))
+        return reach.text(parse(path.read_bytes(), str(path)))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -11,8 +11,9 @@ import pytest
 
 import grader
 from grader.plugin import Grading
+from labs.certify.containers import Container, Probe
 from labs.certify.expressions import FUNCTIONS
-from labs.certify.facts import Container, Endpoint, Pod, Probe, Service, Workload, World
+from labs.certify.facts import Endpoint, Pod, Service, Workload, World
 from labs.certify.oracle import HOLDS
 from labs.certify.page import page
 from labs.cli.main import COMMANDS

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from labs.certify.facts import Container, World
+from labs.certify.containers import Container
+from labs.certify.facts import World
 from labs.certify.unknown import UNKNOWN
 
 

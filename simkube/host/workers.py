@@ -58,7 +58,8 @@ class Link:
         """Bytes that it had when all its clusters were back."""
         self.used = 0.0
         """When it had a cluster last."""
-        self.renewing = False
+        self.renewing: float | None = None
+        """When it was told to end if it is unused, and has not said that it stays."""
         self.resumed = False
         self.serves = asyncio.Event()
         self.channel: socket.socket | None = None
@@ -101,25 +102,27 @@ class Link:
 
     def worn(self, now: float) -> bool:
         """Whether a fresh one in its place would hold much less, and nobody would miss it."""
-        if self.memory is None or self.fresh is None or self.renewing or now - self.used < UNUSED_SECONDS:
+        if self.memory is None or self.fresh is None or self.renewing is not None or now - self.used < UNUSED_SECONDS:
             return False
         return self.memory - self.fresh > WORN_BYTES
 
-    def renew(self) -> None:
+    def renew(self, now: float) -> None:
         """Have it end if it is unused, and whoever asks meanwhile wait."""
         if self.channel is not None:
             with contextlib.suppress(OSError):
                 self.channel.send(RENEW)
-                self.renewing = True
+                self.renewing = now
                 self.serves.clear()
 
     def stays(self, now: float) -> None:
         """It is in use after all."""
-        self.renewing, self.used = False, now
+        self.renewing, self.used = None, now
         self.serves.set()
 
     def beats(self, beat: dict[str, Any], now: float) -> None:
-        """It has told how it is."""
+        """It has told how it is; one that does so long after it was to end stays, and nobody has heard it say so."""
+        if self.renewing is not None and now - self.renewing > END_SECONDS:
+            self.stays(now)
         self.memory, self.resumed = beat["memory"], beat["resumed"]
         if self.resumed and self.fresh is None:
             self.fresh = self.memory
@@ -222,7 +225,7 @@ class Workers:
         link.channel = link.pid = link.fresh = None
         link.resumed = False
         link.serves.clear()
-        renewed, link.renewing = link.renewing and status in (0, SLOW_END), False
+        renewed, link.renewing = link.renewing is not None and status in (0, SLOW_END), None
         if self._stopping:
             self._slow |= status == SLOW_END
             return
@@ -255,7 +258,7 @@ class Workers:
                     log.error("worker %d (pid %d) %s; it is ended and started again", link.number, link.pid, why)
                     self._zygote.kill(link.pid)
                 elif not late and link.worn(now):
-                    link.renew()
+                    link.renew(now)
 
     async def stop(self) -> bool:
         """End all of them in good order; whether it took long for any."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from simkube.host import certificates, workers
-from simkube.host.worker import Order, Worker
+from simkube.host.worker import END_SECONDS, RENEW, Order, Worker
 from simkube.host.workers import UNUSED_SECONDS, WORN_BYTES, Link, Workers
 
 TOPOLOGY: dict[str, Any] = {"nodes": [{"role": "control-plane"}]}
@@ -122,5 +122,23 @@ def test_only_one_that_holds_much_more_than_when_it_was_fresh_and_that_for_long_
         assert link.worn(100.0 + UNUSED_SECONDS + 0.1)
         link.beats({"memory": WORN_BYTES + 9, "resumed": True, "clusters": 0}, 101.0)
         assert not link.worn(100.0 + UNUSED_SECONDS + 0.1)
+
+    asyncio.run(live())
+
+
+def test_one_that_goes_on_is_used_again_should_its_word_be_lost() -> None:
+    async def live() -> None:
+        link = Link(Order(0, [], "", "", "", ("", ""), "", 0, memory=1 << 30))
+        beat = {"memory": 10, "resumed": True, "clusters": 0}
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            link.channel = ours
+            link.renew(100.0)
+            assert theirs.recv(16) == RENEW
+        link.beats(beat, 100.0 + END_SECONDS)
+        assert not link.serves.is_set()
+        link.beats(beat, 100.1 + END_SECONDS)
+        assert link.serves.is_set()
+        assert link.renewing is None
 
     asyncio.run(live())

@@ -116,6 +116,7 @@ class Mending:
         return self.tidy(row, heal=True)
 
     def tidy(self, row: Attempt, *, heal: bool = False) -> bool:
+        """The same; without ``heal`` faults stay as they are, with whoever made them."""
         if row.forked:
             return True
         try:

@@ -13,9 +13,20 @@ from labs.bootstrap import bootstrap
 from labs.cli.check import _Watcher
 from labs.errors import Unavailable
 from labs.locks import Locks
+from labs.session import AttemptView
 from labs.settings import load
 from tests.doubles.providers import CrashingGrader, InterruptedGrader, ScriptedGrader
 from tests.unit.labs.cli.conftest import Command, replace_grader
+
+
+def handed_in(kindling: Command) -> AttemptView:
+    """The first lab, started and handed in."""
+    kindling("start", "first")
+    kindling("check", "first")
+    services = bootstrap(load({"KINDLING_HOME": str(kindling.home)}))
+    attempt = services.sessions.attempts(services.accounts.local().name, "first")[0]
+    services.close()
+    return attempt
 
 
 class TestCheck:
@@ -82,12 +93,7 @@ class TestCheck:
         assert "out of memory" in (kindling.home / "kindling.log").read_text()
 
     def test_whoever_waits_sees_the_place(self, kindling: Command, capsys: pytest.CaptureFixture[str]) -> None:
-        kindling("start", "first")
-        kindling("check", "first")
-        settings = load({"KINDLING_HOME": str(kindling.home)})
-        services = bootstrap(settings)
-        attempt = services.sessions.attempts(services.accounts.local().name, "first")[0]
-        services.close()
+        attempt = handed_in(kindling)
         watcher = _Watcher()
         for before in (3, 2):
             watcher(replace(attempt, state="wanted", checks=[], before=before))
@@ -96,12 +102,7 @@ class TestCheck:
     def test_what_would_have_been_is_told_once_and_below(
         self, kindling: Command, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        kindling("start", "first")
-        kindling("check", "first")
-        settings = load({"KINDLING_HOME": str(kindling.home)})
-        services = bootstrap(settings)
-        done = services.sessions.attempts(services.accounts.local().name, "first")[0]
-        services.close()
+        done = handed_in(kindling)
         before = replace(done.checks[0], outcome="failed", message="Expected: a\nObserved: b")
         line = "What if: with luck: 0 failed requests instead of 41"
         after = replace(done, outcome="failed", checks=[replace(before, message=f"{before.message}\n{line}")])
